@@ -1,0 +1,35 @@
+"""Which Beam runner a pipeline runs on. A local run names FnApiRunner, so nothing is downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+LOCAL = "FnApiRunner"
+
+
+def make_pipeline(
+    runner: str | None = None,
+    *,
+    workers: int = 1,
+    mode: str = "multi_threading",
+    flags: Sequence[str] = (),
+) -> beam.Pipeline:
+    """A pipeline on the named runner, or on this machine.
+
+    Args:
+        runner: a Beam runner's name (FlinkRunner, SparkRunner, DataflowRunner …), or None: local.
+        workers: parallel bundles of a local run.
+        mode: a local run's in_memory, multi_threading or multi_processing.
+        flags: further flags, handed to Beam as they are.
+    """
+    arguments = list(flags)
+    if runner in (None, LOCAL):
+        runner = LOCAL
+        arguments += [
+            f"--direct_num_workers={workers}",
+            f"--direct_running_mode={'in_memory' if workers == 1 else mode}",
+        ]
+    return beam.Pipeline(runner=runner, options=PipelineOptions(arguments))

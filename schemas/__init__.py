@@ -1,0 +1,1 @@
+"""What is on disk and what passes between the parts. Needs only pyarrow, numpy and the stdlib."""

@@ -1,0 +1,68 @@
+"""How a face is cropped and landmarked: one value, stored wherever faces are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from fsh.schemas.errors import SpecMismatch
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSpec:
+    """The crop and landmark specification.
+
+    Data sets, checkpoints and people all carry one; two of them may only meet if they are
+    equal, because a network trained on one framing draws nonsense from another.
+
+    Attributes:
+        backend: landmark backend, ``"dlib"`` or ``"fan"``.
+        points: the point set, ``"ibug68"``: 68 points in iBUG order.
+        size: side of a stored crop, in pixels.
+        margin: side of the crop window divided by the side of the face box.
+        shift: how far the window's centre lies above the face box's centre, as a share of
+            the face box's side (hair needs more room than chin).
+    """
+
+    backend: str = "dlib"
+    points: str = "ibug68"
+    size: int = 256
+    margin: float = 1.9
+    shift: float = 0.1
+
+    @property
+    def hash(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, object]:
+        return {**asdict(self), "hash": self.hash}
+
+    @classmethod
+    def from_json(cls, data: dict) -> FaceSpec:
+        """Raises:
+        SpecMismatch: if the stored hash is not the hash of the stored values.
+        """
+        fields = {name: data[name] for name in cls.__dataclass_fields__}
+        spec = cls(**fields)
+        if data.get("hash", spec.hash) != spec.hash:
+            raise SpecMismatch(
+                f"face spec says hash {data['hash']} but its values hash to {spec.hash}",
+                remedy="the file was edited by hand or written by another version; make it again",
+            )
+        return spec
+
+    def __str__(self) -> str:
+        return (
+            f"{self.backend}/{self.points} {self.size}px ×{self.margin}+{self.shift} ({self.hash})"
+        )
+
+    def require(self, other: FaceSpec, *, mine: str, theirs: str) -> None:
+        """Raise SpecMismatch, naming both sides, unless the two specs are equal."""
+        if self != other:
+            raise SpecMismatch(
+                f"{mine} has faces as {self}, {theirs} has faces as {other}",
+                remedy="prepare both with the same --landmarks and --size",
+            )

@@ -1,0 +1,201 @@
+"""The tables of a data set: one ``pa.schema`` per record, every field with its description.
+
+Written and read only through :func:`write_table` and :func:`read_table`, which check the columns.
+``docs/data.md`` is generated from what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fsh.schemas.errors import SchemaMismatch
+from fsh.schemas.layout import replacing
+
+_s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
+
+
+def _field(name: str, kind: pa.DataType, description: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"description": description})
+
+
+#: States of a requested video.
+STATES = ("stored", "failed", "refused")
+#: Why a request failed or was refused. Transient ones are worth another try.
+ERROR_CLASSES = ("permanent", "transient", "refused")
+
+SOURCES = pa.schema(
+    [
+        _field("request_id", _s, "hash of url, start and end: one row per request"),
+        _field("url", _s, "what was asked for: a URL or an absolute path"),
+        _field("list", _s, "the list that asked for it, or empty"),
+        _field("line", _i, "line or row of the list, from 1"),
+        _field("video_id", _s, "yt-<id> or v-<hash>; empty until stored"),
+        _field("start", _d, "seconds; where the wanted range starts, null: at the beginning"),
+        _field("end", _d, "seconds; where the wanted range ends, null: at the end"),
+        _field("identity", _s, "label from the list; empty if it has none"),
+        _field(
+            "bbox",
+            pa.list_(_f, 4),
+            "left, top, right, bottom in pixels of a frame of "
+            "bbox_width × bbox_height, from the list; null if it has none",
+        ),
+        _field("bbox_width", _i, "width that the list's box refers to, pixels"),
+        _field("bbox_height", _i, "height that the list's box refers to, pixels"),
+        _field("state", _s, "stored, failed or refused"),
+        _field("error_class", _s, "permanent, transient or refused; empty if stored"),
+        _field("error_code", _s, "short name of the cause, such as private, removed, http_404"),
+        _field("error", _s, "the cause in one line; empty if stored"),
+        _field("attempts", _i, "how many times it has been tried"),
+        _field("uploader", _s, "channel id or uploader as the host names it; empty if unknown"),
+        _field("license", _s, "licence as the host states it; 'unknown' if it states none"),
+        _field("upload_date", _s, "YYYYMMDD, or empty"),
+        _field("metadata", _s, "the host's other metadata, sanitised, as JSON; empty if none"),
+        _field("path", _s, "file below the data folder; empty until stored"),
+        _field("sha256", _s, "hex SHA-256 of the stored file"),
+        _field("bytes", pa.int64(), "size of the stored file"),
+        _field("duration", _d, "seconds, as the container says"),
+        _field("width", _i, "pixels, after rotation"),
+        _field("height", _i, "pixels, after rotation"),
+        _field("fps", _d, "average frames per second"),
+        _field("rotation", _i, "degrees the player turns the picture: 0, 90, 180, 270"),
+        _field("video_codec", _s, "such as h264"),
+        _field("audio_codec", _s, "such as aac; empty if silent"),
+        _field("pixel_format", _s, "such as yuv420p10le"),
+        _field("first_seen", _s, "UTC, ISO 8601: when it was first asked for"),
+        _field("last_tried", _s, "UTC, ISO 8601: when it was last tried"),
+    ],
+    metadata={"title": "sources", "description": "one row per requested URL or file"},
+)
+
+CLIPS = pa.schema(
+    [
+        _field("clip_id", _s, "<video_id>_<start in ms>_<track>"),
+        _field("video_id", _s, "the video it was cut from"),
+        _field("identity", _s, "who it is: the list's label, or a name made from a cluster"),
+        _field("identity_from", _s, "label, cluster or video"),
+        _field("shot", _i, "number of the shot in the video, from 0"),
+        _field("track", _i, "number of the face track in the video, from 0"),
+        _field("start", _d, "seconds on the video's clock: time of the first frame"),
+        _field("end", _d, "seconds on the video's clock: time of the last frame"),
+        _field("fps", _f, "nominal frames per second of the stored frames"),
+        _field("frames", _i, "frames stored"),
+        _field("frames_failed", _i, "frames dropped because no landmarks were found"),
+        _field("samples", _i, "WebDataset samples it was cut into"),
+        _field("width", _i, "of the video, pixels, after rotation"),
+        _field("height", _i, "of the video, pixels, after rotation"),
+        _field("crop_left", _f, "crop window in source pixels"),
+        _field("crop_top", _f, "crop window in source pixels"),
+        _field("crop_side", _f, "crop window in source pixels"),
+        _field("face_px", _f, "median side of the face box, source pixels"),
+        _field(
+            "drift",
+            _f,
+            "largest distance of the face's centre from the window's, "
+            "as a share of the face's side",
+        ),
+        _field("detected", _f, "share of the sampled frames in which the detector fired"),
+        _field("score", _f, "median detector score"),
+        _field("sharpness", _f, "variance of the Laplacian of the crop's luma, median"),
+        _field("brightness", _f, "mean luma of the face, 0 to 1, median"),
+        _field("contrast", _f, "standard deviation of the face's luma, 0 to 1, median"),
+        _field("yaw", _f, "head pose, degrees, median; positive: turned to the viewer's right"),
+        _field("pitch", _f, "head pose, degrees, median; positive: looking down"),
+        _field("roll", _f, "head pose, degrees, median; positive: clockwise"),
+        _field("pose_range", _f, "degrees between the 5th and 95th percentile of yaw"),
+        _field(
+            "mouth_motion",
+            _f,
+            "standard deviation of the mouth's opening as a share of its "
+            "width: near 0 the face does not talk",
+        ),
+        _field(
+            "stillness",
+            _f,
+            "mean absolute luma difference of consecutive crops, 0 to 1: near 0 it is a photograph",
+        ),
+        _field(
+            "purity",
+            _f,
+            "smallest cosine similarity between face embeddings along the "
+            "track; low: two people in one track",
+        ),
+        _field("embedding", pa.list_(_f, 128), "mean dlib face embedding; null if not computed"),
+        _field("spec", _s, "hash of the crop and landmark specification"),
+        _field("kept", _b, "whether it passed the filters"),
+        _field("reason", _s, "why it was rejected; empty if kept"),
+        _field("error", _s, "details of the rejection, or empty"),
+        _field("split", _s, "train, val or test; empty if rejected"),
+        _field("shard", _s, "tar below the data folder; empty if rejected"),
+        _field("offset", pa.int64(), "byte offset of its first member in the shard"),
+        _field("bytes", pa.int64(), "bytes of its members in the shard"),
+    ],
+    metadata={
+        "title": "clips",
+        "description": "one row per face track, kept or rejected, and one per video that gave none",
+    },
+)
+
+
+def describe(schema: pa.Schema) -> list[tuple[str, str, str]]:
+    """(name, type, description) of every column, for the docs."""
+    return [(f.name, str(f.type), f.metadata[b"description"].decode()) for f in schema]
+
+
+def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table. A column that a row lacks becomes null; one it has too many is an error."""
+    rows = list(rows)
+    known = set(schema.names)
+    for row in rows:
+        if extra := set(row) - known:
+            raise SchemaMismatch(f"columns {sorted(extra)} are not in {_title(schema)}")
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
+    """Write Parquet (zstd) under a temporary name, then rename; the same rows, the same bytes."""
+    _check(table.schema, schema, path)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read Parquet and check that it has exactly this schema's columns.
+
+    Raises:
+        SchemaMismatch: naming the missing and the unknown columns.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise SchemaMismatch(
+            f"not a readable Parquet file ({error})", where=path, remedy="remove it and run again"
+        ) from error
+    _check(table.schema, schema, path)
+    return table
+
+
+def _title(schema: pa.Schema) -> str:
+    return (schema.metadata or {}).get(b"title", b"table").decode()
+
+
+def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
+    missing = sorted(set(wanted.names) - set(found.names))
+    unknown = sorted(set(found.names) - set(wanted.names))
+    types = [
+        f"{f.name} is {found.field(f.name).type}, not {f.type}"
+        for f in wanted
+        if f.name in found.names and found.field(f.name).type != f.type
+    ]
+    if missing or unknown or types:
+        raise SchemaMismatch(
+            f"{_title(wanted)} table does not fit: missing {missing}, unknown {unknown}, {types}",
+            where=path,
+            remedy="it was written by another version of fsh; move it away and run again",
+        )

@@ -1,0 +1,1 @@
+"""Embedder, generator and discriminator: meta-learning, personalisation, drawing."""
