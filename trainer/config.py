@@ -173,7 +173,7 @@ def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 #: themselves at this size, and a CPU run has minutes: content is an L1 on pixels plus an L1 on the
 #: activations of a narrow random VGG, whose untrained first layers respond to edges at several
 #: scales. The adversarial and matching terms are scaled down with it.
-NANO_LOSS = {"pixel": 10.0, "vgg19": 1.0, "vggface": 0.0, "feature_matching": 1.0}
+NANO_LOSS: dict[str, Any] = {"pixel": 10.0, "vgg19": 1.0, "vggface": 0.0, "feature_matching": 1.0}
 NANO_LOSS |= {"adversarial": 0.1, "match": 1.0}
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -23,8 +23,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
-import webdataset as wds
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from webdataset.pipeline import DataPipeline
+from webdataset.shardlists import SimpleShardList
+from webdataset.tariterators import tarfile_to_samples
 
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
@@ -178,7 +180,7 @@ class EpisodeStream(IterableDataset):
         while True:
             order = shard_order(self.shards, self.seed, epoch)
             mine = order[self.rank :: self.world][worker::workers]
-            samples = wds.DataPipeline(wds.SimpleShardList(mine), wds.tarfile_to_samples())
+            samples = DataPipeline(SimpleShardList(mine), tarfile_to_samples())
             episodes = (raw for sample in samples if (raw := self.pick(sample, epoch)))
             mixer = random.Random(f"mix-{self.seed}-{epoch}-{self.rank}-{worker}")
             empty = True

@@ -104,7 +104,7 @@ def randomize(features: Features, seed: int) -> Features:
             fan_in = layer.in_channels * 9
             noise = torch.randn(layer.weight.shape, generator=generator)
             layer.weight.data.copy_(noise * (2.0 / fan_in) ** 0.5)
-            layer.bias.data.zero_()
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return features
 
 

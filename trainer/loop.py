@@ -140,13 +140,15 @@ def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> T
         batch = next(batches)
         session.position += 1
         episodes = to_device(batch, session)
-        made, parts = None, {}
+        made: Terms | None = None
+        parts: dict[str, torch.Tensor] = {}
         for phase in phases:
             made = phase.run(episodes, made, session, ranks)
             parts |= made.parts
+        assert made is not None
         session.step += 1
         session.average.update(session.model, session.step)
-        losses = {name: float(value) for name, value in parts.items()}
+        losses = {name: float(value.detach()) for name, value in parts.items()}
         pictures = {k: float(v) for k, v in look_at(made.fake, episodes.images).items()}
         session.seconds = before + time.monotonic() - begun
         trouble = session.watchdog.look(session.step, losses, pictures)
@@ -168,7 +170,7 @@ def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> T
         late = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
         done = session.target is not None and session.step >= session.target
         if ranks.agree(due or late) or halt or done:
-            if ranks.first:
+            if sheet:
                 session.save(run, _mean(recent))
                 sheet.write(run, session)
             saved, saved_at = session.step, time.monotonic()

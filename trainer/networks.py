@@ -8,6 +8,8 @@ later code.
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,6 +26,8 @@ from fsh.trainer.blocks import (
     linear,
 )
 from fsh.trainer.config import NetworkConfig
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def _down_path(config: NetworkConfig, first: int) -> tuple[list[nn.Module], int]:
@@ -67,18 +71,19 @@ class Generator(nn.Module):
             if config.attention and size == 32:
                 blocks.append(Attention(channels))
         self.down = nn.Sequential(*blocks)
-        blocks = [Residual(channels, channels, Adaptive) for _ in range(config.residuals)]
+        wide: list[Any] = [Residual(channels, channels, Adaptive) for _ in range(config.residuals)]
         for level in reversed(range(config.downs)):
             narrower = min(config.generator * 2**level, config.max_channels)
-            blocks.append(Residual(channels, narrower, Adaptive, +1))
+            wide.append(Residual(channels, narrower, Adaptive, +1))
             channels, size = narrower, size * 2
             if config.attention and size == 64:
-                blocks.append(Attention(channels))
-        self.up = nn.ModuleList(blocks)
+                wide.append(Attention(channels))
+        self.sizes = [block.affine for block in wide]
+        self.up = nn.ModuleList(wide)
         self.norm = Adaptive(channels)
         self.last = conv(channels, 3, 3)
-        self.sizes = [block.affine for block in self.up] + [self.norm.affine]
-        self.project = linear(config.embedding, sum(self.sizes))
+        self.sizes.append(self.norm.affine)
+        self.project: Any = linear(config.embedding, sum(self.sizes))
         self._start_neutral()
 
     def _start_neutral(self) -> None:
@@ -127,6 +132,14 @@ class Discriminator(nn.Module):
             features.append(x)
         v = F.relu(x).sum((2, 3))
         return (v * columns).sum(1) + self.linear(v)[:, 0], features
+
+
+def channels_last(module: Network) -> Network:
+    """Weights in the layout in which convolutions run fastest, in place."""
+    for p in module.parameters():
+        if p.dim() == 4:
+            p.data = p.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 def parameter_count(module: nn.Module) -> int:

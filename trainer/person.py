@@ -21,7 +21,7 @@ from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.monitor import to_pictures
-from fsh.trainer.networks import Generator, bake
+from fsh.trainer.networks import Generator, bake, channels_last
 from fsh.trainer.raster import draw_all, rescale
 
 FORMAT = "fsh-person-1"
@@ -125,7 +125,7 @@ class Person:
             name=card["name"],
             spec=FaceSpec.from_json(card["spec"]),
             network=network,
-            generator=generator.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
+            generator=channels_last(generator.to(device)),
             coefficients=tensors["coefficients"].to(device),
             embedding=tensors["embedding"],
             landmarks=tensors["landmarks"].numpy(),

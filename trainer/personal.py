@@ -1,10 +1,10 @@
 """From a handful of photos to a person: the embedding, and fine-tuning where it helps.
 
-Feed-forward: ê is the mean of E over the photos, ψ = P·ê. Fine-tuned (paper, section 3.4): ψ' := P·ê
-becomes a free parameter, w' := w0 + ê, and ψ, ψ', θ, w' and b are trained without L_MCH on the
-photos, for about 40 passes. One photo is never fine-tuned unless asked for: the paper's own table
-has it worse than feed-forward. From four photos on, a quarter is held out first to find after how
-many steps the loss on them is least; that many steps are then made on all photos.
+Feed-forward: ê is the mean of E over the photos, ψ = P·ê. Fine-tuned (the paper's section 3.4):
+ψ' := P·ê becomes a free parameter, w' := w0 + ê, and ψ, ψ', θ, w' and b are trained without L_MCH
+on the photos, for about 40 passes. One photo is never fine-tuned unless asked for: the paper's own
+table has it worse than feed-forward. From four photos on, a quarter is held out first to find after
+how many steps the loss on them is least; that many steps are then made on all photos.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.losses import Content, Episodes, PersonalObjective, Terms
 from fsh.trainer.monitor import grid, write_png
-from fsh.trainer.networks import Discriminator, Embedder, Generator
+from fsh.trainer.networks import Discriminator, Embedder, Generator, channels_last
 from fsh.trainer.person import Person, drawable
 from fsh.trainer.raster import draw_all, rescale
 from fsh.trainer.session import newest
@@ -93,7 +93,7 @@ def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
     }
     for name, (network, tensors) in parts.items():
         network.load_state_dict(_below(tensors, name))
-        network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        channels_last(network.to(device)).eval()
     return Trained(
         config=config,
         spec=FaceSpec.from_json(state["spec"]),
@@ -185,6 +185,10 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content) -> FineTunin
             ([*discriminator.parameters(), column], config.lr_discriminator),
         )
     ]
+    losses: list[Callable[[Episodes, Terms | None], Terms]] = [
+        objective.generator,
+        objective.discriminator,
+    ]
     order = np.random.default_rng(config.seed)
     queue: list[int] = []
 
@@ -195,8 +199,8 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content) -> FineTunin
         some = photos[chosen]
         nothing = some.images[:, None]
         episodes = Episodes(nothing, nothing, some.images, some.landmarks, torch.tensor(chosen))
-        made = None
-        for loss, adam in zip((objective.generator, objective.discriminator), adams, strict=True):
+        made: Terms | None = None
+        for loss, adam in zip(losses, adams, strict=True):
             made = loss(episodes, made)
             made.total.backward()
             adam.step()

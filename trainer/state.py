@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from fsh.trainer.columns import Columns
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.networks import Discriminator, Embedder, Generator, parameter_count
+from fsh.trainer.networks import (
+    Discriminator,
+    Embedder,
+    Generator,
+    channels_last,
+    parameter_count,
+)
 
 
 class Model(nn.Module):
@@ -23,8 +29,7 @@ class Model(nn.Module):
         self.generator = Generator(config.network)
         self.discriminator = Discriminator(config.network)
         self.columns = Columns(videos, config.network.embedding, config.seed)
-        self.to(config.device)
-        self.to(memory_format=torch.channels_last)
+        channels_last(self.to(config.device))
 
     def counts(self) -> dict[str, int]:
         """Parameters per network; W is ``columns``."""
