@@ -48,7 +48,13 @@ def write_video(
     rate = Fraction(round(1000 / (float(np.median(durations)) * float(_CLOCK))), 1000)
     count = 0
     try:
-        with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as target:
+        # The offset of the first frame is stored on the movie's clock, which ticks in
+        # milliseconds unless told otherwise.
+        clock = {"movie_timescale": str(_CLOCK.denominator)}
+        with (
+            replacing(path) as temporary,
+            av.open(str(temporary), "w", format="mp4", options=clock) as target,
+        ):
             options = {"crf": str(crf), "preset": "medium"}
             video = target.add_stream("libx264", rate=rate, options=options)
             video.pix_fmt = "yuv420p"
