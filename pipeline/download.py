@@ -6,13 +6,15 @@ import functools
 import hashlib
 import http.client
 import re
+import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fsh.pipeline import failures
 from fsh.pipeline.failures import DiskFull, Failure
@@ -55,7 +57,13 @@ class NotDirect(Exception):
     """The URL leads to a page or a manifest, not to a media file."""
 
 
-def guarded(base: type[http.client.HTTPConnection], rule: AddressRule) -> type[Any]:
+class PeerRule(Protocol):
+    """What judges the address that a connection really has."""
+
+    def check_peer(self, host: str, connection: socket.socket) -> None: ...
+
+
+def guarded(base: type[http.client.HTTPConnection], rule: PeerRule) -> Any:
     """A connection class that sends nothing to an address that the rule does not open."""
 
     class Guarded(base):  # type: ignore[valid-type, misc]
@@ -92,9 +100,12 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
     def __init__(self, rule: AddressRule) -> None:
         self._rule = rule
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        self._rule.check_url(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    def http_error_302(self, req, fp, code, msg, headers):
+        if target := headers.get("Location"):
+            self._rule.check_url(urllib.parse.urljoin(req.full_url, target))
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def open_url(url: str, rule: AddressRule, timeout: float) -> Any:
@@ -120,9 +131,7 @@ def open_url(url: str, rule: AddressRule, timeout: float) -> Any:
         response = opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         with error:
-            raise failures.from_status(
-                error.code, url, error.headers.get("Retry-After")
-            ) from error
+            raise failures.from_status(error.code, url, error.headers.get("Retry-After")) from error
     except urllib.error.URLError as error:
         reason = error.reason
         if isinstance(reason, OSError):

@@ -64,11 +64,16 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
     (r"requires payment|rent|purchase", "permanent", "paid"),
     (r"login required|log in|sign in|registered users|cookies", "permanent", "login"),
     (r"drm", "permanent", "drm"),
-    (r"removed|deleted|no longer available|does not exist|video unavailable|not available", "permanent", "removed"),
+    (r"removed|deleted|does not exist|video unavailable", "permanent", "removed"),
+    (r"(not|no longer) available", "permanent", "removed"),
     (r"http error (404|410)", "permanent", "removed"),
     (r"http error 403", "transient", "http_403"),
     (r"http error 5\d\d", "transient", "http_5xx"),
-    (r"unsupported url|no video formats|no video could be found|no media found", "permanent", "not_media"),
+    (
+        r"unsupported url|no video formats|no (video|media) (could be )?found",
+        "permanent",
+        "not_media",
+    ),
     (r"unsafe file extension|unusual", "refused", "not_media"),
     (r"incomplete|content too short|bytes read", "transient", "truncated"),
     (r"timed out|timeout", "transient", "timeout"),
@@ -78,7 +83,7 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "transient",
         "network",
     ),
-)  # fmt: skip
+)
 
 
 def from_message(message: str) -> Failure:
@@ -117,7 +122,7 @@ def from_os(error: OSError, where: str) -> Failure:
 
 
 def parse_retry_after(value: str | None, now: float | None = None) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or a date; None if it holds neither."""
+    """Seconds from a Retry-After header: a number or a date; None if it is neither."""
     if not value:
         return None
     if re.fullmatch(r"\d{1,9}", value.strip()):

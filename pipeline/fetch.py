@@ -249,7 +249,9 @@ class Fetcher:
 
     def _check_license(self, license: str) -> None:
         if self.settings.license == "cc" and not is_creative_commons(license):
-            raise Failure("refused", "license", f"licence {license}; only Creative Commons asked for")
+            raise Failure(
+                "refused", "license", f"licence {license}; only Creative Commons asked for"
+            )
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds

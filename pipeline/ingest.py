@@ -114,8 +114,8 @@ class IngestReport:
         rows: rows of the lists that ask for something; requests: without repetitions.
         videos: different videos; ranges: requests for a part of one.
         states: state → requests; errors: class → requests.
-        alive, dead, unreachable, refused: the link-rot report, in videos: stored; gone for good; not
-            reached, worth another try; reachable or not, but not wanted.
+        alive, dead, unreachable, refused: the link-rot report, in videos: stored; gone for good;
+            not reached, worth another try; not let in.
         causes: error code → videos.
         fetched: videos that this run tried.
     """
@@ -235,6 +235,7 @@ def _ingest_locked(
         ledger.replay()
         ledger.compact(drop_journals=True)
         _check_finished(work.jobs, ledger, data)
+    shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
     report = _report(listing, requests, ledger, len(work.jobs))
     _judge(report, options)
     return report

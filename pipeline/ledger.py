@@ -137,11 +137,11 @@ def plan_jobs(
         groups[request.key].append(request)
     plan = Plan()
     for key, wanted in groups.items():
-        row = known.get(key)
-        if row is None or _again(row, data, retry):
-            plan.jobs.append(Job(key, tuple(wanted), row["attempts"] if row else 0))
+        found = known.get(key)
+        if found is None or _again(found, data, retry):
+            plan.jobs.append(Job(key, tuple(wanted), found["attempts"] if found else 0))
             continue
-        outcome = Outcome.of(row)
+        outcome = Outcome.of(found)
         for request in wanted:
             before = rows.get(request.request_id)
             plan.settled.append(row_of(request, outcome, before["first_seen"] if before else now()))
@@ -221,7 +221,7 @@ class Ledger:
 
 
 class Journal:
-    """One worker's append-only file: a record is either wholly in it, on the disk, or not at all."""
+    """One worker's append-only file: a record is wholly in it and on the disk, or not at all."""
 
     def __init__(self, data: DataFolder) -> None:
         folder = _journal_folder(data)

@@ -25,14 +25,44 @@ from fsh.pipeline.requests import (
 from fsh.schemas.errors import FshError
 
 # The first name that a table has wins.
-_URL = "url link uri video_url source_url href path file filename file_path video_path video src source".split()
-_YOUTUBE = "youtube_id yt_id ytid video_id videoid id".split()
-_START = "start start_time start_sec start_seconds begin from t0".split()
-_END = "end end_time end_sec end_seconds stop to t1".split()
+_URL = [
+    "url",
+    "link",
+    "uri",
+    "video_url",
+    "source_url",
+    "href",
+    "path",
+    "file",
+    "filename",
+    "file_path",
+    "video_path",
+    "video",
+    "src",
+    "source",
+]
+_YOUTUBE = ["youtube_id", "yt_id", "ytid", "video_id", "videoid", "id"]
+_START = ["start", "start_time", "start_sec", "start_seconds", "begin", "from", "t0"]
+_END = ["end", "end_time", "end_sec", "end_seconds", "stop", "to", "t1"]
 _START_FRAME, _END_FRAME = ["start_frame", "frame_start"], ["end_frame", "frame_end"]
-_IDENTITY = "identity person_id person speaker_id speaker subject celebrity name label".split()
-_BOX = "bbox box bounding_box face_box".split()
-_CORNERS = (("left", "x1", "xmin"), ("top", "y1", "ymin"), ("right", "x2", "xmax"), ("bottom", "y2", "ymax"))  # fmt: skip
+_IDENTITY = [
+    "identity",
+    "person_id",
+    "person",
+    "speaker_id",
+    "speaker",
+    "subject",
+    "celebrity",
+    "name",
+    "label",
+]
+_BOX = ["bbox", "box", "bounding_box", "face_box"]
+_CORNERS = (
+    ("left", "x1", "xmin"),
+    ("top", "y1", "ymin"),
+    ("right", "x2", "xmax"),
+    ("bottom", "y2", "ymax"),
+)
 _LICENSE = ["license", "licence"]
 
 
@@ -108,9 +138,7 @@ def read_parquet(path: Path, where: str, base: Path | None) -> Listing:
     table = table.rename_columns(column_names(table.column_names))
     if not url_column(table.column_names):
         return Listing(notes=[no_urls(where, table.num_rows, table.column_names)])
-    return _from_records(
-        enumerate(table.to_pylist(), 1), where, base, table.column_names
-    )
+    return _from_records(enumerate(table.to_pylist(), 1), where, base, table.column_names)
 
 
 def no_urls(where: str, rows: int, names: Sequence[str]) -> str:

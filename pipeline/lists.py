@@ -20,7 +20,9 @@ from fsh.pipeline.requests import (
 )
 from fsh.schemas.errors import FshError
 
-_LIST_SUFFIXES = frozenset(".txt .csv .tsv .json .jsonl .ndjson .parquet .list .lst".split())
+_LIST_SUFFIXES = frozenset(
+    [".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".list", ".lst"]
+)
 
 
 def read_lists(arguments: Iterable[str]) -> Listing:
@@ -51,7 +53,9 @@ def _read_argument(argument: str) -> Listing:
         if net_rules.is_youtube_id(argument):
             return Listing([Request(locate(argument, Path.cwd()))])
         raise FshError(
-            "no such file or folder", where=argument, remedy="give a list, a folder, a video or a URL"
+            "no such file or folder",
+            where=argument,
+            remedy="give a list, a folder, a video or a URL",
         )
     return read_file(path, str(path), path.parent)
 
@@ -134,9 +138,7 @@ def _plain_requests(
     url = locate(entry, base)
     if base is not None and not net_rules.is_url(url) and Path(url).is_dir():
         return [Request(str(path), where, number) for path in media_files(Path(url))]
-    return [
-        Request(url, where, number, start, end, identity=identity, trusted=base is not None)
-    ]
+    return [Request(url, where, number, start, end, identity=identity, trusted=base is not None)]
 
 
 def media_files(folder: Path) -> list[Path]:
@@ -186,7 +188,9 @@ def _encoding(head: bytes) -> str:
     """The encoding of a text's first bytes; empty if it is no text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    return "" if b"\0" in head or head.startswith((b"\x1aE\xdf\xa3", b"RIFF", b"FLV")) else "utf-8-sig"
+    return (
+        "" if b"\0" in head or head.startswith((b"\x1aE\xdf\xa3", b"RIFF", b"FLV")) else "utf-8-sig"
+    )
 
 
 def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:

@@ -14,7 +14,9 @@ from fsh.pipeline.failures import Failure
 YOUTUBE = "youtube"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\\)")
-_YOUTUBE_HOST = re.compile(r"(?:[\w-]+\.)*(?:youtube(?:-nocookie)?\.com|youtu\.be|googlevideo\.com)")
+_YOUTUBE_HOST = re.compile(
+    r"(?:[\w-]+\.)*(?:youtube(?:-nocookie)?\.com|youtu\.be|googlevideo\.com)"
+)
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _VIDEO_PATH = re.compile(r"/(?:shorts|embed|live|v|e)/([A-Za-z0-9_-]{11})(?:/|$)")
 _PLAYLIST_PATH = re.compile(r"/(?:playlist$|@|channel/|c/|user/)")
@@ -134,7 +136,7 @@ class AddressRule:
 
     def _check(self, host: str, found: str) -> None:
         address = _address(found)
-        if address is None or address.is_global and not address.is_multicast:
+        if address is None or (address.is_global and not address.is_multicast):
             return
         if host.lower() in self.hosts or (self.loopback and address.is_loopback):
             return
@@ -152,7 +154,7 @@ def _split(url: str) -> urllib.parse.SplitResult | None:
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address written as such, also in the odd notations that resolvers accept (127.1, 0x7f…)."""
+    """An address written as such, also in the notations that resolvers accept (127.1, 0x7f…)."""
     text = host.strip("[]").split("%")[0]
     try:
         address = ipaddress.ip_address(text)

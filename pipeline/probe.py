@@ -118,7 +118,7 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
     coded = stream.codec_context.width, stream.codec_context.height
     if max(coded) > _LONGEST_SIDE or 0 < min(coded) < _SHORTEST_SIDE:
         raise NotAVideo(
-            f"{coded[0]}×{coded[1]} pixels; sides of {_SHORTEST_SIDE} to {_LONGEST_SIDE} are let in",
+            f"{coded[0]}×{coded[1]} pixels; sides of {_SHORTEST_SIDE} to {_LONGEST_SIDE} get in",
             where=path,
             code="bad_size",
         )
@@ -176,7 +176,12 @@ def _last_packet(container: av.container.InputContainer) -> float:
     last = 0.0
     try:
         for packet in container.demux():
-            if packet.pts is not None and packet.size and packet.time_base and not packet.is_corrupt:
+            if (
+                packet.pts is not None
+                and packet.size
+                and packet.time_base
+                and not packet.is_corrupt
+            ):
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     except av.FFmpegError:  # what came before it counts
         return last

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +17,45 @@ from yt_dlp.networking._urllib import HTTPHandler, UrllibRH
 from yt_dlp.networking.exceptions import HTTPError
 
 from fsh.pipeline import failures, ffmpeg
-from fsh.pipeline.download import Limits, guarded
+from fsh.pipeline.download import Limits, PeerRule, guarded
 from fsh.pipeline.failures import Failure
 from fsh.pipeline.net_rules import AddressRule, source_key, youtube_key
 
 #: The best picture up to 1080 lines, H.264 in MP4 where there is a choice.
 _PREFERENCE = ["res:1080", "vcodec:h264", "acodec:aac", "ext:mp4:m4a"]
 #: What is kept of a site's metadata. Signed URLs, addresses and cookies are not among it.
-_KEPT = (
-    "id extractor webpage_url title description channel channel_id uploader uploader_id upload_date "
-    "timestamp license duration language categories tags age_limit availability live_status "
-    "view_count like_count format_id ext width height fps vcodec acodec"
-).split()
-_PROTOCOLS = re.compile(r"(https?|m3u8_native|http_dash_segments|ism)(\+(https?|m3u8_native|http_dash_segments|ism))*")  # fmt: skip
+_KEPT = [
+    "id",
+    "extractor",
+    "webpage_url",
+    "title",
+    "description",
+    "channel",
+    "channel_id",
+    "uploader",
+    "uploader_id",
+    "upload_date",
+    "timestamp",
+    "license",
+    "duration",
+    "language",
+    "categories",
+    "tags",
+    "age_limit",
+    "availability",
+    "live_status",
+    "view_count",
+    "like_count",
+    "format_id",
+    "ext",
+    "width",
+    "height",
+    "fps",
+    "vcodec",
+    "acodec",
+]
+_PROTOCOL = r"(?:https?|m3u8_native|http_dash_segments|ism)"
+_PROTOCOLS = re.compile(rf"{_PROTOCOL}(?:\+{_PROTOCOL})*")
 
 
 @dataclass(frozen=True)
@@ -64,11 +91,12 @@ class _Guarded(yt_dlp.YoutubeDL):
     """yt-dlp that asks no address which the rule does not open, whatever pages lead to."""
 
     def __init__(self, params: dict[str, Any], rule: AddressRule) -> None:
-        self._rule, self.refusal = rule, None
+        self._rule = rule
+        self.refusal: Failure | None = None
         super().__init__(params)
 
     def build_request_director(self, handlers, preferences=None):
-        return super().build_request_director([_handler(self._check_peer)], preferences)
+        return super().build_request_director([_handler(self)], preferences)
 
     def urlopen(self, req):
         url = req if isinstance(req, str) else req.url
@@ -76,7 +104,7 @@ class _Guarded(yt_dlp.YoutubeDL):
             self._remember(lambda: self._rule.check_url(url))
         return super().urlopen(req)
 
-    def _check_peer(self, host, connection) -> None:
+    def check_peer(self, host: str, connection: socket.socket) -> None:
         self._remember(lambda: self._rule.check_peer(host, connection))
 
     def _remember(self, check: Callable[[], None]) -> None:
@@ -84,16 +112,11 @@ class _Guarded(yt_dlp.YoutubeDL):
         try:
             check()
         except Failure as failure:
-            self.refusal: Failure | None = failure
+            self.refusal = failure
             raise
 
 
-def _handler(check_peer: Callable) -> type[UrllibRH]:
-    class Rule:
-        pass
-
-    Rule.check_peer = staticmethod(check_peer)  # type: ignore[attr-defined]
-
+def _handler(rule: PeerRule) -> type[UrllibRH]:
     class GuardedRH(UrllibRH):
         _SUPPORTED_URL_SCHEMES = ("http", "https", "data")
 
@@ -103,7 +126,7 @@ def _handler(check_peer: Callable) -> type[UrllibRH]:
                 if isinstance(handler, HTTPHandler):
                     make = handler._make_conn_class
                     handler._make_conn_class = lambda base, req, make=make: guarded(
-                        make(base, req), Rule
+                        make(base, req), rule
                     )
             return opener
 
@@ -254,7 +277,9 @@ def _failure(error: Exception, url: str, no_runtime: bool) -> Failure:
         if isinstance(cause, Failure):
             return cause
         if isinstance(cause, HTTPError) and (cause.status == 429 or not youtube_key(url)):
-            return failures.from_status(cause.status, url, cause.response.headers.get("Retry-After"))
+            return failures.from_status(
+                cause.status, url, cause.response.headers.get("Retry-After")
+            )
         if isinstance(cause, OSError) and cause.errno:
             found = failures.from_os(cause, url)
             if found.code == "timeout":
