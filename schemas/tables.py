@@ -40,7 +40,7 @@ SOURCES = pa.schema(
         _field("identity", _s, "label from the list; empty if it has none"),
         _field(
             "bbox",
-            pa.list_(_f, 4),
+            pa.list_(_f),
             "left, top, right, bottom in pixels of a frame of "
             "bbox_width × bbox_height, from the list; null if it has none",
         ),
@@ -124,7 +124,9 @@ CLIPS = pa.schema(
             "smallest cosine similarity between face embeddings along the "
             "track; low: two people in one track",
         ),
-        _field("embedding", pa.list_(_f, 128), "mean dlib face embedding; null if not computed"),
+        _field(
+            "embedding", pa.list_(_f), "128 values: mean dlib face embedding; null if not computed"
+        ),
         _field("spec", _s, "hash of the crop and landmark specification"),
         _field("kept", _b, "whether it passed the filters"),
         _field("reason", _s, "why it was rejected; empty if kept"),
