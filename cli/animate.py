@@ -56,12 +56,14 @@ def animate(
     begun = time.monotonic()
     actor = Person.load(person)
     with console.progress(quiet) as bar:
-        driver = read_driver(driving, actor.spec, load_backend(actor.spec.backend), bar)
+        driver = read_driver(
+            driving, actor.spec, load_backend(actor.spec.backend), bar, keep_frames=compare
+        )
+        points = driver.landmarks
         if driver.bridged:
-            bar.say(f"no face in {driver.bridged} of {len(driver.clip)} frames: bridged")
-        points = driver.clip.landmarks
+            bar.say(f"no face in {driver.bridged} of {len(points)} frames: bridged")
         if not absolute:
-            points = adapt(points, driver.clip.times, actor.landmarks, smooth=smooth)
+            points = adapt(points, driver.times, actor.landmarks, smooth=smooth)
         drawing = 0.0
 
         def frames() -> Iterator[np.ndarray]:
@@ -74,15 +76,15 @@ def animate(
                     at = start + offset
                     bar.advance()
                     yield (
-                        side_by_side(driver.clip.frames[at], actor.raster(points[at]), picture)
-                        if compare
+                        side_by_side(driver.frames[at], actor.raster(points[at]), picture)
+                        if driver.frames is not None
                         else picture
                     )
 
         bar.start("drawing", len(points), "frame")
-        count = write_video(output, frames(), driver.clip.times, sound_of=driving)
+        count = write_video(output, frames(), driver.times, sound_of=driving)
     seconds = time.monotonic() - begun
-    span = driver.clip.times[-1] - driver.clip.times[0]
+    span = driver.times[-1] - driver.times[0]
     result = {
         "output": str(output),
         "frames": count,
