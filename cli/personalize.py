@@ -53,9 +53,7 @@ def personalize(
     person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
     if not quiet:
         shown = {"photos": photos, "run": run, "person": person}
-        console.show_settings(
-            "personalize", {**shown, "steps": "auto" if steps is None else steps}
-        )
+        console.show_settings("personalize", {**shown, "steps": "auto" if steps is None else steps})
     spec = run_spec(run)
     with console.progress(quiet) as bar:
         clip, rejected = prepare_photos(

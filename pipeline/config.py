@@ -33,7 +33,7 @@ class Analysis:
         audio: whether each sample carries its sound as FLAC.
     """
 
-    spec: FaceSpec = FaceSpec()
+    spec: FaceSpec = field(default_factory=FaceSpec)
     span: float = 120.0
     proxy: int = 360
     look_every: float = 0.2
