@@ -100,7 +100,7 @@ class Sandbox:
         jobs_out, jobs_in = os.pipe()
         results_out, results_in = os.pipe()
         life_out, self._lifeline = os.pipe()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115: closed with the worker
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         theirs = (jobs_out, results_in, life_out)
         self._process = subprocess.Popen(
             [

@@ -76,6 +76,7 @@ def shard(
             failed. What did not fail is in the data set all the same.
     """
     began = time.monotonic()
+    data = DataFolder(data.root.resolve())
     todo = spans.plan_spans(spans.stored(data), config.analysis.span)
     left = spans.pending(data, todo, config.analysis, retry_failed=config.retry_failed)
     # Processes of Beam's, or threads that share sandboxes: either way one sandbox per worker.

@@ -121,8 +121,8 @@ def write_shard(data: DataFolder, shard: ShardPlan) -> ShardInfo:
         sha256=checksum,
     )
     with replacing(note) as temporary:
-        content = {"plan": shard.digest, "info": asdict(info), "clips": places}
-        temporary.write_text(json.dumps(content, sort_keys=True))
+        known = {"plan": shard.digest, "info": asdict(info), "clips": places}
+        temporary.write_text(json.dumps(known, sort_keys=True))
     return info
 
 

@@ -120,10 +120,9 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
 
 def _read(path, shape, pixel_format: str, start: float | None, end: float | None):
     """Run ffmpeg with one chain of filters and pair each raw frame with its time."""
-    from_start = not start
     # -start_at_zero makes the container's first time stamp zero, and -copyts keeps the clock
     # running from there even after a seek: one clock for every pass.
-    seek = {} if from_start else {"ss": f"{max(0.0, start - _SLACK):.6f}"}
+    seek = {} if not start else {"ss": f"{max(0.0, start - _SLACK):.6f}"}
     stream = ffmpeg.input(str(path), threads=1, **seek).video
     if end is not None:
         stream = stream.filter("trim", end=f"{end + _SLACK:.6f}")
@@ -156,7 +155,7 @@ def _paired(
         time, width, height = note
         shape = (height, width, 3) if pixel_format == "rgb24" else (height * 3 // 2, width)
         pixels = np.empty(shape, np.uint8)
-        view = memoryview(pixels).cast("B")
+        view = pixels.data.cast("B")
         read = 0
         while read < len(view):
             count = stdout.readinto(view[read:])  # type: ignore[attr-defined]
