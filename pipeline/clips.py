@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.config import Analysis, digest
-from fsh.pipeline.crops import Window, cut, to_crop
+from fsh.pipeline.crops import Window, box_to_crop, cut
 from fsh.pipeline.faces import FaceDetector, embed
-from fsh.pipeline.landmarks import LandmarkBackend, load_backend
+from fsh.pipeline.landmarks import LandmarkBackend, face_box, load_backend
 from fsh.pipeline.probe import MediaFacts, probe
 from fsh.pipeline.quality import score_track
 from fsh.pipeline.shots import ShotFinder
@@ -164,11 +164,16 @@ def find_tracks(
 
 
 def look_at(luma: np.ndarray, frame: int, time: float, scale: np.ndarray) -> list[Sighting]:
-    """The faces in one proxy frame, uint8 (H, W)."""
-    return [
-        Sighting(frame, time, face.box * scale, face.score, picture_of(luma, face.box))
-        for face in _detector().detect(luma)
-    ]
+    """The faces in one proxy frame, uint8 (H, W), framed by their landmarks as photos are.
+
+    dlib's landmarks serve whatever the backend: they cost a tenth of the detector, and their box
+    is steadier than the detector's.
+    """
+    sightings = []
+    for face in _detector().detect(luma):
+        box = face_box(_backend("dlib").landmarks(luma[None], face.box[None])[0])
+        sightings.append(Sighting(frame, time, box * scale, face.score, picture_of(luma, box)))
+    return sightings
 
 
 def picture_of(luma: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -285,7 +290,7 @@ def store(
 ) -> dict[str, Any]:
     """Landmark, score and write one clip; returns the columns that this gives."""
     spec, track = analysis.spec, clip.track
-    points = _backend(spec.backend).landmarks(clip.crops, boxes_in_crop(clip.boxes, track, spec))
+    points = _backend(spec.backend).landmarks(clip.crops, box_to_crop(clip.boxes, track.window, spec.size))
     found = np.isfinite(points).all(axis=(1, 2))
     fps = nominal_fps(clip.times)
     clip, points = clip[found], points[found]
@@ -329,12 +334,6 @@ def store(
     )
 
 
-def boxes_in_crop(boxes: np.ndarray, track: Track, spec: FaceSpec) -> np.ndarray:
-    """Boxes (n, 4) in source pixels as boxes in crop pixels; both name edges."""
-    centres = boxes.reshape(-1, 2, 2) - 0.5
-    return (to_crop(centres, track.window, spec.size) + 0.5).reshape(-1, 4)
-
-
 def nominal_fps(times: np.ndarray) -> float:
     """Frames per second on average; 25 for a single frame."""
     return round(float((len(times) - 1) / (times[-1] - times[0])), 3) if len(times) > 1 else 25.0
@@ -355,6 +354,6 @@ def _detector() -> FaceDetector:
     return FaceDetector()
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _backend(name: str) -> LandmarkBackend:
     return load_backend(name)

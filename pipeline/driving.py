@@ -113,7 +113,7 @@ def read_driver(
         progress.advance()
     flush()
     progress.stop()
-    found = np.isfinite(points).all(axis=(1, 2))
+    found: np.ndarray = np.isfinite(points).all(axis=(1, 2))
     if not found.any():
         raise FshError("no landmarks found on the face", where=path, remedy="try another video")
     clock = np.array(times)
@@ -151,7 +151,7 @@ def main_face(
     # Looks are some frames apart: the face is there before the first and after the last look too.
     reach = max(1, looks[1][0] - looks[0][0]) if len(looks) > 1 else count
     near = np.abs(np.arange(count)[:, None] - known[[0, -1]][None]).min(axis=1) <= reach
-    return boxes, seen | near
+    return boxes, np.logical_or(seen, near)
 
 
 def windows_along(boxes: np.ndarray, times: np.ndarray, spec: FaceSpec) -> list[Window]:

@@ -32,10 +32,22 @@ def data(tmp_path):
         size = file.tell()
         write_members(file, [], end=True)
     kept = {
-        **{"clip_id": "v_00000000_00", "video_id": "v", "identity": "a<b>", "kept": True},
-        **{"split": "train", "shard": "shards/train/fsh-train-000000.tar", "offset": 0},
-        **{"bytes": size, "frames": 4, "samples": 2, "start": 0.0, "end": 0.12, "reason": ""},
-        **{"face_px": 50.0, "yaw": 3.0, "sharpness": 20.0},
+        "clip_id": "v_00000000_00",
+        "video_id": "v",
+        "identity": "a<b>",
+        "kept": True,
+        "split": "train",
+        "shard": "shards/train/fsh-train-000000.tar",
+        "offset": 0,
+        "bytes": size,
+        "frames": 4,
+        "samples": 2,
+        "start": 0.0,
+        "end": 0.12,
+        "reason": "",
+        "face_px": 50.0,
+        "yaw": 3.0,
+        "sharpness": 20.0,
     }
     rejected = {"clip_id": "", "video_id": "w", "kept": False, "reason": "no_face"}
     write_table(to_table([kept, rejected], CLIPS), folder.clips, CLIPS)
@@ -48,7 +60,10 @@ def test_the_page_shows_the_clip_and_names_the_reject(data, tmp_path):
     text = page.read_text()
     assert counts["clips_kept"] == 1 and counts["clips_rejected"] == {"no_face": 1}
     assert counts["splits"]["train"] == {
-        **{"clips": 1, "identities": 1, "samples": 2, "frames": 4},
+        "clips": 1,
+        "identities": 1,
+        "samples": 2,
+        "frames": 4,
         "seconds": 0,
     }
     assert text.count("data:image/jpeg;base64,") == 2
