@@ -30,7 +30,6 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.layout import DataFolder, replacing
 from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members, write_members
-from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, to_table, write_table
 
 #: Reasons of tracks that were never cropped: too little there to be worth it.
@@ -290,7 +289,8 @@ def store(
 ) -> dict[str, Any]:
     """Landmark, score and write one clip; returns the columns that this gives."""
     spec, track = analysis.spec, clip.track
-    points = _backend(spec.backend).landmarks(clip.crops, box_to_crop(clip.boxes, track.window, spec.size))
+    boxes = box_to_crop(clip.boxes, track.window, spec.size)
+    points = _backend(spec.backend).landmarks(clip.crops, boxes)
     found = np.isfinite(points).all(axis=(1, 2))
     fps = nominal_fps(clip.times)
     clip, points = clip[found], points[found]
