@@ -63,3 +63,10 @@ def to_source(points: np.ndarray, window: Window, size: int) -> np.ndarray:
     left, top, side = window
     scaled = (np.asarray(points, np.float64) + 0.5) * (side / size) - 0.5 + (left, top)
     return scaled.astype(np.float32)
+
+
+def box_to_crop(boxes: np.ndarray, window: Window, size: int) -> np.ndarray:
+    """Boxes (…, 4), edges in source pixels, as edges in crop pixels, float32."""
+    left, top, side = window
+    edges = np.asarray(boxes, np.float64) - (left, top, left, top)
+    return (edges * (size / side)).astype(np.float32)

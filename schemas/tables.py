@@ -30,7 +30,7 @@ ERROR_CLASSES = ("permanent", "transient", "refused")
 
 SOURCES = pa.schema(
     [
-        _field("request_id", _s, "hash of url, start and end: one row per request"),
+        _field("request_id", _s, "hash of video, start, end and bbox: one row per request"),
         _field("url", _s, "what was asked for: a URL or an absolute path"),
         _field("list", _s, "the list that asked for it, or empty"),
         _field("line", _i, "line or row of the list, from 1"),
@@ -40,7 +40,7 @@ SOURCES = pa.schema(
         _field("identity", _s, "label from the list; empty if it has none"),
         _field(
             "bbox",
-            pa.list_(_f, 4),
+            pa.list_(_f),
             "left, top, right, bottom in pixels of a frame of "
             "bbox_width × bbox_height, from the list; null if it has none",
         ),
@@ -124,7 +124,9 @@ CLIPS = pa.schema(
             "smallest cosine similarity between face embeddings along the "
             "track; low: two people in one track",
         ),
-        _field("embedding", pa.list_(_f, 128), "mean dlib face embedding; null if not computed"),
+        _field(
+            "embedding", pa.list_(_f), "128 values: mean dlib face embedding; null if not computed"
+        ),
         _field("spec", _s, "hash of the crop and landmark specification"),
         _field("kept", _b, "whether it passed the filters"),
         _field("reason", _s, "why it was rejected; empty if kept"),

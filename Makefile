@@ -1,0 +1,45 @@
+# Two commands for a fresh machine with Python, make and a package index:
+#   make demo    install, then walk the whole way on sample clips
+#   make test    install, then lint-free tests
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint install constraints docs clean
+
+demo: $(STAMP)
+	$(BIN)/fsh demo demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(STAMP)
+
+# opencv-python needs libGL, which machines without a screen often lack; the headless build of the
+# same version is put in its place there.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/python -c "import cv2" 2>/dev/null || \
+	  { v=$$($(BIN)/python -c "from importlib.metadata import version; print(version('opencv-python'))"); \
+	    $(BIN)/python -m pip install -q --force-reinstall --no-deps "opencv-python-headless==$$v"; }
+	touch $@
+
+# What was tested, pinned. Run in a fresh environment after changing the dependencies.
+constraints: $(STAMP)
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > constraints.txt
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info

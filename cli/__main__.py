@@ -1,0 +1,5 @@
+"""``python -m fsh.cli`` is ``fsh``."""
+
+from fsh.cli.app import main
+
+main()

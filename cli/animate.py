@@ -1,0 +1,111 @@
+"""``fsh animate``: a person's head, moved by somebody's video."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fsh.cli import console, options
+
+
+def animate(
+    person: Annotated[
+        Path | None, typer.Option("--person", help="The person's folder; default: the newest.")
+    ] = None,
+    driving: Annotated[
+        Path, typer.Option("--driving", help="A video whose face moves the person.")
+    ] = ...,  # type: ignore[assignment]
+    output: Annotated[Path, typer.Option("--output", "-o", help="The film.")] = Path("out.mp4"),
+    people: Annotated[Path, typer.Option("--people", help="Where people live.")] = Path("people"),
+    absolute: Annotated[
+        bool,
+        typer.Option("--absolute", help="Take the driver's landmarks as they are, shape and all."),
+    ] = False,
+    smooth: Annotated[bool, typer.Option(help="Smooth the landmarks over time (One Euro).")] = True,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show driver, landmarks and person side by side.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw the person frame by frame from the driver's landmarks; keep sound, rate and duration.
+
+    The driver's motion is put on the person's own face shape. Frames in which no face is found
+    are bridged, and counted in the result.
+
+    Example: `fsh animate --person people/me --driving talk.mp4 -o me.mp4`
+    """
+    import numpy as np
+
+    from fsh.pipeline.driving import read_driver
+    from fsh.pipeline.encode import write_video
+    from fsh.pipeline.landmarks import load_backend
+    from fsh.trainer.adapt import adapt
+    from fsh.trainer.person import Person
+
+    person = person or options.newest(
+        people, "person.json", what="person", remedy="run `fsh personalize` first"
+    )
+    if not quiet:
+        shown = {"person": person, "driving": driving, "output": output}
+        console.show_settings("animate", {**shown, "smooth": smooth, "absolute": absolute})
+    begun = time.monotonic()
+    actor = Person.load(person)
+    with console.progress(quiet) as bar:
+        driver = read_driver(
+            driving, actor.spec, load_backend(actor.spec.backend), bar, keep_frames=compare
+        )
+        points = driver.landmarks
+        if driver.bridged:
+            bar.say(f"no face in {driver.bridged} of {len(points)} frames: bridged")
+        if not absolute:
+            points = adapt(points, driver.times, actor.landmarks, smooth=smooth)
+        drawing = 0.0
+
+        def frames() -> Iterator[np.ndarray]:
+            nonlocal drawing
+            for start in range(0, len(points), 16):
+                tick = time.monotonic()
+                batch = actor.draw(points[start : start + 16])
+                drawing += time.monotonic() - tick
+                for offset, picture in enumerate(batch):
+                    at = start + offset
+                    bar.advance()
+                    yield (
+                        side_by_side(driver.frames[at], actor.raster(points[at]), picture)
+                        if driver.frames is not None
+                        else picture
+                    )
+
+        bar.start("drawing", len(points), "frame")
+        count = write_video(output, frames(), driver.times, sound_of=driving)
+    seconds = time.monotonic() - begun
+    span = driver.times[-1] - driver.times[0]
+    result = {
+        "output": str(output),
+        "frames": count,
+        "fps": (count - 1) / span if count > 1 else 0.0,
+        "seconds": seconds,
+        "generator_fps": count / drawing if drawing else 0.0,
+        "end_to_end_fps": count / seconds,
+        "bridged": driver.bridged,
+        "marked": False,
+    }
+    console.show_result(result, as_json=json, title=f"Film: {output}")
+
+
+def side_by_side(*pictures):
+    """Pictures of one height next to each other; uint8 (H, sum of W, 3)."""
+    import cv2
+    import numpy as np
+
+    height = max(256, *(picture.shape[0] for picture in pictures))
+    scaled = [
+        cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height), interpolation=3)
+        for p in pictures
+    ]
+    return np.concatenate(scaled, axis=1)

@@ -1,0 +1,64 @@
+"""The ``fsh`` command: which commands there are, and the one place where errors become lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+from fsh.cli import animate, demo, doctor, ingest, inspect, personalize, shard, train
+from fsh.schemas.errors import FshError
+
+app = typer.Typer(
+    name="fsh",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""From videos of talking people to a few-shot talking head.
+
+The way through, in one working folder, each command resumable:
+
+`fsh ingest urls.txt` → `fsh shard` → `fsh inspect` → `fsh train` →
+`fsh personalize --photos dir/` → `fsh animate --person people/NAME --driving talk.mp4 -o out.mp4`
+
+`fsh demo` walks it on sample clips. Exit status: 0 done, 1 an expected failure told in one line,
+2 wrong usage.""",
+)
+
+app.command("ingest")(ingest.ingest)
+app.command("shard", context_settings=shard.BEAM_FLAGS)(shard.shard)
+app.command("inspect")(inspect.inspect)
+app.command("train")(train.train)
+app.command("personalize")(personalize.personalize)
+app.command("animate")(animate.animate)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; never show a traceback for a failure that was foreseen."""
+    debug = bool(os.environ.get("FSH_DEBUG"))
+    # Beam and its friends talk on the root logger while they are imported.
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR, stream=sys.stderr)
+    try:
+        app(prog_name="fsh")
+    except FshError as error:
+        if debug:
+            raise
+        print(f"fsh: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("fsh: stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        print(f"fsh: internal error: {line} → set FSH_DEBUG=1 for the traceback", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,127 @@
+"""What the commands show: progress and words on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+
+class Bar:
+    """A :class:`fsh.schemas.progress.Progress` for terminals; plain lines where there is none."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._progress: Progress | None = None
+        self._what, self._unit, self._note = "", "", ""
+        self._total: float | None = None
+        self._done, self._begun, self._told = 0.0, 0.0, 0.0
+
+    def start(self, what: str, total: float | None, unit: str) -> None:
+        self.stop()
+        self._what, self._unit, self._total, self._note = what, unit, total, ""
+        self._done, self._begun = 0.0, time.monotonic()
+        self._told = self._begun
+        if self._quiet or not err.is_terminal:
+            return
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=err,
+            transient=True,
+        )
+        self._progress.start()
+        self._progress.add_task(what, total=total, note="")
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        self._done += amount
+        self._note = note or self._note
+        if self._progress is not None:
+            task = self._progress.task_ids[0]
+            self._progress.update(task, advance=amount, note=self._note)
+            return
+        now = time.monotonic()
+        if not self._quiet and now - self._told >= 5:
+            self._told = now
+            err.print(self._line(now - self._begun), markup=False)
+
+    def say(self, line: str) -> None:
+        if not self._quiet:
+            err.print(line, markup=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _line(self, seconds: float) -> str:
+        done = f"{self._done:,.0f}"
+        if not self._total:
+            return f"{self._what}: {done} {self._unit}, {seconds:.0f} s {self._note}".rstrip()
+        share = self._done / self._total
+        left = f"{seconds / share - seconds:.0f} s left" if share else "…"
+        whole = f"{done}/{self._total:,.0f} {self._unit}, {100 * share:.0f} %, {left}"
+        return f"{self._what}: {whole} {self._note}".rstrip()
+
+
+@contextmanager
+def progress(quiet: bool = False):
+    """A Bar that is taken down whatever happens."""
+    bar = Bar(quiet)
+    try:
+        yield bar
+    finally:
+        bar.stop()
+
+
+def show_settings(title: str, settings: Mapping[str, object]) -> None:
+    """Print a command's settings on stderr as it starts: no default acts unseen."""
+    pairs = "  ".join(f"{name}={value}" for name, value in settings.items())
+    err.print(f"[bold]{title}[/]  {pairs}", soft_wrap=True)
+
+
+def show_result(result: Mapping[str, object], *, as_json: bool, title: str) -> None:
+    """Print a command's result on stdout: a table for people, or one JSON object."""
+    if as_json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        return
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value in result.items():
+        if isinstance(value, list):  # long; what matters of it was said on stderr
+            continue
+        table.add_row(name.replace("_", " "), _text(value))
+    out.print(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {_text(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)

@@ -1,0 +1,93 @@
+"""``fsh doctor``: what of fsh works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+import typer
+from rich.table import Table
+
+from fsh.cli import console, options
+
+
+def doctor(json: options.Json = False) -> None:
+    """Check this machine: ffmpeg, models, libraries, accelerator, YouTube support.
+
+    Exit status 1 if something that the plain way needs does not work.
+
+    Example: `fsh doctor`
+    """
+    checks: list[tuple[str, bool, Callable[[], str]]] = [
+        ("python", True, lambda: sys.version.split()[0]),
+        ("ffmpeg", True, _ffmpeg),
+        ("opencv", True, _opencv),
+        ("dlib models", True, _dlib),
+        ("torch", True, _torch),
+        ("apache-beam", True, lambda: version("apache-beam")),
+        ("webdataset", True, lambda: version("webdataset")),
+        ("yt-dlp", False, _youtube),
+    ]
+    results, broken = {}, False
+    for name, needed, check in checks:
+        try:
+            results[name] = {"ok": True, "says": check()}
+        except Exception as error:  # whatever it is, the doctor reports it and goes on
+            broken |= needed
+            results[name] = {"ok": False, "says": " ".join(str(error).split())[:200]}
+    if json:
+        console.show_result(results, as_json=True, title="")
+    else:
+        table = Table(show_header=False)
+        for name, result in results.items():
+            table.add_row("✓" if result["ok"] else "✗", name, str(result["says"]))
+        console.out.print(table)
+    raise typer.Exit(1 if broken else 0)
+
+
+def _ffmpeg() -> str:
+    from fsh.pipeline.ffmpeg import binary
+
+    words = subprocess.run([binary(), "-version"], capture_output=True, text=True, check=True)
+    return f"{words.stdout.split(' Copyright')[0]} at {binary()}"
+
+
+def _opencv() -> str:
+    try:
+        import cv2
+    except ImportError as error:
+        raise RuntimeError(
+            f"{error} → pip uninstall opencv-python && pip install opencv-python-headless"
+        ) from error
+    return str(cv2.__version__)
+
+
+def _dlib() -> str:
+    from skimage import data
+
+    from fsh.pipeline.faces import FaceDetector
+    from fsh.pipeline.landmarks import load_backend
+
+    load_backend("dlib")
+    found = len(FaceDetector().detect(data.astronaut()))
+    if found != 1:
+        raise RuntimeError(f"the detector finds {found} faces in a portrait of one person")
+    return f"dlib {version('dlib-bin')}, finds the face of a test portrait"
+
+
+def _torch() -> str:
+    import torch
+
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
+    return f"{torch.__version__}, {where}, {torch.get_num_threads()} threads"
+
+
+def _youtube() -> str:
+    import shutil
+
+    import deno
+
+    runtime = shutil.which("deno") or deno.find_deno_bin()
+    return f"yt-dlp {version('yt-dlp')}, JavaScript runtime {runtime}"

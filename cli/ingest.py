@@ -1,0 +1,81 @@
+"""``fsh ingest``: from a list of URLs to videos and where each came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fsh.cli import console, options
+
+
+def ingest(
+    lists: Annotated[
+        list[str],
+        typer.Argument(help="Lists, folders, video files or URLs.", metavar="LIST…"),
+    ],
+    data: options.Data = Path("data"),
+    copy: Annotated[bool, typer.Option("--copy", help="Copy local files, not link them.")] = False,
+    license: Annotated[
+        str, typer.Option(help="any, or cc: only Creative Commons, unknown is refused.")
+    ] = "any",
+    retry: Annotated[
+        str, typer.Option(help="Try failed ones again: none, transient, permanent or all.")
+    ] = "transient",
+    rate: Annotated[
+        float, typer.Option(help="Videos an hour from YouTube; 0: no limit.", min=0)
+    ] = 300,
+    workers: Annotated[
+        int, typer.Option(help="Videos at a time; 0: 8 from the net, else one per core.", min=0)
+    ] = 0,
+    cookies: Annotated[
+        Path | None, typer.Option(help="A cookies.txt for video sites that want a login.")
+    ] = None,
+    runner: options.Runner = None,
+    max_failures: Annotated[
+        float, typer.Option(help="Share of failed requests above which the exit status is 1.")
+    ] = 0.5,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read the lists and say what would be done.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fetch or link the videos of a list, and record where each came from.
+
+    A list is recognised by its shape: one URL or path per line; CSV, TSV, Parquet or JSON lines
+    with `url` and perhaps `start`, `end`, `identity`, `bbox`; VoxCeleb's metadata CSV; HDTF's text
+    files; a folder; a channel or playlist. Run it again: only what is missing is done.
+
+    Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run`
+    """
+    from fsh.pipeline.ingest import IngestOptions, TooManyFailures
+    from fsh.pipeline.ingest import ingest as run
+    from fsh.pipeline.ingest import plan
+    from fsh.schemas.layout import DataFolder
+
+    settings = IngestOptions(
+        copy=copy,
+        license=license,
+        retry=retry,
+        rate_per_hour=rate,
+        max_failures=max_failures,
+        workers=workers,
+        cookies=cookies,
+        runner=runner,
+    )
+    if not quiet:
+        shown = {"data": data, "copy": copy, "license": license, "retry": retry}
+        console.show_settings("ingest", {**shown, "youtube_per_hour": f"{rate:g}"})
+    if dry_run:
+        intended = plan(lists, DataFolder(data), settings).to_json()
+        console.show_result(intended, as_json=json, title="Would ingest")
+        return
+    with console.progress(quiet) as bar:
+        try:
+            report = run(lists, DataFolder(data), settings, bar)
+        except TooManyFailures as failure:
+            console.show_result(failure.report.to_json(), as_json=json, title="Ingested")
+            raise
+    console.show_result(report.to_json(), as_json=json, title="Ingested")

@@ -1,0 +1,70 @@
+"""``fsh personalize``: one person from a handful of photos. Here photos meet the trainer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fsh.cli import console, options
+
+
+def personalize(
+    photos: Annotated[
+        Path, typer.Option("--photos", help="A folder of photos of one person, or one photo.")
+    ],
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The training run; default: the newest in runs/.")
+    ] = None,
+    person: Annotated[
+        Path | None,
+        typer.Option("--person", "-o", help="Where the person goes; default PEOPLE/FOLDER'S NAME."),
+    ] = None,
+    people: Annotated[Path, typer.Option("--people", help="Where people live.")] = Path("people"),
+    steps: Annotated[
+        int | None, typer.Option(help="Fine-tuning steps; 0: feed-forward only.", min=0)
+    ] = None,
+    face: Annotated[
+        int | None, typer.Option(help="Which face where a photo has several: 0 is leftmost.")
+    ] = None,
+    mixed_ok: Annotated[
+        bool, typer.Option("--mixed-ok", help="Do not refuse photos of different people.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a person out of photos: embed them, then fine-tune the generator on them.
+
+    One photo gives the feed-forward model, more are fine-tuned and stop by themselves. The
+    person's folder holds all that `fsh animate` needs, and a `preview.png`.
+
+    Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
+    """
+    from fsh.pipeline.landmarks import load_backend
+    from fsh.pipeline.photos import photo_paths, prepare_photos
+    from fsh.trainer.person import personalize as learn
+    from fsh.trainer.person import run_spec
+
+    run = run or options.newest(
+        Path("runs"), "config.json", what="training run", remedy="run `fsh train` first"
+    )
+    person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
+    if not quiet:
+        shown = {"photos": photos, "run": run, "person": person}
+        console.show_settings("personalize", {**shown, "steps": "auto" if steps is None else steps})
+    spec = run_spec(run)
+    with console.progress(quiet) as bar:
+        clip, rejected = prepare_photos(
+            photo_paths(photos),
+            spec,
+            backend=load_backend(spec.backend),
+            face=face,
+            mixed_ok=mixed_ok,
+            progress=bar,
+        )
+        for photo in rejected:
+            bar.say(f"left out {photo.path}: {photo.reason}")
+        report = learn(run, clip, person, steps=steps, progress=bar)
+    console.show_result(report.to_json(), as_json=json, title=f"Person: {person}")

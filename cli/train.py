@@ -1,0 +1,73 @@
+"""``fsh train``: meta-learn the embedder, the generator and the discriminator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fsh.cli import console, options
+
+
+def train(
+    data: options.Data = Path("data"),
+    run: Annotated[
+        Path | None, typer.Option("--run", help="The run's folder; default runs/PRESET.")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="paper (256 px), small (128), nano (64, CPU) or auto.")
+    ] = "auto",
+    loss: Annotated[
+        str | None, typer.Option(help="Loss weights: paper-v1, paper-v2 or lab.")
+    ] = None,
+    variant: Annotated[
+        str, typer.Option(help="ft: meant for fine-tuning; ff: feed-forward, no matching loss.")
+    ] = "ft",
+    steps: Annotated[int | None, typer.Option(help="Generator steps in all.", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time instead of steps.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Episodes per step.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    perceptual: Annotated[
+        str | None, typer.Option(help="Content features: vgg, random or off.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights and the data order.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print configuration, sizes and data plan only.")
+    ] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train on the data set's train split; show losses and time left; write checkpoints.
+
+    On a CPU the `nano` preset trains for about twelve minutes; on a GPU the paper's own networks
+    do. Ctrl-C saves, and the same command resumes exactly where it stopped. Curves and sample
+    grids are in the run's folder (`tensorboard --logdir runs`).
+
+    Examples: `fsh train` · `fsh train --preset small --steps 20000` · `fsh train --dry-run`
+    """
+    from fsh.schemas.layout import DataFolder
+    from fsh.trainer.config import resolve
+    from fsh.trainer.loop import plan
+    from fsh.trainer.loop import train as learn
+
+    config = resolve(
+        preset,
+        device,
+        loss_preset=loss,
+        variant=variant,
+        steps=steps,
+        minutes=minutes,
+        batch=batch,
+        perceptual=perceptual,
+        seed=seed,
+    )
+    folder = run or Path("runs") / config.preset
+    if dry_run:
+        console.show_result(plan(DataFolder(data), folder, config), as_json=json, title="Plan")
+        return
+    with console.progress(quiet) as bar:
+        if not quiet:
+            console.show_settings("train", {"data": data, "run": folder, **dict(config.table())})
+        report = learn(DataFolder(data), folder, config, bar)
+    console.show_result(report.to_json(), as_json=json, title=f"Trained: {folder}")

@@ -1,0 +1,176 @@
+"""A driving video: every frame's landmarks, cropped and found as everything else in fsh is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from fsh.pipeline.clips import look_at
+from fsh.pipeline.crops import Window, box_to_crop, cut, window_of
+from fsh.pipeline.landmarks import LandmarkBackend
+from fsh.pipeline.probe import probe
+from fsh.pipeline.shots import Shot
+from fsh.pipeline.tracks import Sighting, boxes_between, link, settle, sides
+from fsh.pipeline.video import even_window, proxy_size, read_proxy, read_window
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Progress
+from fsh.schemas.spec import FaceSpec
+
+_PROXY = 360  # pixels of the shorter side when looking for the face
+_LOOK_EVERY = 0.1  # seconds
+_LOST = 1.0  # seconds a face may be unseen and still be followed
+_FOLLOW = 0.6  # seconds over which a moving window is smoothed
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What moves a person: one face's landmarks, for every frame of a video.
+
+    Attributes:
+        times: float64 (N,), seconds on the video's clock, one per frame of the video.
+        landmarks: float32 (N, 68, 2), crop pixels, finite: gaps are bridged.
+        windows: the crop window of each frame in source pixels.
+        found: bool (N,): the frames in which the face was really found.
+        spec: how the faces were cropped and landmarked.
+        frames: uint8 (N, S, S, 3) RGB crops, or None if they were not asked for.
+    """
+
+    times: np.ndarray
+    landmarks: np.ndarray
+    windows: list[Window]
+    found: np.ndarray
+    spec: FaceSpec
+    frames: np.ndarray | None = None
+
+    @property
+    def bridged(self) -> int:
+        """Frames whose landmarks were interpolated because no face was found."""
+        return int((~self.found).sum())
+
+
+def read_driver(
+    path: Path,
+    spec: FaceSpec,
+    backend: LandmarkBackend,
+    progress: Progress,
+    *,
+    keep_frames: bool = False,
+) -> Driver:
+    """Find the main face of a video and its landmarks in every frame.
+
+    Args:
+        keep_frames: whether to return the crops too (0.2 MB a frame at 256 px).
+
+    Raises:
+        FshError: if it is no video, or shows no face.
+    """
+    facts = probe(path)
+    expected = facts.frames or round(facts.duration * facts.fps) or None
+    size = proxy_size(facts.width, facts.height, _PROXY)
+    scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
+    times: list[float] = []
+    looks: list[tuple[int, list[Sighting]]] = []
+    next_look = -np.inf
+    progress.start(f"finding the face in {path.name}", expected, "frame")
+    for time, pixels in read_proxy(path, size):
+        if time >= next_look:
+            looks.append((len(times), look_at(pixels[: size[1]], len(times), time, scale)))
+            next_look = time + _LOOK_EVERY - 0.001
+        times.append(time)
+        progress.advance()
+    face = main_face(looks, len(times))
+    if face is None:
+        raise FshError("no face found", where=path, remedy="give a video that shows a face")
+    boxes, seen = face
+    windows = windows_along(boxes, np.array(times), spec)
+    points = np.full((len(times), 68, 2), np.nan, np.float32)
+    frames = np.zeros((len(times), spec.size, spec.size, 3), np.uint8) if keep_frames else None
+    part = even_window([*dict.fromkeys(windows)], (facts.width, facts.height))
+    progress.start("landmarks", len(times), "frame")
+    batch: list[tuple[int, np.ndarray]] = []
+
+    def flush() -> None:
+        wanted = [(at, crop) for at, crop in batch if seen[at]]
+        if wanted:
+            where = np.array([box_to_crop(boxes[at], windows[at], spec.size) for at, _ in wanted])
+            found = backend.landmarks(np.array([crop for _, crop in wanted]), where)
+            points[[at for at, _ in wanted]] = found
+        batch.clear()
+
+    decoded = read_window(path, (facts.width, facts.height), part)
+    for at, (_, pixels) in enumerate(decoded):
+        left, top, side = windows[at]
+        crop = cut(pixels, (left - part[0], top - part[1], side), spec.size)
+        batch.append((at, crop))
+        if frames is not None:
+            frames[at] = crop
+        if len(batch) == _BATCH:
+            flush()
+        progress.advance()
+    flush()
+    progress.stop()
+    found: np.ndarray = np.isfinite(points).all(axis=(1, 2))
+    if not found.any():
+        raise FshError("no landmarks found on the face", where=path, remedy="try another video")
+    clock = np.array(times)
+    return Driver(clock, bridge(points, clock), windows, found, spec, frames)
+
+
+def main_face(
+    looks: list[tuple[int, list[Sighting]]], count: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The face that is largest for longest.
+
+    Args:
+        looks: per frame looked at: its number and the faces seen.
+        count: frames of the video.
+
+    Returns:
+        float32 (count, 4) boxes, held where the face is not tracked, and bool (count,) where it
+        is; None if there is no face at all.
+    """
+    tracks = [seen for _, seen in link(looks, [Shot(0, count)], lost=_LOST)]
+    if not tracks:
+        return None
+    paths = [boxes_between(seen) for seen in tracks]
+    weight = [float(sides(boxes).sum()) for _, boxes in paths]
+    boxes, seen = np.full((count, 4), np.nan, np.float32), np.zeros(count, bool)
+    # The heaviest first; a lighter one fills in only where nothing is followed yet: somebody who
+    # left and came back, or the next shot's face.
+    for i in sorted(range(len(paths)), key=lambda i: -weight[i]):
+        frames, track = paths[i]
+        if not seen[frames].any():
+            boxes[frames], seen[frames] = track, True
+    known = np.flatnonzero(seen)
+    for k in range(4):
+        boxes[:, k] = np.interp(np.arange(count), known, boxes[known, k])
+    # Looks are some frames apart: the face is there before the first and after the last look too.
+    reach = max(1, looks[1][0] - looks[0][0]) if len(looks) > 1 else count
+    near = np.abs(np.arange(count)[:, None] - known[[0, -1]][None]).min(axis=1) <= reach
+    return boxes, np.logical_or(seen, near)
+
+
+def windows_along(boxes: np.ndarray, times: np.ndarray, spec: FaceSpec) -> list[Window]:
+    """A crop window per frame: one for all if the head stays inside, else one that follows it."""
+    if (fixed := settle(boxes, spec)) is not None:
+        return [fixed] * len(boxes)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.04
+    centres = gaussian_filter1d((boxes[:, :2] + boxes[:, 2:]) / 2, _FOLLOW / step, axis=0)
+    half = gaussian_filter1d(sides(boxes), 3 * _FOLLOW / step)[:, None] / 2
+    smooth = np.concatenate([centres - half, centres + half], axis=1)
+    return [window_of(box, spec) for box in smooth]
+
+
+def bridge(points: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Landmarks (N, 68, 2) with rows of NaN interpolated over time, held at the ends."""
+    known = np.isfinite(points).all(axis=(1, 2))
+    if known.all():
+        return points
+    flat = points.reshape(len(points), -1).copy()
+    for column in flat.T:
+        column[~known] = np.interp(times[~known], times[known], column[known])
+    return flat.reshape(points.shape)

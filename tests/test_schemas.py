@@ -1,0 +1,157 @@
+"""Specs, ids, tables, samples and cards: what is written is what is read."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import webdataset as wds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsh.schemas import ids
+from fsh.schemas.card import DatasetCard, ShardInfo
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.errors import FshError, SchemaMismatch, SpecMismatch
+from fsh.schemas.layout import replacing
+from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables import CLIPS, SOURCES, describe, read_table, to_table, write_table
+
+
+def a_clip(count: int = 1, spec: FaceSpec = FaceSpec(size=32), name: str = "a") -> FaceClip:
+    return FaceClip(
+        name=name,
+        frames=np.zeros((count, spec.size, spec.size, 3), np.uint8),
+        landmarks=np.zeros((count, 68, 2), np.float32),
+        times=np.arange(count, dtype=np.float64),
+        crops=np.zeros((count, 3), np.float32),
+        spec=spec,
+    )
+
+
+def test_errors_say_what_where_and_what_to_do_and_survive_pickling():
+    error = SpecMismatch("two\nlines", where="here", remedy="do this")
+    assert str(error) == "here: two lines → do this"
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is SpecMismatch and str(copy) == str(error)
+
+
+def test_a_spec_survives_json_and_refuses_a_forged_hash():
+    spec = FaceSpec(backend="fan", size=128)
+    assert FaceSpec.from_json(spec.to_json()) == spec
+    with pytest.raises(SpecMismatch, match="hash"):
+        FaceSpec.from_json({**spec.to_json(), "margin": 3.0})
+
+
+def test_two_specs_that_differ_are_both_named():
+    with pytest.raises(SpecMismatch, match=r"the run.*dlib.*the photos.*fan"):
+        FaceSpec().require(FaceSpec(backend="fan"), mine="the run", theirs="the photos")
+
+
+def test_clips_join_only_if_prepared_alike():
+    joined = FaceClip.concatenate([a_clip(2), a_clip(3, name="b")])
+    assert len(joined) == 5 and joined.found.all()
+    with pytest.raises(SpecMismatch):
+        FaceClip.concatenate([a_clip(), a_clip(spec=FaceSpec(size=16))])
+
+
+@given(st.text(min_size=1), st.floats(0, 1e6), st.integers(0, 99))
+def test_ids_are_safe_file_names_and_tar_keys(text, start, track):
+    video = ids.content_id(f"{ids.stable_hash(text):064x}")
+    key = ids.sample_key(ids.clip_id(video, start, track), 7)
+    assert ids.is_safe(video) and ids.is_safe(key)
+
+
+@pytest.mark.parametrize("bad", ["short", "a/b_c-d.e?f", "../../etc/x", "elevenchars "])
+def test_a_youtube_id_is_checked(bad):
+    with pytest.raises(ValueError):
+        ids.youtube_id(bad)
+
+
+def test_stable_hash_is_the_same_everywhere():
+    assert ids.stable_hash("clip", "split") == 4788101302225248819
+
+
+@pytest.mark.parametrize("schema", [SOURCES, CLIPS])
+def test_every_column_is_described(schema):
+    assert all(text for _, _, text in describe(schema))
+
+
+def test_a_table_is_checked_when_it_is_read(tmp_path):
+    path = tmp_path / "sources.parquet"
+    write_table(to_table([{"url": "a.mp4", "line": 1}], SOURCES), path, SOURCES)
+    assert read_table(path, SOURCES).to_pylist()[0]["url"] == "a.mp4"
+    with pytest.raises(SchemaMismatch, match="clips table does not fit: missing"):
+        read_table(path, CLIPS)
+    with pytest.raises(SchemaMismatch, match="nonsense"):
+        to_table([{"nonsense": 1}], SOURCES)
+    path.write_bytes(b"not parquet")
+    with pytest.raises(SchemaMismatch, match="not a readable Parquet"):
+        read_table(path, SOURCES)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a" / "file.txt"
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert not path.exists() and not list(path.parent.iterdir())
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+
+
+@given(st.integers(1, 5), st.binary(max_size=700), st.booleans())
+def test_a_sample_is_read_back_by_tarfile_and_its_bytes_repeat(count, jpeg, audio):
+    info = SampleInfo("v_0_0", "v", "me", 25.0, [0.0] * count, [], [0, 0, 9], FaceSpec())
+    points = np.arange(count * 136, dtype=np.float32).reshape(count, 68, 2)
+    members = sample_members("v_0_0_0000", info, points, [jpeg] * count, b"x" if audio else b"")
+    files = [io.BytesIO(), io.BytesIO()]
+    for file in files:
+        write_members(file, members, end=False)
+        write_members(file, [], end=True)
+    assert files[0].getvalue() == files[1].getvalue()
+    with tarfile.open(fileobj=io.BytesIO(files[0].getvalue())) as archive:
+        heads = archive.getmembers()
+        read = {head.name: archive.extractfile(head).read() for head in heads}
+    assert list(read.items()) == members
+    assert SampleInfo.from_json(read["v_0_0_0000.json"]) == info
+    assert all(head.mtime == 0 for head in heads)
+
+
+def test_plain_webdataset_reads_a_sample(tmp_path):
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(buffer, "JPEG")
+    info = SampleInfo("v_0_0", "v", "me", 25.0, [0.0, 0.04], [], [0, 0, 8], FaceSpec())
+    points = np.ones((2, 68, 2), np.float32)
+    path = tmp_path / "fsh-train-000000.tar"
+    with path.open("wb") as file:
+        members = sample_members("v_0_0_0000", info, points, [buffer.getvalue()] * 2)
+        write_members(file, members, end=True)
+    (sample,) = wds.WebDataset(str(path), shardshuffle=False).decode("rgb8")
+    assert sample["__key__"] == "v_0_0_0000"
+    assert sample["001.jpg"].shape == (8, 8, 3)
+    assert sample["landmarks.npy"].shape == (2, 68, 2)
+    assert sample["json"]["identity"] == "me"
+
+
+def test_a_card_survives_writing_and_says_what_is_wrong(tmp_path):
+    path = tmp_path / "dataset.json"
+    shard = ShardInfo("shards/train/fsh-train-000000.tar", "train", 3, 150, 1024, "ab" * 32)
+    card = DatasetCard(FaceSpec(), (shard,), {"videos": 1}, {"fsh": "0"})
+    card.write(path)
+    assert DatasetCard.read(path) == card
+    assert DatasetCard.read(path).split("train") == [shard]
+    with pytest.raises(FshError, match="run `fsh shard` first"):
+        DatasetCard.read(tmp_path / "nothing.json")
+    path.write_text("{}")
+    with pytest.raises(FshError, match="not a data set card"):
+        DatasetCard.read(path)
+    assert replace(card, shards=()).split("train") == []
