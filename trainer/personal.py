@@ -105,6 +105,18 @@ def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
     )
 
 
+def run_spec(run: Path, progress: Progress) -> FaceSpec:
+    """How photos have to be cropped and landmarked to meet this run.
+
+    Raises:
+        FshError: if there is no checkpoint.
+    """
+    folder = run if (run / checkpoint.MANIFEST).is_file() else newest(run, progress)
+    if folder is None:
+        raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
+    return FaceSpec.from_json(checkpoint.read_state(folder, checkpoint.FORMAT)["spec"])
+
+
 @dataclass(frozen=True)
 class Photos:
     """Photos as the networks see them: (T, 3, H, H), images in −1…1, landmark images in 0…1."""
