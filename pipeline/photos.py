@@ -36,6 +36,8 @@ PHOTO_SUFFIXES = frozenset(
         ".heif",
     ]
 )
+#: Longer sides, in pixels, of the copies of a photo that are searched.
+_LOOKS = (480, 1000, 2000)
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -151,9 +153,12 @@ def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector)
         Boxes in pixels of the image; overlapping finds are one. Doubtful finds are left out where
         there is a clear one.
     """
-    found = detector.detect_scaled(image, 480) + detector.detect_scaled(image, 1000)
+    longest = max(image.shape[:2])
+    # Large faces show in a small copy, small ones in a large one; enlarging adds no detail.
+    sides = [side for side in _LOOKS if side <= max(2 * longest, _LOOKS[0])]
+    found = [face for side in sides for face in detector.detect_scaled(image, side)]
     if not found:  # faces that fill the frame, and drawn or turned ones
-        margin = max(image.shape[:2]) // 3
+        margin = longest // 3
         padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
         shift = np.float32(margin)
         found = (
