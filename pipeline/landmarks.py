@@ -25,6 +25,11 @@ DLIB_LICENSE = (
 )
 
 
+#: The landmarks' longer extent as a share of the detector's box, and how far below the middle of
+#: that box theirs lies: medians over faces that both were run on.
+_SPAN, _BELOW = 0.965, 0.075
+
+
 class LandmarkBackend(Protocol):
     """Anything that puts 68 points on faces whose boxes are known."""
 
@@ -73,10 +78,11 @@ def usable(boxes: np.ndarray) -> np.ndarray:
 
 
 def face_box(points: np.ndarray) -> np.ndarray:
-    """The box that 68 landmarks span: what a crop window is made from.
+    """The square face box that 68 landmarks imply: what a crop window is best made from.
 
-    The HOG detector's own boxes come in steps of a fifth: the same picture at another scale gives
-    a box 5 to 9 % larger or smaller and 3 % off. This one stays within 1 %.
+    It agrees with the HOG detector's box on average (measured on 141 photos and videos), but the
+    detector's sizes come in steps of a fifth: the same picture at another scale gives a box 5 to
+    9 % larger or smaller and 3 % off, where this one stays within 1 %.
 
     Args:
         points: (..., 68, 2) pixel centres.
@@ -85,7 +91,10 @@ def face_box(points: np.ndarray) -> np.ndarray:
         float32 (..., 4) left, top, right, bottom edges; NaN where a point is NaN.
     """
     points = np.asarray(points, np.float32)
-    return np.concatenate([points.min(axis=-2) - 0.5, points.max(axis=-2) + 0.5], axis=-1)
+    low, high = points.min(axis=-2), points.max(axis=-2)
+    side = (high - low + 1).max(axis=-1, keepdims=True) / _SPAN
+    middle = (low + high) / 2 - side * (0, _BELOW)
+    return np.concatenate([middle - side / 2, middle + side / 2], axis=-1).astype(np.float32)
 
 
 def load_backend(name: str) -> LandmarkBackend:
