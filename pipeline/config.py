@@ -22,6 +22,8 @@ class Analysis:
         proxy: pixels of the frame's shorter side when looking for cuts and faces. At 360 a face
             needs 22 % of the shorter side to be found, the size of a head-and-shoulders shot.
         look_every: seconds between two frames in which faces are looked for.
+        search_every: seconds between two searches of the whole frame; in between only known
+            faces are looked for.
         max_fps: frames per second kept at most; faster videos lose frames, evenly.
         cut_ratio: how far a frame's change must stand out from its neighbours' to be a cut.
         cut_change: how large that change must be at least (mean HSV difference, 0 to 255).
@@ -37,6 +39,7 @@ class Analysis:
     span: float = 120.0
     proxy: int = 360
     look_every: float = 0.2
+    search_every: float = 1.0
     max_fps: float = 25.0
     cut_ratio: float = 3.5
     cut_change: float = 15.0

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from fsh.pipeline.clips import look_at
 from fsh.pipeline.crops import Window, box_to_crop, cut, window_of
-from fsh.pipeline.landmarks import LandmarkBackend
+from fsh.pipeline.faces import FaceDetector
+from fsh.pipeline.landmarks import DlibLandmarks, LandmarkBackend
+from fsh.pipeline.looks import Looker
 from fsh.pipeline.probe import probe
 from fsh.pipeline.shots import Shot
 from fsh.pipeline.tracks import Sighting, boxes_between, link, settle, sides
@@ -72,13 +73,14 @@ def read_driver(
     expected = facts.frames or round(facts.duration * facts.fps) or None
     size = proxy_size(facts.width, facts.height, _PROXY)
     scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
+    looker = Looker(FaceDetector(), DlibLandmarks(), search_every=1.0)
     times: list[float] = []
     looks: list[tuple[int, list[Sighting]]] = []
     next_look = -np.inf
     progress.start(f"finding the face in {path.name}", expected, "frame")
     for time, pixels in read_proxy(path, size):
         if time >= next_look:
-            looks.append((len(times), look_at(pixels[: size[1]], len(times), time, scale)))
+            looks.append((len(times), looker.look(pixels[: size[1]], len(times), time, scale)))
             next_look = time + _LOOK_EVERY - 0.001
         times.append(time)
         progress.advance()
