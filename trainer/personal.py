@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.progress import Progress
+from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import TrainConfig
@@ -73,15 +73,25 @@ class Trained:
     run: str
 
 
+def newest_folder(run: Path, progress: Progress | None = None) -> Path:
+    """The newest sound checkpoint of a run; a checkpoint's own folder is that.
+
+    Raises:
+        FshError: if there is none.
+    """
+    folder = run if (run / "state.json").is_file() else newest(run, progress or Silent())
+    if folder is None:
+        raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
+    return folder
+
+
 def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
     """The averaged E and G and the newest D of a run, or of one checkpoint's folder.
 
     Raises:
         FshError: if there is no checkpoint, or it is damaged.
     """
-    folder = run if (run / "state.json").is_file() else newest(run, progress)
-    if folder is None:
-        raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
+    folder = newest_folder(run, progress)
     state = checkpoint.read_state(folder, checkpoint.FORMAT)
     config = TrainConfig.from_json({**state["config"], "device": device})
     average = checkpoint.read_tensors(folder, state, "average.safetensors")
@@ -103,6 +113,15 @@ def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
         step=state["step"],
         run=run.name,
     )
+
+
+def spec_of(run: Path) -> FaceSpec:
+    """How the faces that a run was trained on were cropped and landmarked.
+
+    Raises:
+        FshError: if there is no checkpoint, or it is damaged.
+    """
+    return FaceSpec.from_json(checkpoint.read_state(newest_folder(run), checkpoint.FORMAT)["spec"])
 
 
 @dataclass(frozen=True)
