@@ -44,7 +44,7 @@ def main() -> None:
     # Beam and its friends talk on the root logger while they are imported.
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, stream=sys.stderr)
     try:
-        app()
+        app(prog_name="fsh")
     except FshError as error:
         if debug:
             raise

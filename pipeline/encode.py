@@ -48,7 +48,13 @@ def write_video(
     rate = Fraction(round(1000 / (float(np.median(durations)) * float(_CLOCK))), 1000)
     count = 0
     try:
-        with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as target:
+        # The offset of the first frame is stored on the movie's clock, which ticks in
+        # milliseconds unless told otherwise.
+        clock = {"movie_timescale": str(_CLOCK.denominator)}
+        with (
+            replacing(path) as temporary,
+            av.open(str(temporary), "w", format="mp4", options=clock) as target,
+        ):
             options = {"crf": str(crf), "preset": "medium"}
             video = target.add_stream("libx264", rate=rate, options=options)
             video.pix_fmt = "yuv420p"
@@ -100,7 +106,8 @@ class _Sound:
         with av.open(str(self._path)) as source:
             stream = source.streams.audio[0]
             for packet in source.demux(stream):
-                if packet.pts is not None and float(packet.pts * stream.time_base) >= until:
+                base = packet.time_base
+                if packet.pts is not None and base and float(packet.pts * base) >= until:
                     break
                 if self._as_is:
                     if packet.dts is not None:

@@ -1,0 +1,85 @@
+"""The command line: help worth reading, errors in one line, documentation that is not stale."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from fsh.cli.app import app
+
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def fsh(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fsh.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def test_help_imports_nothing_heavy():
+    code = """
+import sys
+from fsh.cli.app import app
+heavy = {"torch", "apache_beam", "cv2", "dlib", "pyarrow", "av", "numpy"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example(name):
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    assert "Example" in command.help and f"`fsh {name}" in command.help
+    assert all(p.help for p in command.params if p.name != "help"), name
+
+
+def test_every_command_is_in_the_documentation():
+    from pathlib import Path
+
+    text = (Path(__file__).parent.parent / "docs" / "commands.md").read_text()
+    assert [name for name in COMMANDS if f"## `fsh {name}`" not in text] == []
+
+
+def test_the_generated_documentation_is_fresh():
+    """If this fails: make docs."""
+    sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent.parent / "docs"))
+    import generate  # type: ignore[import-not-found]
+
+    for path, text in generate.pages().items():
+        assert path.read_text() == text, f"{path.name} is stale: run `make docs`"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ingest", "nothing-here.txt"], "nothing-here.txt"),
+        (["shard"], "run `fsh ingest"),
+        (["inspect"], "run `fsh shard` first"),
+        (["train"], "run `fsh shard` first"),
+        (["personalize", "--photos", "nowhere"], "run `fsh train` first"),
+        (["animate", "--driving", "none.mp4"], "run `fsh personalize` first"),
+    ],
+)
+def test_a_foreseen_failure_is_one_line_that_says_what_to_do(tmp_path, arguments, words):
+    done = fsh(*arguments, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("fsh: ") and words in last
+    assert done.stdout == ""
+
+
+def test_wrong_usage_is_status_2(tmp_path):
+    assert fsh("train", "--no-such-option", cwd=tmp_path).returncode == 2
+    assert fsh("shard", "--flink_master", "x", cwd=tmp_path).returncode == 2
+
+
+def test_doctor_reports_as_json():
+    done = fsh("doctor", "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report
+    assert report["ffmpeg"]["ok"] and report["dlib models"]["ok"]
