@@ -114,38 +114,46 @@ def test_other_schemes_and_passwords_are_refused(url, code):
 
 def test_the_address_really_connected_to_is_judged():
     """A name that leads to a private address is caught after connecting, before asking."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as connection:
-            with pytest.raises(Failure, match=r"innocent\.org is a private address"):
-                AddressRule().check_peer("innocent.org", connection)
-            AddressRule(loopback=True).check_peer("innocent.org", connection)
+    server = socket.create_server(("127.0.0.1", 0))
+    with server, socket.create_connection(server.getsockname()) as connection:
+        with pytest.raises(Failure, match=r"innocent\.org is a private address"):
+            AddressRule().check_peer("innocent.org", connection)
+        AddressRule(loopback=True).check_peer("innocent.org", connection)
 
 
 # Words that yt-dlp hands on from YouTube.
+TRANSIENT = {
+    "Sign in to confirm you’re not a bot. Use --cookies-from-browser": "bot_wall",
+    "Premieres in 3 hours": "not_yet",
+    "Unable to download API page: HTTP Error 429: Too Many Requests": "http_429",
+    "The current session has been rate-limited by YouTube for up to an hour": "http_429",
+    "unable to download video data: HTTP Error 403: Forbidden": "http_403",
+    "Unable to download API page: [Errno -2] Name or service not known": "network",
+    "Something nobody has seen before": "extractor",
+}
+PERMANENT = {
+    "Sign in to confirm your age. This video may be inappropriate": "age",
+    "Private video. Sign in if you've been granted access": "private",
+    "Video unavailable. This video is private": "private",
+    "Video unavailable. This video has been removed by the uploader": "removed",
+    "Video unavailable": "removed",
+    "This video is no longer available because the YouTube account associated with this video "
+    "has been terminated.": "account_gone",
+    "Video unavailable. This video contains content from X, who has blocked it on copyright "
+    "grounds": "copyright",
+    "The uploader has not made this video available in your country": "geo",
+    "Join this channel to get access to members-only content": "members",
+    "Requested format is not available. Use --list-formats": "no_format",
+    "Unable to download webpage: HTTP Error 404: Not Found": "removed",
+    "Unsupported URL: https://host.org/": "not_media",
+}
+
+
 @pytest.mark.parametrize(
     ("words", "error_class", "code"),
-    [
-        ("Sign in to confirm you’re not a bot. Use --cookies-from-browser", "transient", "bot_wall"),
-        ("Sign in to confirm your age. This video may be inappropriate", "permanent", "age"),
-        ("Private video. Sign in if you've been granted access", "permanent", "private"),
-        ("Video unavailable. This video is private", "permanent", "private"),
-        ("Video unavailable. This video has been removed by the uploader", "permanent", "removed"),
-        ("Video unavailable", "permanent", "removed"),
-        ("This video is no longer available because the YouTube account associated with this video has been terminated.", "permanent", "account_gone"),
-        ("Video unavailable. This video contains content from X, who has blocked it on copyright grounds", "permanent", "copyright"),
-        ("The uploader has not made this video available in your country", "permanent", "geo"),
-        ("Join this channel to get access to members-only content", "permanent", "members"),
-        ("Premieres in 3 hours", "transient", "not_yet"),
-        ("Requested format is not available. Use --list-formats", "permanent", "no_format"),
-        ("Unable to download API page: HTTP Error 429: Too Many Requests", "transient", "http_429"),
-        ("unable to download video data: HTTP Error 403: Forbidden", "transient", "http_403"),
-        ("Unable to download webpage: HTTP Error 404: Not Found", "permanent", "removed"),
-        ("Unable to download API page: [Errno -2] Name or service not known", "transient", "network"),
-        ("The current session has been rate-limited by YouTube for up to an hour", "transient", "http_429"),
-        ("Unsupported URL: https://host.org/", "permanent", "not_media"),
-        ("Something nobody has seen before", "transient", "extractor"),
-    ],
-)  # fmt: skip
+    [(words, "transient", code) for words, code in TRANSIENT.items()]
+    + [(words, "permanent", code) for words, code in PERMANENT.items()],
+)
 def test_what_yt_dlp_says(words, error_class, code):
     failure = failures.from_message(f"ERROR: [youtube] {ID}: {words}")
     assert (failure.error_class, failure.code) == (error_class, code)
