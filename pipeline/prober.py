@@ -32,12 +32,13 @@ class Prober:
 
     def start(self, path: Path) -> None:
         """Begin to probe a file; meanwhile the caller can do something else with it."""
-        if self._asked:  # the caller lost interest in the answer
+        gone = self._child is not None and self._child.poll() is not None
+        if self._asked or gone:  # the caller lost interest in the answer, or the child died idle
             self.close()
         question = json.dumps(os.fspath(path)).encode() + b"\n"
         try:
             self._send(question)
-        except BrokenPipeError:  # it died idle, through no fault of this file
+        except BrokenPipeError:  # it died between the look and the question
             self.close()
             self._send(question)
         self._path, self._asked = path, True
