@@ -207,9 +207,7 @@ def test_tombstones_name_nobody(data):
     Tombstones.read(data).add(data, key="yt-x", identity="Ann")
     Tombstones.read(data).add(data, sha256="ab")
     stones = Tombstones.read(data)
-    assert (
-        stones.covers(key="yt-x") and stones.covers(identity="Ann")
+    assert stones.covers(key="yt-x") and stones.covers(identity="Ann")
     assert stones.covers(sha256="ab")
-    )
     assert not stones.covers(key="Ann", identity="yt-x")
     assert "Ann" not in Path(data.tombstones).read_text()
