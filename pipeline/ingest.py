@@ -23,6 +23,7 @@ from fsh.pipeline.fetch import RESERVE, Fetcher, Interrupted, Settings, failed
 from fsh.pipeline.governor import Governor
 from fsh.pipeline.ledger import RETRIES, Job, Journal, Ledger, Outcome, Row
 from fsh.pipeline.lists import read_lists
+from fsh.pipeline.prober import Prober
 from fsh.pipeline.requests import Listing, Request, unique
 from fsh.pipeline.runner import make_pipeline
 from fsh.pipeline.tombstones import Tombstones
@@ -279,12 +280,14 @@ class FetchVideos(beam.DoFn):
             settings,
             _governor(self._data, self._options),
             Tombstones.read(self._data),
+            Prober(),
             stopped=_STOP.is_set,
             note=self._note,
         )
 
     def teardown(self) -> None:
         self._journal.close()
+        self._fetcher.prober.close()
 
     def process(self, job: Job) -> Iterator[str]:
         """Yields the cause, or 'stored'; nothing if the run was stopped meanwhile."""

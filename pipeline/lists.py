@@ -188,9 +188,8 @@ def _encoding(head: bytes) -> str:
     """The encoding of a text's first bytes; empty if it is no text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    return (
-        "" if b"\0" in head or head.startswith((b"\x1aE\xdf\xa3", b"RIFF", b"FLV")) else "utf-8-sig"
-    )
+    odd = sum(byte < 32 and byte not in b"\t\n\f\r\x1b" for byte in head)
+    return "" if odd * 100 > len(head) else "utf-8-sig"  # a stray one is one malformed line
 
 
 def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:

@@ -120,7 +120,6 @@ def write_data(
                 "video_id": video,
                 "kept": True,
                 "split": split,
-                "embedding": [0.0] * 128,
             }
         )
     infos = []

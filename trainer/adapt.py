@@ -55,7 +55,7 @@ def adapt(
     times: np.ndarray,
     person: np.ndarray,
     *,
-    smoothing: bool = True,
+    smooth: bool = True,
     reference: int | None = None,
 ) -> np.ndarray:
     """The person's landmarks, moved as the driver moves.
@@ -68,7 +68,7 @@ def adapt(
         driver: (N, 68, 2), without gaps (see :func:`fill_gaps`).
         times: (N,) seconds.
         person: (T, 68, 2), the photos' landmarks, in the pixels wanted.
-        smoothing: take out the landmark detector's jitter first.
+        smooth: take out the landmark detector's jitter first.
         reference: the driver's reference frame; None finds the most fitting one.
 
     Returns:
@@ -77,8 +77,8 @@ def adapt(
     driver = np.asarray(driver, np.float64)
     if not len(driver):
         return np.empty((0, 68, 2), np.float32)
-    if smoothing:
-        driver = smooth(driver, times)
+    if smooth:
+        driver = steady(driver, times)
     shape = neutral(person)
     index = reference_frame(driver, shape) if reference is None else reference
     start = driver[index]
@@ -153,7 +153,7 @@ def _share(cutoff, step: float):
     return 1.0 / (1.0 + 1.0 / (2 * np.pi * cutoff * step))
 
 
-def smooth(
+def steady(
     landmarks: np.ndarray, times: np.ndarray, *, cutoff: float = 4.0, beta: float = 12.0
 ) -> np.ndarray:
     """One-Euro forwards and backwards in time and averaged: no lag, the ends stay put.

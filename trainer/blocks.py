@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,15 +15,35 @@ from torch.nn.utils import parametrizations
 EPSILON = 1e-4
 
 
+_bare = ContextVar("bare", default=False)
+
+
+@contextmanager
+def bare() -> Iterator[None]:
+    """Networks built in here have plain layers: the same parameters, no spectral norms.
+
+    For weights into which the norms are already written, and for counting.
+    """
+    token = _bare.set(True)
+    try:
+        yield
+    finally:
+        _bare.reset(token)
+
+
+def _normalised(layer: nn.Module) -> nn.Module:
+    return layer if _bare.get() else parametrizations.spectral_norm(layer, eps=EPSILON)
+
+
 def conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
     """A spectrally normalised convolution that keeps the image's size."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
-    return parametrizations.spectral_norm(layer, eps=EPSILON)
+    return _normalised(layer)
 
 
 def linear(inputs: int, outputs: int) -> nn.Module:
     """A spectrally normalised linear layer with bias."""
-    return parametrizations.spectral_norm(nn.Linear(inputs, outputs), eps=EPSILON)
+    return _normalised(nn.Linear(inputs, outputs))
 
 
 class Plain(nn.Module):

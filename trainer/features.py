@@ -1,9 +1,10 @@
 """VGG19 and VGGFace (VGG16) activations for the content losses.
 
 The networks are written here; their weights come through the checked cache of
-``fsh.schemas.weights``. Both expect what Caffe gave them: BGR in 0…255 with the mean of the
-training set subtracted. Feeding RGB or 0…1 instead is the commonest cause of failed
-reproductions, so the input convention is part of the network and has its own test.
+``fsh.schemas.weights``. Weights that come from Caffe expect 0…255 with the training set's mean
+subtracted, and BGR unless whoever converted them turned the first layer round. Feeding another
+order or scale is the commonest cause of failed reproductions, so the convention is part of the
+network and has its own test.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Convention:
 
 
 CAFFE_IMAGENET = Convention("bgr", 255.0, (103.939, 116.779, 123.680))
-CAFFE_FACE = Convention("bgr", 255.0, (93.594, 104.762, 129.186))
+#: VGGFace as converted by S. Albanie: its first layer was already turned to RGB.
+FACE_DAG = Convention("rgb", 255.0, (129.1863, 104.7624, 93.5940))
 TORCHVISION = Convention("rgb", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -77,8 +79,19 @@ class Features(nn.Module):
         relus = tuple(i for i, layer in enumerate(layers[:30]) if isinstance(layer, nn.ReLU))
         self.taps = taps or relus
         self.features = nn.Sequential(*layers[: max(self.taps) + 1])
-        self.convention = convention
+        self.convention, self.width = convention, width
         self.requires_grad_(False).eval()
+
+    def caffe_names(self) -> dict[str, int]:
+        """``conv<stage>_<number>`` to the layer's place."""
+        names, stage, number = {}, 1, 1
+        for place, layer in enumerate(self.features):
+            if isinstance(layer, nn.Conv2d):
+                names[f"conv{stage}_{number}"] = place
+                number += 1
+            elif not isinstance(layer, nn.ReLU):
+                stage, number = stage + 1, 1
+        return names
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Activations at the taps for RGB images (B, 3, H, W) in −1…1.

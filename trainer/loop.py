@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import torch
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import DataFolder, replacing
 from fsh.schemas.progress import Progress
 from fsh.trainer import checkpoint, distributed
 from fsh.trainer.config import TrainConfig
@@ -106,6 +107,8 @@ def train(
     if resumed:
         state = session.load(resumed)
         progress.say(f"going on from step {session.step} ({resumed})")
+        if state["features"] != features:
+            progress.say(f"content features were {state['features']}, are {features} now")
         if (state["world"], state["workers"]) != (ranks.world, config.workers):
             progress.say("other processes or loaders than before: the data order differs")
     if config.steps or not config.minutes:
@@ -121,6 +124,12 @@ def train(
     return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed)
 
 
+def write_config(run: Path, config: TrainConfig) -> None:
+    """``config.json``: for people, and the sign that this folder is a run."""
+    with replacing(run / "config.json") as temporary:
+        temporary.write_text(json.dumps(config.to_json(), indent=1) + "\n")
+
+
 def planned_steps(config: TrainConfig, plan: DataPlan, world: int) -> int:
     """Generator steps: the user's number, or ``epochs`` passes over the data."""
     return config.steps or max(1, config.epochs * plan.samples // (config.batch * world))
@@ -128,6 +137,8 @@ def planned_steps(config: TrainConfig, plan: DataPlan, world: int) -> int:
 
 def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> TrainReport:
     config, begun, start = session.config, time.monotonic(), session.step
+    if ranks.first:
+        write_config(run, config)
     before = session.seconds
     batches = open_batches(plan, session, ranks)
     monitor = Monitor(run, session.step) if ranks.first else None

@@ -19,6 +19,7 @@ from torch import Tensor
 from fsh.schemas.errors import FshError
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
+from fsh.trainer.blocks import bare
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import Generator, bake, channels_last
@@ -89,6 +90,10 @@ class Person:
             drawn.append(to_pictures(images))
         return np.concatenate(drawn)
 
+    def raster(self, landmarks: np.ndarray) -> np.ndarray:
+        """The landmark image that the generator gets for (68, 2) crop pixels: uint8 (H, H, 3)."""
+        return draw_all(rescale(landmarks[None], self.spec.size, self.size), self.size)[0]
+
     def save(self, folder: Path) -> None:
         """Write the folder whole (an older one of the same name is replaced)."""
         tensors = {
@@ -117,8 +122,10 @@ class Person:
         weights = checkpoint.read_tensors(folder, card, "generator.safetensors")
         tensors = checkpoint.read_tensors(folder, card, "person.safetensors")
         network = NetworkConfig(**card["network"])
-        generator = drawable(Generator(network))
+        with bare():
+            generator = Generator(network)
         missing, unexpected = generator.load_state_dict(weights, strict=False)
+        generator.requires_grad_(False).eval()
         if unexpected or any("project" not in name for name in missing):
             raise FshError("its weights do not fit its network sizes", where=folder)
         return cls(

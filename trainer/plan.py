@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fsh.schemas.layout import DataFolder
+from fsh.trainer.blocks import bare
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.config import NetworkConfig, TrainConfig
 from fsh.trainer.data import plan_data
@@ -56,7 +57,7 @@ def plan(data: DataFolder, run: Path, config: TrainConfig, *, world: int = 1) ->
     """
     found = plan_data(data, workers=config.workers, world=world)
     sizes = config.network
-    with torch.device("meta"):
+    with torch.device("meta"), bare():
         networks = {
             "embedder": Embedder(sizes),
             "generator": Generator(sizes),
@@ -97,7 +98,7 @@ def activations(config: TrainConfig) -> int:
         if isinstance(output, Tensor) and output.dim() == 4:
             total += output.numel() * width
 
-    with torch.device("meta"):
+    with torch.device("meta"), bare():
         e, g, d = Embedder(sizes), Generator(sizes), Discriminator(sizes)
         for network in (e, g, d):
             for module in network.modules():
