@@ -262,7 +262,7 @@ def test_photos_without_a_face_are_left_out_and_named(photo, tmp_path):
     assert clip.extra["photos"] == [photo] and clip.embedding is None
     assert {r.path.name: r.reason for r in rejected}["wall.png"] == "no face found"
     assert {r.path.name for r in rejected} == {"broken.jpg", "wall.png"}
-    with pytest.raises(FshError, match=r"broken\.jpg: the picture cannot be read.*upright"):
+    with pytest.raises(FshError, match=r"broken\.jpg: not a picture.*upright"):
         prepare(tmp_path / "broken.jpg")
 
 
