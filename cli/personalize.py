@@ -47,7 +47,8 @@ def personalize(
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
     from fsh.pipeline.landmarks import load_backend
-    from fsh.pipeline.photos import photo_paths, prepare_photos
+    from fsh.pipeline.photos import prepare_photos
+    from fsh.pipeline.pictures import photo_paths
     from fsh.trainer.person import Person
     from fsh.trainer.personal import personalize as learn
     from fsh.trainer.personal import run_spec
