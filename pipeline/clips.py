@@ -124,7 +124,9 @@ def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail
     data = DataFolder(root)
     shutil.rmtree(span.folder(data, analysis), ignore_errors=True)
     row = {"video_id": span.video_id, "start": span.start, "end": span.end, "kept": False}
-    row |= {"reason": kind, "error": detail, "spec": analysis.spec.hash}
+    # Where the data folder lies is nobody's business, and would make its bytes differ.
+    told = detail.replace(f"{root}/", "")
+    row |= {"reason": kind, "error": told, "spec": analysis.spec.hash}
     write_table(to_table([row], CLIPS), span.table(data, analysis), CLIPS)
 
 

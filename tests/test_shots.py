@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving
 
@@ -72,6 +72,7 @@ def test_fades_of_nothing():
     assert shots_of([]) == []
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 50), st.lists(st.tuples(st.integers(0, 50), st.integers(0, 10)), max_size=6))
 def test_shots_are_apart_and_hold_no_transition(count, found):
     transitions = [(a, min(a + n, count)) for a, n in found if 0 < a < count]
@@ -82,6 +83,7 @@ def test_shots_are_apart_and_hold_no_transition(count, found):
     assert not any(shot.first < a < shot.last for shot in shots for a, _ in transitions)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 400), st.integers(1, 400))
 def test_shrinking_keeps_a_plain_frame_plain(half_height, half_width):
     frame = np.full((half_height * 3, half_width * 2), 77, np.uint8)

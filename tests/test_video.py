@@ -7,7 +7,7 @@ import subprocess
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving, write_video
 
@@ -127,6 +127,7 @@ def test_a_silent_video_has_no_sound(uneven):
     assert read_sound(uneven, 0, 1) == b""
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(2, 4000), st.integers(2, 4000), st.integers(100, 720))
 def test_proxies_are_even_and_never_larger(width, height, shorter):
     small = proxy_size(width, height, shorter)
@@ -138,6 +139,7 @@ def test_proxies_are_even_and_never_larger(width, height, shorter):
 _square = st.tuples(st.integers(-400, 2000), st.integers(-400, 2000), st.integers(2, 900))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(_square, min_size=1), st.integers(4, 2000), st.integers(4, 2000))
 def test_the_part_that_is_read_holds_all_windows(windows, width, height):
     left, top, right, bottom = even_window(windows, (width, height))
