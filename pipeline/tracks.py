@@ -23,7 +23,7 @@ _RIVAL = 0.15
 _ALIKE = 0.25
 #: How far the head reaches from the box's centre, in box sides: left, up, right, down.
 #: dlib's box runs from the brows to the chin; hair and chin lie outside of it.
-_HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
+HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
 #: Largest change of the box's side within one fixed window.
 _ZOOM = 1.35
 
@@ -175,7 +175,7 @@ def head_inside(boxes: np.ndarray, window: Window) -> np.ndarray:
     """bool (n,): whether the head that belongs to each box lies inside the window."""
     left, top, side = window
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    heads = np.tile(centres, 2) + sides(boxes)[:, None] * _HEAD
+    heads = np.tile(centres, 2) + sides(boxes)[:, None] * HEAD
     return (
         (heads[:, 0] >= left)
         & (heads[:, 1] >= top)

@@ -8,6 +8,7 @@ import pytest
 
 from fsh.pipeline.config import Analysis, Filters, ShardConfig
 from fsh.pipeline.filters import cut_off, reject
+from fsh.schemas.spec import FaceSpec
 
 GOOD = {
     "reason": None,
@@ -32,7 +33,7 @@ GOOD = {
 
 
 def test_a_good_clip_is_kept():
-    assert reject(GOOD, Filters()) == ""
+    assert reject(GOOD, Filters(), FaceSpec()) == ""
 
 
 @pytest.mark.parametrize(
@@ -54,24 +55,25 @@ def test_a_good_clip_is_kept():
     ],
 )
 def test_each_score_rejects_for_its_own_reason(change, reason):
-    assert reject(GOOD | change, Filters()) == reason
+    assert reject(GOOD | change, Filters(), FaceSpec()) == reason
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan")])
 def test_what_was_not_measured_rejects_nothing(nothing):
     scores = ("sharpness", "brightness", "contrast", "yaw", "stillness", "mouth_motion", "purity")
-    assert reject(GOOD | dict.fromkeys(scores, nothing), Filters()) == ""
+    assert reject(GOOD | dict.fromkeys(scores, nothing), Filters(), FaceSpec()) == ""
 
 
 def test_silent_faces_are_kept_unless_asked_otherwise():
     silent = GOOD | {"mouth_motion": 0.0}
-    assert reject(silent, Filters()) == ""
-    assert reject(silent, replace(Filters(), min_mouth_motion=0.01)) == "not_talking"
+    assert reject(silent, Filters(), FaceSpec()) == ""
+    assert reject(silent, replace(Filters(), min_mouth_motion=0.01), FaceSpec()) == "not_talking"
 
 
 def test_a_head_inside_the_frame_is_not_cut_off():
-    assert cut_off(GOOD) < 0
-    assert cut_off(GOOD | {"crop_left": 1280 - 380 + 100.0}) == pytest.approx(0.5 - 0.3)
+    assert cut_off(GOOD, FaceSpec()) < 0
+    right = {"crop_left": 1280 - 190 - 0.65 * 200 + 40}  # the ear lies 40 px outside
+    assert cut_off(GOOD | right, FaceSpec()) == pytest.approx(0.2)
 
 
 def test_settings_that_change_pixels_change_the_analysis_and_filters_do_not():
