@@ -16,7 +16,7 @@ from typing import Any
 import apache_beam as beam
 
 from fsh.pipeline import ledger as ledgers
-from fsh.pipeline import net_rules, sites
+from fsh.pipeline import net_rules
 from fsh.pipeline.download import Limits
 from fsh.pipeline.failures import REMEDIES, DiskFull, Failure
 from fsh.pipeline.fetch import (
@@ -341,6 +341,10 @@ def _expand(
     progress: Progress,
 ) -> tuple[list[Request], list[Row]]:
     """Playlists and channels as their videos, and the rows of those that could not be read."""
+    if not any(net_rules.is_playlist(request.url) for request in requests):
+        return list(requests), []
+    from fsh.pipeline import sites  # yt-dlp is large, and most lists need none of it here
+
     expanded: list[Request] = []
     dead: list[Row] = []
     for request in requests:
