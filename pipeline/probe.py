@@ -38,7 +38,7 @@ class MediaFacts:
 
     Attributes:
         duration: seconds; of a truncated file, those that are there.
-        width, height: pixels as a player shows them, that is after rotation.
+        width, height: pixels as a player shows them: square ones, after rotation.
         fps: average frames per second.
         rotation: degrees clockwise that a player turns the coded picture: 0, 90, 180, 270.
         frames: number of frames the container promises, 0 if it does not say.
@@ -128,7 +128,8 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
             "no frame can be decoded", where=path, remedy="give another file", code="no_frames"
         )
     rotation = round(-frame.rotation) % 360
-    width, height = frame.width, frame.height
+    aspect = stream.sample_aspect_ratio or 1
+    width, height = round(frame.width * aspect), frame.height
     if rotation in (90, 270):
         width, height = height, width
     if stream.duration and stream.time_base:
