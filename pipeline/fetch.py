@@ -45,7 +45,7 @@ class Settings:
     copy: bool = False
     license: str = "any"
     cookies: Path | None = None
-    attempts: int = 4
+    attempts: int = 3
     limits: Limits = field(default_factory=Limits)
 
 

@@ -6,9 +6,10 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from fsh.schemas.progress import Progress
 
 #: Set when this process's workers shall leave off: the disk is full, or the user said so.
 _STOP = threading.Event()
+_COMPACT_EVERY = 600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -283,12 +285,14 @@ class FetchVideos(beam.DoFn):
             cookies=self._options.cookies,
             limits=self._options.limits,
         )
+        prober = Prober()
+        prober.launch()
         self._fetcher = Fetcher(
             self._data,
             settings,
             _governor(self._data, self._options),
             Tombstones.read(self._data),
-            Prober(),
+            prober,
             stopped=_STOP.is_set,
             note=self._note,
         )
@@ -388,7 +392,10 @@ def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -
 
 @contextmanager
 def _told(data: DataFolder, progress: Progress) -> Iterator[None]:
-    """Tell the progress of whatever workers there are, by watching their journals grow."""
+    """Tell the progress of whatever workers there are, by watching their journals grow.
+
+    Now and then the table is written, so that a week's run can be looked at, or sharded, meanwhile.
+    """
     seen: dict[Path, int] = {}
     told: set[str] = set()
     done = threading.Event()
@@ -409,8 +416,13 @@ def _told(data: DataFolder, progress: Progress) -> Iterator[None]:
                     progress.advance(1, outcome["error_code"] or outcome["video_id"])
 
     def watch() -> None:
+        compacted = time.monotonic()
         while not done.wait(0.3):
             look()
+            if time.monotonic() - compacted > _COMPACT_EVERY:
+                compacted = time.monotonic()
+                with suppress(DiskFull):  # the workers meet it as well, and end the run
+                    Ledger(data).compact(drop_journals=False)
 
     thread = threading.Thread(target=watch, name="ingest progress", daemon=True)
     thread.start()

@@ -3,8 +3,8 @@
     python tests/benchmarks/ingest_local.py LIST [--rounds 3] [--workers 0]
 
 Both go over the same files in turn, so the page cache and the machine's other load are shared.
-Where there is no ffprobe, ``ffmpeg -i`` does its work. Ingest is timed as a user meets it: the whole
-command, with the imports, the runner's start, the child processes, the journal and the table.
+Where there is no ffprobe, ``ffmpeg -i`` does its work. Ingest is timed as a user meets it: the
+whole command, with the imports, the runner's start, the children, the journal and the table.
 """
 
 from __future__ import annotations
