@@ -34,8 +34,8 @@ from fsh.pipeline.ingest_report import (
     judge,
     make_report,
 )
-from fsh.pipeline.ledger import RETRIES, Job, Journal, Ledger, Outcome, Row
 from fsh.pipeline.ingest_report import TooManyFailures as TooManyFailures
+from fsh.pipeline.ledger import RETRIES, Job, Journal, Ledger, Outcome, Row
 from fsh.pipeline.lists import read_lists
 from fsh.pipeline.prober import Prober
 from fsh.pipeline.requests import Listing, Request, unique

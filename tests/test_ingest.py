@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -321,3 +322,19 @@ def recorded(data: DataFolder) -> set[str]:
             if line.endswith("\n"):
                 found |= {request["url"] for request in json.loads(line).get("requests", [])}
     return found
+
+
+def test_a_channel_that_cannot_be_read_is_a_row_of_its_own(data, clips, monkeypatch):
+    """No name can be resolved: a dead channel is told and recorded, the other videos come."""
+
+    def nobody(*arguments, **names):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    channel = "https://www.youtube.com/@somebody/videos"
+    told = Told()
+    report = ingest([channel, str(clips / "0.mp4")], data, options(), told)
+    assert report.states == {"failed": 1, "stored": 1}
+    assert report.causes == {"network": 1}
+    assert any(channel in line for line in told.lines)
+    assert {row["url"]: row["error_class"] for row in rows(data)}[channel] == "transient"
