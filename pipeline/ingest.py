@@ -138,13 +138,13 @@ def ingest(
     listing = read_lists(lists)
     for bad in listing.bad_lines:
         progress.say(f"malformed, left out: {bad}")
-    for note in listing.notes:
-        progress.say(note)
     if not listing.requests:
         raise FshError(
             "; ".join(listing.notes) or "nothing to ingest",
             remedy="give a list with a url column, one URL or path per line, a folder, or a URL",
         )
+    for note in listing.notes:
+        progress.say(note)
     with ledgers.locked(data):
         try:
             return _ingest_locked(listing, data, options, progress)
