@@ -69,8 +69,8 @@ class Phase:
 
     def run(self, episodes: Episodes, made: Terms | None, session: Session, ranks) -> Terms:
         config = session.config
-        half = torch.autocast("cuda", torch.bfloat16, enabled=config.precision == "bf16")
-        with half:
+        kind, half = config.device.split(":")[0], config.precision == "bf16"
+        with torch.autocast(kind, torch.bfloat16, enabled=half):
             terms = self.loss(episodes, made)
         terms.total.backward()
         ranks.average(p for group in self.adam.param_groups for p in group["params"])
