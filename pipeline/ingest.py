@@ -222,7 +222,7 @@ class FetchVideos(beam.DoFn):
             limits=self._options.limits,
         )
         prober = Prober()
-        prober.launch()
+        prober.sandbox.launch()
         self._fetcher = Fetcher(
             self._data,
             settings,
@@ -235,7 +235,7 @@ class FetchVideos(beam.DoFn):
 
     def teardown(self) -> None:
         self._journal.close()
-        self._fetcher.prober.close()
+        self._fetcher.prober.sandbox.close()
 
     def process(self, job: Job) -> Iterator[str]:
         """Yields the cause, or 'stored'; nothing if the run was stopped meanwhile."""

@@ -44,7 +44,7 @@ def clips(tmp_path_factory) -> Path:
 def prober():
     prober = Prober()
     yield prober
-    prober.close()
+    prober.sandbox.close()
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_the_error_survives_a_trip_between_processes(folder):
 def prober():
     prober = Prober(timeout=20)
     yield prober
-    prober.close()
+    prober.sandbox.close()
 
 
 def test_the_child_answers_like_the_function(folder, prober):
@@ -192,30 +192,30 @@ def test_the_child_answers_like_the_function(folder, prober):
 def test_a_crash_or_hang_costs_one_file(folder, prober):
     path = media.make(folder / "good.mp4")
     prober.probe(path)
-    os.kill(prober._child.pid, signal.SIGSTOP)  # as a codec that never comes back
+    os.kill(prober.sandbox._process.pid, signal.SIGSTOP)  # as a codec that never comes back
     prober.timeout = 0.3
     with pytest.raises(NotAVideo) as caught:
         prober.probe(path)
     assert caught.value.code == "hang"
     prober.timeout = 20
     assert prober.probe(path).width == 96
-    os.kill(prober._child.pid, signal.SIGSTOP)
+    os.kill(prober.sandbox._process.pid, signal.SIGSTOP)
     prober.start(path)
-    os.kill(prober._child.pid, signal.SIGSEGV)
-    os.kill(prober._child.pid, signal.SIGCONT)
+    os.kill(prober.sandbox._process.pid, signal.SIGSEGV)
+    os.kill(prober.sandbox._process.pid, signal.SIGCONT)
     with pytest.raises(NotAVideo) as caught:
         prober.result()
     assert caught.value.code == "crash"
     prober.probe(path)
-    prober._child.kill()  # as the kernel does when memory runs out, while it idles
-    prober._child.wait()
+    prober.sandbox._process.kill()  # as the kernel does when memory runs out, while it idles
+    prober.sandbox._process.wait()
     assert prober.probe(path).width == 96
 
 
 def test_a_child_does_not_outlive_its_parent(folder):
     script = (
-        "import os; from fsh.pipeline.prober import Prober; prober = Prober(); prober.launch();"
-        "print(prober._child.pid, flush=True); os.kill(os.getpid(), 9)"
+        "import os; from fsh.pipeline.prober import Prober; prober = Prober();"
+        "prober.sandbox.launch(); print(prober.sandbox._process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", script]
