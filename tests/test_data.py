@@ -106,9 +106,9 @@ def test_ranks_share_the_shards(folder):
 def test_only_the_episodes_frames_are_decoded(folder, monkeypatch):
     calls = []
 
-    def counting(data, size, to):
+    def counting(data, size, into):
         calls.append(1)
-        return decode_jpeg(data, size, to)
+        return decode_jpeg(data, size, into)
 
     monkeypatch.setattr(module, "decode_jpeg", counting)
     next(iter(stream(folder, batch=2, frames=3)))
@@ -150,16 +150,17 @@ def test_shards_are_shuffled_before_they_are_split():
 @pytest.mark.parametrize("to", [64, 48, 32, 16, 8])
 def test_reduced_decoding_looks_like_scaling_down(to):
     frame = clip_of(0, 1).frames[0]
-    small = decode_jpeg(jpeg(frame), 64, to)
-    assert small.shape == (to, to, 3)
+    small = np.zeros((to, to, 3), np.uint8)
+    assert decode_jpeg(jpeg(frame), 64, small)
     if 64 % to == 0:
         wanted = frame.reshape(to, 64 // to, to, 64 // to, 3).mean((1, 3))
         assert np.abs(small - wanted).mean() < 6
 
 
 def test_a_frame_of_another_size_is_refused():
-    assert decode_jpeg(jpeg(np.zeros((32, 32, 3), np.uint8)), 64, 16) is None
-    assert decode_jpeg(b"nonsense", 64, 16) is None
+    into = np.zeros((16, 16, 3), np.uint8)
+    assert not decode_jpeg(jpeg(np.full((32, 32, 3), 9, np.uint8)), 64, into)
+    assert not decode_jpeg(b"nonsense", 64, into) and not into.any()
 
 
 def test_preflight(folder, tmp_path):

@@ -108,7 +108,7 @@ def test_ctrl_c_is_a_wish():
 
 
 def test_without_steps_the_budget_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "MEASURE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0, 0.3))
     data, told = tiny_folder(tmp_path / "data"), Told()
     config = tiny_config(steps=None, minutes=0.02)
     report = train(data, tmp_path / "run", config, told)

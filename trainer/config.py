@@ -173,7 +173,7 @@ def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 #: themselves at this size, and a CPU run has minutes: content is an L1 on pixels, plus a small L1
 #: on the activations of a narrow random VGG, whose untrained first layers respond to edges at
 #: several scales. (As the main term the random features hurt: trials of 40 s of CPU time ended at
-#: an L1 on unseen people of 0.41 to 0.48 with them at weight 1, at 0.27 to 0.31 without or at 0.03.)
+#: an L1 on unseen people of 0.46 to 0.56 with them at weight 1, 0.27 to 0.31 at 0.03 or without.)
 #: The other terms are scaled down too.
 NANO_LOSS: dict[str, Any] = {"pixel": 10.0, "vgg19": 0.03, "vggface": 0.0, "feature_matching": 1.0}
 NANO_LOSS |= {"adversarial": 0.1, "match": 1.0}

@@ -30,11 +30,17 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import CLIPS, read_table
-from fsh.trainer.raster import draw_all, rescale
+from fsh.trainer.raster import draw, rescale
 from fsh.trainer.tar import TarSample, read_samples
 
 #: Episodes' JPEGs held back per worker to mix shards; about 0.1 MB each.
 SHUFFLE = 256
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 
 class Raw(NamedTuple):
@@ -206,24 +212,33 @@ class EpisodeStream(IterableDataset):
     def decode(self, raw: Iterator[Raw]) -> Batch:
         """The next ``batch`` episodes, decoded; damaged ones are replaced and counted."""
         episodes = list(itertools.islice(raw, self.batch))
-        decoded = [[decode_jpeg(d, self.size, self.image) for d in e.jpegs] for e in episodes]
-        good = [i for i, frames in enumerate(decoded) if all(f is not None for f in frames)]
+        shape = (self.batch, self.frames + 1, self.image, self.image, 3)
+        # Written in place: fresh memory costs more here than decoding into it.
+        images, landmarks = np.empty(shape, np.uint8), np.zeros(shape, np.uint8)
+        good = [
+            i
+            for i, episode in enumerate(episodes)
+            if all(
+                decode_jpeg(jpeg, self.size, images[i, k]) for k, jpeg in enumerate(episode.jpegs)
+            )
+        ]
         if not good:
             raise FshError(
                 "none of these samples can be decoded",
                 where=", ".join(e.key for e in episodes),
                 remedy="run `fsh shard` again",
             )
+        for i in good:
+            points = rescale(episodes[i].landmarks, self.size, self.image)
+            for k, face in enumerate(points):
+                draw(face, self.image, landmarks[i, k])
         # A damaged episode's place is taken by another: batches keep their size, positions hold.
         order = [i if i in good else good[i % len(good)] for i in range(len(episodes))]
-        images = [np.stack([f for f in decoded[i] if f is not None]) for i in order]
-        landmarks = [
-            draw_all(rescale(episodes[i].landmarks, self.size, self.image), self.image)
-            for i in order
-        ]
+        if len(good) < len(episodes):
+            images, landmarks = images[order], landmarks[order]
         return Batch(
-            torch.from_numpy(np.stack(images)),
-            torch.from_numpy(np.stack(landmarks)),
+            torch.from_numpy(images),
+            torch.from_numpy(landmarks),
             tuple(episodes[i].video for i in order),
             tuple(episodes[i].key for i in order),
             len(episodes) - len(good),
@@ -235,25 +250,23 @@ def read_npy(data: bytes) -> np.ndarray:
     return np.load(io.BytesIO(data), allow_pickle=False)
 
 
-def decode_jpeg(data: bytes, size: int, to: int) -> np.ndarray | None:
-    """A JPEG of ``size``² as uint8 RGB (to, to, 3), decoded at 1/2, 1/4 or 1/8 where that does.
+def decode_jpeg(data: bytes, size: int, into: np.ndarray) -> bool:
+    """A JPEG of ``size``² into a uint8 RGB picture of any size, decoded at 1/2, 1/4 or 1/8 where
+    that does.
 
-    None if the bytes are not an image of that size.
+    Returns:
+        False, the picture left as it was, if the bytes are not an image of that size.
     """
+    to = into.shape[0]
     reduce = next((r for r in (8, 4, 2) if to * r <= size), 1)
-    flag = {
-        8: cv2.IMREAD_REDUCED_COLOR_8,
-        4: cv2.IMREAD_REDUCED_COLOR_4,
-        2: cv2.IMREAD_REDUCED_COLOR_2,
-        1: cv2.IMREAD_COLOR,
-    }[reduce]
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[reduce])
     if image is None or image.shape[:2] != (-(-size // reduce),) * 2:
-        return None
+        return False
     if image.shape[0] != to:
         how = cv2.INTER_AREA if image.shape[0] > to else cv2.INTER_CUBIC
         image = cv2.resize(image, (to, to), interpolation=how)
-    return np.ascontiguousarray(image[:, :, ::-1])
+    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=into)
+    return True
 
 
 def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterator[Batch]:

@@ -18,14 +18,17 @@ from fsh.trainer import checkpoint, distributed
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.data import Batch, DataPlan, EpisodeStream, loader, plan_data
+from fsh.trainer.distributed import Ranks
 from fsh.trainer.losses import Episodes, MetaObjective, Terms
 from fsh.trainer.monitor import Monitor
 from fsh.trainer.samples import SampleSheet
 from fsh.trainer.session import Session, newest
 from fsh.trainer.watchdog import look_at
 
-#: Steps and seconds over which the speed is measured before the number of steps is set.
-MEASURE_STEPS, MEASURE_SECONDS = 4, 4.0
+#: Seconds after which a time budget is turned into a number of steps: soon, to show when it will
+#: end, and again when the speed is better known. At least :data:`MEASURE_STEPS` come before.
+MEASURE_SECONDS = (4.0, 30.0, 120.0)
+MEASURE_STEPS = 4
 #: A measured budget may be overrun by this factor before the run ends where it is.
 OVERRUN = 1.1
 MAX_ROLLBACKS = 3
@@ -67,8 +70,9 @@ class Phase:
     loss: Callable[[Episodes, Terms | None], Terms]
     adam: torch.optim.Adam
 
-    def run(self, episodes: Episodes, made: Terms | None, session: Session, ranks) -> Terms:
-        config = session.config
+    def run(
+        self, episodes: Episodes, made: Terms | None, config: TrainConfig, ranks: Ranks
+    ) -> Terms:
         kind, half = config.device.split(":")[0], config.precision == "bf16"
         with torch.autocast(kind, torch.bfloat16, enabled=half):
             terms = self.loss(episodes, made)
@@ -135,11 +139,23 @@ def planned_steps(config: TrainConfig, plan: DataPlan, world: int) -> int:
     return config.steps or max(1, config.epochs * plan.samples // (config.batch * world))
 
 
-def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> TrainReport:
+def _walk(
+    data: DataFolder,
+    run: Path,
+    plan: DataPlan,
+    session: Session,
+    phases: list[Phase],
+    ranks: Ranks,
+    progress: Progress,
+    stop: Callable[[], bool],
+    resumed: Path | None,
+) -> TrainReport:
     config, begun, start = session.config, time.monotonic(), session.step
     if ranks.first:
         write_config(run, config)
     before = session.seconds
+    finished = resumed and session.target == session.step
+    looks: tuple[float, ...] = () if finished else MEASURE_SECONDS
     batches = open_batches(plan, session, ranks)
     monitor = Monitor(run, session.step) if ranks.first else None
     sheet = SampleSheet(data, config) if ranks.first else None
@@ -154,7 +170,7 @@ def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> T
         made: Terms | None = None
         parts: dict[str, torch.Tensor] = {}
         for phase in phases:
-            made = phase.run(episodes, made, session, ranks)
+            made = phase.run(episodes, made, config, ranks)
             parts |= made.parts
         assert made is not None
         session.step += 1
@@ -172,8 +188,8 @@ def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> T
         if monitor:
             monitor.write(session.step, losses | pictures)
         progress.advance(1, note=_note(losses))
-        if session.target is None:
-            _set_target(session, start, before, ranks, progress)
+        if looks and config.minutes and not config.steps:
+            looks = _set_target(session, looks, start, before, ranks, progress)
         if ranks.agree(_overrun(session)):
             session.target = session.step
         halt = ranks.agree(stop())
@@ -210,7 +226,7 @@ def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> T
     )
 
 
-def open_batches(plan: DataPlan, session: Session, ranks) -> Iterator[Batch]:
+def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Batch]:
     """The loader, from the session's position on."""
     config = session.config
     stream = EpisodeStream(
@@ -246,17 +262,25 @@ def to_device(batch: Batch, session: Session) -> Episodes:
     )
 
 
-def _set_target(session: Session, start: int, before: float, ranks, progress: Progress) -> None:
-    """Set the number of steps from the speed so far, once there is enough of it."""
+def _set_target(
+    session: Session,
+    looks: tuple[float, ...],
+    start: int,
+    before: float,
+    ranks: Ranks,
+    progress: Progress,
+) -> tuple[float, ...]:
+    """Set the number of steps from the speed so far, if it is time to; the looks still to come."""
     done, spent = session.step - start, session.seconds - before
-    if not ranks.agree(done >= MEASURE_STEPS and spent >= MEASURE_SECONDS):
-        return
+    if not ranks.agree(done >= MEASURE_STEPS and spent >= looks[0]):
+        return looks
     assert session.config.minutes is not None
     left = max(0.0, 60 * session.config.minutes - session.seconds)
-    session.target = int(ranks.number(session.step + max(1, int(left * done / spent))))
+    session.target = int(ranks.number(session.step + int(left * done / spent)))
     progress.say(f"{session.target} steps fit into {session.config.minutes:g} minutes")
     progress.start("train", session.target, "step")
     progress.advance(session.step)
+    return looks[1:]
 
 
 def _overrun(session: Session) -> bool:

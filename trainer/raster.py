@@ -30,17 +30,18 @@ def rescale(landmarks: np.ndarray, size: int, to: int) -> np.ndarray:
     return ((landmarks + 0.5) * (to / size) - 0.5).astype(np.float32)
 
 
-def draw(landmarks: np.ndarray, size: int) -> np.ndarray:
+def draw(landmarks: np.ndarray, size: int, into: np.ndarray | None = None) -> np.ndarray:
     """One landmark image.
 
     Args:
         landmarks: (68, 2) in pixels of the image; points may lie outside.
         size: side of the image.
+        into: a black image to draw on, if there is one already.
 
     Returns:
         uint8 (size, size, 3) RGB, black background.
     """
-    image = np.zeros((size, size, 3), np.uint8)
+    image = np.zeros((size, size, 3), np.uint8) if into is None else into
     width = max(1, round(2 * size / 256))
     exact = size >= 256
     points = landmarks if exact else landmarks * (1 << _SHIFT)
