@@ -118,7 +118,9 @@ def main() -> None:
                 found[name].append((payload, detect(pictures)))
                 if not found[name][-1][1].present:
                     print(f"clip {number}: not found after {name}", flush=True)
-        print("\n| treatment | payload right | share | lowest z | median z |\n|---|---|---|---|---|")
+        print(
+            "\n| treatment | payload right | share | lowest z | median z |\n|---|---|---|---|---|"
+        )
         print("\n".join(row(name, f) for name, f in found.items()))
         print(f"\nPSNR marked to unmarked: lowest {min(ratios):.2f} dB, mean {np.mean(ratios):.2f}")
         print(f"marking: {1000 * spent / frames:.2f} ms per frame", flush=True)
