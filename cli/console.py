@@ -111,6 +111,8 @@ def show_result(result: Mapping[str, object], *, as_json: bool, title: str) -> N
         return
     table = Table(title=title, show_header=False, title_justify="left")
     for name, value in result.items():
+        if isinstance(value, list):  # long; what matters of it was said on stderr
+            continue
         table.add_row(name.replace("_", " "), _text(value))
     out.print(table)
 

@@ -24,9 +24,14 @@ def ingest(
         str, typer.Option(help="Try failed ones again: none, transient, permanent or all.")
     ] = "transient",
     rate: Annotated[
-        float, typer.Option(help="Requests per hour and host group to YouTube.", min=1)
+        float, typer.Option(help="Videos an hour from YouTube; 0: no limit.", min=0)
     ] = 300,
-    workers: options.Workers = 0,
+    workers: Annotated[
+        int, typer.Option(help="Videos at a time; 0: 8 from the net, else one per core.", min=0)
+    ] = 0,
+    cookies: Annotated[
+        Path | None, typer.Option(help="A cookies.txt for video sites that want a login.")
+    ] = None,
     runner: options.Runner = None,
     max_failures: Annotated[
         float, typer.Option(help="Share of failed requests above which the exit status is 1.")
@@ -45,27 +50,31 @@ def ingest(
 
     Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run`
     """
-    from fsh.pipeline.ingest import IngestOptions, plan
+    from fsh.pipeline.ingest import IngestOptions, TooManyFailures, plan
     from fsh.pipeline.ingest import ingest as run
     from fsh.schemas.layout import DataFolder
 
-    if dry_run:
-        console.show_result(plan(lists).to_json(), as_json=json, title="Would ingest")
-        return
     settings = IngestOptions(
         copy=copy,
         license=license,
         retry=retry,
         rate_per_hour=rate,
         max_failures=max_failures,
-        workers=options.core_count(workers),
+        workers=workers,
+        cookies=cookies,
         runner=runner,
     )
     if not quiet:
-        console.show_settings(
-            "ingest",
-            {"data": data, "copy": copy, "license": license, "retry": retry, "youtube_per_h": rate},
-        )
+        shown = {"data": data, "copy": copy, "license": license, "retry": retry}
+        console.show_settings("ingest", {**shown, "youtube_per_hour": f"{rate:g}"})
+    if dry_run:
+        intended = plan(lists, DataFolder(data), settings).to_json()
+        console.show_result(intended, as_json=json, title="Would ingest")
+        return
     with console.progress(quiet) as bar:
-        report = run(lists, DataFolder(data), settings, bar)
+        try:
+            report = run(lists, DataFolder(data), settings, bar)
+        except TooManyFailures as failure:
+            console.show_result(failure.report.to_json(), as_json=json, title="Ingested")
+            raise
     console.show_result(report.to_json(), as_json=json, title="Ingested")

@@ -32,6 +32,11 @@ class DataFolder:
         return self.root / "sources" / "sources.parquet"
 
     @property
+    def tombstones(self) -> Path:
+        """JSON: hashes of what was erased on request; a later ingest refuses it."""
+        return self.root / "sources" / "tombstones.json"
+
+    @property
     def clips(self) -> Path:
         """Parquet, one row per face track, kept or rejected."""
         return self.root / "clips" / "clips.parquet"

@@ -28,8 +28,8 @@ class FaceSpec:
     backend: str = "dlib"
     points: str = "ibug68"
     size: int = 256
-    margin: float = 1.9
-    shift: float = 0.1
+    margin: float = 2.0
+    shift: float = 0.12
 
     @property
     def hash(self) -> str:

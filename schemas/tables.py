@@ -30,7 +30,7 @@ ERROR_CLASSES = ("permanent", "transient", "refused")
 
 SOURCES = pa.schema(
     [
-        _field("request_id", _s, "hash of url, start and end: one row per request"),
+        _field("request_id", _s, "hash of video, start, end and bbox: one row per request"),
         _field("url", _s, "what was asked for: a URL or an absolute path"),
         _field("list", _s, "the list that asked for it, or empty"),
         _field("line", _i, "line or row of the list, from 1"),

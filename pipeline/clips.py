@@ -1,0 +1,347 @@
+"""One span of one video: find its clips, crop them, landmark them, score them, store them.
+
+Two decodes. The first, at low resolution, sees every frame for cuts and looks for faces in a few
+of them; the second, at full resolution, sees only the part of the picture and the stretch of time
+that a track occupies. Everything here runs inside a sandbox.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fsh.pipeline.config import Analysis, digest
+from fsh.pipeline.crops import box_to_crop, cut
+from fsh.pipeline.faces import FaceDetector, embed
+from fsh.pipeline.landmarks import LandmarkBackend, load_backend
+from fsh.pipeline.looks import Looker
+from fsh.pipeline.probe import MediaFacts, probe
+from fsh.pipeline.quality import score_track
+from fsh.pipeline.shots import ShotFinder
+from fsh.pipeline.tracks import Sighting, Track, link, split
+from fsh.pipeline.video import even_window, proxy_size, read_proxy, read_sound, read_window
+from fsh.schemas.errors import FshError
+from fsh.schemas.ids import clip_id, sample_key
+from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members, write_members
+from fsh.schemas.tables import CLIPS, to_table, write_table
+
+#: Reasons of tracks that were never cropped: too little there to be worth it.
+GLIMPSES = ("glimpse", "tiny_face")
+#: Shares of a clip at which its face is embedded: far enough apart to tell a change of person,
+#: and no more of them, since one costs as much as all else does for ten frames.
+_EMBED_AT = (0.2, 0.8)
+
+
+@dataclass(frozen=True)
+class Cropped:
+    """A track's kept frames.
+
+    Attributes:
+        crops: uint8 (n, S, S, 3) RGB.
+        boxes: float32 (n, 4) face boxes in source pixels.
+        times: float64 (n,) seconds on the video's clock.
+    """
+
+    track: Track
+    crops: np.ndarray
+    boxes: np.ndarray
+    times: np.ndarray
+
+    def __getitem__(self, chosen: np.ndarray | slice) -> Cropped:
+        return Cropped(self.track, self.crops[chosen], self.boxes[chosen], self.times[chosen])
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A stretch of a stored video: the unit of work, of failure and of resuming.
+
+    Attributes:
+        video_id: of the video.
+        start, end: seconds; frames of [start, end) belong to the span.
+        path: of the video, below the data folder.
+        sha256: of the video.
+    """
+
+    video_id: str
+    start: float
+    end: float
+    path: str
+    sha256: str
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    def folder(self, data: DataFolder, analysis: Analysis) -> Path:
+        """Where its results are kept: another video, span or setting is another folder."""
+        key = digest([self.sha256, self.start, self.end, analysis.hash])
+        return data.work / self.video_id / f"{round(self.start * 1000):09d}-{key}"
+
+    def table(self, data: DataFolder, analysis: Analysis) -> Path:
+        """Its rows of the clips table. Written last: where it is, the span is done."""
+        return self.folder(data, analysis) / "clips.parquet"
+
+
+def process(root: Path, span: Span, analysis: Analysis) -> int:
+    """Analyse a span and store its clips and scores; returns the number of clips cropped.
+
+    Raises:
+        FshError: if the video cannot be decoded.
+    """
+    data = DataFolder(root)
+    folder = span.folder(data, analysis)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    path = data.root / span.path
+    facts = probe(path)
+    times, tracks = find_tracks(path, facts, span, analysis)
+    worth = [t for t in tracks if not glimpse(t, times, analysis)]
+    rows = [
+        track_row(span, facts, t, times, analysis) | {"kept": False, "reason": reason}
+        for t in tracks
+        if (reason := glimpse(t, times, analysis))
+    ]
+    for cropped in crop_tracks(path, facts, times, worth, analysis):
+        row = track_row(span, facts, cropped.track, times, analysis)
+        rows.append(row | store(folder, path, row, cropped, analysis))
+    if not tracks:
+        rows = [span_row(span, facts) | {"reason": "no_face"}]
+    rows.sort(key=lambda row: row.get("clip_id", ""))
+    write_table(to_table(rows, CLIPS), span.table(data, analysis), CLIPS)
+    return len(worth)
+
+
+def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail: str) -> None:
+    """Store a failed span as one row, so that resuming does not try it again unasked."""
+    data = DataFolder(root)
+    shutil.rmtree(span.folder(data, analysis), ignore_errors=True)
+    row = {"video_id": span.video_id, "start": span.start, "end": span.end, "kept": False}
+    row |= {"reason": kind, "error": detail, "spec": analysis.spec.hash}
+    write_table(to_table([row], CLIPS), span.table(data, analysis), CLIPS)
+
+
+def find_tracks(
+    path: Path, facts: MediaFacts, span: Span, analysis: Analysis
+) -> tuple[np.ndarray, list[Track]]:
+    """The first decode: seconds of every frame of the span, and the tracks in it."""
+    size = proxy_size(facts.width, facts.height, analysis.proxy)
+    scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
+    finder = ShotFinder(analysis.cut_ratio, analysis.cut_change)
+    times: list[float] = []
+    looks: list[tuple[int, list[Sighting]]] = []
+    looker = Looker(_detector(), _backend("dlib"), search_every=analysis.search_every)
+    next_look = span.start
+    for time, pixels in read_proxy(path, size, span.start, span.end):
+        if time >= next_look:
+            seen = looker.look(pixels[: size[1]], len(times), time, scale)
+            looks.append((len(times), seen))
+            next_look = time + analysis.look_every - 0.001
+        finder.see(time, pixels)
+        times.append(time)
+    if not times:
+        raise FshError("no frame could be decoded", where=path)
+    shots, clock = finder.shots(), np.array(times)
+    tracks = [
+        track
+        for number, (shot, seen) in enumerate(link(looks, shots, lost=analysis.lost))
+        for track in split(
+            number,
+            shot,
+            seen,
+            clock,
+            analysis.spec,
+            longest=analysis.longest,
+            look_every=analysis.look_every,
+        )
+    ]
+    return clock, tracks
+
+
+def glimpse(track: Track, times: np.ndarray, analysis: Analysis) -> str:
+    """Why a track is not worth cropping; empty if it is."""
+    if times[track.frames[-1]] - times[track.frames[0]] < analysis.shortest:
+        return "glimpse"
+    return "tiny_face" if track.face < analysis.smallest_face else ""
+
+
+def keep_evenly(times: np.ndarray, max_fps: float) -> np.ndarray:
+    """bool (n,): the frames to keep so that there are at most ``max_fps`` a second.
+
+    Each slot of 1 / max_fps seconds from the first frame on gives its first frame. A video that
+    is no more than 2 % faster than that keeps all of its frames.
+    """
+    if len(times) < 2 or np.median(np.diff(times)) * max_fps * 1.02 >= 1:
+        return np.ones(len(times), bool)
+    # The small addition keeps a frame that lies on a slot's edge from falling before it.
+    slots = np.floor((times - times[0]) * max_fps + 0.01)
+    return np.concatenate([[True], slots[1:] > slots[:-1]])
+
+
+def crop_tracks(
+    path: Path, facts: MediaFacts, times: np.ndarray, tracks: list[Track], analysis: Analysis
+) -> Iterator[Cropped]:
+    """The second decode: every track's kept frames, cropped."""
+    for group in overlapping(tracks):
+        yield from _crop_group(path, facts, times, group, analysis)
+
+
+def overlapping(tracks: list[Track]) -> list[list[Track]]:
+    """Tracks in groups that share stretches of time, so that each is decoded once."""
+    groups: list[list[Track]] = []
+    end = -1
+    for track in sorted(tracks, key=lambda t: (t.frames[0], t.number)):
+        if track.frames[0] > end:
+            groups.append([])
+        groups[-1].append(track)
+        end = max(end, int(track.frames[-1]))
+    return groups
+
+
+def _crop_group(
+    path: Path, facts: MediaFacts, times: np.ndarray, group: list[Track], analysis: Analysis
+) -> Iterator[Cropped]:
+    size = (facts.width, facts.height)
+    part = even_window([t.window for t in group], size)
+    windows = [(t.window[0] - part[0], t.window[1] - part[1], t.window[2]) for t in group]
+    kept = [np.flatnonzero(keep_evenly(times[t.frames], analysis.max_fps)) for t in group]
+    wanted = [times[t.frames[k]] for t, k in zip(group, kept, strict=True)]
+    crops: list[list[np.ndarray]] = [[] for _ in group]
+    start, end = min(w[0] for w in wanted), max(w[-1] for w in wanted)
+    missing = sum(map(len, wanted))
+    for time, pixels in read_window(path, size, part, start, end + 1e-6):
+        for i, track in enumerate(group):
+            if len(crops[i]) < len(wanted[i]) and time == wanted[i][len(crops[i])]:
+                missing -= 1
+                crops[i].append(cut(pixels, windows[i], analysis.spec.size))
+                if len(crops[i]) == len(wanted[i]):
+                    yield Cropped(track, np.array(crops[i]), track.boxes[kept[i]], wanted[i])
+                    crops[i], wanted[i] = [], wanted[i][:0]
+    if missing:
+        raise FshError(
+            f"{missing} frames between {start:.3f} and {end:.3f} s are gone when read again",
+            where=path,
+            remedy="its index is broken: remux it with ffmpeg -c copy",
+        )
+
+
+def span_row(span: Span, facts: MediaFacts) -> dict[str, Any]:
+    return {
+        "video_id": span.video_id,
+        "start": span.start,
+        "end": span.end,
+        "width": facts.width,
+        "height": facts.height,
+        "kept": False,
+    }
+
+
+def track_row(
+    span: Span, facts: MediaFacts, track: Track, times: np.ndarray, analysis: Analysis
+) -> dict[str, Any]:
+    """What is known of a track before it is cropped, as columns of the clips table."""
+    start, end = float(times[track.frames[0]]), float(times[track.frames[-1]])
+    return span_row(span, facts) | {
+        "clip_id": clip_id(span.video_id, start, track.number),
+        "shot": track.shot,
+        "track": track.number,
+        "start": start,
+        "end": end,
+        "crop_left": track.window[0],
+        "crop_top": track.window[1],
+        "crop_side": track.window[2],
+        "face_px": track.face,
+        "drift": track.drift,
+        "detected": track.detected,
+        "score": track.score,
+        "spec": analysis.spec.hash,
+    }
+
+
+def store(
+    folder: Path, path: Path, row: dict[str, Any], clip: Cropped, analysis: Analysis
+) -> dict[str, Any]:
+    """Landmark, score and write one clip; returns the columns that this gives."""
+    spec, track = analysis.spec, clip.track
+    boxes = box_to_crop(clip.boxes, track.window, spec.size)
+    points = _backend(spec.backend).landmarks(clip.crops, boxes)
+    found = np.isfinite(points).all(axis=(1, 2))
+    fps = nominal_fps(clip.times)
+    if not found.all():
+        clip, points = clip[found], points[found]
+    failed = {"frames": len(clip.times), "frames_failed": int((~found).sum())}
+    if not len(clip.times):
+        return failed | {"kept": False, "reason": "no_landmarks", "samples": 0}
+    chosen = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
+    embeddings = np.array([embed(clip.crops[i], points[i]) for i in chosen])
+    every = max(1, round(fps * analysis.look_every))
+    scores = score_track(clip.crops[::every], points[::every], embeddings)
+    runs = even_runs(len(points), MAX_FRAMES)
+    with replacing(folder / f"{row['clip_id']}.tar") as temporary, temporary.open("wb") as file:
+        for number, run in enumerate(runs):
+            part = clip[run]
+            info = SampleInfo(
+                clip_id=row["clip_id"],
+                video_id=row["video_id"],
+                identity="",  # known only when all videos are: the shard writer fills it in
+                fps=fps,
+                times=part.times.tolist(),
+                boxes=part.boxes.round(2).astype(float).tolist(),
+                crop=[float(v) for v in track.window],
+                spec=spec,
+            )
+            jpegs = [jpeg(crop, analysis.jpeg_quality) for crop in part.crops]
+            sound = b""
+            if analysis.audio:
+                sound = read_sound(path, part.times[0], part.times[-1] + 1 / fps)
+            key = sample_key(row["clip_id"], number)
+            write_members(file, sample_members(key, info, points[run], jpegs, sound), end=False)
+    return (
+        failed
+        | scores
+        | {
+            "start": float(clip.times[0]),
+            "end": float(clip.times[-1]),
+            "fps": fps,
+            "samples": len(runs),
+            "embedding": embeddings.mean(axis=0),
+        }
+    )
+
+
+def even_runs(count: int, most: int) -> list[slice]:
+    """0 … count in as few runs of at most ``most`` as can be, all of nearly the same length."""
+    parts = -(-count // most)
+    return [slice(i * count // parts, (i + 1) * count // parts) for i in range(parts)]
+
+
+def nominal_fps(times: np.ndarray) -> float:
+    """Frames per second on average; 25 for a single frame."""
+    return round(float((len(times) - 1) / (times[-1] - times[0])), 3) if len(times) > 1 else 25.0
+
+
+def jpeg(crop: np.ndarray, quality: int) -> bytes:
+    """A uint8 (S, S, 3) RGB crop as JPEG; the same pixels always give the same bytes."""
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    assert done
+    return data.tobytes()
+
+
+@lru_cache(maxsize=1)
+def _detector() -> FaceDetector:
+    cv2.setNumThreads(1)  # the runner decides how many workers share the cores
+    return FaceDetector()
+
+
+@lru_cache(maxsize=2)
+def _backend(name: str) -> LandmarkBackend:
+    return load_backend(name)

@@ -1,0 +1,130 @@
+"""How a data set is cut: settings that cost a new analysis, and thresholds that cost nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from fsh.schemas.spec import FaceSpec
+
+#: Raise when the same settings would give other pixels or scores: finished work is made anew.
+ANALYSIS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What decides pixels and scores. Changing any of it analyses every video again.
+
+    Attributes:
+        spec: crop and landmark specification.
+        span: seconds; longer videos are worked on in spans of this length, side by side.
+        proxy: pixels of the frame's shorter side when looking for cuts and faces. At 360 a face
+            needs 22 % of the shorter side to be found, the size of a head-and-shoulders shot.
+        look_every: seconds between two frames in which faces are looked for.
+        search_every: seconds between two searches of the whole frame; in between only known
+            faces are looked for.
+        max_fps: frames per second kept at most; faster videos lose frames, evenly.
+        cut_ratio: how far a frame's change must stand out from its neighbours' to be a cut.
+        cut_change: how large that change must be at least (mean HSV difference, 0 to 255).
+        lost: seconds a face may be out of sight before its track ends.
+        longest: seconds; longer tracks become several clips.
+        shortest: seconds; shorter tracks are recorded but not cropped.
+        smallest_face: source pixels; tracks of smaller faces are recorded but not cropped.
+        jpeg_quality: 1 to 100.
+        audio: whether each sample carries its sound as FLAC.
+    """
+
+    spec: FaceSpec = field(default_factory=FaceSpec)
+    span: float = 120.0
+    proxy: int = 360
+    look_every: float = 0.2
+    search_every: float = 1.0
+    max_fps: float = 25.0
+    cut_ratio: float = 3.5
+    cut_change: float = 15.0
+    lost: float = 0.5
+    longest: float = 10.0
+    shortest: float = 0.5
+    smallest_face: float = 48.0
+    jpeg_quality: int = 95
+    audio: bool = False
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits that change when the pixels or scores would."""
+        return digest({"version": ANALYSIS_VERSION, **asdict(self)})
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Thresholds on stored scores, tried in this order; changing them decodes nothing.
+
+    Attributes:
+        min_seconds: shorter clips are ``too_short``.
+        min_face: source pixels of the face box; smaller is ``small_face``.
+        min_detected: share of looks in which the detector fired; less is ``unsteady``.
+        max_failed: share of frames without landmarks; more is ``no_landmarks``.
+        min_sharpness: variance of the Laplacian; less is ``blurred``.
+        min_brightness, max_brightness: face luma, 0 to 1; outside is ``dark`` or ``overexposed``.
+        min_contrast: face luma's standard deviation, 0 to 1; less is ``flat``.
+        max_yaw: degrees; more is ``profile``.
+        min_stillness: mean luma change between frames; less is ``still``: a photograph.
+        min_mouth_motion: less is ``not_talking``; 0 keeps everybody, since a silent face also
+            teaches a face.
+        min_purity: cosine similarity along the track; less is ``mixed``: two people.
+    """
+
+    min_seconds: float = 1.0
+    min_face: float = 64.0
+    min_detected: float = 0.5
+    max_failed: float = 0.2
+    min_sharpness: float = 8.0
+    min_brightness: float = 0.08
+    max_brightness: float = 0.95
+    min_contrast: float = 0.03
+    max_yaw: float = 75.0
+    min_stillness: float = 0.0008
+    min_mouth_motion: float = 0.0
+    min_purity: float = 0.80
+
+
+@dataclass(frozen=True)
+class ShardConfig:
+    """Everything ``fsh shard`` can be told.
+
+    Attributes:
+        shard_bytes: aimed size of a shard.
+        same_person: largest distance of two face embeddings of one person.
+        max_failed: share of failed videos above which the run itself counts as failed.
+        video_timeout: seconds allowed per second of video, on top of a minute.
+        memory_limit: bytes of private memory one worker may use.
+        retry_failed: work again on videos that crashed, hung or could not be read.
+    """
+
+    analysis: Analysis = field(default_factory=Analysis)
+    filters: Filters = field(default_factory=Filters)
+    shard_bytes: int = 128 * 2**20
+    same_person: float = 0.5
+    max_failed: float = 0.5
+    video_timeout: float = 20.0
+    memory_limit: int = 4 * 2**30
+    retry_failed: bool = False
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits of what decides the data set: not of time and memory limits."""
+        return digest(
+            {
+                "analysis": self.analysis.hash,
+                "filters": asdict(self.filters),
+                "shard_bytes": self.shard_bytes,
+                "same_person": self.same_person,
+            }
+        )
+
+
+def digest(value: object) -> str:
+    """First 12 hex digits of the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

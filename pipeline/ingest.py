@@ -1,0 +1,479 @@
+"""``fsh ingest``: lists in, videos and a ledger out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+
+from fsh.pipeline import ledger as ledgers
+from fsh.pipeline import net_rules, sites
+from fsh.pipeline.download import Limits
+from fsh.pipeline.failures import REMEDIES, DiskFull, Failure
+from fsh.pipeline.fetch import RESERVE, Fetcher, Interrupted, Settings, failed
+from fsh.pipeline.governor import Governor
+from fsh.pipeline.ledger import RETRIES, Job, Journal, Ledger, Outcome, Row
+from fsh.pipeline.lists import read_lists
+from fsh.pipeline.prober import Prober
+from fsh.pipeline.requests import Listing, Request, unique
+from fsh.pipeline.runner import make_pipeline
+from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.progress import Progress
+
+#: Set when this process's workers shall leave off: the disk is full, or the user said so.
+_STOP = threading.Event()
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """How to ingest.
+
+    Attributes:
+        copy: copy local files instead of linking to them.
+        license: 'any', or 'cc': only what states a Creative Commons licence.
+        retry: which failures of earlier runs are tried again: none, transient, permanent, all.
+        rate_per_hour: videos an hour from YouTube; 0: no limit.
+        host_rate_per_hour: requests an hour to each other host; 0: no limit. Loopback has none.
+        rates: requests an hour to named hosts, before the above.
+        workers: videos fetched at a time; 0: 8 if any comes from the net, else one per core.
+        max_failures: share of failed videos above which the run is a failure.
+        cookies: a cookie file for video sites.
+        runner, flags: Beam's; None is this machine.
+    """
+
+    copy: bool = False
+    license: str = "any"
+    retry: str = "transient"
+    rate_per_hour: float = 300.0
+    host_rate_per_hour: float = 3600.0
+    rates: dict[str, float] = field(default_factory=dict)
+    workers: int = 0
+    max_failures: float = 0.5
+    cookies: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    runner: str | None = None
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.license not in ("any", "cc"):
+            raise FshError(f"--license is any or cc, not {self.license}")
+        if self.retry not in RETRIES:
+            raise FshError(f"--retry is {', '.join(RETRIES)}, not {self.retry}")
+        if self.cookies and not self.cookies.is_file():
+            raise FshError("no such cookie file", where=self.cookies)
+
+    def governor_rates(self) -> dict[str, float]:
+        return {net_rules.YOUTUBE: self.rate_per_hour, **self.rates}
+
+
+@dataclass(frozen=True)
+class IngestPlan:
+    """What the lists ask for, before anything is fetched.
+
+    Attributes:
+        hosts: host group → videos; '' is this machine.
+        hours: how long the governor makes the slowest host take, at least.
+    """
+
+    rows: int
+    requests: int
+    videos: int
+    ranges: int
+    playlists: int
+    bad_lines: tuple[str, ...]
+    notes: tuple[str, ...]
+    states: dict[str, int]
+    errors: dict[str, int]
+    to_fetch: int
+    hosts: dict[str, int]
+    hours: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {
+            "bad_lines": len(self.bad_lines),
+            "malformed": list(self.bad_lines),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What became of the lists' requests, those of earlier runs included.
+
+    Attributes:
+        rows: rows of the lists that ask for something; requests: without repetitions.
+        videos: different videos; ranges: requests for a part of one.
+        states: state → requests; errors: class → requests.
+        alive, dead, unreachable, refused: the link-rot report, in videos: stored; gone for good;
+            not reached, worth another try; not let in.
+        causes: error code → videos.
+        fetched: videos that this run tried.
+    """
+
+    rows: int
+    requests: int
+    videos: int
+    ranges: int
+    bad_lines: tuple[str, ...]
+    notes: tuple[str, ...]
+    states: dict[str, int]
+    errors: dict[str, int]
+    alive: int
+    dead: int
+    unreachable: int
+    refused: int
+    causes: dict[str, int]
+    fetched: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {
+            "bad_lines": len(self.bad_lines),
+            "malformed": list(self.bad_lines),
+            "notes": list(self.notes),
+        }
+
+
+class TooManyFailures(FshError):
+    """The run is recorded, and more of it failed than was allowed."""
+
+    report: IngestReport
+
+
+def plan(
+    lists: Sequence[str], data: DataFolder | None = None, options: IngestOptions | None = None
+) -> IngestPlan:
+    """Parse the lists and say what a run would do; nothing is fetched but lists named by URL."""
+    options = options or IngestOptions()
+    listing = read_lists(lists)
+    requests = unique(listing.requests)
+    ledger = Ledger(data) if data else None
+    rows = ledgers.rows_of(requests, ledger) if ledger else []
+    work = ledgers.plan_jobs(
+        requests, ledger.rows if ledger else {}, data or DataFolder(Path()), options.retry
+    )
+    hosts = Counter(net_rules.host_group(job.requests[0].url) for job in work.jobs)
+    governor = _governor(data or DataFolder(Path()), options)
+    hours = max((n / rate for host, n in hosts.items() if (rate := governor.rate(host))), default=0)
+    return IngestPlan(
+        rows=len(listing.requests),
+        requests=len(requests),
+        videos=len({request.key for request in requests}),
+        ranges=_ranges(requests),
+        playlists=sum(net_rules.is_playlist(request.url) for request in requests),
+        bad_lines=tuple(map(str, listing.bad_lines)),
+        notes=tuple(listing.notes),
+        states=dict(Counter(row["state"] for row in rows)),
+        errors=dict(Counter(row["error_class"] for row in rows if row["error_class"])),
+        to_fetch=len(work.jobs),
+        hosts=dict(hosts.most_common()),
+        hours=round(hours, 2),
+    )
+
+
+def ingest(
+    lists: Sequence[str], data: DataFolder, options: IngestOptions, progress: Progress
+) -> IngestReport:
+    """Fetch what the lists ask for and record what became of it.
+
+    Run again, it does only what is missing. Every finished video is on disk and in a journal before
+    the next one begins, so a kill at any moment loses nothing.
+
+    Raises:
+        TooManyFailures: after everything is recorded, if more failed than allowed.
+        FshError: nothing to ingest, another ingest at work, a full disk.
+    """
+    listing = read_lists(lists)
+    for bad in listing.bad_lines:
+        progress.say(f"malformed, left out: {bad}")
+    for note in listing.notes:
+        progress.say(note)
+    if not listing.requests:
+        raise FshError(
+            "; ".join(listing.notes) or "nothing to ingest",
+            remedy="give a list with a url column, one URL or path per line, a folder, or a URL",
+        )
+    with ledgers.locked(data):
+        try:
+            return _ingest_locked(listing, data, options, progress)
+        except DiskFull as full:
+            raise FshError(
+                "no room left on the disk; all finished videos are recorded",
+                where=full,
+                remedy="make room and run the same command again: it goes on where it stopped",
+            ) from None
+
+
+def _ingest_locked(
+    listing: Listing, data: DataFolder, options: IngestOptions, progress: Progress
+) -> IngestReport:
+    _STOP.clear()
+    shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
+    governor = _governor(data, options)
+    governor.forgive()
+    ledger = Ledger(data)
+    requests, dead_lists = _expand(unique(listing.requests), data, options, governor, progress)
+    work = ledgers.plan_jobs(requests, ledger.rows, data, options.retry)
+    for row in (*work.settled, *dead_lists):
+        ledger.put(row)
+    ledger.compact(drop_journals=True)
+    if work.jobs:
+        _announce(work.jobs, options, progress)
+        progress.start("ingest", len(work.jobs), "videos")
+        with _told(data, progress):
+            _run(work.jobs, data, options)
+        progress.stop()
+        ledger.replay()
+        ledger.compact(drop_journals=True)
+        _check_finished(work.jobs, ledger, data)
+    shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
+    report = _report(listing, requests, ledger, len(work.jobs))
+    _judge(report, options)
+    return report
+
+
+def _run(jobs: Sequence[Job], data: DataFolder, options: IngestOptions) -> None:
+    """The graph: one element per video, ids and paths only."""
+    try:
+        with make_pipeline(
+            options.runner, workers=_workers(jobs, options), flags=options.flags
+        ) as pipeline:
+            _ = (
+                pipeline
+                | "videos" >> beam.Create(jobs)
+                | "spread" >> beam.Reshuffle()
+                | "fetch and record" >> beam.ParDo(FetchVideos(data, options))
+                | "by cause" >> beam.combiners.Count.PerElement()
+            )
+    except BaseException:  # Ctrl-C among them: workers that wait shall leave off
+        _STOP.set()
+        raise
+
+
+class FetchVideos(beam.DoFn):
+    """Fetches a video and writes what became of it into this worker's journal."""
+
+    def __init__(self, data: DataFolder, options: IngestOptions) -> None:
+        self._data, self._options = data, options
+
+    def setup(self) -> None:
+        self._journal = Journal(self._data)
+        self._told: set[str] = set()
+        settings = Settings(
+            copy=self._options.copy,
+            license=self._options.license,
+            cookies=self._options.cookies,
+            limits=self._options.limits,
+        )
+        self._fetcher = Fetcher(
+            self._data,
+            settings,
+            _governor(self._data, self._options),
+            Tombstones.read(self._data),
+            Prober(),
+            stopped=_STOP.is_set,
+            note=self._note,
+        )
+
+    def teardown(self) -> None:
+        self._journal.close()
+        self._fetcher.prober.close()
+
+    def process(self, job: Job) -> Iterator[str]:
+        """Yields the cause, or 'stored'; nothing if the run was stopped meanwhile."""
+        if _STOP.is_set():
+            return
+        try:
+            outcome = self._outcome(job)
+            self._journal.append(job, outcome)
+        except Interrupted:
+            return
+        except DiskFull:
+            _STOP.set()
+            return
+        yield outcome.error_code or "stored"
+
+    def _outcome(self, job: Job) -> Outcome:
+        """One video's bug is that video's failure, recorded as such, and never the run's."""
+        try:
+            return self._fetcher.fetch(job)
+        except (DiskFull, Interrupted):
+            raise
+        except Exception as error:
+            return Outcome(
+                state="failed",
+                error_class="transient",
+                error_code="internal",
+                error=f"{type(error).__name__}: {error}"[:500],
+                attempts=job.attempts + 1,
+                last_tried=ledgers.now(),
+            )
+
+    def _note(self, code: str) -> None:
+        if code not in self._told:
+            self._told.add(code)
+            self._journal.note(REMEDIES[code])
+
+
+def _expand(
+    requests: Sequence[Request],
+    data: DataFolder,
+    options: IngestOptions,
+    governor: Governor,
+    progress: Progress,
+) -> tuple[list[Request], list[Row]]:
+    """Playlists and channels as their videos, and the rows of those that could not be read."""
+    expanded: list[Request] = []
+    dead: list[Row] = []
+    for request in requests:
+        if not net_rules.is_playlist(request.url):
+            expanded.append(request)
+            continue
+        rule = net_rules.AddressRule.for_url(request.url, trusted=request.trusted)
+        try:
+            governor.acquire(net_rules.YOUTUBE)
+            with tempfile.TemporaryDirectory(prefix="fsh-") as folder:
+                links = sites.expand(
+                    request.url, rule, options.limits, Path(folder), options.cookies
+                )
+            progress.say(f"{request.url}: {len(links)} videos")
+            expanded += [replace(request, url=link) for link in links]
+        except Failure as failure:
+            progress.say(f"{request.url}: {failure.text}")
+            dead.append(ledgers.row_of(request, failed(failure, 1)))
+            expanded.append(request)
+    return unique(expanded), dead
+
+
+def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -> None:
+    hosts = Counter(net_rules.host_group(job.requests[0].url) for job in jobs)
+    youtube = hosts[net_rules.YOUTUBE]
+    if youtube and options.rate_per_hour:
+        hours = youtube / options.rate_per_hour
+        progress.say(
+            f"{youtube} videos from YouTube at {options.rate_per_hour:g} an hour: "
+            f"{hours:.1f} h at least; stop at any time, the same command goes on"
+        )
+
+
+@contextmanager
+def _told(data: DataFolder, progress: Progress) -> Iterator[None]:
+    """Tell the progress of whatever workers there are, by watching their journals grow."""
+    seen: dict[Path, int] = {}
+    told: set[str] = set()
+    done = threading.Event()
+
+    def look() -> None:
+        for path in ledgers.journal_files(data):
+            with path.open("rb") as file:
+                file.seek(seen.get(path, 0))
+                content = file.read()
+            content = content[: content.rfind(b"\n") + 1]
+            seen[path] = seen.get(path, 0) + len(content)
+            for record in ledgers.parse_journal(content):
+                if (line := record.get("note", "")) and line not in told:
+                    told.add(line)
+                    progress.say(line)
+                elif "outcome" in record:
+                    outcome = record["outcome"]
+                    progress.advance(1, outcome["error_code"] or outcome["video_id"])
+
+    def watch() -> None:
+        while not done.wait(0.3):
+            look()
+
+    thread = threading.Thread(target=watch, name="ingest progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        look()
+
+
+def _check_finished(jobs: Sequence[Job], ledger: Ledger, data: DataFolder) -> None:
+    """Raises:
+    DiskFull, FshError: if workers left jobs undone.
+    """
+    undone = sum(job.requests[0].request_id not in ledger.finished for job in jobs)
+    if undone and (_STOP.is_set() or shutil.disk_usage(data.root).free < RESERVE):
+        raise DiskFull(data.root)
+    if undone:
+        raise FshError(
+            f"{undone} of {len(jobs)} videos were not finished by the workers",
+            where=data.root,
+            remedy="run again: it goes on where it stopped",
+        )
+
+
+def _report(
+    listing: Listing, requests: Sequence[Request], ledger: Ledger, fetched: int
+) -> IngestReport:
+    rows = ledgers.rows_of(requests, ledger)
+    videos = {net_rules.source_key(row["url"]): row for row in rows}
+    ends = Counter(row["error_class"] or row["state"] for row in videos.values())
+    return IngestReport(
+        rows=len(listing.requests),
+        requests=len(requests),
+        videos=len(videos),
+        ranges=_ranges(requests),
+        bad_lines=tuple(map(str, listing.bad_lines)),
+        notes=tuple(listing.notes),
+        states=dict(Counter(row["state"] for row in rows)),
+        errors=dict(Counter(row["error_class"] for row in rows if row["error_class"])),
+        alive=ends["stored"],
+        dead=ends["permanent"],
+        unreachable=ends["transient"],
+        refused=ends["refused"],
+        causes=dict(
+            Counter(row["error_code"] for row in videos.values() if row["error_code"]).most_common()
+        ),
+        fetched=fetched,
+    )
+
+
+def _judge(report: IngestReport, options: IngestOptions) -> None:
+    """Raises:
+    TooManyFailures: if more failed than allowed; what the user asked to refuse does not count.
+    """
+    unwanted = sum(report.causes.get(code, 0) for code in ("license", "erased"))
+    failures = report.dead + report.unreachable + report.refused - unwanted
+    if report.videos and failures > options.max_failures * report.videos:
+        causes = ", ".join(f"{code} {count}" for code, count in report.causes.items())
+        error = TooManyFailures(
+            f"{failures} of {report.videos} videos could not be had ({causes})",
+            remedy="see the error column of sources.parquet; transient causes are tried again by "
+            "the next run",
+        )
+        error.report = report
+        raise error
+
+
+def _ranges(requests: Sequence[Request]) -> int:
+    return sum(request.start is not None or request.end is not None for request in requests)
+
+
+def _workers(jobs: Sequence[Job], options: IngestOptions) -> int:
+    remote = any(net_rules.is_url(job.requests[0].url) for job in jobs)
+    return min(len(jobs), options.workers or (8 if remote else os.cpu_count() or 1))
+
+
+def _governor(data: DataFolder, options: IngestOptions) -> Governor:
+    folder = data.sources.parent
+    return Governor(
+        folder / "governor.json",
+        options.governor_rates(),
+        options.host_rate_per_hour,
+        stopped=_STOP.is_set,
+    )

@@ -1,0 +1,370 @@
+"""Photos to a clip: a photo is a one-frame clip, cropped and landmarked as a video's frames are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fsh.pipeline.crops import Window, box_to_crop, cut, window_of
+from fsh.pipeline.faces import SAME_PERSON, CnnDetector, Face, FaceDetector
+from fsh.pipeline.faces import embed as embed_face
+from fsh.pipeline.landmarks import LandmarkBackend, face_box
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Progress
+from fsh.schemas.spec import FaceSpec
+
+PHOTO_SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".avif",
+        ".heic",
+        ".heif",
+    ]
+)
+#: Longer sides, in pixels, of the copies of a photo that are searched.
+_LOOKS = (480, 1000, 2000)
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A photo that gave no face, and why, in a few words."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A face in a photo, ready to be a frame; whether it is the person's is not decided yet.
+
+    Attributes:
+        face: as detected, pixels of the photo.
+        window: the crop window in the photo.
+        frame: uint8 (S, S, 3) RGB crop.
+        points: float32 (68, 2) landmarks found on the crop, crop pixels.
+        embedding: float32 (128,), or None if it was not asked for.
+    """
+
+    face: Face
+    window: Window
+    frame: np.ndarray
+    points: np.ndarray
+    embedding: np.ndarray | None
+
+
+def photo_paths(folder: Path) -> list[Path]:
+    """The pictures of a folder in the order of their names; one picture's path gives itself.
+
+    Raises:
+        FshError: if there is no such folder, or no picture in it.
+    """
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise FshError("no such folder", where=folder, remedy="give a folder of 1 to 32 photos")
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
+    )
+    if not found:
+        raise FshError(
+            "no photos in this folder",
+            where=folder,
+            remedy="put 1 to 32 JPEG, PNG or WebP photos of one person there",
+        )
+    return found
+
+
+def read_photo(path: Path) -> np.ndarray:
+    """A picture as uint8 (H, W, 3) RGB, turned as its EXIF says, on white where transparent.
+
+    Raises:
+        FshError: a missing, broken, oversized or unreadable file.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from 89 megapixels, which phones reach, and refuses from 179.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise FshError(
+            "the picture is too large to open safely", where=path, remedy="scale it down"
+        ) from error
+    except UnidentifiedImageError as error:
+        if _is_heif(path):
+            raise FshError(
+                "HEIC needs a plugin",
+                where=path,
+                remedy="pip install pillow-heif, or export it as JPEG",
+            ) from error
+        raise FshError(
+            "not a picture, or one in an unknown format", where=path, remedy="save it as JPEG"
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # all of them Pillow's
+        raise FshError(
+            f"the picture cannot be read ({error})", where=path, remedy="save it again or drop it"
+        ) from error
+
+
+def _is_heif(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey; Pillow would clip it
+        values = np.asarray(image, np.float32)
+        top = 65535 if values.max(initial=0) > 255 else 255
+        gray = (values * (255 / top)).clip(0, 255).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        front = image.convert("RGBA")
+        back = Image.new("RGBA", front.size, "white")
+        image = Image.alpha_composite(back, front)
+    return np.array(image.convert("RGB"))
+
+
+def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector) -> list[Face]:
+    """Every face in a photo, with growing effort until there is one; best score first.
+
+    Args:
+        image: uint8 (H, W, 3) RGB of any size.
+
+    Returns:
+        Boxes in pixels of the image; overlapping finds are one. Doubtful finds are left out where
+        there is a clear one.
+    """
+    longest = max(image.shape[:2])
+    # Large faces show in a small copy, small ones in a large one; enlarging adds no detail.
+    sides = [side for side in _LOOKS if side <= max(2 * longest, _LOOKS[0])]
+    found = [face for side in sides for face in detector.detect_scaled(image, side)]
+    if not found:  # faces that fill the frame, and drawn or turned ones
+        margin = longest // 3
+        padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+        shift = np.float32(margin)
+        found = (
+            detector.detect_scaled(padded, 640)
+            or fallback.detect_scaled(padded, 640)
+            or detector.detect_scaled(padded, 640, threshold=-0.4)[:1]
+        )
+        found = [Face(face.box - shift, face.score) for face in found]
+    kept: list[Face] = []
+    for face in sorted(found, key=lambda face: -face.score):
+        doubtful = bool(kept) and face.score < min(0.3, kept[0].score / 3)
+        if not doubtful and all(overlap(face.box, other.box) < 0.3 for other in kept):
+            kept.append(face)
+    return kept
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes (left, top, right, bottom)."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    common = float(np.prod(np.maximum(sides, 0)))
+    return common / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - common)
+
+
+def choose_faces(photos: Sequence[Sequence[Candidate]], face: int | None) -> list[int]:
+    """Which face of each photo is the person's.
+
+    Args:
+        photos: the faces of each photo, at least one each.
+        face: this one in every photo, counted from the left from 0; None: the person who recurs
+            over the photos (by embedding), or the largest face where there is only one photo or
+            no embeddings.
+
+    Returns:
+        An index into each photo's faces; -1 where a photo has no face of that number.
+    """
+    if face is not None:
+        orders = [np.argsort([c.face.box[0] for c in faces], kind="stable") for faces in photos]
+        return [int(order[face]) if face < len(order) else -1 for order in orders]
+    known = [[c.embedding for c in faces if c.embedding is not None] for faces in photos]
+    if len(photos) == 1 or not all(len(k) == len(f) for k, f in zip(known, photos, strict=True)):
+        return [int(np.argmax([c.face.side for c in faces])) for faces in photos]
+    groups = [np.stack(vectors) for vectors in known]
+    # The recurring person is the face that, summed over the photos, has the nearest kin.
+    everyone = np.concatenate(groups)
+    nearest = [
+        _distances(everyone, group).min(axis=1).clip(max=2 * SAME_PERSON) for group in groups
+    ]
+    hero = everyone[np.sum(nearest, axis=0).argmin()]
+    return [int(_distances(hero[None], group)[0].argmin()) for group in groups]
+
+
+def odd_ones(embeddings: np.ndarray) -> list[int]:
+    """Photos that show somebody else: those further than 0.6 from the median of the rest.
+
+    Of two photos that differ neither is the odd one: both are returned.
+
+    Args:
+        embeddings: float32 (N, 128).
+    """
+    if len(embeddings) < 2:
+        return []
+    rest = [np.median(np.delete(embeddings, i, axis=0), axis=0) for i in range(len(embeddings))]
+    return np.flatnonzero(np.linalg.norm(embeddings - rest, axis=1) > SAME_PERSON).tolist()
+
+
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(a[:, None] - b[None], axis=2)
+
+
+def candidates(
+    image: np.ndarray,
+    faces: Sequence[Face],
+    spec: FaceSpec,
+    backend: LandmarkBackend,
+    embedded: bool,
+) -> list[Candidate]:
+    """The faces of a photo cut out as the spec says; those without landmarks are left out."""
+    found = []
+    for face in faces:
+        there = backend.landmarks(image[None], face.box[None])[0]
+        if not np.isfinite(there).all():
+            continue
+        window = window_of(face_box(there), spec)
+        frame = cut(image, window, spec.size)
+        # Once more on the crop: videos have their landmarks from there.
+        box = box_to_crop(face.box, window, spec.size)
+        points = backend.landmarks(frame[None], box[None])[0]
+        if np.isfinite(points).all():
+            identity = embed_face(image, there) if embedded else None
+            found.append(Candidate(face, window, frame, points, identity))
+    return found
+
+
+def prepare_photos(
+    paths: Sequence[Path],
+    spec: FaceSpec,
+    *,
+    backend: LandmarkBackend,
+    face: int | None = None,
+    embed: bool = True,
+    mixed_ok: bool = False,
+    progress: Progress,
+) -> tuple[FaceClip, list[Rejected]]:
+    """One person's photos as a clip with one frame per photo.
+
+    Args:
+        paths: the photos, in the order of the frames.
+        spec: how to crop and landmark them; its backend must be the one handed in.
+        face: which face where a photo has several, from the left, from 0; None: the recurring one.
+        embed: whether to compute identities (0.2 s a face), which choosing the recurring face and
+            noticing a stranger's photo need.
+        mixed_ok: take photos that seem to show different people, and only say so.
+
+    Returns:
+        The clip, whose ``extra["photos"]`` lists the file of each frame, and the photos left out:
+        unreadable or without a face.
+
+    Raises:
+        FshError: no photo is left, or they show several people.
+    """
+    if backend.name != spec.backend:
+        raise ValueError(f"spec wants {spec.backend} landmarks, the backend is {backend.name}")
+    if not paths:
+        raise FshError("no photos", remedy="give 1 to 32 photos of one person")
+    photos, rejected = _look_through(paths, spec, backend, embed, progress)
+    picks = choose_faces(list(photos.values()), face) if photos else []
+    chosen: dict[Path, Candidate] = {}
+    for (path, faces), pick in zip(photos.items(), picks, strict=True):
+        if pick < 0:
+            rejected.append(Rejected(path, f"no face number {face}: it has {len(faces)}"))
+        else:
+            chosen[path] = faces[pick]
+    if not chosen:
+        raise FshError(
+            "no face to work with: " + "; ".join(f"{r.path.name}: {r.reason}" for r in rejected),
+            where=paths[0].parent,
+            remedy="use photos in which the face is upright, lit and at least 80 pixels wide",
+        )
+    if len(paths) == 1 and face is None and (count := len(photos[paths[0]])) > 1:
+        progress.say(f"{paths[0].name}: {count} faces, took the largest; --face 0 is the leftmost")
+    known = [c.embedding for c in chosen.values() if c.embedding is not None]
+    if embed:
+        refuse_strangers(list(chosen), np.stack(known), mixed_ok, progress)
+    first = next(iter(chosen))
+    clip = FaceClip(
+        name=first.name if len(paths) == 1 else first.parent.name,
+        frames=np.stack([c.frame for c in chosen.values()]),
+        landmarks=np.stack([c.points for c in chosen.values()]),
+        times=np.arange(len(chosen), dtype=np.float64),
+        crops=np.array([c.window for c in chosen.values()], np.float32),
+        spec=spec,
+        embedding=np.mean(known, axis=0).astype(np.float32) if known else None,
+        extra={"photos": list(chosen)},
+    )
+    return clip, rejected
+
+
+def _look_through(
+    paths: Sequence[Path],
+    spec: FaceSpec,
+    backend: LandmarkBackend,
+    embedded: bool,
+    progress: Progress,
+) -> tuple[dict[Path, list[Candidate]], list[Rejected]]:
+    """The faces of each photo that has any, and the photos left out."""
+    detector, fallback = FaceDetector(), CnnDetector()
+    photos: dict[Path, list[Candidate]] = {}
+    rejected = []
+    progress.start("looking for the face", len(paths), "photos")
+    for path in paths:
+        try:
+            image = read_photo(path)
+        except FshError as error:
+            rejected.append(Rejected(path, f"{error.what} ({error.remedy})"))
+        else:
+            found = find_faces(image, detector, fallback)
+            if faces := candidates(image, found, spec, backend, embedded):
+                photos[path] = faces
+            else:
+                rejected.append(Rejected(path, "no face found"))
+        progress.advance(note=path.name)
+    progress.stop()
+    return photos, rejected
+
+
+def refuse_strangers(
+    names: Sequence[Path], embeddings: np.ndarray, mixed_ok: bool, progress: Progress
+) -> None:
+    """Raise FshError, naming the odd photos, if they do not all show one person.
+
+    With ``mixed_ok`` it is only said.
+    """
+    odd = odd_ones(embeddings)
+    if not odd:
+        return
+    listed = ", ".join(names[i].name for i in odd)
+    what = (
+        f"the photos seem to show different people: {listed}"
+        if len(odd) * 2 > len(names)
+        else f"not the person of the other photos, it seems: {listed}"
+    )
+    if mixed_ok:
+        progress.say(f"{what}; taken all the same")
+        return
+    raise FshError(
+        what,
+        where=names[odd[0]].parent,
+        remedy="remove them, or add --mixed-ok if they are all one person",
+    )

@@ -1,0 +1,194 @@
+"""Work that may crash, hang or eat memory, done where it can be killed.
+
+A codec that reads files from the internet can do all three, and an exception handler catches
+none of them; a thread cannot be stopped. So each worker is a process of its own, in a process
+group of its own: killing the group takes its ffmpeg along. It stays alive between jobs, because
+loading the face models takes longer than most clips do.
+
+Pools of the standard library and pebble were considered. Neither kills the worker's own children,
+and when the run itself is killed, both leave workers behind that go on writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+from fsh.schemas.errors import FshError
+
+#: What a job can fail of. ``unreadable``: an expected failure that the job itself explained.
+KINDS = ("unreadable", "timeout", "memory", "crashed", "internal")
+_MEMORY_WORDS = ("MemoryError", "bad allocation", "bad_alloc", "Cannot allocate memory")
+
+
+class JobFailed(Exception):
+    """A job failed, alone.
+
+    Args:
+        kind: one of KINDS.
+        detail: the cause in one line.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(kind, detail)
+        self.kind, self.detail = kind, detail
+
+
+class Sandbox:
+    """One killable worker process, started at the first job and again after every failure.
+
+    Not for use by several threads at once.
+    """
+
+    def __init__(self, memory_limit: int = 0) -> None:
+        """
+        Args:
+            memory_limit: bytes of private memory (RLIMIT_DATA, so Linux only) that the worker
+                and each of its children may use; 0: no limit.
+        """
+        self._limit = memory_limit
+        self._process: subprocess.Popen | None = None
+
+    def run(self, work: Callable[..., Any], *args: Any, timeout: float) -> Any:
+        """Call a module-level function in the worker and return what it returns.
+
+        Raises:
+            JobFailed: if it raised, crashed, or took longer than ``timeout`` seconds.
+        """
+        if self._process is None:
+            self._start()
+        try:
+            self._jobs.send((work, args))
+            if not self._results.poll(timeout):
+                self.close()
+                raise JobFailed("timeout", f"no result after {timeout:.0f} s")
+            state, value = self._results.recv()
+        except (EOFError, OSError):
+            raise JobFailed(*self._post_mortem()) from None
+        if state == "done":
+            return value
+        if state == "memory":
+            self.close()  # what is left of its memory is unknown
+        raise JobFailed(state, value)
+
+    def close(self) -> None:
+        """Kill the worker and everything it started."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        self._jobs.close()
+        self._results.close()
+        os.close(self._lifeline)
+        self._stderr.close()
+
+    def _start(self) -> None:
+        jobs_out, jobs_in = os.pipe()
+        results_out, results_in = os.pipe()
+        life_out, self._lifeline = os.pipe()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        theirs = (jobs_out, results_in, life_out)
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                f"from {__name__} import _serve; _serve{(*theirs, self._limit)}",
+            ],
+            pass_fds=theirs,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=self._stderr,
+            stderr=self._stderr,
+            # One thread each: the runner decides how many workers share the cores.
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
+            | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+        )
+        for end in theirs:
+            os.close(end)
+        self._jobs = Connection(jobs_in, readable=False)
+        self._results = Connection(results_out, writable=False)
+
+    def _post_mortem(self) -> tuple[str, str]:
+        assert self._process
+        code = self._process.wait()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self.close()
+        last = lines[-1][-200:] if lines else ""
+        if any(word in line for word in _MEMORY_WORDS for line in lines):
+            return "memory", last
+        name = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        return "crashed", f"worker died of {name} {last}".strip()
+
+
+class SandboxPool:
+    """A fixed number of sandboxes that take the next job as they become free."""
+
+    def __init__(self, size: int, memory_limit: int = 0) -> None:
+        self._idle: queue.SimpleQueue[Sandbox] = queue.SimpleQueue()
+        self._all = [Sandbox(memory_limit) for _ in range(size)]
+        for sandbox in self._all:
+            self._idle.put(sandbox)
+        self._threads = ThreadPoolExecutor(size)
+
+    def submit(self, work: Callable[..., Any], *args: Any, timeout: float) -> Future:
+        """Queue a job; its future gives the result or raises JobFailed."""
+        return self._threads.submit(self._run, work, *args, timeout=timeout)
+
+    def close(self) -> None:
+        """Kill the workers; jobs that are running fail."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for sandbox in self._all:
+            sandbox.close()
+
+    def _run(self, work: Callable[..., Any], *args: Any, timeout: float) -> Any:
+        sandbox = self._idle.get()
+        try:
+            return sandbox.run(work, *args, timeout=timeout)
+        finally:
+            self._idle.put(sandbox)
+
+
+def _serve(jobs_fd: int, results_fd: int, life_fd: int, memory_limit: int) -> None:
+    """The worker: jobs in, results out, until whoever started it is gone."""
+    jobs = Connection(jobs_fd, writable=False)
+    results = Connection(results_fd, readable=False)
+    threading.Thread(target=_die_with_parent, args=(life_fd,), daemon=True).start()
+    if memory_limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
+    while True:
+        try:
+            work, args = jobs.recv()
+        except EOFError:
+            return
+        try:
+            answer = ("done", work(*args))
+        except FshError as error:
+            kind = "memory" if any(word in str(error) for word in _MEMORY_WORDS) else "unreadable"
+            answer = (kind, str(error))
+        except MemoryError as error:
+            answer = ("memory", f"out of memory {error}".strip())
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            answer = ("internal", f"{type(error).__name__}: {error} ({where.name}:{where.lineno})")
+        results.send(answer)
+
+
+def _die_with_parent(life_fd: int) -> None:
+    os.read(life_fd, 1)  # returns only when the other end is closed
+    os.killpg(0, signal.SIGKILL)

@@ -1,0 +1,172 @@
+"""Where a video cuts, so that no clip contains a cut.
+
+Hard cuts come from PySceneDetect's AdaptiveDetector with the best published settings. It looks
+for changes between neighbouring frames and cannot see a cross-fade, in which no two neighbours
+differ much; those are found here by what a cross-fade is: every pixel runs on a straight line
+from the one picture to the other, which no moving head does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from scenedetect import AdaptiveDetector, FrameTimecode
+
+#: Neighbours on each side that a cut must stand out from (the best published setting).
+_WINDOW = 3
+#: Longer side to which frames are shrunk before they are compared. PySceneDetect's own choice
+#: is a width of 256; its scores are means over the frame and hardly change.
+_DETECT_SIDE = 192
+_THUMB = (32, 18)
+#: Seconds around its middle over which a cross-fade is looked for: short and long ones.
+_FADE_REACHES = (0.12, 0.24, 0.48)
+#: A fade's ends differ by at least this much luma (0 to 255, mean) within the reach …
+_FADE_CHANGE = 12.0
+#: … and its frames lie this close to the straight line, as a share of that difference.
+_FADE_BEND = 0.13
+#: Seconds after which a flash is over.
+_FLASH = 0.3
+
+
+class Shot(NamedTuple):
+    """Frames [first, last) of the decoded span between two transitions."""
+
+    first: int
+    last: int
+
+
+class ShotFinder:
+    """Shown every frame of a span once, tells its shots at the end."""
+
+    def __init__(self, ratio: float, change: float) -> None:
+        """See Analysis.cut_ratio and Analysis.cut_change."""
+        # The minimum length is none: a cut that is not reported would end up inside a clip.
+        self._detector = AdaptiveDetector(
+            adaptive_threshold=ratio,
+            min_scene_len=0,
+            window_width=_WINDOW,
+            min_content_val=change,
+        )
+        self._count = 0
+        self._cuts: list[int] = []
+        self._thumbs: list[np.ndarray] = []
+        self._times: list[float] = []
+        self._last: np.ndarray | None = None
+
+    def see(self, time: float, i420: np.ndarray) -> None:
+        """The next frame: its time, and uint8 (H · 3 / 2, W) pixels."""
+        small = shrink(i420, _DETECT_SIDE)
+        luma = small[: small.shape[0] * 2 // 3]
+        self._thumbs.append(cv2.resize(luma, _THUMB, interpolation=cv2.INTER_AREA).ravel())
+        self._times.append(time)
+        small = cv2.cvtColor(small, cv2.COLOR_YUV2BGR_I420)
+        if self._last is None:
+            self._repeat(small)
+        self._last = small
+        self._feed(small)
+
+    def shots(self) -> list[Shot]:
+        """The shots, in order, without the frames of a cross-fade. Call once, after the last."""
+        if self._last is None:
+            return []
+        self._repeat(self._last)
+        thumbs, times = np.array(self._thumbs, np.float32), np.array(self._times)
+        # Frame numbers were counted with the repeated first frame in front.
+        count = len(times)
+        cuts = [cut - _WINDOW for cut in self._cuts if 0 < cut - _WINDOW < count]
+        cuts = without_flashes(cuts, thumbs, times)
+        return split_at(count, [(c, c) for c in cuts] + find_fades(thumbs, times))
+
+    def _repeat(self, image: np.ndarray) -> None:
+        """Fill the detector's window at either end, or it would miss a cut close to it."""
+        for _ in range(_WINDOW):
+            self._feed(image)
+
+    def _feed(self, image: np.ndarray) -> None:
+        # The detector needs a clock only to enforce a minimum length, which there is not.
+        found = self._detector.process_frame(FrameTimecode(self._count, 25.0), image)
+        self._cuts += [timecode.frame_num for timecode in found]
+        self._count += 1
+
+
+def shrink(i420: np.ndarray, side: int) -> np.ndarray:
+    """An I420 frame with its longer side shrunk to ``side`` pixels, a multiple of 4 each way."""
+    height, width = i420.shape[0] * 2 // 3, i420.shape[1]
+    scale = min(1.0, side / max(height, width))
+    wide, high = (max(4, round(v * scale / 4) * 4) for v in (width, height))
+    small = np.empty((high * 3 // 2, wide), np.uint8)
+    chroma = i420[height:].reshape(2, height // 2, width // 2)
+    small[:high] = cv2.resize(i420[:height], (wide, high), interpolation=cv2.INTER_LINEAR)
+    parts = small[high:].reshape(2, high // 2, wide // 2)
+    for k in (0, 1):
+        parts[k] = cv2.resize(chroma[k], (wide // 2, high // 2), interpolation=cv2.INTER_LINEAR)
+    return small
+
+
+def split_at(count: int, transitions: list[tuple[int, int]]) -> list[Shot]:
+    """Frames 0 … count without the half-open transitions (first, last); (c, c) is a hard cut."""
+    shots, begin = [], 0
+    for first, last in sorted(transitions):
+        if first > begin:
+            shots.append(Shot(begin, first))
+        begin = max(begin, last)
+    if begin < count:
+        shots.append(Shot(begin, count))
+    return shots
+
+
+def find_fades(thumbs: np.ndarray, times: np.ndarray) -> list[tuple[int, int]]:
+    """Half-open ranges of frames in which one picture dissolves into another.
+
+    Args:
+        thumbs: float32 (frames, pixels), luma 0 to 255.
+        times: float64 (frames,), seconds.
+    """
+    count = len(thumbs)
+    if count < 3:
+        return []
+    step = float(np.median(np.diff(times))) or 0.04
+    fading = np.zeros(count, bool)
+    for reach in sorted({max(2, round(seconds / step)) for seconds in _FADE_REACHES}):
+        for middle in range(reach, count - reach):
+            before, after = thumbs[middle - reach], thumbs[middle + reach]
+            change = float(np.abs(after - before).mean())
+            if change < _FADE_CHANGE:
+                continue
+            share = np.linspace(0, 1, 5, dtype=np.float32)[1:-1, None]
+            inner = thumbs[[middle - reach // 2, middle, middle + reach // 2]]
+            if reach % 2:  # the quarter points lie where the whole frames do
+                share = np.array([[0.5 - (reach // 2) / (2 * reach)], [0.5], [0.5]], np.float32)
+                share[2] = 1 - share[0]
+            bend = np.abs(inner - (before + share * (after - before))).mean(axis=1).max()
+            if bend < _FADE_BEND * change:
+                fading[middle - reach : middle + reach + 1] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], fading, [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def without_flashes(cuts: list[int], thumbs: np.ndarray, times: np.ndarray) -> list[int]:
+    """Cuts less those of a flash: a brighter moment after which the old picture is back."""
+    kept: list[int] = []
+    over = -1
+    for cut in cuts:
+        if cut < over:
+            continue
+        before, lit = thumbs[cut - 1], thumbs[cut]
+        jump = float(np.abs(lit - before).mean())
+        soon = np.flatnonzero((times > times[cut]) & (times <= times[cut] + _FLASH))
+        back = [j for j in soon if np.abs(thumbs[j] - before).mean() < 0.3 * jump]
+        if back and lit.mean() > before.mean() + 15 and _same_picture(before, lit):
+            over = int(back[0]) + 1
+        else:
+            kept.append(cut)
+    return kept
+
+
+def _same_picture(dark: np.ndarray, lit: np.ndarray) -> bool:
+    """Whether ``lit`` may be ``dark`` in brighter light, or light that drowns everything."""
+    if dark.std() < 1 or lit.std() < 20:
+        return True
+    return float(np.corrcoef(dark, lit)[0, 1]) > 0.6

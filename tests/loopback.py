@@ -1,0 +1,140 @@
+"""A real HTTP server on loopback that answers as hosts do on bad days, and counts who asks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+Answer = Callable[["Handler"], None]
+
+
+class Loopback(ThreadingHTTPServer):
+    """Serves the answers it was given by path; anything else is 404.
+
+    Attributes:
+        hits: path → monotonic times at which it was asked for.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, Answer] = {}
+        self.hits: dict[str, list[float]] = defaultdict(list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def on(self, path: str, answer: Answer) -> str:
+        """Answer a path; its URL."""
+        self.answers[path] = answer
+        return self.url + path
+
+    def times(self) -> list[float]:
+        """When anything was asked for, in order."""
+        return sorted(moment for moments in self.hits.values() for moment in moments)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Loopback
+
+    def do_GET(self) -> None:
+        path = self.path.split("?")[0]
+        self.server.hits[path].append(time.monotonic())
+        try:
+            self.server.answers.get(path, status(404))(self)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    do_HEAD = do_GET
+
+    def reply(self, code: int, body: bytes = b"", **headers: str) -> None:
+        headers = {"Content_Length": str(len(body)), **headers}
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *arguments) -> None: ...
+
+
+@contextmanager
+def serving() -> Iterator[Loopback]:
+    server = Loopback()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def media(path: Path, content_type: str = "video/mp4") -> Answer:
+    return lambda handler: handler.reply(200, path.read_bytes(), Content_Type=content_type)
+
+
+def status(code: int, **headers: str) -> Answer:
+    return lambda handler: handler.reply(code, b"no\n", Content_Type="text/plain", **headers)
+
+
+def redirect(url: str) -> Answer:
+    return lambda handler: handler.reply(302, Location=url)
+
+
+def page(html: str) -> Answer:
+    return lambda handler: handler.reply(200, html.encode(), Content_Type="text/html")
+
+
+def cut(path: Path, share: float) -> Answer:
+    """Promises a whole file and hangs up after a share of it."""
+
+    def answer(handler: Handler) -> None:
+        body = path.read_bytes()
+        handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp4")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[: int(len(body) * share)])
+        handler.close_connection = True
+
+    return answer
+
+
+def drip(seconds: float) -> Answer:
+    """A byte every 50 ms of a file that promises a megabyte."""
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp4")
+        handler.send_header("Content-Length", str(2**20))
+        handler.end_headers()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            handler.wfile.write(b"\0")
+            handler.wfile.flush()
+            time.sleep(0.05)
+        handler.close_connection = True
+
+    return answer
+
+
+def in_turn(*answers: Answer) -> Answer:
+    """The first answer to the first request and so on; the last one is for all that follow."""
+    left = list(answers)
+    lock = threading.Lock()
+
+    def answer(handler: Handler) -> None:
+        with lock:
+            now = left.pop(0) if len(left) > 1 else left[0]
+        now(handler)
+
+    return answer

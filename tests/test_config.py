@@ -1,0 +1,59 @@
+"""Presets, overrides, printing."""
+
+import json
+
+import pytest
+
+from fsh.schemas.errors import FshError
+from fsh.trainer.config import PRESETS, NetworkConfig, TrainConfig, resolve
+
+
+def test_auto_on_a_cpu_is_nano_with_a_time_budget():
+    config = resolve("auto", "cpu")
+    assert config.preset == "nano" and config.steps is None and config.minutes
+    assert resolve("auto", "cpu", steps=7).minutes is None
+
+
+def test_paper_preset_is_the_paper():
+    config = resolve("paper", "cpu")
+    assert config.network == NetworkConfig() and config.frames == 8
+    assert (config.lr_generator, config.lr_discriminator) == (5e-5, 2e-4)
+    assert config.epochs == 75 and resolve("paper", "cpu", variant="ff").epochs == 150
+    assert not resolve("paper", "cpu", attention=False).network.attention
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_round_trip(preset):
+    config = resolve(preset, "cpu")
+    assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert ("network.size", str(config.network.size)) in config.table()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"preset": "huge"}, "huge"),
+        ({"loss": "l2"}, "l2"),
+        ({"variant": "x"}, "variant"),
+        ({"stepz": 3}, "stepz"),
+        ({"perceptual": "clip"}, "clip"),
+        ({"batch": 0}, "batch"),
+    ],
+)
+def test_mistakes_are_named(options, word):
+    with pytest.raises(FshError, match=word):
+        resolve(**{"preset": "nano", "device": "cpu", **options})
+
+
+def test_foreign_configuration_is_refused():
+    with pytest.raises(FshError, match="configuration"):
+        TrainConfig.from_json({"preset": "nano"})
+    data = resolve("nano", "cpu").to_json()
+    with pytest.raises(FshError, match="configuration"):
+        TrainConfig.from_json({**data, "color": 1})
+
+
+def test_what_a_resumed_run_must_share():
+    config = resolve("nano", "cpu").identity()
+    assert "network.size" in config and "seed" in config
+    assert not {"steps", "device", "keep"} & set(config)

@@ -1,0 +1,155 @@
+"""Episodes from shards: what is decoded, in what order, and from where a resumed run goes on."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_data import SPEC, clip_of, jpeg, write_data
+
+from fsh.schemas.errors import FshError
+from fsh.trainer import data as module
+from fsh.trainer.data import (
+    EpisodeStream,
+    choose_frames,
+    decode_jpeg,
+    loader,
+    plan_data,
+    shard_order,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"), people=3, samples=3, frames=8, shards=3)
+
+
+def stream(folder, **changes) -> EpisodeStream:
+    options = {"size": SPEC.size, "image": 32, "frames": 3, "batch": 2, "seed": 5, **changes}
+    return EpisodeStream(plan_data(folder, workers=0).shards, **options)
+
+
+def keys(batches, count):
+    return [batch.keys for batch in itertools.islice(batches, count)]
+
+
+def test_batch_shapes(folder):
+    batch = next(iter(stream(folder)))
+    assert batch.images.shape == batch.landmarks.shape == (2, 4, 32, 32, 3)
+    assert batch.images.dtype == torch.uint8 and batch.skipped == 0
+    assert all(video.startswith("v-") for video in batch.videos)
+
+
+def test_an_epoch_sees_every_sample_once(folder):
+    seen = [key for pair in keys(iter(stream(folder, batch=3)), 3) for key in pair]
+    assert len(set(seen)) == 9
+
+
+def test_epochs_differ_and_a_seed_repeats(folder):
+    first = keys(iter(stream(folder, batch=3)), 6)
+    assert first == keys(iter(stream(folder, batch=3)), 6)
+    assert first[:3] != first[3:]
+    assert first != keys(iter(stream(folder, batch=3, seed=6)), 6)
+
+
+@pytest.mark.parametrize("start", [1, 4, 7])
+def test_a_stream_that_starts_late_goes_on_exactly(folder, start):
+    whole = list(itertools.islice(iter(stream(folder)), 10))
+    late = list(itertools.islice(iter(stream(folder, start=start)), 10 - start))
+    for a, b in zip(whole[start:], late, strict=True):
+        assert a.keys == b.keys
+        assert torch.equal(a.images, b.images) and torch.equal(a.landmarks, b.landmarks)
+
+
+@given(workers=st.integers(1, 4), start=st.integers(0, 9))
+def test_workers_roles_after_a_restart(workers, start):
+    """The loader asks worker 0 first: after `start` batches it has to play the next one's role."""
+    roles = [(start + w) % workers for w in range(workers)]
+    taken = [(start - r + workers - 1) // workers for r in roles]
+    assert taken == [sum(b % workers == r for b in range(start)) for r in roles]
+
+
+def test_loader_processes_keep_the_order_over_a_restart(folder):
+    whole = keys(loader(stream(folder), 2), 6)
+    assert keys(loader(stream(folder, start=3), 2), 3) == whole[3:]
+
+
+def test_ranks_share_the_shards(folder):
+    ranks = [keys(iter(stream(folder, batch=1, rank=r, world=3)), 3) for r in range(3)]
+    assert len({key for rank in ranks for batch in rank for key in batch}) == 9
+
+
+def test_only_the_episodes_frames_are_decoded(folder, monkeypatch):
+    calls = []
+
+    def counting(data, size, to):
+        calls.append(1)
+        return decode_jpeg(data, size, to)
+
+    monkeypatch.setattr(module, "decode_jpeg", counting)
+    next(iter(stream(folder, batch=2, frames=3)))
+    assert len(calls) == 2 * 4
+
+
+def test_a_damaged_frame_costs_its_episode_only(tmp_path):
+    folder = write_data(tmp_path, people=1, samples=4, frames=4, shards=1)
+    shard = Path(plan_data(folder, workers=0).shards[0])
+    content = bytearray(shard.read_bytes())
+    at = content.index(b"\xff\xd8\xff")  # the first JPEG's start
+    content[at : at + 64] = bytes(64)
+    shard.write_bytes(content)
+    batches = list(itertools.islice(iter(stream(folder, batch=4, frames=3)), 3))
+    assert all(batch.images.shape[0] == 4 for batch in batches)
+    assert sum(batch.skipped for batch in batches) == 3
+
+
+@given(
+    found=st.lists(st.integers(0, 63), min_size=1, max_size=64, unique=True),
+    frames=st.integers(1, 8),
+)
+def test_target_is_no_source(found, frames):
+    *sources, target = choose_frames("key", found, frames, 0, 0)
+    assert len(sources) == frames and {*sources, target} <= set(found)
+    assert len(found) == 1 or target not in sources
+    if len(found) > frames:
+        assert len(set(sources)) == frames
+
+
+def test_shards_are_shuffled_before_they_are_split():
+    names = [f"s{i}" for i in range(20)]
+    first, second = shard_order(names, 0, 0), shard_order(names, 0, 1)
+    assert sorted(first) == sorted(second) == sorted(names)
+    assert set(first[::2]) != set(second[::2])
+    assert shard_order(names[::-1], 0, 0) == first
+
+
+@pytest.mark.parametrize("to", [64, 48, 32, 16, 8])
+def test_reduced_decoding_looks_like_scaling_down(to):
+    frame = clip_of(0, 1).frames[0]
+    small = decode_jpeg(jpeg(frame), 64, to)
+    assert small.shape == (to, to, 3)
+    if 64 % to == 0:
+        wanted = frame.reshape(to, 64 // to, to, 64 // to, 3).mean((1, 3))
+        assert np.abs(small - wanted).mean() < 6
+
+
+def test_a_frame_of_another_size_is_refused():
+    assert decode_jpeg(jpeg(np.zeros((32, 32, 3), np.uint8)), 64, 16) is None
+    assert decode_jpeg(b"nonsense", 64, 16) is None
+
+
+def test_preflight(folder, tmp_path):
+    plan = plan_data(folder, workers=8)
+    assert plan.workers == 3 and "3 shards" in plan.note
+    assert plan.samples == 9 and len(plan.videos) == 3
+    with pytest.raises(FshError, match="3 train shards for 4 processes"):
+        plan_data(folder, workers=0, world=4)
+    with pytest.raises(FshError, match="no val shards"):
+        plan_data(folder, workers=0, split="val")
+    broken = write_data(tmp_path, people=1, samples=1, shards=1)
+    Path(plan_data(broken, workers=0).shards[0]).unlink()
+    with pytest.raises(FshError, match="missing"):
+        plan_data(broken, workers=0)

@@ -1,0 +1,117 @@
+"""Exact sizes, shapes, and the shortcuts that must not change a number."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fsh.trainer.blocks import Adaptive, Attention, Instance, Plain, Residual, bare
+from fsh.trainer.config import NetworkConfig
+from fsh.trainer.networks import Discriminator, Embedder, Generator, bake, parameter_count
+
+PAPER = replace(NetworkConfig(), attention=False)
+TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
+
+
+def test_paper_sizes_are_exact():
+    with torch.device("meta"), bare():
+        e, g, d = Embedder(PAPER), Generator(PAPER), Discriminator(PAPER)
+    assert parameter_count(e) == 14_825_024
+    assert parameter_count(d) == 19_545_153
+    assert parameter_count(g) == 37_909_443
+    assert sum(g.sizes) == 13_056
+
+
+def test_spectral_norm_adds_no_parameters():
+    with bare():
+        plain = Generator(TINY)
+    assert parameter_count(plain) == parameter_count(Generator(TINY))
+
+
+def test_every_convolution_and_linear_is_spectrally_normalised():
+    for network in (Embedder(TINY), Generator(TINY), Discriminator(TINY)):
+        layers = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+        assert layers and all(hasattr(m, "parametrizations") for m in layers)
+        for _ in range(30):  # the power iteration moves once per look in training mode
+            weights = [m.weight for m in layers]
+        for weight in weights:
+            assert torch.linalg.matrix_norm(weight.flatten(1).detach(), 2) < 1.05
+
+
+def test_attention_is_the_papers_default():
+    assert NetworkConfig().attention
+    with torch.device("meta"), bare():
+        networks = Embedder(NetworkConfig()), Generator(NetworkConfig())
+        counts = [sum(isinstance(m, Attention) for m in n.modules()) for n in networks]
+    assert counts == [1, 2]
+
+
+def test_attention_starts_as_the_identity_and_mixes_positions_later():
+    layer, x = Attention(16).eval(), torch.randn(2, 16, 4, 4)
+    assert torch.equal(layer(x), x)
+    layer.gain.data.fill_(1.0)
+    q, k, v = (f(x).flatten(2) for f in (layer.query, layer.key, layer.value))
+    weights = torch.softmax(q.transpose(1, 2) @ k, -1)
+    mixed = (v @ weights.transpose(1, 2)).view(2, 8, 4, 4)
+    torch.testing.assert_close(layer(x), x + layer.out(mixed), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", [Plain, Instance, Adaptive])
+@pytest.mark.parametrize("resample", [-1, 0, 1])
+def test_residual_block_equals_the_textbook_order(norm, resample):
+    """The skip's 1×1 convolution is done on the smaller image; that must not change the result."""
+    block, x = Residual(4, 6, norm, resample).eval(), torch.randn(2, 4, 8, 8)
+    psi = torch.randn(2, block.affine) if norm is Adaptive else None
+    first, second = (None, None) if psi is None else psi.split([8, 12], 1)
+    body = F.relu(block.norm0(x, first))
+    body = F.interpolate(body, scale_factor=2) if resample > 0 else body
+    body = block.conv1(F.relu(block.norm1(block.conv0(body), second)))
+    skip = block.skip(F.interpolate(x, scale_factor=2) if resample > 0 else x)
+    wanted = F.avg_pool2d(body, 2) + F.avg_pool2d(skip, 2) if resample < 0 else body + skip
+    torch.testing.assert_close(block(x, psi), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_adaptive_norm_sets_mean_and_deviation():
+    x, psi = torch.randn(3, 4, 9, 9), torch.randn(3, 8)
+    out = Adaptive(4)(x, psi)
+    torch.testing.assert_close(out.mean((2, 3)), psi[:, :4], rtol=1e-3, atol=1e-3)
+    deviation = out.std((2, 3), unbiased=False)
+    torch.testing.assert_close(deviation, psi[:, 4:].abs(), rtol=1e-2, atol=1e-2)
+
+
+def test_shapes_and_ranges():
+    e, g, d = Embedder(TINY), Generator(TINY), Discriminator(TINY)
+    images, lines = torch.rand(3, 3, 32, 32) * 2 - 1, torch.rand(3, 3, 32, 32)
+    embedding = e(images, lines)
+    assert embedding.shape == (3, 8) and (embedding >= 0).all()
+    fake = g(lines, g.project(embedding))
+    assert fake.shape == images.shape and fake.abs().max() <= 1
+    scores, features = d(images, lines, embedding)
+    assert scores.shape == (3,) and len(features) == 4 and features[-1].shape[2:] == (4, 4)
+
+
+def test_score_is_the_papers_formula():
+    d = Discriminator(TINY).eval()
+    images, lines, w = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32), torch.randn(2, 8)
+    scores, features = d(images, lines, w)
+    v = features[-1].relu().sum((2, 3))
+    w0, b = d.linear.weight[0], d.linear.bias[0]
+    wanted = torch.stack([v[i] @ (w[i] + w0) + b for i in range(2)])
+    torch.testing.assert_close(scores, wanted)
+
+
+def test_one_coefficient_vector_serves_a_batch():
+    g = Generator(TINY).eval()
+    lines, psi = torch.rand(3, 3, 32, 32), g.project(torch.rand(1, 8))
+    torch.testing.assert_close(g(lines, psi), g(lines, psi.expand(3, -1)))
+
+
+def test_baking_keeps_the_output_and_removes_the_parametrizations():
+    g = Generator(TINY).eval()
+    lines, psi = torch.rand(2, 3, 32, 32), torch.randn(2, sum(g.sizes))
+    before = g(lines, psi)
+    bake(g)
+    assert not any("parametrizations" in name for name in g.state_dict())
+    torch.testing.assert_close(g(lines, psi), before)

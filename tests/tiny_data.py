@@ -1,0 +1,144 @@
+"""A tiny data set for the trainer's tests: warped portraits whose landmarks move along.
+
+No detector: the portrait's 68 points were placed once, by hand, on scikit-image's public-domain
+astronaut; every frame is an affine warp of the crop, and its landmarks the same warp of theirs.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from skimage.data import astronaut
+
+from fsh.schemas.card import DatasetCard, ShardInfo
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.ids import clip_id, file_sha256, sample_key
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables import CLIPS, to_table, write_table
+
+SPEC = FaceSpec(size=64)
+
+
+def template() -> np.ndarray:
+    """68 points (68, 2) of a plain frontal face in a 1×1 crop."""
+    jaw = [(-np.cos(a) * 0.26 + 0.5, 0.45 + np.sin(a) * 0.33) for a in np.linspace(0, np.pi, 17)]
+    brows = [(x, 0.38 - 0.02 * np.sin(t * np.pi)) for x, t in _spread(0.30, 0.45, 5)]
+    brows += [(x, 0.38 - 0.02 * np.sin(t * np.pi)) for x, t in _spread(0.55, 0.70, 5)]
+    nose = [(0.5, y) for y, _ in _spread(0.44, 0.55, 4)] + [
+        (x, 0.58 + 0.01 * np.sin(t * np.pi)) for x, t in _spread(0.45, 0.55, 5)
+    ]
+    eyes = _ring(0.39, 0.44, 0.04, 0.018, 6) + _ring(0.61, 0.44, 0.04, 0.018, 6)
+    mouth = _ring(0.5, 0.67, 0.09, 0.035, 12) + _ring(0.5, 0.67, 0.06, 0.012, 8)
+    return np.array([*jaw, *brows, *nose, *eyes, *mouth], np.float32)
+
+
+def _spread(start: float, stop: float, count: int):
+    return list(zip(np.linspace(start, stop, count), np.linspace(0, 1, count), strict=True))
+
+
+def _ring(x: float, y: float, width: float, height: float, count: int):
+    angles = np.pi + np.arange(count) * 2 * np.pi / count
+    return [(x + width * np.cos(a), y + height * np.sin(a)) for a in angles]
+
+
+def clip_of(person: int, frames: int, seed: int = 0, spec: FaceSpec = SPEC) -> FaceClip:
+    """A moving head: colour and shape depend on ``person``, motion on ``seed``."""
+    size = spec.size
+    portrait = cv2.resize(astronaut()[20:220, 120:320], (size, size), interpolation=cv2.INTER_AREA)
+    look, motion = np.random.default_rng(person), np.random.default_rng([person, seed])
+    tint = look.uniform(0.5, 1.0, 3)
+    face = np.clip(portrait * tint, 0, 255).astype(np.uint8)
+    points = template() * size
+    phase, images, landmarks = motion.uniform(0, 6, 3), [], []
+    for i in range(frames):
+        angle, scale = 0.15 * np.sin(i / 3 + phase[0]), 1 + 0.06 * np.sin(i / 4 + phase[1])
+        c, s = scale * np.cos(angle), scale * np.sin(angle)
+        turn = np.array([[c, -s], [s, c]], np.float32)
+        centre = np.full(2, size / 2, np.float32)
+        shift = centre - turn @ centre + 0.04 * size * np.sin(i / 5 + phase[2])
+        matrix = np.column_stack([turn, shift]).astype(np.float32)
+        images.append(cv2.warpAffine(face, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE))
+        landmarks.append(points @ turn.T + shift)
+    return FaceClip(
+        name=f"person{person}",
+        frames=np.stack(images),
+        landmarks=np.stack(landmarks).astype(np.float32),
+        times=np.arange(frames) / 25,
+        crops=np.tile(np.array([0, 0, size], np.float32), (frames, 1)),
+        spec=spec,
+    )
+
+
+def jpeg(frame: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, format="JPEG", quality=92)
+    return buffer.getvalue()
+
+
+def write_data(
+    root: Path,
+    *,
+    people: int = 4,
+    samples: int = 2,
+    frames: int = 12,
+    shards: int = 2,
+    split: str = "train",
+    spec: FaceSpec = SPEC,
+) -> DataFolder:
+    """A data set of one split, ``samples`` runs per person, spread over ``shards`` tars."""
+    data = DataFolder(root)
+    members: list[list] = [[] for _ in range(shards)]
+    rows, count = [], 0
+    for person in range(people):
+        video = f"v-{person:016d}"
+        name = clip_id(video, 0.0, 0)
+        for index in range(samples):
+            clip = clip_of(person, frames, seed=index, spec=spec)
+            info = SampleInfo(
+                clip_id=name,
+                video_id=video,
+                identity=f"id{person}",
+                fps=25.0,
+                times=clip.times.tolist(),
+                boxes=[[16.0, 16.0, 48.0, 48.0]] * frames,
+                crop=[0.0, 0.0, float(spec.size)],
+                spec=spec,
+            )
+            key = sample_key(name, index)
+            jpegs = map(jpeg, clip.frames)
+            members[count % shards] += sample_members(key, info, clip.landmarks, jpegs)
+            count += 1
+        rows.append(
+            {
+                "clip_id": name,
+                "video_id": video,
+                "kept": True,
+                "split": split,
+            }
+        )
+    infos = []
+    for index, content in enumerate(members):
+        path = data.shard(split, index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            write_members(file, content, end=True)
+        held = sum(name.endswith(".json") for name, _ in content)
+        infos.append(
+            ShardInfo(
+                path=str(path.relative_to(root)),
+                split=split,
+                samples=held,
+                frames=held * frames,
+                bytes=path.stat().st_size,
+                sha256=file_sha256(path),
+            )
+        )
+    write_table(to_table(rows, CLIPS), data.clips, CLIPS)
+    DatasetCard(spec, tuple(infos), {"videos": people}, {"config_hash": "test"}).write(data.card)
+    return data

@@ -1,0 +1,154 @@
+"""The building blocks of all three networks: residual blocks, AdaIN, self-attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+#: Keeps normalisations finite in half precision; the authors' code uses it throughout.
+EPSILON = 1e-4
+
+
+_bare = ContextVar("bare", default=False)
+
+
+@contextmanager
+def bare() -> Iterator[None]:
+    """Networks built in here have plain layers: the same parameters, no spectral norms.
+
+    For weights into which the norms are already written, and for counting.
+    """
+    token = _bare.set(True)
+    try:
+        yield
+    finally:
+        _bare.reset(token)
+
+
+def _normalised(layer: nn.Module) -> nn.Module:
+    return layer if _bare.get() else parametrizations.spectral_norm(layer, eps=EPSILON)
+
+
+def conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
+    """A spectrally normalised convolution that keeps the image's size."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+    return _normalised(layer)
+
+
+def linear(inputs: int, outputs: int) -> nn.Module:
+    """A spectrally normalised linear layer with bias."""
+    return _normalised(nn.Linear(inputs, outputs))
+
+
+class Plain(nn.Module):
+    """No normalisation. Takes and ignores AdaIN coefficients."""
+
+    affine = 0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
+        return x
+
+
+class Instance(nn.Module):
+    """Instance normalisation with a learned scale and shift per channel."""
+
+    affine = 0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(channels, eps=EPSILON, affine=True)
+
+    def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
+        return self.norm(x)
+
+
+class Adaptive(nn.Module):
+    """Adaptive instance normalisation: shift and scale come from the person's ψ.
+
+    ``coefficients`` is (B, 2·channels): the shifts, then the scales.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.affine = 2 * channels
+
+    def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
+        assert coefficients is not None
+        shift, scale = coefficients[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, F.instance_norm(x, eps=EPSILON), scale)
+
+
+class FirstDown(nn.Module):
+    """conv3-ReLU-conv3-pool beside conv1-pool: the first block sees an image, not features."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv0, self.conv1 = conv(inputs, outputs, 3), conv(outputs, outputs, 3)
+        self.skip = conv(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Pooling commutes with the 1×1 convolution and with the sum: pooling first is cheaper.
+        body = F.avg_pool2d(self.conv1(F.relu(self.conv0(x))), 2)
+        return body + self.skip(F.avg_pool2d(x, 2))
+
+
+class Residual(nn.Module):
+    """A pre-activation residual block: (norm-ReLU-conv3) twice beside a conv1 skip.
+
+    Args:
+        resample: −1 halves the image with average pooling, +1 doubles it (nearest), 0 keeps it.
+        norm: Plain, Instance or Adaptive. Convolutions before a normalisation have no bias.
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: type, resample: int = 0) -> None:
+        super().__init__()
+        bias = norm is Plain
+        self.resample = resample
+        self.norm0, self.norm1 = norm(inputs), norm(outputs)
+        self.conv0 = conv(inputs, outputs, 3, bias=bias)
+        self.conv1 = conv(outputs, outputs, 3, bias=bias)
+        self.skip = conv(inputs, outputs, 1) if inputs != outputs or resample else None
+        self.affine = self.norm0.affine + self.norm1.affine
+
+    def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
+        first = second = None
+        if coefficients is not None:
+            first, second = coefficients.split([self.norm0.affine, self.norm1.affine], dim=1)
+        body = F.relu(self.norm0(x, first))
+        if self.resample > 0:
+            body = F.interpolate(body, scale_factor=2.0)
+        body = self.conv1(F.relu(self.norm1(self.conv0(body), second)))
+        if self.skip is None:
+            return x + body
+        # A 1×1 convolution commutes with both resamplings: do it on the smaller image.
+        if self.resample > 0:
+            return F.interpolate(self.skip(x), scale_factor=2.0) + body
+        if self.resample < 0:
+            return self.skip(F.avg_pool2d(x, 2)) + F.avg_pool2d(body, 2)
+        return self.skip(x) + body
+
+
+class Attention(nn.Module):
+    """Self-attention over an image's positions (Zhang et al. 2018), starting as the identity."""
+
+    affine = 0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query, self.key = conv(channels, channels // 8, 1), conv(channels, channels // 8, 1)
+        self.value, self.out = conv(channels, channels // 2, 1), conv(channels // 2, channels, 1)
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
+        q, k, v = (part(x).flatten(2).mT for part in (self.query, self.key, self.value))
+        mixed = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        return x + self.gain * self.out(mixed.mT.unflatten(2, x.shape[2:]))

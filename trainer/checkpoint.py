@@ -1,0 +1,134 @@
+"""Checkpoints: a folder of safetensors and one JSON, written whole or not at all.
+
+``<run>/checkpoints/step-00001000/`` holds ``state.json`` (configuration, data specification,
+position, random state, and the SHA-256 of each file beside it) and the tensors. Nothing is
+pickled. A folder is written under a temporary name and renamed when it is complete, so the newest
+folder is always a whole checkpoint; anything changed, cut short or foreign is refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from fsh.schemas.errors import FshError
+from fsh.schemas.ids import file_sha256
+
+FORMAT = "fsh-checkpoint-1"
+MANIFEST = "state.json"
+_REMEDY = "remove this folder and make it again, or go on from an earlier one"
+_NAME = re.compile(r"step-(\d{8})")
+
+
+def folder_of(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"step-{step:08d}"
+
+
+def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of every finished checkpoint, oldest first."""
+    root = run / "checkpoints"
+    if not root.is_dir():
+        return []
+    found = [(m, p) for p in root.iterdir() if (m := _NAME.fullmatch(p.name))]
+    return sorted((int(m[1]), p) for m, p in found)
+
+
+def write_folder(
+    folder: Path,
+    state: Mapping[str, Any],
+    files: Mapping[str, Mapping[str, Tensor]],
+    kind: str,
+    manifest: str = MANIFEST,
+) -> None:
+    """Write tensors and the JSON under a temporary name, then rename the folder.
+
+    Args:
+        state: anything JSON can hold.
+        files: file name to tensors; each file's SHA-256 goes into the JSON.
+        kind: the format's name, checked when it is read.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    hashes = {}
+    for name, tensors in files.items():
+        # Strided copies of the same memory (channels-last weights) are stored plainly.
+        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        save_file(plain, temporary / name)
+        hashes[name] = file_sha256(temporary / name)
+    body = {"format": kind, "files": hashes, **state}
+    body["digest"] = _digest(body)
+    (temporary / manifest).write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
+    for path in temporary.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        folder.rename(old)
+        temporary.rename(folder)
+        shutil.rmtree(old)
+    else:
+        temporary.rename(folder)
+
+
+def read_state(folder: Path, kind: str, manifest: str = MANIFEST) -> dict[str, Any]:
+    """The folder's JSON, checked.
+
+    Raises:
+        FshError: naming the file and what is wrong with it.
+    """
+    path = folder / manifest
+    remedy = _REMEDY
+    try:
+        body = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise FshError(f"no {manifest}: not an fsh folder", where=folder, remedy=remedy) from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise FshError("not JSON: cut short or changed", where=path, remedy=remedy) from None
+    if not isinstance(body, dict) or body.get("format") != kind:
+        found = body.get("format") if isinstance(body, dict) else type(body).__name__
+        raise FshError(f"format is {found!r}, expected {kind!r}", where=path, remedy=remedy)
+    if body.get("digest") != _digest(body):
+        raise FshError("its contents do not fit its digest", where=path, remedy=remedy)
+    return body
+
+
+def read_tensors(folder: Path, state: Mapping[str, Any], name: str) -> dict[str, Tensor]:
+    """The tensors of one file, after its SHA-256 was compared with the one in ``state.json``.
+
+    Raises:
+        FshError: if the file is missing, cut short, changed or not mentioned.
+    """
+    path = folder / name
+    remedy = _REMEDY
+    wanted = state["files"].get(name)
+    if wanted is None or not path.is_file():
+        raise FshError("this file of the checkpoint is missing", where=path, remedy=remedy)
+    if (found := file_sha256(path)) != wanted:
+        raise FshError(
+            f"SHA-256 is {found[:12]}…, expected {wanted[:12]}…: cut short or changed",
+            where=path,
+            remedy=remedy,
+        )
+    return load_file(path)
+
+
+def prune(run: Path, keep: int, good: int | None) -> None:
+    """Remove all but the newest ``keep`` checkpoints; the last good one always stays."""
+    for step, folder in list_checkpoints(run)[:-keep]:
+        if step != good:
+            shutil.rmtree(folder)
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in body.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,127 @@
+"""Which perceptual networks a run gets: VGG weights where they are to be had, else random ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fsh.schemas.errors import FshError
+from fsh.schemas.ids import file_sha256
+from fsh.schemas.progress import Progress
+from fsh.schemas.weights import Weight, fetch, torch_hub_folder, weights_folder
+from fsh.trainer.config import TrainConfig
+from fsh.trainer.features import (
+    CAFFE_IMAGENET,
+    FACE_DAG,
+    TAPS_VGG19,
+    TAPS_VGGFACE,
+    VGG16,
+    VGG19,
+    Convention,
+    Features,
+    randomize,
+)
+from fsh.trainer.losses import Content
+
+#: The Caffe VGG19 of Simonyan and Zisserman, converted by J. Johnson: BGR, 0…255, mean subtracted.
+VGG19_WEIGHT = Weight(
+    name="VGG19 (Caffe, ImageNet)",
+    file="vgg19-d01eb7cb.pth",
+    url="https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth",
+    sha256="d01eb7cb",
+    license="CC-BY-4.0 (Visual Geometry Group)",
+    size=574_700_000,
+)
+#: VGGFace as converted by S. Albanie (RGB order). Nobody publishes a hash of it, so fsh does not
+#: fetch it: it is used if somebody put it there, and its hash is recorded.
+VGGFACE_FILE = "vgg_face_dag.pth"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of the two content networks: layers, taps, and how its weights want their input."""
+
+    stages: tuple[int, ...]
+    taps: tuple[int, ...]
+    convention: Convention
+
+
+NETWORKS = {
+    "vgg19": Network(VGG19, TAPS_VGG19, CAFFE_IMAGENET),
+    "vggface": Network(VGG16, TAPS_VGGFACE, FACE_DAG),
+}
+
+
+def load_content(config: TrainConfig, progress: Progress) -> tuple[Content, dict[str, str]]:
+    """The content loss of a run, and per network what its weights are (for the record)."""
+    found: dict[str, Features] = {}
+    record: dict[str, str] = {}
+    for name, network in NETWORKS.items():
+        if config.perceptual == "off" or not getattr(config.loss, name):
+            record[name] = "off"
+            continue
+        features = Features(
+            network.stages,
+            None if config.loss.lab else network.taps,
+            network.convention,
+            average=config.loss.lab,
+            width=1.0 if config.perceptual == "vgg" else config.perceptual_width,
+        )
+        source = _load(name, features, progress) if config.perceptual == "vgg" else ""
+        if not source:
+            randomize(features, config.seed)
+            source = f"random (seed {config.seed}, width {features.width:g})"
+        progress.say(f"content loss: {name} with {source} weights")
+        found[name], record[name] = features.to(config.device), source
+    return Content(config.loss, found.get("vgg19"), found.get("vggface")), record
+
+
+def _load(name: str, features: Features, progress: Progress) -> str:
+    """Load a network's weights; says what they are, or nothing if there are none (told aloud)."""
+    try:
+        if name == "vgg19":
+            path = fetch(VGG19_WEIGHT, progress, also=[torch_hub_folder()])
+            told = f"{path.name} (SHA-256 checked)"
+        else:
+            path = weights_folder() / VGGFACE_FILE
+            if not path.is_file():
+                raise FshError(
+                    "VGGFace weights are not there",
+                    where=path,
+                    remedy="put them there by hand for the paper's face term",
+                )
+            told = f"{path.name} (put there by hand, SHA-256 {file_sha256(path)})"
+        features.load_state_dict(read_vgg(path, features))
+    except FshError as error:
+        progress.say(f"{name}: {error}; random features instead")
+        return ""
+    return told
+
+
+def read_vgg(path: Path, features: Features) -> dict[str, torch.Tensor]:
+    """The convolutions of a VGG state dict under this network's names, without unpickling objects.
+
+    Knows torchvision's names (``features.0.weight``) and Caffe's (``conv1_1.weight``).
+
+    Raises:
+        FshError: if the file is no such state dict.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its zip reader and unpickler do
+        raise FshError(f"not a file of tensors ({type(error).__name__})", where=path) from error
+    if any(re.fullmatch(r"conv\d_\d\.weight", key) for key in stored):
+        stored = {
+            f"features.{place}.{kind}": stored[f"{caffe}.{kind}"]
+            for caffe, place in features.caffe_names().items()
+            for kind in ("weight", "bias")
+            if f"{caffe}.{kind}" in stored
+        }
+    wanted = features.state_dict()
+    wrong = [k for k, v in wanted.items() if k not in stored or stored[k].shape != v.shape]
+    if wrong:
+        raise FshError(f"{wrong[0]} is missing or of another shape", where=path)
+    return {key: stored[key] for key in wanted}

@@ -1,0 +1,293 @@
+"""The training loop: walks phases, keeps time, saves. Knows no adversarial maths."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.progress import Progress
+from fsh.trainer import checkpoint, distributed
+from fsh.trainer.config import TrainConfig
+from fsh.trainer.content import load_content
+from fsh.trainer.data import Batch, DataPlan, EpisodeStream, loader, plan_data
+from fsh.trainer.losses import Episodes, MetaObjective, Terms
+from fsh.trainer.monitor import Monitor
+from fsh.trainer.samples import SampleSheet
+from fsh.trainer.session import Session, newest
+from fsh.trainer.watchdog import look_at
+
+#: Steps and seconds over which the speed is measured before the number of steps is set.
+MEASURE_STEPS, MEASURE_SECONDS = 4, 4.0
+#: A measured budget may be overrun by this factor before the run ends where it is.
+OVERRUN = 1.1
+MAX_ROLLBACKS = 3
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a call did.
+
+    Attributes:
+        steps: generator steps of the run so far; ``planned`` is where it ends.
+        losses: weighted terms, mean of the last 50 steps.
+        episodes_per_second: of this call, all processes together.
+        finished: False if it was stopped before.
+    """
+
+    preset: str
+    parameters: dict[str, int]
+    steps: int
+    planned: int | None
+    losses: dict[str, float]
+    episodes_per_second: float
+    seconds: float
+    checkpoint: str
+    finished: bool
+    resumed_from: int | None
+    rollbacks: int
+    features: dict[str, str]
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer step: what to minimise, and for whom."""
+
+    name: str
+    loss: Callable[[Episodes, Terms | None], Terms]
+    adam: torch.optim.Adam
+
+    def run(self, episodes: Episodes, made: Terms | None, session: Session, ranks) -> Terms:
+        config = session.config
+        half = torch.autocast("cuda", torch.bfloat16, enabled=config.precision == "bf16")
+        with half:
+            terms = self.loss(episodes, made)
+        terms.total.backward()
+        ranks.average(p for group in self.adam.param_groups for p in group["params"])
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        return terms
+
+
+def train(
+    data: DataFolder,
+    run: Path,
+    config: TrainConfig,
+    progress: Progress,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainReport:
+    """Meta-learn E, G and D on a data set's train split, or go on where an earlier call stopped.
+
+    Args:
+        data: what ``fsh shard`` wrote.
+        run: where checkpoints, logs and samples go.
+        stop: asked after every step; True saves and returns.
+
+    Raises:
+        FshError: no or unfit data, a run of another configuration, or training that died
+            :data:`MAX_ROLLBACKS` times.
+    """
+    ranks = distributed.start(config.device)
+    plan = plan_data(data, workers=config.workers, world=ranks.world)
+    content, features = load_content(config, progress)
+    session = Session.new(config, plan, features)
+    session.world = ranks.world
+    resumed = newest(run, progress)
+    if resumed:
+        state = session.load(resumed)
+        progress.say(f"going on from step {session.step} ({resumed})")
+        if state["features"] != features:
+            progress.say(f"content features were {state['features']}, are {features} now")
+        if (state["world"], state["workers"]) != (ranks.world, config.workers):
+            progress.say("other processes or loaders than before: the data order differs")
+    if config.steps or not config.minutes:
+        session.target = planned_steps(config, plan, ranks.world)
+    model = session.model
+    objective = MetaObjective(
+        model.embedder, model.generator, model.discriminator, model.columns, content, config.loss
+    )
+    phases = [Phase("generator", objective.generator, session.generator_adam)]
+    phases += [Phase("discriminator", objective.discriminator, session.discriminator_adam)] * (
+        config.discriminator_steps
+    )
+    return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed)
+
+
+def write_config(run: Path, config: TrainConfig) -> None:
+    """``config.json``: for people, and the sign that this folder is a run."""
+    with replacing(run / "config.json") as temporary:
+        temporary.write_text(json.dumps(config.to_json(), indent=1) + "\n")
+
+
+def planned_steps(config: TrainConfig, plan: DataPlan, world: int) -> int:
+    """Generator steps: the user's number, or ``epochs`` passes over the data."""
+    return config.steps or max(1, config.epochs * plan.samples // (config.batch * world))
+
+
+def _walk(data, run, plan, session, phases, ranks, progress, stop, resumed) -> TrainReport:
+    config, begun, start = session.config, time.monotonic(), session.step
+    if ranks.first:
+        write_config(run, config)
+    before = session.seconds
+    batches = open_batches(plan, session, ranks)
+    monitor = Monitor(run, session.step) if ranks.first else None
+    sheet = SampleSheet(data, config) if ranks.first else None
+    recent: deque[dict[str, float]] = deque(maxlen=50)
+    saved, saved_at = (session.step if resumed else -1), begun
+    progress.start("train", session.target, "step")
+    progress.advance(session.step)
+    while session.target is None or session.step < session.target:
+        batch = next(batches)
+        session.position += 1
+        episodes = to_device(batch, session)
+        made: Terms | None = None
+        parts: dict[str, torch.Tensor] = {}
+        for phase in phases:
+            made = phase.run(episodes, made, session, ranks)
+            parts |= made.parts
+        assert made is not None
+        session.step += 1
+        session.average.update(session.model, session.step)
+        losses = {name: float(value.detach()) for name, value in parts.items()}
+        pictures = {k: float(v) for k, v in look_at(made.fake, episodes.images).items()}
+        session.seconds = before + time.monotonic() - begun
+        trouble = session.watchdog.look(session.step, losses, pictures)
+        if ranks.agree(bool(trouble)):
+            _roll_back(run, session, trouble or "another process saw trouble", progress)
+            recent.clear()
+            saved = session.step
+            continue
+        recent.append(losses)
+        if monitor:
+            monitor.write(session.step, losses | pictures)
+        progress.advance(1, note=_note(losses))
+        if session.target is None:
+            _set_target(session, start, before, ranks, progress)
+        if ranks.agree(_overrun(session)):
+            session.target = session.step
+        halt = ranks.agree(stop())
+        due = session.step % config.checkpoint_every == 0
+        late = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+        done = session.target is not None and session.step >= session.target
+        if ranks.agree(due or late) or halt or done:
+            if sheet:
+                session.save(run, _mean(recent))
+                sheet.write(run, session)
+            saved, saved_at = session.step, time.monotonic()
+            ranks.wait()
+        if halt:
+            break
+    progress.stop()
+    if monitor:
+        monitor.close()
+    if saved < 0:
+        raise FshError("no step was made", where=run, remedy="give a --steps of at least 1")
+    seconds = time.monotonic() - begun
+    return TrainReport(
+        preset=config.preset,
+        parameters=session.model.counts(),
+        steps=session.step,
+        planned=session.target,
+        losses=_mean(recent),
+        episodes_per_second=(session.step - start) * config.batch * ranks.world / seconds,
+        seconds=seconds,
+        checkpoint=str(checkpoint.folder_of(run, saved)),
+        finished=session.target is not None and session.step >= session.target,
+        resumed_from=start if resumed else None,
+        rollbacks=session.watchdog.rollbacks,
+        features=session.features,
+    )
+
+
+def open_batches(plan: DataPlan, session: Session, ranks) -> Iterator[Batch]:
+    """The loader, from the session's position on."""
+    config = session.config
+    stream = EpisodeStream(
+        plan.shards,
+        size=plan.card.spec.size,
+        image=config.network.size,
+        frames=config.frames,
+        batch=config.batch,
+        seed=config.seed,
+        rank=ranks.rank,
+        world=ranks.world,
+        start=session.position,
+    )
+    return loader(stream, plan.workers, pin=config.device.startswith("cuda"))
+
+
+def to_device(batch: Batch, session: Session) -> Episodes:
+    """uint8 pictures to the floats that the networks see, channels last."""
+    device = session.config.device
+    images = batch.images.to(device, non_blocking=True).float() / 127.5 - 1
+    landmarks = batch.landmarks.to(device, non_blocking=True).float() / 255
+    columns = session.model.columns.rows(batch.videos).to(device)
+
+    def channels_last(pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.contiguous().movedim(-1, -3)
+
+    return Episodes(
+        source_images=channels_last(images[:, :-1]),
+        source_landmarks=channels_last(landmarks[:, :-1]),
+        images=channels_last(images[:, -1]),
+        landmarks=channels_last(landmarks[:, -1]),
+        columns=columns,
+    )
+
+
+def _set_target(session: Session, start: int, before: float, ranks, progress: Progress) -> None:
+    """Set the number of steps from the speed so far, once there is enough of it."""
+    done, spent = session.step - start, session.seconds - before
+    if not ranks.agree(done >= MEASURE_STEPS and spent >= MEASURE_SECONDS):
+        return
+    assert session.config.minutes is not None
+    left = max(0.0, 60 * session.config.minutes - session.seconds)
+    session.target = int(ranks.number(session.step + max(1, int(left * done / spent))))
+    progress.say(f"{session.target} steps fit into {session.config.minutes:g} minutes")
+    progress.start("train", session.target, "step")
+    progress.advance(session.step)
+
+
+def _overrun(session: Session) -> bool:
+    config = session.config
+    if config.steps or not config.minutes:
+        return False
+    return session.seconds > 60 * config.minutes * OVERRUN
+
+
+def _roll_back(run: Path, session: Session, trouble: str, progress: Progress) -> None:
+    """Back to the last good checkpoint, on with other data, at half the learning rates."""
+    good = session.good
+    session.watchdog.rolled_back()
+    if good is None or session.watchdog.rollbacks > MAX_ROLLBACKS:
+        raise FshError(
+            f"training died: {trouble}",
+            where=run,
+            remedy="lower the learning rates, or use another --loss",
+        )
+    progress.say(f"{trouble}: back to step {good}, learning rates halved")
+    session.load(checkpoint.folder_of(run, good), weights_only=True)
+    session.set_rate(session.rate / 2)
+
+
+def _mean(recent: deque[dict[str, float]]) -> dict[str, float]:
+    if not recent:
+        return {}
+    return {name: sum(row[name] for row in recent) / len(recent) for name in recent[-1]}
+
+
+def _note(losses: dict[str, float]) -> str:
+    hidden = ("discriminator", "real", "fake")
+    generator = sum(v for k, v in losses.items() if k not in hidden)
+    return f"G {generator:.2f}  D {losses.get('discriminator', 0.0):.2f}"

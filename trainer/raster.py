@@ -1,0 +1,63 @@
+"""68 landmarks drawn as the image that the networks see.
+
+As in the paper's description and the authors' later code: polylines, one colour per group, 2 pixels
+wide at 256 pixels; the inner lip is not drawn (the outer one shows an open mouth). At 256 pixels
+and above the points are rounded; smaller images are drawn anti-aliased at sub-pixel positions,
+because a whole pixel there is several pixels of the face.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+#: (first point, point after the last, closed, RGB), in iBUG order.
+GROUPS = (
+    (0, 17, False, (255, 255, 255)),  # jaw
+    (17, 22, False, (255, 0, 0)),  # brow on the image's left
+    (22, 27, False, (0, 255, 0)),  # brow on the image's right
+    (27, 31, False, (0, 0, 255)),  # bridge of the nose
+    (31, 36, False, (0, 0, 255)),  # nostrils
+    (36, 42, True, (255, 0, 255)),  # eye on the image's left
+    (42, 48, True, (0, 255, 255)),  # eye on the image's right
+    (48, 60, True, (255, 255, 0)),  # outer lip
+)
+_SHIFT = 4  # fractional bits of a sub-pixel coordinate
+
+
+def rescale(landmarks: np.ndarray, size: int, to: int) -> np.ndarray:
+    """Landmarks of a ``size``-pixel crop in the same crop scaled to ``to`` pixels."""
+    return ((landmarks + 0.5) * (to / size) - 0.5).astype(np.float32)
+
+
+def draw(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """One landmark image.
+
+    Args:
+        landmarks: (68, 2) in pixels of the image; points may lie outside.
+        size: side of the image.
+
+    Returns:
+        uint8 (size, size, 3) RGB, black background.
+    """
+    image = np.zeros((size, size, 3), np.uint8)
+    width = max(1, round(2 * size / 256))
+    exact = size >= 256
+    points = landmarks if exact else landmarks * (1 << _SHIFT)
+    points = np.clip(np.rint(points), -(1 << 14), 1 << 14).astype(np.int32)
+    for start, stop, closed, color in GROUPS:
+        cv2.polylines(
+            image,
+            [points[start:stop]],
+            closed,
+            color,
+            thickness=width,
+            lineType=cv2.LINE_8 if exact else cv2.LINE_AA,
+            shift=0 if exact else _SHIFT,
+        )
+    return image
+
+
+def draw_all(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """(N, 68, 2) in pixels of the images to uint8 (N, size, size, 3)."""
+    return np.stack([draw(points, size) for points in landmarks])

@@ -1,0 +1,53 @@
+"""The sample sheet of a checkpoint: source, landmarks, target, output, one row per person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from fsh.schemas.layout import DataFolder
+from fsh.trainer.config import TrainConfig
+from fsh.trainer.data import EpisodeStream, plan_data
+from fsh.trainer.losses import embed
+from fsh.trainer.monitor import grid, to_pictures, write_png
+
+if TYPE_CHECKING:
+    from fsh.trainer.session import Session
+
+
+class SampleSheet:
+    """Six fixed episodes, of people never trained on where the data set has some."""
+
+    ROWS = 6
+
+    def __init__(self, data: DataFolder, config: TrainConfig) -> None:
+        from fsh.schemas.card import DatasetCard
+
+        card = DatasetCard.read(data.card)
+        self.split = "val" if card.split("val") else "train"
+        plan = plan_data(data, workers=0, split=self.split)
+        stream = EpisodeStream(
+            plan.shards,
+            size=card.spec.size,
+            image=config.network.size,
+            frames=config.frames,
+            batch=self.ROWS,
+            seed=config.seed,
+        )
+        batch = next(iter(stream))
+        self.images = (batch.images.float() / 127.5 - 1).movedim(-1, -3).to(config.device)
+        self.landmarks = (batch.landmarks.float() / 255).movedim(-1, -3).to(config.device)
+
+    @torch.no_grad()
+    def write(self, run: Path, session: Session) -> Path:
+        """Draw the sheet with the averaged networks to ``samples/step-<n>.png``."""
+        average = session.average
+        sources, landmarks = self.images[:, :-1], self.landmarks[:, -1]
+        embedding = embed(average.embedder, sources, self.landmarks[:, :-1]).mean(1)
+        output = average.generator(landmarks, average.generator.project(embedding))
+        path = run / "samples" / f"step-{session.step:08d}.png"
+        columns = [sources[:, 0], landmarks * 2 - 1, self.images[:, -1], output]
+        write_png(path, grid([to_pictures(column) for column in columns]))
+        return path
