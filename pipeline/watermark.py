@@ -161,7 +161,7 @@ def detect(frames: Iterable[np.ndarray], key: bytes = PUBLIC_KEY) -> Detection:
     """Read the mark of a clip or of one picture.
 
     Args:
-        frames: uint8 (H, W, 3) RGB, all of one size; at most 3,000 are read.
+        frames: uint8 (H, W, 3) RGB or (H, W) luma, all of one size; at most 3,000 are read.
 
     Raises:
         FshError: if there are no frames.
@@ -225,6 +225,8 @@ def _zoom(picture: np.ndarray, scale: float, shape: tuple[int, int]) -> np.ndarr
 
 
 def _luma(frame: np.ndarray) -> np.ndarray:
+    if frame.ndim == 2:
+        return frame.astype(np.float32)
     return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
@@ -292,11 +294,12 @@ def _decode(modes: np.ndarray, row: float, column: float, code: _Code) -> tuple[
     values = measured * code.signs
     total, payload = float(values[code.pilot].sum()), 0
     for number, (where, codes) in enumerate(code.halves):
-        likelihood = _hadamard(np.bincount(codes, values[where], 1 << 16))
+        likelihood = _hadamard(np.bincount(codes, values[where], 1 << 16).astype(np.float32))
         half = int(likelihood.argmax())
         total += float(likelihood[half])
         payload |= half << (16 * number)
-    return total / float(np.linalg.norm(measured)), payload
+    # A black picture measures nothing.
+    return total / max(float(np.linalg.norm(measured)), 1e-9), payload
 
 
 def _hadamard(values: np.ndarray) -> np.ndarray:
@@ -309,4 +312,4 @@ def _hadamard(values: np.ndarray) -> np.ndarray:
 @functools.cache
 def _hadamard_matrix() -> np.ndarray:
     both = np.arange(256, dtype=np.uint16)
-    return 1.0 - 2.0 * (np.bitwise_count(both[:, None] & both[None]) & 1)
+    return 1 - 2 * (np.bitwise_count(both[:, None] & both[None]) & 1).astype(np.float32)

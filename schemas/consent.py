@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -128,10 +129,8 @@ def parse_consent(data: Mapping[str, Any], *, where: object = "consent") -> Cons
     def day(name: str) -> date | None:
         value = data.get(name)
         if isinstance(value, str):
-            try:
+            with suppress(ValueError):
                 value = date.fromisoformat(value.strip())
-            except ValueError:
-                pass
         if isinstance(value, datetime):
             value = value.date()
         if isinstance(value, date):
