@@ -93,11 +93,12 @@ def judge(manifest: Manifest, found: Detection | None) -> dict[str, Any]:
 
 
 def frames_of(path: Path) -> Iterator[np.ndarray]:
-    """A picture's one frame, RGB, or a video's luma with a shorter side of 256 px at most.
+    """A picture's one frame, or a video's with a shorter side of 256 px at most; uint8 RGB.
 
     Raises:
         FshError: if it is neither.
     """
+    import cv2
     import numpy as np
     from PIL import Image
 
@@ -116,7 +117,7 @@ def frames_of(path: Path) -> Iterator[np.ndarray]:
     facts = probe(path)
     size = proxy_size(facts.width, facts.height, 256)
     for frame in read_proxy(path, size):
-        yield frame.pixels[: size[1]]
+        yield cv2.cvtColor(frame.pixels, cv2.COLOR_YUV2RGB_I420)
 
 
 def in_words(result: dict[str, Any]) -> str:
