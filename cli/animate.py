@@ -68,7 +68,7 @@ def animate(
         if bridged:
             bar.say(f"no face in {bridged} of {len(points)} frames: bridged")
         if not absolute:
-            points = adapt(points, driver.times, actor.landmarks, smoothing=smooth)
+            points = adapt(points, driver.times, actor.landmarks, smooth=smooth)
         watch = Stopwatch()
         bar.start("drawing", len(points), "frame")
         pictures = draw_all(actor, points, watch, bar)

@@ -47,10 +47,11 @@ def personalize(
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
     from fsh.pipeline.landmarks import load_backend
-    from fsh.pipeline.photos import photo_paths, prepare_photos
+    from fsh.pipeline.photos import prepare_photos
+    from fsh.pipeline.pictures import photo_paths
     from fsh.trainer.person import Person
     from fsh.trainer.personal import personalize as learn
-    from fsh.trainer.personal import spec_of
+    from fsh.trainer.personal import run_spec
 
     run = run or options.newest(
         Path("runs"), "metrics.jsonl", what="training run", remedy="run `fsh train` first"
@@ -59,8 +60,8 @@ def personalize(
     if not quiet:
         shown = {"photos": photos, "run": run, "person": person}
         console.show_settings("personalize", {**shown, "steps": "auto" if steps is None else steps})
-    spec = spec_of(run)
     with console.progress(quiet) as bar:
+        spec = run_spec(run, bar)
         clip, rejected = prepare_photos(
             photo_paths(photos),
             spec,

@@ -25,7 +25,7 @@ from fsh.pipeline.looks import Looker
 from fsh.pipeline.probe import MediaFacts, probe
 from fsh.pipeline.quality import score_track
 from fsh.pipeline.shots import ShotFinder
-from fsh.pipeline.tracks import Sighting, Track, link, split
+from fsh.pipeline.tracks import Track, link, split
 from fsh.pipeline.video import even_window, proxy_size, read_proxy, read_sound, read_window
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
@@ -124,7 +124,9 @@ def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail
     data = DataFolder(root)
     shutil.rmtree(span.folder(data, analysis), ignore_errors=True)
     row = {"video_id": span.video_id, "start": span.start, "end": span.end, "kept": False}
-    row |= {"reason": kind, "error": detail, "spec": analysis.spec.hash}
+    # Where the data folder lies is nobody's business, and would make its bytes differ.
+    told = detail.replace(f"{root}/", "")
+    row |= {"reason": kind, "error": told, "spec": analysis.spec.hash}
     write_table(to_table([row], CLIPS), span.table(data, analysis), CLIPS)
 
 
@@ -136,14 +138,15 @@ def find_tracks(
     scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
     finder = ShotFinder(analysis.cut_ratio, analysis.cut_change)
     times: list[float] = []
-    looks: list[tuple[int, list[Sighting]]] = []
-    looker = Looker(_detector(), _backend("dlib"), search_every=analysis.search_every)
-    next_look = span.start
+    looker = Looker(
+        _detector(),
+        _backend("dlib"),
+        scale,
+        look_every=analysis.look_every,
+        search_every=analysis.search_every,
+    )
     for time, pixels in read_proxy(path, size, span.start, span.end):
-        if time >= next_look:
-            seen = looker.look(pixels[: size[1]], len(times), time, scale)
-            looks.append((len(times), seen))
-            next_look = time + analysis.look_every - 0.001
+        looker.see(pixels[: size[1]], len(times), time)
         finder.see(time, pixels)
         times.append(time)
     if not times:
@@ -151,7 +154,7 @@ def find_tracks(
     shots, clock = finder.shots(), np.array(times)
     tracks = [
         track
-        for number, (shot, seen) in enumerate(link(looks, shots, lost=analysis.lost))
+        for number, (shot, seen) in enumerate(link(looker.looks(), shots, lost=analysis.lost))
         for track in split(
             number,
             shot,
@@ -258,7 +261,7 @@ def track_row(
         "crop_top": track.window[1],
         "crop_side": track.window[2],
         "face_px": track.face,
-        "drift": track.drift,
+        "drift": track.drift(analysis.spec),
         "detected": track.detected,
         "score": track.score,
         "spec": analysis.spec.hash,

@@ -63,6 +63,8 @@ class Filters:
     Attributes:
         min_seconds: shorter clips are ``too_short``.
         min_face: source pixels of the face box; smaller is ``small_face``.
+        max_cut_off: sides of the face box by which the head may reach out of the frame; more is
+            ``cut_off``: the missing part would be learned as the frame's repeated edge.
         min_detected: share of looks in which the detector fired; less is ``unsteady``.
         max_failed: share of frames without landmarks; more is ``no_landmarks``.
         min_sharpness: variance of the Laplacian; less is ``blurred``.
@@ -77,6 +79,7 @@ class Filters:
 
     min_seconds: float = 1.0
     min_face: float = 64.0
+    max_cut_off: float = 0.25
     min_detected: float = 0.5
     max_failed: float = 0.2
     min_sharpness: float = 8.0

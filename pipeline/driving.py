@@ -66,18 +66,16 @@ def read_driver(
     expected = facts.frames or round(facts.duration * facts.fps) or None
     size = proxy_size(facts.width, facts.height, _PROXY)
     scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
-    looker = Looker(FaceDetector(), DlibLandmarks(), search_every=1.0)
+    looker = Looker(
+        FaceDetector(), DlibLandmarks(), scale, look_every=_LOOK_EVERY, search_every=1.0
+    )
     times: list[float] = []
-    looks: list[tuple[int, list[Sighting]]] = []
-    next_look = -np.inf
     progress.start(f"finding the face in {path.name}", expected, "frame")
     for time, pixels in read_proxy(path, size):
-        if time >= next_look:
-            looks.append((len(times), looker.look(pixels[: size[1]], len(times), time, scale)))
-            next_look = time + _LOOK_EVERY - 0.001
+        looker.see(pixels[: size[1]], len(times), time)
         times.append(time)
         progress.advance()
-    face = main_face(looks, len(times))
+    face = main_face(looker.looks(), len(times))
     if face is None:
         raise FshError("no face found", where=path, remedy="give a video that shows a face")
     boxes, seen = face

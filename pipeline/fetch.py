@@ -255,9 +255,7 @@ class Fetcher:
 
     def _check_license(self, license: str) -> None:
         if self.settings.license == "cc" and not is_creative_commons(license):
-            raise Failure(
-                "refused", "license", f"licence {license}; only Creative Commons asked for"
-            )
+            raise wrong_license(license)
 
     def _facts(self) -> MediaFacts:
         """Container facts of the file whose probing was begun.
@@ -281,6 +279,10 @@ class Fetcher:
 
 class Interrupted(Exception):
     """The run was stopped while this job was under way."""
+
+
+def wrong_license(license: str) -> Failure:
+    return Failure("refused", "license", f"licence {license}; only Creative Commons asked for")
 
 
 def is_creative_commons(license: str) -> bool:

@@ -7,6 +7,10 @@ from typing import Any
 
 from fsh.pipeline.config import Filters
 
+#: Room between the head and the window's edges, in sides of the face box, as the default crop
+#: specification leaves it for a head at rest.
+SLACK = {"left": 0.3, "top": 0.2, "right": 0.3, "bottom": 0.27}
+
 
 def reject(row: Mapping[str, Any], filters: Filters) -> str:
     """Why a clip is rejected; empty if it is kept.
@@ -25,6 +29,25 @@ def reject(row: Mapping[str, Any], filters: Filters) -> str:
     return ""
 
 
+def cut_off(row: Mapping[str, Any]) -> float:
+    """How far the head, from hair to chin, reaches out of the frame, in sides of its face box.
+
+    NaN for a row without crop window.
+    """
+    if row.get("crop_side") is None:
+        return float("nan")
+    # The window holds the head: its slack on each side is known from how windows are made.
+    side, left, top = (float(row[f"crop_{name}"]) for name in ("side", "left", "top"))
+    outside = {
+        "left": -left,
+        "top": -top,
+        "right": left + side - row["width"],
+        "bottom": top + side - row["height"],
+    }
+    face = float(row["face_px"])
+    return max(value / face - SLACK[name] for name, value in outside.items())
+
+
 def _verdicts(row: Mapping[str, Any], filters: Filters):
     # NaN compares as False with everything, which is what is wanted here.
     def score(name: str) -> float:
@@ -34,6 +57,7 @@ def _verdicts(row: Mapping[str, Any], filters: Filters):
     frames, failed = score("frames"), score("frames_failed")
     yield "too_short", frames / score("fps") < filters.min_seconds
     yield "small_face", score("face_px") < filters.min_face
+    yield "cut_off", cut_off(row) > filters.max_cut_off
     yield "unsteady", score("detected") < filters.min_detected
     yield "no_landmarks", failed > filters.max_failed * (frames + failed)
     yield "blurred", score("sharpness") < filters.min_sharpness

@@ -19,7 +19,15 @@ from fsh.pipeline import ledger as ledgers
 from fsh.pipeline import net_rules, sites
 from fsh.pipeline.download import Limits
 from fsh.pipeline.failures import REMEDIES, DiskFull, Failure
-from fsh.pipeline.fetch import RESERVE, Fetcher, Interrupted, Settings, failed
+from fsh.pipeline.fetch import (
+    RESERVE,
+    Fetcher,
+    Interrupted,
+    Settings,
+    failed,
+    is_creative_commons,
+    wrong_license,
+)
 from fsh.pipeline.governor import Governor
 from fsh.pipeline.ledger import RETRIES, Job, Journal, Ledger, Outcome, Row
 from fsh.pipeline.lists import read_lists
@@ -225,7 +233,7 @@ def _ingest_locked(
     requests, dead_lists = _expand(unique(listing.requests), data, options, governor, progress)
     work = ledgers.plan_jobs(requests, ledger.rows, data, options.retry)
     for row in (*work.settled, *dead_lists):
-        ledger.put(row)
+        ledger.put(_admitted(row, options))
     ledger.compact(drop_journals=True)
     if work.jobs:
         _announce(work.jobs, options, progress)
@@ -353,6 +361,14 @@ def _expand(
             dead.append(ledgers.row_of(request, failed(failure, 1)))
             expanded.append(request)
     return unique(expanded), dead
+
+
+def _admitted(row: Row, options: IngestOptions) -> Row:
+    """A row of an earlier run, refused now if its licence is not among those asked for."""
+    if row["state"] != "stored" or options.license == "any" or is_creative_commons(row["license"]):
+        return row
+    refused = asdict(failed(wrong_license(row["license"]), row["attempts"]))
+    return row | refused | {"license": row["license"]}
 
 
 def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -> None:

@@ -74,12 +74,12 @@ class Track:
         """Median side of the face box, source pixels."""
         return float(np.median(sides(self.boxes)))
 
-    @property
-    def drift(self) -> float:
-        """Largest distance of the face's centre from the median one, in face sides."""
+    def drift(self, spec: FaceSpec) -> float:
+        """Largest distance of the face's centre from where the window has it, in face sides."""
+        left, top, side = self.window
+        middle = left + side / 2, top + side / 2 + spec.shift * side / spec.margin
         centres = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
-        away = np.linalg.norm(centres - np.median(centres, axis=0), axis=1)
-        return float(away.max() / self.face)
+        return float(np.linalg.norm(centres - middle, axis=1).max() / self.face)
 
 
 def sides(boxes: np.ndarray) -> np.ndarray:

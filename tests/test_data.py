@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,9 +73,29 @@ def test_workers_roles_after_a_restart(workers, start):
     assert taken == [sum(b % workers == r for b in range(start)) for r in roles]
 
 
-def test_loader_processes_keep_the_order_over_a_restart(folder):
-    whole = keys(loader(stream(folder), 2), 6)
-    assert keys(loader(stream(folder, start=3), 2), 3) == whole[3:]
+def played(folder, monkeypatch, workers, start, count):
+    """Keys as the loader would give them: one batch of each worker in turn."""
+    streams = []
+    for worker in range(workers):
+        info = SimpleNamespace(id=worker, num_workers=workers)
+        monkeypatch.setattr(module, "get_worker_info", lambda info=info: info)
+        streams.append(iter(stream(folder, start=start)))
+        first = next(streams[-1])  # the stream asks who it is when it starts
+        streams[-1] = itertools.chain([first], streams[-1])
+    return [next(streams[i % workers]).keys for i in range(count)]
+
+
+@pytest.mark.parametrize("start", [1, 2, 3])
+def test_loader_workers_keep_the_order_over_a_restart(folder, monkeypatch, start):
+    whole = played(folder, monkeypatch, 2, 0, 7)
+    assert played(folder, monkeypatch, 2, start, 7 - start) == whole[start:]
+
+
+@pytest.mark.slow
+def test_loader_processes_give_what_the_workers_make(folder, monkeypatch):
+    wanted = played(folder, monkeypatch, 2, 3, 4)
+    monkeypatch.undo()
+    assert keys(loader(stream(folder, start=3), 2), 4) == wanted
 
 
 def test_ranks_share_the_shards(folder):

@@ -167,11 +167,11 @@ def test_erased_videos_stay_away(data, clips, tmp_path):
 def test_a_plan_asks_nobody(data, clips, tmp_path):
     listing = tmp_path / "list.txt"
     listing.write_text(
-        f"{WATCH}dQw4w9WgXcQ 1 2\n{WATCH}dQw4w9WgXcQ 3 4\n{WATCH}9bZkp7q19f0\n{clips / '0.mp4'}\n?\n"
-        "https://www.youtube.com/@somebody\n"
+        f"{WATCH}dQw4w9WgXcQ 1 2\n{WATCH}dQw4w9WgXcQ 3 4\n{WATCH}9bZkp7q19f0\n"
+        f"{clips / '0.mp4'}\n?\nhttps://www.youtube.com/@somebody\n"
     )
     found = plan([str(listing)], data, options(rate_per_hour=1)).to_json()
-    assert (found["rows"], found["videos"], found["ranges"], found["bad_lines"]) == (5, 4, 2, 1)
+    assert [found[name] for name in ("rows", "videos", "ranges", "bad_lines")] == [5, 4, 2, 1]
     assert (found["to_fetch"], found["playlists"]) == (4, 1)
     assert found["hosts"] == {"youtube": 3, "": 1}
     assert found["hours"] == 3.0
@@ -281,11 +281,13 @@ def test_kill_9_at_any_moment(data, clips, tmp_path, seed):
         while True:
             command = [sys.executable, "-c", CHILD, str(listing), str(data.root)]
             child = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-            try:
-                child.wait(timeout=rng.uniform(3, 6))
-            except subprocess.TimeoutExpired:
+            target = len(server.times()) + rng.randint(1, 20)
+            while child.poll() is None and len(server.times()) < target:
+                time.sleep(0.01)
+            if child.poll() is None:
+                time.sleep(rng.uniform(0, 0.4))
                 child.send_signal(signal.SIGKILL)
-                child.wait()
+            if child.wait() == -signal.SIGKILL:
                 kills += 1
                 for path in data.videos.glob("v-*") if data.videos.exists() else ():
                     assert path.stat().st_size == len(body) + 2**19 + 8

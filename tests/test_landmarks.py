@@ -87,11 +87,13 @@ def nowhere(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_auto_falls_back_to_dlib_and_says_why(nowhere):
+@pytest.mark.parametrize(("gpu", "why"), [(True, "could not be fetched"), (False, "wants a GPU")])
+def test_auto_falls_back_to_dlib_and_says_why(nowhere, monkeypatch, gpu, why):
+    monkeypatch.setattr("fsh.pipeline.landmarks.has_gpu", lambda: gpu)
     told = Told()
     assert choose_backend("auto", told) == "dlib"
     (line,) = told.lines
-    assert "dlib" in line and "could not be fetched" in line and "300-W" in line
+    assert "dlib" in line and why in line and "300-W" in line
 
 
 def test_fan_without_weights_is_an_error_with_a_remedy(nowhere):

@@ -37,7 +37,8 @@ class Ranks:
         dist.all_reduce(flat)
         flat /= self.world
         for p, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            p.grad = part.view_as(p).clone(memory_format=torch.preserve_format)
+            # Laid out in memory as p is, channels last or not: fused optimizers rely on it.
+            p.grad = torch.empty_like(p.detach()).copy_(part.view_as(p))
 
     def agree(self, flag: bool) -> bool:
         """Whether any process says yes."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import TrainConfig
@@ -73,13 +73,13 @@ class Trained:
     run: str
 
 
-def newest_folder(run: Path, progress: Progress | None = None) -> Path:
+def newest_folder(run: Path, progress: Progress) -> Path:
     """The newest sound checkpoint of a run; a checkpoint's own folder is that.
 
     Raises:
         FshError: if there is none.
     """
-    folder = run if (run / "state.json").is_file() else newest(run, progress or Silent())
+    folder = run if (run / "state.json").is_file() else newest(run, progress)
     if folder is None:
         raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
     return folder
@@ -115,13 +115,14 @@ def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
     )
 
 
-def spec_of(run: Path) -> FaceSpec:
+def run_spec(run: Path, progress: Progress) -> FaceSpec:
     """How the faces that a run was trained on were cropped and landmarked.
 
     Raises:
         FshError: if there is no checkpoint, or it is damaged.
     """
-    return FaceSpec.from_json(checkpoint.read_state(newest_folder(run), checkpoint.FORMAT)["spec"])
+    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
+    return FaceSpec.from_json(state["spec"])
 
 
 @dataclass(frozen=True)

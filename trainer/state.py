@@ -85,6 +85,8 @@ def load_optimizer(
             prefix = f"{names[p]}/"
             state = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
             if state:
+                # The fused kernel walks raw memory: moments must lie in memory as p does.
                 adam.state[p] = {
-                    k: v.clone() if k == "step" else v.to(p, copy=True) for k, v in state.items()
+                    k: v.clone() if k == "step" else torch.empty_like(p.detach()).copy_(v)
+                    for k, v in state.items()
                 }
