@@ -1,6 +1,6 @@
 """How well the watermark holds: what it survives, what it costs, when it cries wolf.
 
-    python tests/benchmarks/watermark.py [LIST] [--clips 12] [--alarms 180] [--side 256]
+    python tests/benchmarks/watermark.py [LIST] [--clips 12] [--alarms 180] [--side 256] [--only CRF]
 
 LIST has one video per line, relative to its own folder; without it fsh's demo people are used.
 Each clip's middle square is scaled to ``--side``, cut to 3 s, marked, written as `fsh animate`
@@ -98,8 +98,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--alarms", type=int, default=180)
     parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--only", default="", help="treatments whose name has this in it")
     options = parser.parse_args()
-    found: dict[str, list[tuple[int, Detection]]] = {name: [] for name in TREATMENTS}
+    chosen = {name: how for name, how in TREATMENTS.items() if options.only in name}
+    found: dict[str, list[tuple[int, Detection]]] = {name: [] for name in chosen}
     ratios, spent, frames = [], 0.0, 0
     with tempfile.TemporaryDirectory() as name:
         folder, film = Path(name), Path(name) / "film.mp4"
@@ -113,7 +115,7 @@ def main() -> None:
             frames += len(clip)
             ratios.append(-10 * np.log10(np.mean((marked / 255.0 - clip / 255.0) ** 2)))
             write_video(film, marked, np.arange(len(marked)) / RATE)
-            for name, how in TREATMENTS.items():
+            for name, how in chosen.items():
                 pictures = decoded(film) if how is None else treated(film, folder, how)
                 found[name].append((payload, detect(pictures)))
                 if not found[name][-1][1].present:
