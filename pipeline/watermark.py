@@ -41,13 +41,14 @@ BITS = 32
 _TILE = 64  # pixels, at a shorter side of _SIDE
 _SIDE = 128
 _BAND = (0.07, 0.2)  # cycles per pixel at that size
-_BLUE = 2.2  # Cb levels, RMS
+_BLUE = 2.3  # Cb levels, RMS
 _TO_GREEN, _TO_BLUE = -0.344, 1.772  # of one Cb level; red has none
 _LUMA = (0.5, 0.25, 2.3)  # gray levels: at least, per level of texture, at most
 _LOOK = 256  # pixels of the shorter side at which texture is measured
 _SCALES = np.exp(np.arange(-26, 33) * 0.008)  # 0.81 … 1.29: padded … cropped
 _CANDIDATES = 24  # places the pilot proposes and the codes are tried at
 _REFINED = 3  # of these, the places that are searched between pixels and scales
+_FACTORS, _NUDGES = (0.9973, 1.0, 1.0027), (-0.4, 0.0, 0.4)  # of scale; in pixels
 _FRAMES = 3000  # two minutes at 25 frames/s are plenty
 
 
@@ -204,12 +205,13 @@ def detect(frames: Iterable[np.ndarray], key: bytes = PUBLIC_KEY) -> Detection:
     finer = [
         (*_decode(modes, row + dy, column + dx, code), row + dy, column + dx, scale * factor)
         for _, _, row, column, scale in first[:_REFINED]
-        for factor in (0.9973, 1.0, 1.0027)
+        for factor in _FACTORS
         for modes in [_modes(mean, scale * factor, code)]
-        for dy in (-0.4, 0.0, 0.4)
-        for dx in (-0.4, 0.0, 0.4)
+        for dy in _NUDGES
+        for dx in _NUDGES
     ]
-    tried = len(scales) * _TILE**2 + len(finer)
+    # Any place might have been refined: all count as tried, though few were.
+    tried = len(scales) * _TILE**2 * len(_FACTORS) * len(_NUDGES) ** 2
     score, payload, _, _, scale = max(first + finer)
     log_p = np.log(tried) + BITS * np.log(2) - score**2 / 2
     p_value = float(np.exp(min(0.0, log_p)))

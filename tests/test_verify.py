@@ -166,3 +166,19 @@ def test_consent_is_held_to(tmp_path):
     statement.write_text(json.dumps(ADA.to_json() | {"until": "2020-01-01"}))
     with pytest.raises(FshError, match="it ended on 2020-01-01"):
         marking.stated(statement, "animate")
+
+
+def test_what_is_not_marked_is_written_into_the_card(tmp_path):
+    import torch
+
+    from fsh.trainer import checkpoint
+    from fsh.trainer.person import CARD, FORMAT, record_unmarked
+
+    folder, tensors = tmp_path / "ada", {"p.safetensors": {"a": torch.zeros(2)}}
+    checkpoint.write_folder(folder, {"about": {"photos": 1}}, tensors, FORMAT, CARD)
+    record_unmarked(folder, "one.mp4", "2026-11-22")
+    record_unmarked(folder, "two.mp4", "2026-11-23")
+    card = checkpoint.read_state(folder, FORMAT, CARD)
+    assert card["about"]["photos"] == 1
+    assert [entry["what"] for entry in card["about"]["unmarked"]] == ["one.mp4", "two.mp4"]
+    checkpoint.read_tensors(folder, card, "p.safetensors")

@@ -1,6 +1,6 @@
 """How well the watermark holds: what it survives, what it costs, when it cries wolf.
 
-    python tests/benchmarks/watermark.py [LIST] [--clips 12] [--alarms 180] [--side 256] [--only CRF]
+    python tests/benchmarks/watermark.py [LIST] [--clips N] [--alarms N] [--side 256] [--only CRF]
 
 LIST has one video per line, relative to its own folder; without it fsh's demo people are used.
 Each clip's middle square is scaled to ``--side``, cut to 3 s, marked, written as `fsh animate`
