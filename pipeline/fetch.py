@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline import failures, net_rules, sites
+from fsh.pipeline import failures, net_rules
 from fsh.pipeline.download import Limits, NotDirect, download
 from fsh.pipeline.failures import DiskFull, Failure
 from fsh.pipeline.governor import Governor
@@ -45,7 +45,7 @@ class Settings:
     copy: bool = False
     license: str = "any"
     cookies: Path | None = None
-    attempts: int = 4
+    attempts: int = 3
     limits: Limits = field(default_factory=Limits)
 
 
@@ -168,6 +168,8 @@ class Fetcher:
         return _Found(target, facts, received.sha256, received.bytes, about={"metadata": about})
 
     def _site(self, url: str, folder: Path, rule: net_rules.AddressRule) -> _Found:
+        from fsh.pipeline import sites  # yt-dlp is large, and local files need none of it
+
         video = sites.fetch_video(
             url,
             folder,

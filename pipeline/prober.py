@@ -30,6 +30,17 @@ class Prober:
         self._child: subprocess.Popen[bytes] | None = None
         self._path, self._asked = Path(), False
 
+    def launch(self) -> None:
+        """Start the child if there is none: it loads its codecs while the caller does."""
+        if self._child is None:
+            self._child = subprocess.Popen(
+                [sys.executable, "-c", "from fsh.pipeline.prober import serve; serve()"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+
     def start(self, path: Path) -> None:
         """Begin to probe a file; meanwhile the caller can do something else with it."""
         gone = self._child is not None and self._child.poll() is not None
@@ -71,14 +82,8 @@ class Prober:
             self._child = None
 
     def _send(self, question: bytes) -> None:
-        if self._child is None:
-            self._child = subprocess.Popen(
-                [sys.executable, "-c", "from fsh.pipeline.prober import serve; serve()"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
+        self.launch()
+        assert self._child is not None
         assert self._child.stdin is not None
         self._child.stdin.write(question)
         self._child.stdin.flush()

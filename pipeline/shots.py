@@ -25,7 +25,7 @@ _FADE_REACHES = (0.12, 0.24, 0.48)
 #: A fade's ends differ by at least this much luma (0 to 255, mean) within the reach …
 _FADE_CHANGE = 12.0
 #: … and its frames lie this close to the straight line, as a share of that difference.
-_FADE_BEND = 0.13
+_FADE_BEND = 0.18
 #: Seconds after which a flash is over.
 _FLASH = 0.3
 

@@ -13,7 +13,7 @@ import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -155,15 +155,19 @@ def _decode(
     end: float | None,
     *,
     seek: bool,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Run ffmpeg with one chain of filters and pair each raw frame with its time."""
-    edges = {"start": start, "end": None if end is None else end + 2 * _SLACK}
-    edges = {name: f"{max(0.0, t - _SLACK):.6f}" for name, t in edges.items() if t is not None}
+    edges = {"start": f"{max(0.0, (start or 0.0) - _SLACK):.6f}"}
+    if end is not None:
+        edges["end"] = f"{end + _SLACK:.6f}"
     # -start_at_zero makes the container's first time stamp zero, and -copyts keeps the clock
     # running from there even after a seek: one clock for every pass.
     stream = ffmpeg.input(str(path), threads=1, **({"ss": edges["start"]} if seek else {})).video
-    stream = shape(stream.filter("trim", **edges) if edges else stream)
-    stream = stream.filter("format", pixel_format).filter("showinfo", checksum=0)
+    stream = (
+        shape(stream.filter("trim", **edges))
+        .filter("format", pixel_format)
+        .filter("showinfo", checksum=0)
+    )
     command = (
         stream.output("pipe:", format="rawvideo", fps_mode="passthrough")
         .global_args("-hide_banner", "-nostdin", "-nostats", "-copyts", "-start_at_zero")

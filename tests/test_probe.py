@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import ingest_media as media
@@ -207,6 +210,22 @@ def test_a_crash_or_hang_costs_one_file(folder, prober):
     prober._child.kill()  # as the kernel does when memory runs out, while it idles
     prober._child.wait()
     assert prober.probe(path).width == 96
+
+
+def test_a_child_does_not_outlive_its_parent(folder):
+    script = (
+        "import os; from fsh.pipeline.prober import Prober; prober = Prober(); prober.launch();"
+        "print(prober._child.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script]
+    parent = subprocess.run(command, env=environment, capture_output=True)
+    child = Path("/proc", parent.stdout.decode().strip(), "stat")
+    for _ in range(200):
+        if not child.exists() or ") Z " in child.read_text():
+            return
+        time.sleep(0.05)
+    pytest.fail("the child is still there")
 
 
 def test_an_answer_nobody_waited_for_is_not_taken_for_the_next_file(folder, prober):

@@ -1,6 +1,6 @@
 """From tar shards to batches of episodes, in an order that is a pure function of the seed.
 
-Reading is plain WebDataset. The order of the shards is shuffled per epoch before it is split over
+Shards are plain WebDataset. The order of the shards is shuffled per epoch before it is split over
 ranks and workers; samples then pass a seeded shuffle buffer. A stream never ends (it goes on with
 the next epoch), so ranks with fewer samples never leave the others waiting. Its position is the
 number of batches taken; a stream that starts at a position reads past the samples before it
@@ -18,15 +18,12 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from webdataset.pipeline import DataPipeline
-from webdataset.shardlists import SimpleShardList
-from webdataset.tariterators import tarfile_to_samples
 
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
@@ -34,6 +31,7 @@ from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import CLIPS, read_table
 from fsh.trainer.raster import draw_all, rescale
+from fsh.trainer.tar import TarSample, read_samples
 
 #: Episodes' JPEGs held back per worker to mix shards; about 0.1 MB each.
 SHUFFLE = 256
@@ -180,7 +178,7 @@ class EpisodeStream(IterableDataset):
         while True:
             order = shard_order(self.shards, self.seed, epoch)
             mine = order[self.rank :: self.world][worker::workers]
-            samples = DataPipeline(SimpleShardList(mine), tarfile_to_samples())
+            samples = (sample for shard in mine for sample in read_samples(shard))
             episodes = (raw for sample in samples if (raw := self.pick(sample, epoch)))
             mixer = random.Random(f"mix-{self.seed}-{epoch}-{self.rank}-{worker}")
             empty = True
@@ -191,9 +189,9 @@ class EpisodeStream(IterableDataset):
                 raise FshError("no usable sample in these shards", where=", ".join(mine))
             epoch += 1
 
-    def pick(self, sample: dict[str, Any], epoch: int) -> Raw | None:
-        """The episode of a WebDataset sample; None if it has no frame with landmarks."""
-        key, landmarks = sample["__key__"], read_npy(sample["landmarks.npy"])
+    def pick(self, sample: TarSample, epoch: int) -> Raw | None:
+        """The episode of a sample; None if it has no frame with landmarks."""
+        key, landmarks = sample.key, read_npy(sample["landmarks.npy"])
         found = [i for i, points in enumerate(landmarks) if np.isfinite(points).all()]
         if not found:
             return None
