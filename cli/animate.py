@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsh.cli import console, options
+from fsh.cli import console, marking, options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,13 +36,16 @@ def animate(
     compare: Annotated[
         bool, typer.Option("--compare", help="Show driver, landmarks and person side by side.")
     ] = False,
+    no_mark: marking.NoMark = False,
+    signing_key: marking.SigningKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw the person frame by frame from the driver's landmarks; keep sound, rate and duration.
 
     The driver's motion is put on the person's own face shape. Frames in which no face is found
-    are bridged, and counted in the result.
+    are bridged, and counted in the result. The film is marked as AI-generated, in its pixels and in
+    a signed C2PA manifest; a consent statement in the person's card is held to.
 
     Example: `fsh animate --person people/me --driving talk.mp4 -o me.mp4`
     """
@@ -49,17 +53,21 @@ def animate(
     from fsh.pipeline.encode import write_video
     from fsh.pipeline.landmarks import load_backend
     from fsh.trainer.adapt import adapt, fill_gaps
-    from fsh.trainer.person import Person
+    from fsh.trainer.person import Person, record_unmarked
     from fsh.trainer.raster import draw as draw_lines
 
     person = person or options.newest(
         people, "person.json", what="person", remedy="run `fsh personalize` first"
     )
-    if not quiet:
-        shown = {"person": person, "driving": driving, "output": output}
-        console.show_settings("animate", {**shown, "smooth": smooth, "absolute": absolute})
-    begun = time.monotonic()
     actor = Person.load(person)
+    consent = marking.require_consent(person, actor.about, "animate")
+    if not quiet:
+        shown = {"person": person, "driving": driving, "output": output, "consent": consent}
+        shown |= {"smooth": smooth, "absolute": absolute, "marked": not no_mark}
+        console.show_settings("animate", shown)
+    begun = time.monotonic()
+    signer = None if no_mark else marking.signer_of(signing_key)
+    marks = marking.marking_of(person, actor.about, signer) if signer else None
     with console.progress(quiet) as bar:
         driver = read_driver(
             driving, actor.spec, load_backend(actor.spec.backend), bar, keep_frames=compare
@@ -75,7 +83,13 @@ def animate(
         if driver.frames is not None:
             lines = (draw_lines(shape, actor.spec.size) for shape in points)
             pictures = map(side_by_side, driver.frames, lines, pictures)
-        count = write_video(output, pictures, driver.times, sound_of=driving)
+        if marks is None:
+            record_unmarked(person, output.name, date.today().isoformat())
+            count = write_video(output, pictures, driver.times, sound_of=driving)
+        else:
+            drawn = marking.unsigned(output)
+            count = write_video(drawn, marks.frames(pictures), driver.times, sound_of=driving)
+            marks.sign(drawn, to=output)
     seconds = time.monotonic() - begun
     span = driver.times[-1] - driver.times[0]
     result = {
@@ -86,7 +100,7 @@ def animate(
         "generator_fps": count / watch.seconds,
         "end_to_end_fps": count / seconds,
         "bridged": bridged,
-        "marked": False,
+        "marked": marks is not None,
     }
     console.show_result(result, as_json=json, title=f"Film: {output}")
 

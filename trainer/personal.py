@@ -125,6 +125,16 @@ def run_spec(run: Path, progress: Progress) -> FaceSpec:
     return FaceSpec.from_json(state["spec"])
 
 
+def hashes_of(run: Path, progress: Progress) -> dict[str, str]:
+    """SHA-256 of what a person from this run is made of: the ``model``'s averaged weights.
+
+    Raises:
+        FshError: if there is no checkpoint, or it is damaged.
+    """
+    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
+    return {"model": state["files"]["average.safetensors"]}
+
+
 @dataclass(frozen=True)
 class Photos:
     """Photos as the networks see them: (T, 3, H, H), images in −1…1, landmark images in 0…1."""
