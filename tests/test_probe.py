@@ -215,7 +215,8 @@ def test_a_crash_or_hang_costs_one_file(folder, prober):
 def test_a_child_does_not_outlive_its_parent(folder):
     script = (
         "import os; from fsh.pipeline.prober import Prober; prober = Prober();"
-        "prober.sandbox.launch(); print(prober.sandbox._process.pid, flush=True); os.kill(os.getpid(), 9)"
+        "prober.sandbox.launch(); print(prober.sandbox._process.pid, flush=True);"
+        "os.kill(os.getpid(), 9)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", script]
