@@ -48,8 +48,9 @@ def train(
     """
     from fsh.schemas.layout import DataFolder
     from fsh.trainer.config import resolve
-    from fsh.trainer.loop import plan
     from fsh.trainer.loop import train as learn
+    from fsh.trainer.plan import plan
+    from fsh.trainer.signals import stop_on_signals
 
     config = resolve(
         preset,
@@ -64,10 +65,15 @@ def train(
     )
     folder = run or Path("runs") / config.preset
     if dry_run:
-        console.show_result(plan(DataFolder(data), folder, config), as_json=json, title="Plan")
+        console.show_result(
+            plan(DataFolder(data), folder, config).to_json(), as_json=json, title="Plan"
+        )
         return
     with console.progress(quiet) as bar:
         if not quiet:
             console.show_settings("train", {"data": data, "run": folder, **dict(config.table())})
-        report = learn(DataFolder(data), folder, config, bar)
+        with stop_on_signals(bar) as stop:
+            report = learn(DataFolder(data), folder, config, bar, stop=stop)
+        if not report.finished:
+            bar.say(f"stopped at step {report.steps} and saved; the same command goes on")
     console.show_result(report.to_json(), as_json=json, title=f"Trained: {folder}")

@@ -18,13 +18,14 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.config import Analysis, digest
-from fsh.pipeline.crops import Window, box_to_crop, cut
+from fsh.pipeline.crops import box_to_crop, cut
 from fsh.pipeline.faces import FaceDetector, embed
-from fsh.pipeline.landmarks import LandmarkBackend, face_box, load_backend
+from fsh.pipeline.landmarks import LandmarkBackend, load_backend
+from fsh.pipeline.looks import Looker
 from fsh.pipeline.probe import MediaFacts, probe
 from fsh.pipeline.quality import score_track
 from fsh.pipeline.shots import ShotFinder
-from fsh.pipeline.tracks import Sighting, Track, link, split
+from fsh.pipeline.tracks import Track, link, split
 from fsh.pipeline.video import even_window, proxy_size, read_proxy, read_sound, read_window
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
@@ -34,8 +35,9 @@ from fsh.schemas.tables import CLIPS, to_table, write_table
 
 #: Reasons of tracks that were never cropped: too little there to be worth it.
 GLIMPSES = ("glimpse", "tiny_face")
-_LOOK = (16, 16)
-_EMBEDDINGS = 3
+#: Shares of a clip at which its face is embedded: far enough apart to tell a change of person,
+#: and no more of them, since one costs as much as all else does for ten frames.
+_EMBED_AT = (0.2, 0.8)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail
     data = DataFolder(root)
     shutil.rmtree(span.folder(data, analysis), ignore_errors=True)
     row = {"video_id": span.video_id, "start": span.start, "end": span.end, "kept": False}
-    row |= {"reason": kind, "error": detail, "spec": analysis.spec.hash}
+    # Where the data folder lies is nobody's business, and would make its bytes differ.
+    told = detail.replace(f"{root}/", "")
+    row |= {"reason": kind, "error": told, "spec": analysis.spec.hash}
     write_table(to_table([row], CLIPS), span.table(data, analysis), CLIPS)
 
 
@@ -134,13 +138,15 @@ def find_tracks(
     scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
     finder = ShotFinder(analysis.cut_ratio, analysis.cut_change)
     times: list[float] = []
-    looks: list[tuple[int, list[Sighting]]] = []
-    next_look = span.start
+    looker = Looker(
+        _detector(),
+        _backend("dlib"),
+        scale,
+        look_every=analysis.look_every,
+        search_every=analysis.search_every,
+    )
     for time, pixels in read_proxy(path, size, span.start, span.end):
-        if time >= next_look:
-            luma = pixels[: size[1]]
-            looks.append((len(times), look_at(luma, len(times), time, scale)))
-            next_look = time + analysis.look_every - 0.001
+        looker.see(pixels[: size[1]], len(times), time)
         finder.see(time, pixels)
         times.append(time)
     if not times:
@@ -148,7 +154,7 @@ def find_tracks(
     shots, clock = finder.shots(), np.array(times)
     tracks = [
         track
-        for number, (shot, seen) in enumerate(link(looks, shots, lost=analysis.lost))
+        for number, (shot, seen) in enumerate(link(looker.looks(), shots, lost=analysis.lost))
         for track in split(
             number,
             shot,
@@ -160,28 +166,6 @@ def find_tracks(
         )
     ]
     return clock, tracks
-
-
-def look_at(luma: np.ndarray, frame: int, time: float, scale: np.ndarray) -> list[Sighting]:
-    """The faces in one proxy frame, uint8 (H, W), framed by their landmarks as photos are.
-
-    dlib's landmarks serve whatever the backend: they cost a tenth of the detector, and their box
-    is steadier than the detector's.
-    """
-    sightings = []
-    for face in _detector().detect(luma):
-        box = face_box(_backend("dlib").landmarks(luma[None], face.box[None])[0])
-        sightings.append(Sighting(frame, time, box * scale, face.score, picture_of(luma, box)))
-    return sightings
-
-
-def picture_of(luma: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """A face as float32 (256,) of mean 0 and length 1: what it looks like, roughly."""
-    left, top, right, bottom = (round(float(v)) for v in box)
-    window: Window = (left, top, max(2, right - left, bottom - top))
-    small = cut(np.repeat(luma[:, :, None], 3, axis=2), window, _LOOK[0])[:, :, 0]
-    centred = small.astype(np.float32).ravel() - small.mean()
-    return centred / max(float(np.linalg.norm(centred)), 1e-6)
 
 
 def glimpse(track: Track, times: np.ndarray, analysis: Analysis) -> str:
@@ -277,7 +261,7 @@ def track_row(
         "crop_top": track.window[1],
         "crop_side": track.window[2],
         "face_px": track.face,
-        "drift": track.drift,
+        "drift": track.drift(analysis.spec),
         "detected": track.detected,
         "score": track.score,
         "spec": analysis.spec.hash,
@@ -293,15 +277,16 @@ def store(
     points = _backend(spec.backend).landmarks(clip.crops, boxes)
     found = np.isfinite(points).all(axis=(1, 2))
     fps = nominal_fps(clip.times)
-    clip, points = clip[found], points[found]
+    if not found.all():
+        clip, points = clip[found], points[found]
     failed = {"frames": len(clip.times), "frames_failed": int((~found).sum())}
     if not len(clip.times):
         return failed | {"kept": False, "reason": "no_landmarks", "samples": 0}
-    chosen = np.linspace(0, len(points) - 1, _EMBEDDINGS + 2).round().astype(int)[1:-1]
-    embeddings = np.array([embed(clip.crops[i], points[i]) for i in np.unique(chosen)])
+    chosen = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
+    embeddings = np.array([embed(clip.crops[i], points[i]) for i in chosen])
     every = max(1, round(fps * analysis.look_every))
     scores = score_track(clip.crops[::every], points[::every], embeddings)
-    runs = np.array_split(np.arange(len(points)), -(-len(points) // MAX_FRAMES))
+    runs = even_runs(len(points), MAX_FRAMES)
     with replacing(folder / f"{row['clip_id']}.tar") as temporary, temporary.open("wb") as file:
         for number, run in enumerate(runs):
             part = clip[run]
@@ -332,6 +317,12 @@ def store(
             "embedding": embeddings.mean(axis=0),
         }
     )
+
+
+def even_runs(count: int, most: int) -> list[slice]:
+    """0 … count in as few runs of at most ``most`` as can be, all of nearly the same length."""
+    parts = -(-count // most)
+    return [slice(i * count // parts, (i + 1) * count // parts) for i in range(parts)]
 
 
 def nominal_fps(times: np.ndarray) -> float:

@@ -22,6 +22,8 @@ class Analysis:
         proxy: pixels of the frame's shorter side when looking for cuts and faces. At 360 a face
             needs 22 % of the shorter side to be found, the size of a head-and-shoulders shot.
         look_every: seconds between two frames in which faces are looked for.
+        search_every: seconds between two searches of the whole frame; in between only known
+            faces are looked for.
         max_fps: frames per second kept at most; faster videos lose frames, evenly.
         cut_ratio: how far a frame's change must stand out from its neighbours' to be a cut.
         cut_change: how large that change must be at least (mean HSV difference, 0 to 255).
@@ -37,6 +39,7 @@ class Analysis:
     span: float = 120.0
     proxy: int = 360
     look_every: float = 0.2
+    search_every: float = 1.0
     max_fps: float = 25.0
     cut_ratio: float = 3.5
     cut_change: float = 15.0
@@ -60,6 +63,8 @@ class Filters:
     Attributes:
         min_seconds: shorter clips are ``too_short``.
         min_face: source pixels of the face box; smaller is ``small_face``.
+        max_cut_off: sides of the face box by which the head may reach out of the frame; more is
+            ``cut_off``: the missing part would be learned as the frame's repeated edge.
         min_detected: share of looks in which the detector fired; less is ``unsteady``.
         max_failed: share of frames without landmarks; more is ``no_landmarks``.
         min_sharpness: variance of the Laplacian; less is ``blurred``.
@@ -74,6 +79,7 @@ class Filters:
 
     min_seconds: float = 1.0
     min_face: float = 64.0
+    max_cut_off: float = 0.25
     min_detected: float = 0.5
     max_failed: float = 0.2
     min_sharpness: float = 8.0
@@ -92,7 +98,8 @@ class ShardConfig:
 
     Attributes:
         shard_bytes: aimed size of a shard.
-        same_person: largest distance of two face embeddings of one person.
+        same_person: largest distance of two mean face embeddings of one person. Below dlib's own
+            0.6 for single pictures: joined across many videos, that makes chains of people.
         max_failed: share of failed videos above which the run itself counts as failed.
         video_timeout: seconds allowed per second of video, on top of a minute.
         memory_limit: bytes of private memory one worker may use.
@@ -102,7 +109,7 @@ class ShardConfig:
     analysis: Analysis = field(default_factory=Analysis)
     filters: Filters = field(default_factory=Filters)
     shard_bytes: int = 128 * 2**20
-    same_person: float = 0.5
+    same_person: float = 0.45
     max_failed: float = 0.5
     video_timeout: float = 20.0
     memory_limit: int = 4 * 2**30

@@ -73,6 +73,7 @@ def strip_of(data: DataFolder, row: dict, count: int = 4) -> Strip:
     for index in dict.fromkeys(picks.tolist()):
         coded = np.frombuffer(files[frame_extension(index)], np.uint8)
         frame = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        assert frame is not None, row["shard"]
         pictures.append(_data_uri(draw_landmarks(frame, landmarks[index])))
     return Strip(row, pictures)
 

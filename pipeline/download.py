@@ -207,6 +207,15 @@ def download(
         )
 
 
+def content_type(url: str, timeout: float = 15.0) -> str:
+    """The type that a host states for a URL the user named, or empty if it does not answer."""
+    try:
+        with open_url(url, AddressRule.for_url(url, trusted=True), timeout) as response:
+            return response.headers.get_content_type()
+    except (Failure, DiskFull):  # fetching it will tell, and record, what is wrong
+        return ""
+
+
 def download_list(url: str, target: Path) -> None:
     """Fetch a list that the user named by its URL.
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from fsh.pipeline.clips import look_at
 from fsh.pipeline.crops import Window, box_to_crop, cut, window_of
-from fsh.pipeline.landmarks import LandmarkBackend
+from fsh.pipeline.faces import FaceDetector
+from fsh.pipeline.landmarks import DlibLandmarks, LandmarkBackend
+from fsh.pipeline.looks import Looker
 from fsh.pipeline.probe import probe
 from fsh.pipeline.shots import Shot
 from fsh.pipeline.tracks import Sighting, boxes_between, link, settle, sides
@@ -32,9 +33,8 @@ class Driver:
 
     Attributes:
         times: float64 (N,), seconds on the video's clock, one per frame of the video.
-        landmarks: float32 (N, 68, 2), crop pixels, finite: gaps are bridged.
+        landmarks: float32 (N, 68, 2), crop pixels; NaN in frames without the face.
         windows: the crop window of each frame in source pixels.
-        found: bool (N,): the frames in which the face was really found.
         spec: how the faces were cropped and landmarked.
         frames: uint8 (N, S, S, 3) RGB crops, or None if they were not asked for.
     """
@@ -42,14 +42,8 @@ class Driver:
     times: np.ndarray
     landmarks: np.ndarray
     windows: list[Window]
-    found: np.ndarray
     spec: FaceSpec
     frames: np.ndarray | None = None
-
-    @property
-    def bridged(self) -> int:
-        """Frames whose landmarks were interpolated because no face was found."""
-        return int((~self.found).sum())
 
 
 def read_driver(
@@ -72,17 +66,16 @@ def read_driver(
     expected = facts.frames or round(facts.duration * facts.fps) or None
     size = proxy_size(facts.width, facts.height, _PROXY)
     scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
+    looker = Looker(
+        FaceDetector(), DlibLandmarks(), scale, look_every=_LOOK_EVERY, search_every=1.0
+    )
     times: list[float] = []
-    looks: list[tuple[int, list[Sighting]]] = []
-    next_look = -np.inf
     progress.start(f"finding the face in {path.name}", expected, "frame")
     for time, pixels in read_proxy(path, size):
-        if time >= next_look:
-            looks.append((len(times), look_at(pixels[: size[1]], len(times), time, scale)))
-            next_look = time + _LOOK_EVERY - 0.001
+        looker.see(pixels[: size[1]], len(times), time)
         times.append(time)
         progress.advance()
-    face = main_face(looks, len(times))
+    face = main_face(looker.looks(), len(times))
     if face is None:
         raise FshError("no face found", where=path, remedy="give a video that shows a face")
     boxes, seen = face
@@ -113,11 +106,9 @@ def read_driver(
         progress.advance()
     flush()
     progress.stop()
-    found: np.ndarray = np.isfinite(points).all(axis=(1, 2))
-    if not found.any():
+    if not np.isfinite(points).all(axis=(1, 2)).any():
         raise FshError("no landmarks found on the face", where=path, remedy="try another video")
-    clock = np.array(times)
-    return Driver(clock, bridge(points, clock), windows, found, spec, frames)
+    return Driver(np.array(times), points, windows, spec, frames)
 
 
 def main_face(
@@ -163,14 +154,3 @@ def windows_along(boxes: np.ndarray, times: np.ndarray, spec: FaceSpec) -> list[
     half = gaussian_filter1d(sides(boxes), 3 * _FOLLOW / step)[:, None] / 2
     smooth = np.concatenate([centres - half, centres + half], axis=1)
     return [window_of(box, spec) for box in smooth]
-
-
-def bridge(points: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Landmarks (N, 68, 2) with rows of NaN interpolated over time, held at the ends."""
-    known = np.isfinite(points).all(axis=(1, 2))
-    if known.all():
-        return points
-    flat = points.reshape(len(points), -1).copy()
-    for column in flat.T:
-        column[~known] = np.interp(times[~known], times[known], column[known])
-    return flat.reshape(points.shape)

@@ -106,7 +106,8 @@ class _Sound:
         with av.open(str(self._path)) as source:
             stream = source.streams.audio[0]
             for packet in source.demux(stream):
-                if packet.pts is not None and float(packet.pts * stream.time_base) >= until:
+                base = packet.time_base
+                if packet.pts is not None and base and float(packet.pts * base) >= until:
                     break
                 if self._as_is:
                     if packet.dts is not None:

@@ -49,7 +49,7 @@ REMEDIES = {
 
 # What yt-dlp says, first match wins. Facts of YouTube's and yt-dlp's wording in 2026.
 _MESSAGES: tuple[tuple[str, str, str], ...] = (
-    (r"confirm you.{0,3}re not a bot|not a bot", "transient", "bot_wall"),
+    (r"confirm you.{0,3}re not a bot|unusual traffic", "transient", "bot_wall"),
     (r"javascript runtime", "transient", "no_js_runtime"),
     (r"rate.?limit|too many requests|http error 429|try again later", "transient", "http_429"),
     (r"private video|video is private|this video is private", "permanent", "private"),
@@ -61,9 +61,9 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
     (r"live stream recording is not available", "permanent", "removed"),
     (r"available (in|from) your (country|location)|geo.?restrict", "permanent", "geo"),
     (r"requested format is not available", "permanent", "no_format"),
-    (r"requires payment|rent|purchase", "permanent", "paid"),
+    (r"requires payment|\brent\b|\bpurchase", "permanent", "paid"),
     (r"login required|log in|sign in|registered users|cookies", "permanent", "login"),
-    (r"drm", "permanent", "drm"),
+    (r"\bdrm\b", "permanent", "drm"),
     (r"removed|deleted|does not exist|video unavailable", "permanent", "removed"),
     (r"(not|no longer) available", "permanent", "removed"),
     (r"http error (404|410)", "permanent", "removed"),
@@ -74,11 +74,11 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
         "permanent",
         "not_media",
     ),
-    (r"unsafe file extension|unusual", "refused", "not_media"),
+    (r"unsafe file extension|extension.{0,40}unusual", "refused", "not_media"),
     (r"incomplete|content too short|bytes read", "transient", "truncated"),
     (r"timed out|timeout", "transient", "timeout"),
     (
-        r"resolve|name or service|getaddrinfo|connection|network|unreachable|transport|ssl|eof|"
+        r"resolve|name or service|getaddrinfo|connection|network|unreachable|\bssl|\beof\b|"
         r"temporary failure|unable to download|remote end closed",
         "transient",
         "network",

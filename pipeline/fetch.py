@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline import failures, net_rules, sites
+from fsh.pipeline import failures, net_rules
 from fsh.pipeline.download import Limits, NotDirect, download
 from fsh.pipeline.failures import DiskFull, Failure
 from fsh.pipeline.governor import Governor
 from fsh.pipeline.ledger import Job, Outcome, now
-from fsh.pipeline.probe import MediaFacts, NotAVideo, probe
+from fsh.pipeline.probe import MediaFacts, NotAVideo
+from fsh.pipeline.prober import Prober
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids
 from fsh.schemas.layout import DataFolder
@@ -44,7 +45,7 @@ class Settings:
     copy: bool = False
     license: str = "any"
     cookies: Path | None = None
-    attempts: int = 4
+    attempts: int = 3
     limits: Limits = field(default_factory=Limits)
 
 
@@ -79,6 +80,7 @@ class Fetcher:
     settings: Settings
     governor: Governor
     tombstones: Tombstones
+    prober: Prober
     stopped: Callable[[], bool] = lambda: False
     note: Callable[[str], None] = lambda code: None
 
@@ -138,8 +140,9 @@ class Fetcher:
             about = path.stat()
             if not stat.S_ISREG(about.st_mode):
                 raise Failure("permanent", "not_a_file", f"{path}: not a regular file")
-            facts = examine(path)
-            sha256 = ids.file_sha256(path)
+            self.prober.start(path)
+            sha256 = ids.file_sha256(path)  # while the child probes
+            facts = self._facts()
         except FileNotFoundError:
             raise Failure("permanent", "missing", f"{path}: no such file") from None
         except OSError as error:
@@ -160,10 +163,13 @@ class Fetcher:
             "last_modified": received.last_modified,
             "final_url": received.final_url.split("?")[0],
         }
-        facts = examine(target)
+        self.prober.start(target)
+        facts = self._facts()
         return _Found(target, facts, received.sha256, received.bytes, about={"metadata": about})
 
     def _site(self, url: str, folder: Path, rule: net_rules.AddressRule) -> _Found:
+        from fsh.pipeline import sites  # yt-dlp is large, and local files need none of it
+
         video = sites.fetch_video(
             url,
             folder,
@@ -174,7 +180,9 @@ class Fetcher:
             stopped=self.stopped,
             warn=self.note,
         )
-        facts = examine(video.path)
+        self.prober.start(video.path)
+        sha256 = ids.file_sha256(video.path)
+        facts = self._facts()
         key = net_rules.youtube_key(url)
         about = {
             "uploader": video.uploader,
@@ -185,7 +193,7 @@ class Fetcher:
         return _Found(
             video.path,
             facts,
-            ids.file_sha256(video.path),
+            sha256,
             video.path.stat().st_size,
             ids.youtube_id(key) if key else "",
             about,
@@ -249,9 +257,19 @@ class Fetcher:
 
     def _check_license(self, license: str) -> None:
         if self.settings.license == "cc" and not is_creative_commons(license):
-            raise Failure(
-                "refused", "license", f"licence {license}; only Creative Commons asked for"
-            )
+            raise wrong_license(license)
+
+    def _facts(self) -> MediaFacts:
+        """Container facts of the file whose probing was begun.
+
+        Raises:
+            Failure: if it is not let in.
+        """
+        try:
+            return self.prober.result()
+        except NotAVideo as error:
+            kind = "transient" if error.code == "hang" else "permanent"
+            raise Failure(kind, error.code, error.what) from error
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -265,21 +283,13 @@ class Interrupted(Exception):
     """The run was stopped while this job was under way."""
 
 
+def wrong_license(license: str) -> Failure:
+    return Failure("refused", "license", f"licence {license}; only Creative Commons asked for")
+
+
 def is_creative_commons(license: str) -> bool:
     """Whether a stated licence is one of Creative Commons'."""
     return _CREATIVE_COMMONS.search(license) is not None
-
-
-def examine(path: Path) -> MediaFacts:
-    """Container facts.
-
-    Raises:
-        Failure: if the file is not let in.
-    """
-    try:
-        return probe(path)
-    except NotAVideo as error:
-        raise Failure("permanent", error.code or "not_media", error.what) from error
 
 
 def place(source: Path, final: Path, *, copy: bool, local: bool) -> None:

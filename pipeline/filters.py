@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fsh.pipeline.config import Filters
+from fsh.pipeline.tracks import HEAD
+from fsh.schemas.spec import FaceSpec
 
 
-def reject(row: Mapping[str, Any], filters: Filters) -> str:
+def reject(row: Mapping[str, Any], filters: Filters, spec: FaceSpec) -> str:
     """Why a clip is rejected; empty if it is kept.
 
     A reason that the analysis already gave stands. A score that could not be measured (null or
@@ -16,16 +20,33 @@ def reject(row: Mapping[str, Any], filters: Filters) -> str:
 
     Args:
         row: a row of the clips table, with its scores.
+        spec: how it was cropped.
     """
     if row["reason"]:
         return str(row["reason"])
-    for reason, failed in _verdicts(row, filters):
+    for reason, failed in _verdicts(row, filters, spec):
         if failed:
             return reason
     return ""
 
 
-def _verdicts(row: Mapping[str, Any], filters: Filters):
+def cut_off(row: Mapping[str, Any], spec: FaceSpec) -> float:
+    """How far the head, from hair to chin, reaches out of the frame, in sides of its face box.
+
+    Zero or less if it does not; NaN for a row without crop window.
+    """
+    if row.get("crop_side") is None:
+        return float("nan")
+    side, left, top = (float(row[f"crop_{name}"]) for name in ("side", "left", "top"))
+    face = float(row["face_px"])
+    # The head at rest, where the window has it.
+    middle = np.array([left + side / 2, top + side / 2 + spec.shift * face])
+    head = np.tile(middle, 2) + face * HEAD
+    outside = [*-head[:2], *(head[2:] - (row["width"], row["height"]))]
+    return float(max(outside) / face)
+
+
+def _verdicts(row: Mapping[str, Any], filters: Filters, spec: FaceSpec):
     # NaN compares as False with everything, which is what is wanted here.
     def score(name: str) -> float:
         value = row.get(name)
@@ -34,6 +55,7 @@ def _verdicts(row: Mapping[str, Any], filters: Filters):
     frames, failed = score("frames"), score("frames_failed")
     yield "too_short", frames / score("fps") < filters.min_seconds
     yield "small_face", score("face_px") < filters.min_face
+    yield "cut_off", cut_off(row, spec) > filters.max_cut_off
     yield "unsteady", score("detected") < filters.min_detected
     yield "no_landmarks", failed > filters.max_failed * (frames + failed)
     yield "blurred", score("sharpness") < filters.min_sharpness

@@ -21,8 +21,8 @@ from fsh.pipeline.net_rules import YOUTUBE, is_loopback
 
 #: Videos that may start at once before the rate holds.
 BURST = 5
-#: Setbacks in a row, without one success, after which a host is left alone for this run.
-PATIENCE = 8
+#: So many setbacks in a row, over so many seconds, and a host is left alone for this run.
+PATIENCE, LONG = 8, 3600.0
 _LONGEST = 3600.0
 
 
@@ -35,12 +35,14 @@ class Host:
         blocked_until: nobody asks before.
         strikes: setbacks in a row.
         struck: when the last setback was noted.
+        since: when the first of them was.
     """
 
     next_slot: float = 0.0
     blocked_until: float = 0.0
     strikes: int = 0
     struck: float = 0.0
+    since: float = 0.0
 
 
 def take(host: Host, now: float, interval: float, burst: int) -> tuple[Host, float]:
@@ -72,7 +74,8 @@ def strike(
     elif again:
         pause = 0.0
     until = max(host.blocked_until, now + pause)
-    return replace(host, blocked_until=until, strikes=strikes, struck=now)
+    first_struck = host.since if host.strikes else now
+    return replace(host, blocked_until=until, strikes=strikes, struck=now, since=first_struck)
 
 
 @dataclass
@@ -107,7 +110,7 @@ class Governor:
         while True:
             with self._state() as hosts:
                 now, known = self.clock(), hosts.get(host, Host())
-                if known.strikes >= PATIENCE:
+                if known.strikes >= PATIENCE and now - known.since >= LONG:
                     raise Failure(
                         "transient",
                         "host_gave_up",

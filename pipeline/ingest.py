@@ -8,24 +8,40 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 
 from fsh.pipeline import ledger as ledgers
-from fsh.pipeline import net_rules, sites
+from fsh.pipeline import net_rules
 from fsh.pipeline.download import Limits
 from fsh.pipeline.failures import REMEDIES, DiskFull, Failure
-from fsh.pipeline.fetch import RESERVE, Fetcher, Interrupted, Settings, failed
+from fsh.pipeline.fetch import (
+    RESERVE,
+    Fetcher,
+    Interrupted,
+    Settings,
+    failed,
+    is_creative_commons,
+    wrong_license,
+)
 from fsh.pipeline.governor import Governor
+from fsh.pipeline.ingest_report import (
+    IngestPlan,
+    IngestReport,
+    count_ranges,
+    judge,
+    make_report,
+)
+from fsh.pipeline.ingest_report import TooManyFailures as TooManyFailures
 from fsh.pipeline.ledger import RETRIES, Job, Journal, Ledger, Outcome, Row
 from fsh.pipeline.lists import read_lists
+from fsh.pipeline.prober import Prober
 from fsh.pipeline.requests import Listing, Request, unique
 from fsh.pipeline.runner import make_pipeline
 from fsh.pipeline.tombstones import Tombstones
+from fsh.pipeline.watch import watching
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
@@ -76,79 +92,6 @@ class IngestOptions:
         return {net_rules.YOUTUBE: self.rate_per_hour, **self.rates}
 
 
-@dataclass(frozen=True)
-class IngestPlan:
-    """What the lists ask for, before anything is fetched.
-
-    Attributes:
-        hosts: host group → videos; '' is this machine.
-        hours: how long the governor makes the slowest host take, at least.
-    """
-
-    rows: int
-    requests: int
-    videos: int
-    ranges: int
-    playlists: int
-    bad_lines: tuple[str, ...]
-    notes: tuple[str, ...]
-    states: dict[str, int]
-    errors: dict[str, int]
-    to_fetch: int
-    hosts: dict[str, int]
-    hours: float
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {
-            "bad_lines": len(self.bad_lines),
-            "malformed": list(self.bad_lines),
-            "notes": list(self.notes),
-        }
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What became of the lists' requests, those of earlier runs included.
-
-    Attributes:
-        rows: rows of the lists that ask for something; requests: without repetitions.
-        videos: different videos; ranges: requests for a part of one.
-        states: state → requests; errors: class → requests.
-        alive, dead, unreachable, refused: the link-rot report, in videos: stored; gone for good;
-            not reached, worth another try; not let in.
-        causes: error code → videos.
-        fetched: videos that this run tried.
-    """
-
-    rows: int
-    requests: int
-    videos: int
-    ranges: int
-    bad_lines: tuple[str, ...]
-    notes: tuple[str, ...]
-    states: dict[str, int]
-    errors: dict[str, int]
-    alive: int
-    dead: int
-    unreachable: int
-    refused: int
-    causes: dict[str, int]
-    fetched: int
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {
-            "bad_lines": len(self.bad_lines),
-            "malformed": list(self.bad_lines),
-            "notes": list(self.notes),
-        }
-
-
-class TooManyFailures(FshError):
-    """The run is recorded, and more of it failed than was allowed."""
-
-    report: IngestReport
-
-
 def plan(
     lists: Sequence[str], data: DataFolder | None = None, options: IngestOptions | None = None
 ) -> IngestPlan:
@@ -168,7 +111,7 @@ def plan(
         rows=len(listing.requests),
         requests=len(requests),
         videos=len({request.key for request in requests}),
-        ranges=_ranges(requests),
+        ranges=count_ranges(requests),
         playlists=sum(net_rules.is_playlist(request.url) for request in requests),
         bad_lines=tuple(map(str, listing.bad_lines)),
         notes=tuple(listing.notes),
@@ -195,13 +138,13 @@ def ingest(
     listing = read_lists(lists)
     for bad in listing.bad_lines:
         progress.say(f"malformed, left out: {bad}")
-    for note in listing.notes:
-        progress.say(note)
     if not listing.requests:
         raise FshError(
             "; ".join(listing.notes) or "nothing to ingest",
             remedy="give a list with a url column, one URL or path per line, a folder, or a URL",
         )
+    for note in listing.notes:
+        progress.say(note)
     with ledgers.locked(data):
         try:
             return _ingest_locked(listing, data, options, progress)
@@ -221,23 +164,27 @@ def _ingest_locked(
     governor = _governor(data, options)
     governor.forgive()
     ledger = Ledger(data)
-    requests, dead_lists = _expand(unique(listing.requests), data, options, governor, progress)
+    requests, dead = _expand(unique(listing.requests), options, governor, progress)
     work = ledgers.plan_jobs(requests, ledger.rows, data, options.retry)
-    for row in (*work.settled, *dead_lists):
-        ledger.put(row)
+    for row in work.settled:
+        ledger.put(_admitted(row, options))
+    for request, outcome in dead:
+        ledger.put(ledgers.row_of(request, outcome))
     ledger.compact(drop_journals=True)
+    ledger.finished.clear()
     if work.jobs:
         _announce(work.jobs, options, progress)
         progress.start("ingest", len(work.jobs), "videos")
-        with _told(data, progress):
+        with watching(data, progress):
             _run(work.jobs, data, options)
         progress.stop()
         ledger.replay()
         ledger.compact(drop_journals=True)
         _check_finished(work.jobs, ledger, data)
     shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
-    report = _report(listing, requests, ledger, len(work.jobs))
-    _judge(report, options)
+    requests += [request for request, _ in dead]
+    report = make_report(listing, requests, ledger, len(work.jobs))
+    judge(report, options.max_failures)
     return report
 
 
@@ -274,17 +221,21 @@ class FetchVideos(beam.DoFn):
             cookies=self._options.cookies,
             limits=self._options.limits,
         )
+        prober = Prober()
+        prober.sandbox.launch()
         self._fetcher = Fetcher(
             self._data,
             settings,
             _governor(self._data, self._options),
             Tombstones.read(self._data),
+            prober,
             stopped=_STOP.is_set,
             note=self._note,
         )
 
     def teardown(self) -> None:
         self._journal.close()
+        self._fetcher.prober.sandbox.close()
 
     def process(self, job: Job) -> Iterator[str]:
         """Yields the cause, or 'stored'; nothing if the run was stopped meanwhile."""
@@ -323,15 +274,15 @@ class FetchVideos(beam.DoFn):
 
 
 def _expand(
-    requests: Sequence[Request],
-    data: DataFolder,
-    options: IngestOptions,
-    governor: Governor,
-    progress: Progress,
-) -> tuple[list[Request], list[Row]]:
-    """Playlists and channels as their videos, and the rows of those that could not be read."""
+    requests: Sequence[Request], options: IngestOptions, governor: Governor, progress: Progress
+) -> tuple[list[Request], list[tuple[Request, Outcome]]]:
+    """Playlists and channels as their videos, and those that could not be read."""
+    if not any(net_rules.is_playlist(request.url) for request in requests):
+        return list(requests), []
+    from fsh.pipeline import sites  # yt-dlp is large, and most lists need none of it here
+
     expanded: list[Request] = []
-    dead: list[Row] = []
+    dead: list[tuple[Request, Outcome]] = []
     for request in requests:
         if not net_rules.is_playlist(request.url):
             expanded.append(request)
@@ -347,9 +298,16 @@ def _expand(
             expanded += [replace(request, url=link) for link in links]
         except Failure as failure:
             progress.say(f"{request.url}: {failure.text}")
-            dead.append(ledgers.row_of(request, failed(failure, 1)))
-            expanded.append(request)
+            dead.append((request, failed(failure, 1)))
     return unique(expanded), dead
+
+
+def _admitted(row: Row, options: IngestOptions) -> Row:
+    """A row of an earlier run, refused now if its licence is not among those asked for."""
+    if row["state"] != "stored" or options.license == "any" or is_creative_commons(row["license"]):
+        return row
+    refused = asdict(failed(wrong_license(row["license"]), row["attempts"]))
+    return row | refused | {"license": row["license"]}
 
 
 def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -> None:
@@ -361,42 +319,6 @@ def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -
             f"{youtube} videos from YouTube at {options.rate_per_hour:g} an hour: "
             f"{hours:.1f} h at least; stop at any time, the same command goes on"
         )
-
-
-@contextmanager
-def _told(data: DataFolder, progress: Progress) -> Iterator[None]:
-    """Tell the progress of whatever workers there are, by watching their journals grow."""
-    seen: dict[Path, int] = {}
-    told: set[str] = set()
-    done = threading.Event()
-
-    def look() -> None:
-        for path in ledgers.journal_files(data):
-            with path.open("rb") as file:
-                file.seek(seen.get(path, 0))
-                content = file.read()
-            content = content[: content.rfind(b"\n") + 1]
-            seen[path] = seen.get(path, 0) + len(content)
-            for record in ledgers.parse_journal(content):
-                if (line := record.get("note", "")) and line not in told:
-                    told.add(line)
-                    progress.say(line)
-                elif "outcome" in record:
-                    outcome = record["outcome"]
-                    progress.advance(1, outcome["error_code"] or outcome["video_id"])
-
-    def watch() -> None:
-        while not done.wait(0.3):
-            look()
-
-    thread = threading.Thread(target=watch, name="ingest progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        look()
 
 
 def _check_finished(jobs: Sequence[Job], ledger: Ledger, data: DataFolder) -> None:
@@ -412,53 +334,6 @@ def _check_finished(jobs: Sequence[Job], ledger: Ledger, data: DataFolder) -> No
             where=data.root,
             remedy="run again: it goes on where it stopped",
         )
-
-
-def _report(
-    listing: Listing, requests: Sequence[Request], ledger: Ledger, fetched: int
-) -> IngestReport:
-    rows = ledgers.rows_of(requests, ledger)
-    videos = {net_rules.source_key(row["url"]): row for row in rows}
-    ends = Counter(row["error_class"] or row["state"] for row in videos.values())
-    return IngestReport(
-        rows=len(listing.requests),
-        requests=len(requests),
-        videos=len(videos),
-        ranges=_ranges(requests),
-        bad_lines=tuple(map(str, listing.bad_lines)),
-        notes=tuple(listing.notes),
-        states=dict(Counter(row["state"] for row in rows)),
-        errors=dict(Counter(row["error_class"] for row in rows if row["error_class"])),
-        alive=ends["stored"],
-        dead=ends["permanent"],
-        unreachable=ends["transient"],
-        refused=ends["refused"],
-        causes=dict(
-            Counter(row["error_code"] for row in videos.values() if row["error_code"]).most_common()
-        ),
-        fetched=fetched,
-    )
-
-
-def _judge(report: IngestReport, options: IngestOptions) -> None:
-    """Raises:
-    TooManyFailures: if more failed than allowed; what the user asked to refuse does not count.
-    """
-    unwanted = sum(report.causes.get(code, 0) for code in ("license", "erased"))
-    failures = report.dead + report.unreachable + report.refused - unwanted
-    if report.videos and failures > options.max_failures * report.videos:
-        causes = ", ".join(f"{code} {count}" for code, count in report.causes.items())
-        error = TooManyFailures(
-            f"{failures} of {report.videos} videos could not be had ({causes})",
-            remedy="see the error column of sources.parquet; transient causes are tried again by "
-            "the next run",
-        )
-        error.report = report
-        raise error
-
-
-def _ranges(requests: Sequence[Request]) -> int:
-    return sum(request.start is not None or request.end is not None for request in requests)
 
 
 def _workers(jobs: Sequence[Job], options: IngestOptions) -> int:

@@ -6,6 +6,7 @@ are fetched. Which one was used is part of :class:`~fsh.schemas.spec.FaceSpec`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import dlib
@@ -121,7 +122,8 @@ def choose_backend(wanted: str, progress: Progress) -> str:
     """Decide once, before a run starts, which backend it uses, fetch its weights, and say so.
 
     Args:
-        wanted: ``auto`` (fan if its weights can be had, else dlib), ``dlib`` or ``fan``.
+        wanted: ``auto`` (fan if there is a GPU for it and its weights can be had, else dlib),
+            ``dlib`` or ``fan``.
 
     Returns:
         ``dlib`` or ``fan``; :func:`load_backend` then needs no network.
@@ -134,6 +136,9 @@ def choose_backend(wanted: str, progress: Progress) -> str:
     if wanted == "dlib":
         progress.say(f"landmarks: dlib, as asked for ({DLIB_LICENSE})")
         return "dlib"
+    if wanted == "auto" and not has_gpu():
+        progress.say(f"landmarks: dlib; fan wants a GPU, use --landmarks fan ({DLIB_LICENSE})")
+        return "dlib"
     try:
         path = weights.fetch(weights.FAN_2D, progress)
     except FshError as error:
@@ -145,3 +150,8 @@ def choose_backend(wanted: str, progress: Progress) -> str:
         return "dlib"
     progress.say(f"landmarks: fan, weights {path} (licence: {weights.FAN_2D.license})")
     return "fan"
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver runs here; asking torch would cost seconds at every start."""
+    return Path("/proc/driver/nvidia/version").exists()

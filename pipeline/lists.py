@@ -20,6 +20,7 @@ from fsh.pipeline.requests import (
 )
 from fsh.schemas.errors import FshError
 
+_LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
 _LIST_SUFFIXES = frozenset(
     [".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".list", ".lst"]
 )
@@ -43,7 +44,7 @@ def read_lists(arguments: Iterable[str]) -> Listing:
 def _read_argument(argument: str) -> Listing:
     argument = net_rules.with_scheme(argument.strip())
     if net_rules.is_url(argument) and not Path(argument).exists():
-        if net_rules.host_group(argument) != net_rules.YOUTUBE and _names_list(argument):
+        if net_rules.host_group(argument) != net_rules.YOUTUBE and _is_list(argument):
             return _read_remote(argument)
         return Listing([Request(argument)])
     path = Path(argument).expanduser().absolute()
@@ -179,18 +180,20 @@ def _read_remote(url: str) -> Listing:
         return read_file(path, url, None)
 
 
-def _names_list(url: str) -> bool:
+def _is_list(url: str) -> bool:
+    """Whether a URL leads to a list: by its ending, else by the type that the host states."""
     suffix = Path(re.sub(r"[?#].*", "", url)).suffix.lower()
-    return suffix in _LIST_SUFFIXES
+    if suffix in _LIST_SUFFIXES or suffix in MEDIA_SUFFIXES:
+        return suffix in _LIST_SUFFIXES
+    return download.content_type(url) in _LIST_TYPES
 
 
 def _encoding(head: bytes) -> str:
     """The encoding of a text's first bytes; empty if it is no text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    return (
-        "" if b"\0" in head or head.startswith((b"\x1aE\xdf\xa3", b"RIFF", b"FLV")) else "utf-8-sig"
-    )
+    odd = sum(byte < 32 and byte not in b"\t\n\f\r\x1b" for byte in head)
+    return "" if odd * 100 > len(head) else "utf-8-sig"  # a stray one is one malformed line
 
 
 def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fsh.pipeline.crops import Window, box_to_crop, cut, window_of
 from fsh.pipeline.faces import SAME_PERSON, CnnDetector, Face, FaceDetector
 from fsh.pipeline.faces import embed as embed_face
 from fsh.pipeline.landmarks import LandmarkBackend, face_box
+from fsh.pipeline.pictures import read_photo
+from fsh.pipeline.tracks import overlaps
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 
-PHOTO_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".avif",
-        ".heic",
-        ".heif",
-    ]
-)
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+#: Longer sides, in pixels, of the copies of a photo that are searched.
+_LOOKS = (480, 1000, 2000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,81 +51,6 @@ class Candidate:
     embedding: np.ndarray | None
 
 
-def photo_paths(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of their names; one picture's path gives itself.
-
-    Raises:
-        FshError: if there is no such folder, or no picture in it.
-    """
-    if folder.is_file():
-        return [folder]
-    if not folder.is_dir():
-        raise FshError("no such folder", where=folder, remedy="give a folder of 1 to 32 photos")
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
-    )
-    if not found:
-        raise FshError(
-            "no photos in this folder",
-            where=folder,
-            remedy="put 1 to 32 JPEG, PNG or WebP photos of one person there",
-        )
-    return found
-
-
-def read_photo(path: Path) -> np.ndarray:
-    """A picture as uint8 (H, W, 3) RGB, turned as its EXIF says, on white where transparent.
-
-    Raises:
-        FshError: a missing, broken, oversized or unreadable file.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns from 89 megapixels, which phones reach, and refuses from 179.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return _to_rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError as error:
-        raise FshError(
-            "the picture is too large to open safely", where=path, remedy="scale it down"
-        ) from error
-    except UnidentifiedImageError as error:
-        if _is_heif(path):
-            raise FshError(
-                "HEIC needs a plugin",
-                where=path,
-                remedy="pip install pillow-heif, or export it as JPEG",
-            ) from error
-        raise FshError(
-            "not a picture, or one in an unknown format", where=path, remedy="save it as JPEG"
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # all of them Pillow's
-        raise FshError(
-            f"the picture cannot be read ({error})", where=path, remedy="save it again or drop it"
-        ) from error
-
-
-def _is_heif(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(12)
-    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey; Pillow would clip it
-        values = np.asarray(image, np.float32)
-        top = 65535 if values.max(initial=0) > 255 else 255
-        gray = (values * (255 / top)).clip(0, 255).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        front = image.convert("RGBA")
-        back = Image.new("RGBA", front.size, "white")
-        image = Image.alpha_composite(back, front)
-    return np.array(image.convert("RGB"))
-
-
 def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector) -> list[Face]:
     """Every face in a photo, with growing effort until there is one; best score first.
 
@@ -151,9 +61,12 @@ def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector)
         Boxes in pixels of the image; overlapping finds are one. Doubtful finds are left out where
         there is a clear one.
     """
-    found = detector.detect_scaled(image, 480) + detector.detect_scaled(image, 1000)
+    longest = max(image.shape[:2])
+    # Large faces show in a small copy, small ones in a large one; enlarging adds no detail.
+    sides = [side for side in _LOOKS if side <= max(2 * longest, _LOOKS[0])]
+    found = [face for side in sides for face in detector.detect_scaled(image, side)]
     if not found:  # faces that fill the frame, and drawn or turned ones
-        margin = max(image.shape[:2]) // 3
+        margin = longest // 3
         padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
         shift = np.float32(margin)
         found = (
@@ -165,16 +78,11 @@ def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector)
     kept: list[Face] = []
     for face in sorted(found, key=lambda face: -face.score):
         doubtful = bool(kept) and face.score < min(0.3, kept[0].score / 3)
-        if not doubtful and all(overlap(face.box, other.box) < 0.3 for other in kept):
+        if not doubtful and all(
+            overlaps(face.box[None], other.box[None])[0, 0] < 0.3 for other in kept
+        ):
             kept.append(face)
     return kept
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes (left, top, right, bottom)."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    common = float(np.prod(np.maximum(sides, 0)))
-    return common / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - common)
 
 
 def choose_faces(photos: Sequence[Sequence[Candidate]], face: int | None) -> list[int]:

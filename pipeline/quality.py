@@ -48,8 +48,8 @@ def face_mask(points: np.ndarray, size: int) -> np.ndarray:
 def sharpness(gray: np.ndarray, mask: np.ndarray) -> float:
     """Variance of the 3×3 Laplacian of the face's luma (0 to 255), at the crop's resolution.
 
-    It depends on that resolution: the same face scores higher in a smaller crop, so thresholds
-    belong to a crop size.
+    It depends on that resolution: the median over talking-head clips is about 130 at 256 px, 480
+    at 128 px and 1350 at 64 px. A threshold belongs to a crop size.
     """
     return _of_face(cv2.Laplacian(gray, cv2.CV_32F), mask, np.var)
 

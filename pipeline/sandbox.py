@@ -34,7 +34,7 @@ _MEMORY_WORDS = ("MemoryError", "bad allocation", "bad_alloc", "Cannot allocate 
 
 
 class JobFailed(Exception):
-    """A job failed, alone.
+    """A job failed, alone. Its cause is the FshError that the job raised, if it did.
 
     Args:
         kind: one of KINDS.
@@ -60,6 +60,7 @@ class Sandbox:
         """
         self._limit = memory_limit
         self._process: subprocess.Popen | None = None
+        self._busy = False
 
     def run(self, work: Callable[..., Any], *args: Any, timeout: float) -> Any:
         """Call a module-level function in the worker and return what it returns.
@@ -67,24 +68,49 @@ class Sandbox:
         Raises:
             JobFailed: if it raised, crashed, or took longer than ``timeout`` seconds.
         """
-        if self._process is None:
-            self._start()
-        try:
+        self.start(work, *args)
+        return self.result(timeout)
+
+    def start(self, work: Callable[..., Any], *args: Any) -> None:
+        """Begin a job; the caller can do something else before it asks for the result."""
+        gone = self._process is not None and self._process.poll() is not None
+        if self._busy or gone:  # the caller lost interest in the last result, or it died idle
+            self.close()
+        self.launch()
+        self._busy = True
+        with contextlib.suppress(BrokenPipeError):  # it has just died: the result will say so
             self._jobs.send((work, args))
+
+    def result(self, timeout: float) -> Any:
+        """What the job that was started gave, at most ``timeout`` seconds from now.
+
+        Raises:
+            JobFailed: see :meth:`run`.
+        """
+        try:
             if not self._results.poll(timeout):
                 self.close()
-                raise JobFailed("timeout", f"no result after {timeout:.0f} s")
+                raise JobFailed("timeout", f"no result after {timeout:g} s")
             state, value = self._results.recv()
         except (EOFError, OSError):
             raise JobFailed(*self._post_mortem()) from None
+        self._busy = False
         if state == "done":
             return value
         if state == "memory":
             self.close()  # what is left of its memory is unknown
+        if isinstance(value, FshError):
+            raise JobFailed(state, str(value)) from value
         raise JobFailed(state, value)
+
+    def launch(self) -> None:
+        """Start the worker if there is none: it loads while the caller does something else."""
+        if self._process is None:
+            self._start()
 
     def close(self) -> None:
         """Kill the worker and everything it started."""
+        self._busy = False
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -180,7 +206,7 @@ def _serve(jobs_fd: int, results_fd: int, life_fd: int, memory_limit: int) -> No
             answer = ("done", work(*args))
         except FshError as error:
             kind = "memory" if any(word in str(error) for word in _MEMORY_WORDS) else "unreadable"
-            answer = (kind, str(error))
+            answer = (kind, error)
         except MemoryError as error:
             answer = ("memory", f"out of memory {error}".strip())
         except Exception as error:

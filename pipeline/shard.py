@@ -157,7 +157,7 @@ def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
     todo = spans.plan_spans(requests, config.analysis.span)
     rows = spans.read_rows(data, todo, config.analysis)
     for row in rows:
-        row["reason"] = reject(row, config.filters)
+        row["reason"] = reject(row, config.filters, config.analysis.spec)
         row["kept"] = not row["reason"]
     kept = [row for row in rows if row["kept"]]
     by_video: dict[str, list[dict]] = {}

@@ -23,7 +23,7 @@ _RIVAL = 0.15
 _ALIKE = 0.25
 #: How far the head reaches from the box's centre, in box sides: left, up, right, down.
 #: dlib's box runs from the brows to the chin; hair and chin lie outside of it.
-_HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
+HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
 #: Largest change of the box's side within one fixed window.
 _ZOOM = 1.35
 
@@ -74,12 +74,12 @@ class Track:
         """Median side of the face box, source pixels."""
         return float(np.median(sides(self.boxes)))
 
-    @property
-    def drift(self) -> float:
-        """Largest distance of the face's centre from the median one, in face sides."""
+    def drift(self, spec: FaceSpec) -> float:
+        """Largest distance of the face's centre from where the window has it, in face sides."""
+        left, top, side = self.window
+        middle = left + side / 2, top + side / 2 + spec.shift * side / spec.margin
         centres = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
-        away = np.linalg.norm(centres - np.median(centres, axis=0), axis=1)
-        return float(away.max() / self.face)
+        return float(np.linalg.norm(centres - middle, axis=1).max() / self.face)
 
 
 def sides(boxes: np.ndarray) -> np.ndarray:
@@ -175,7 +175,7 @@ def head_inside(boxes: np.ndarray, window: Window) -> np.ndarray:
     """bool (n,): whether the head that belongs to each box lies inside the window."""
     left, top, side = window
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    heads = np.tile(centres, 2) + sides(boxes)[:, None] * _HEAD
+    heads = np.tile(centres, 2) + sides(boxes)[:, None] * HEAD
     return (
         (heads[:, 0] >= left)
         & (heads[:, 1] >= top)

@@ -13,7 +13,7 @@ import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -58,7 +58,7 @@ def read_proxy(
     def shrink(stream: ffmpeg.Stream) -> ffmpeg.Stream:
         return stream.filter("scale", *size, flags="area").filter("setsar", 1)
 
-    yield from _read(path, shrink, "yuv420p", start, end)
+    yield from _read(path, shrink, "yuv420p", start, end, late=0.1)
 
 
 def read_window(
@@ -73,6 +73,7 @@ def read_window(
     Args:
         size: the frame's width and height as a player shows them.
         window: left, top, right, bottom inside the frame; made by :func:`even_window`.
+        start: the time of a frame.
     """
     left, top, right, bottom = window
 
@@ -80,7 +81,7 @@ def read_window(
         whole = stream.filter("scale", *size).filter("setsar", 1)
         return whole.filter("crop", right - left, bottom - top, left, top, exact=1)
 
-    yield from _read(path, crop, "rgb24", start, end)
+    yield from _read(path, crop, "rgb24", start, end, late=0.001)
 
 
 def even_window(
@@ -118,15 +119,55 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
     return done.stdout if done.returncode == 0 else b""
 
 
-def _read(path, shape, pixel_format: str, start: float | None, end: float | None):
+def _read(
+    path: Path,
+    shape: Callable[[ffmpeg.Stream], ffmpeg.Stream],
+    pixel_format: str,
+    start: float | None,
+    end: float | None,
+    *,
+    late: float,
+) -> Iterator[Frame]:
+    """Decode [start, end), from the key frame before it if the file can be trusted to seek.
+
+    Some files (MPEG-TS, broken indexes) come back behind the place that was asked for. If the
+    first frame is more than ``late`` seconds after ``start``, it is read from the beginning.
+    """
+    if start:
+        frames = _decode(path, shape, pixel_format, start, end, seek=True)
+        with contextlib.closing(frames):
+            try:
+                first = next(frames, None)
+            except FshError:
+                first = None
+            if first is not None and first.time <= start + late:
+                yield first
+                yield from frames
+                return
+    yield from _decode(path, shape, pixel_format, start, end, seek=False)
+
+
+def _decode(
+    path: Path,
+    shape: Callable[[ffmpeg.Stream], ffmpeg.Stream],
+    pixel_format: str,
+    start: float | None,
+    end: float | None,
+    *,
+    seek: bool,
+) -> Generator[Frame, None, None]:
     """Run ffmpeg with one chain of filters and pair each raw frame with its time."""
+    edges = {"start": f"{max(0.0, (start or 0.0) - _SLACK):.6f}"}
+    if end is not None:
+        edges["end"] = f"{end + _SLACK:.6f}"
     # -start_at_zero makes the container's first time stamp zero, and -copyts keeps the clock
     # running from there even after a seek: one clock for every pass.
-    seek = {} if not start else {"ss": f"{max(0.0, start - _SLACK):.6f}"}
-    stream = ffmpeg.input(str(path), threads=1, **seek).video
-    if end is not None:
-        stream = stream.filter("trim", end=f"{end + _SLACK:.6f}")
-    stream = shape(stream).filter("format", pixel_format).filter("showinfo", checksum=0)
+    stream = ffmpeg.input(str(path), threads=1, **({"ss": edges["start"]} if seek else {})).video
+    stream = (
+        shape(stream.filter("trim", **edges))
+        .filter("format", pixel_format)
+        .filter("showinfo", checksum=0)
+    )
     command = (
         stream.output("pipe:", format="rawvideo", fps_mode="passthrough")
         .global_args("-hide_banner", "-nostdin", "-nostats", "-copyts", "-start_at_zero")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 # Tests run side by side on few cores: one thread each.
@@ -11,3 +12,5 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A checkout works without being installed, in the tests' child processes too.
 _LINKS = str(Path(__file__).parent.parent / ".typecheck")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_LINKS, os.environ.get("PYTHONPATH")]))
+# A signing key of their own: tests leave the user's alone.
+os.environ.setdefault("FSH_HOME", tempfile.mkdtemp(prefix="fsh-tests-"))

@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def reply(self, code: int, body: bytes = b"", **headers: str) -> None:
-        headers = {"Content-Length": str(len(body)), **headers}
+        headers = {"Content_Length": str(len(body)), **headers}
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)

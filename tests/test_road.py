@@ -61,6 +61,11 @@ def test_the_whole_way(place):
 
     film = result(fsh("animate", "--driving", "ada.mp4", "-o", "film.mp4", "--json", cwd=place))
     assert film["frames"] == 40 and film["bridged"] == 0
+    assert film["marked"]
+    seen = fsh("verify", "film.mp4", "people/photos/preview.png", "--json", cwd=place)
+    for told in result(seen)["files"]:
+        assert told["c2pa"] == "valid" and told["watermark"]["agrees"]
+        assert told["consent"] == "not stated"
     with av.open(str(place / "film.mp4")) as video:
         assert len(list(video.decode(video=0))) == 40
     with av.open(str(place / "film.mp4")) as video:

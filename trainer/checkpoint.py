@@ -22,6 +22,7 @@ from torch import Tensor
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
+from fsh.schemas.layout import replacing
 
 FORMAT = "fsh-checkpoint-1"
 MANIFEST = "state.json"
@@ -100,6 +101,13 @@ def read_state(folder: Path, kind: str, manifest: str = MANIFEST) -> dict[str, A
     if body.get("digest") != _digest(body):
         raise FshError("its contents do not fit its digest", where=path, remedy=remedy)
     return body
+
+
+def rewrite_state(folder: Path, body: Mapping[str, Any], manifest: str = MANIFEST) -> None:
+    """Replace the folder's JSON by a changed one; the files beside it stay what they are."""
+    changed = {**body, "digest": _digest(body)}
+    with replacing(folder / manifest) as temporary:
+        temporary.write_text(json.dumps(changed, indent=1, sort_keys=True) + "\n")
 
 
 def read_tensors(folder: Path, state: Mapping[str, Any], name: str) -> dict[str, Tensor]:

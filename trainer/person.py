@@ -141,6 +141,18 @@ class Person:
         )
 
 
+def record_unmarked(folder: Path, what: str, day: str) -> None:
+    """Write into a person's card that ``what`` was made of them without marks.
+
+    Raises:
+        FshError: if the folder is no person's.
+    """
+    card = checkpoint.read_state(folder, FORMAT, CARD)
+    about = card["about"]
+    about["unmarked"] = [*about.get("unmarked", []), {"what": what, "on": day}]
+    checkpoint.rewrite_state(folder, card, CARD)
+
+
 def drawable(generator: Generator) -> Generator:
     """Spectral norms written into the weights; for drawing only."""
     bake(generator)

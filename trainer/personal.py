@@ -73,15 +73,25 @@ class Trained:
     run: str
 
 
+def newest_folder(run: Path, progress: Progress) -> Path:
+    """The newest sound checkpoint of a run; a checkpoint's own folder is that.
+
+    Raises:
+        FshError: if there is none.
+    """
+    folder = run if (run / "state.json").is_file() else newest(run, progress)
+    if folder is None:
+        raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
+    return folder
+
+
 def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
     """The averaged E and G and the newest D of a run, or of one checkpoint's folder.
 
     Raises:
         FshError: if there is no checkpoint, or it is damaged.
     """
-    folder = run if (run / "state.json").is_file() else newest(run, progress)
-    if folder is None:
-        raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
+    folder = newest_folder(run, progress)
     state = checkpoint.read_state(folder, checkpoint.FORMAT)
     config = TrainConfig.from_json({**state["config"], "device": device})
     average = checkpoint.read_tensors(folder, state, "average.safetensors")
@@ -106,15 +116,23 @@ def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
 
 
 def run_spec(run: Path, progress: Progress) -> FaceSpec:
-    """How photos have to be cropped and landmarked to meet this run.
+    """How the faces that a run was trained on were cropped and landmarked.
 
     Raises:
-        FshError: if there is no checkpoint.
+        FshError: if there is no checkpoint, or it is damaged.
     """
-    folder = run if (run / checkpoint.MANIFEST).is_file() else newest(run, progress)
-    if folder is None:
-        raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
-    return FaceSpec.from_json(checkpoint.read_state(folder, checkpoint.FORMAT)["spec"])
+    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
+    return FaceSpec.from_json(state["spec"])
+
+
+def hashes_of(run: Path, progress: Progress) -> dict[str, str]:
+    """SHA-256 of what a person from this run is made of: the ``model``'s averaged weights.
+
+    Raises:
+        FshError: if there is no checkpoint, or it is damaged.
+    """
+    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
+    return {"model": state["files"]["average.safetensors"]}
 
 
 @dataclass(frozen=True)

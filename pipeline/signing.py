@@ -1,0 +1,222 @@
+"""The key an installation signs with, or the user's own.
+
+An installation's key is made at the first need below ``$FSH_HOME`` (default ``~/.config/fsh``): a
+certificate authority whose private key is thrown away once it has signed one leaf (ES256, e-mail
+protection, as C2PA asks; a self-signed leaf is refused). Files of this installation are therefore
+"valid" here and of an "untrusted signer" elsewhere, unless ``authority.pem`` is handed on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from fsh.schemas.errors import FshError
+
+_YEARS = 10  # without a time stamp, a signature is worth as much as its certificate lasts
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A private key and its certificates.
+
+    Attributes:
+        algorithm: C2PA's name: ``ES256``, ``ES384``, ``ES512``, ``PS256``, ``ED25519``.
+        chain: PEM certificates, the key's own first.
+        key: PEM private key, not encrypted.
+    """
+
+    algorithm: str
+    chain: str
+    key: str = field(repr=False)
+
+
+def installation_signer() -> Signer:
+    """This installation's signer, made if there is none yet.
+
+    Raises:
+        FshError: if its folder cannot be written or its files are damaged or out of date.
+    """
+    folder = home() / "signing"
+    try:
+        if not (folder / "signer.pem").is_file():
+            _make(folder)
+        # A key that others can read is no key; say so rather than sign.
+        if os.name == "posix" and (folder / "signer.pem").stat().st_mode & 0o077:
+            raise FshError(
+                "others can read this key",
+                where=folder / "signer.pem",
+                remedy="chmod 600, or delete the folder to get a new key",
+            )
+    except OSError as error:
+        raise FshError(
+            f"no signing key can be kept here ({error.strerror})",
+            where=folder,
+            remedy="set FSH_HOME to a folder that can be written",
+        ) from error
+    return read_signer(folder / "signer.pem")
+
+
+def read_signer(path: Path) -> Signer:
+    """A signer from one PEM file: the key's certificate, those above it, and the private key.
+
+    Raises:
+        FshError: if something is missing, does not fit together, or is out of date.
+    """
+    text = read_text(path)
+    try:
+        certificates = x509.load_pem_x509_certificates(text.encode())
+        key = serialization.load_pem_private_key(_private(text), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise FshError(
+            f"no certificate chain with an unencrypted private key in PEM ({one_line(error)})",
+            where=path,
+            remedy="put the certificates and the key into one PEM file",
+        ) from error
+    leaf = certificates[0]
+    if leaf.public_key() != key.public_key():
+        raise FshError("the first certificate is not the key's", where=path)
+    if not leaf.not_valid_before_utc <= datetime.now(UTC) <= leaf.not_valid_after_utc:
+        span = f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}"
+        raise FshError(
+            f"the certificate holds from {span}, not today", where=path, remedy="get a new one"
+        )
+    pem = serialization.Encoding.PEM
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    return Signer(
+        algorithm=_algorithm(key, path),
+        chain="".join(c.public_bytes(pem).decode() for c in certificates),
+        key=key.private_bytes(pem, pkcs8, serialization.NoEncryption()).decode(),
+    )
+
+
+def authority() -> list[Path]:
+    """This installation's certificate authority, if it has one yet."""
+    path = home() / "signing" / "authority.pem"
+    return [path] if path.is_file() else []
+
+
+def home() -> Path:
+    """What belongs to this installation: ``$FSH_HOME``, else ``~/.config/fsh``."""
+    named = os.environ.get("FSH_HOME")
+    return Path(named) if named else Path.home() / ".config" / "fsh"
+
+
+def read_text(path: Path) -> str:
+    """A PEM file.
+
+    Raises:
+        FshError: if it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def _make(folder: Path) -> None:
+    """A new authority and signer; whoever comes first wins, the others take theirs."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    name = f"fsh installation {secrets.token_hex(4)}"
+    above, below = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = _certificate(f"{name} authority", above, None, above)
+    leaf = _certificate(name, below, authority, above)
+    pem = serialization.Encoding.PEM
+    secret = below.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    scratch = Path(tempfile.mkdtemp(prefix=".signing-", dir=folder.parent))  # mode 0700
+    try:
+        (scratch / "authority.pem").write_bytes(authority.public_bytes(pem))
+        (scratch / "signer.pem").touch(0o600)
+        parts = leaf.public_bytes(pem), authority.public_bytes(pem), secret
+        (scratch / "signer.pem").write_bytes(b"".join(parts))
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if not (folder / "signer.pem").is_file():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Certificate | None,
+    issuer_key: ec.EllipticCurvePrivateKey,
+) -> x509.Certificate:
+    """A certificate as the C2PA profile wants it; an authority's if there is no issuer."""
+    authority = issuer is None
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "fsh"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+    usage = x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    now = datetime.now(UTC)
+    above = issuer_key.public_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))  # clocks differ
+        .not_valid_after(now + timedelta(days=365 * _YEARS))
+        .add_extension(x509.BasicConstraints(authority, 0 if authority else None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), critical=False)
+    )
+    if not authority:
+        mail = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
+        builder = builder.add_extension(mail, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _algorithm(key: object, path: Path) -> str:
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        name = {256: "ES256", 384: "ES384", 521: "ES512"}.get(key.curve.key_size)
+        if name:
+            return name
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return "ED25519"
+    if isinstance(key, rsa.RSAPrivateKey):
+        return "PS256"
+    raise FshError(f"C2PA does not know keys like {type(key).__name__}", where=path)
+
+
+def _private(text: str) -> bytes:
+    """The private key's part of a PEM file."""
+    found = re.search(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", text, re.DOTALL)
+    if not found:
+        raise ValueError("no private key in it")
+    return found[0].encode()
