@@ -32,12 +32,12 @@ class Bar:
         self._progress: Progress | None = None
         self._what, self._unit, self._note = "", "", ""
         self._total: float | None = None
-        self._done, self._begun, self._told = 0.0, 0.0, 0.0
+        self._done, self._before, self._begun, self._told = 0.0, 0.0, 0.0, 0.0
 
-    def start(self, what: str, total: float | None, unit: str) -> None:
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
         self.stop()
         self._what, self._unit, self._total, self._note = what, unit, total, ""
-        self._done, self._begun = 0.0, time.monotonic()
+        self._done, self._before, self._begun = done, done, time.monotonic()
         self._told = self._begun
         if self._quiet or not err.is_terminal:
             return
@@ -55,7 +55,7 @@ class Bar:
             transient=True,
         )
         self._progress.start()
-        self._progress.add_task(what, total=total, note="")
+        self._progress.add_task(what, total=total, completed=int(done), note="")
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._done += amount
@@ -82,9 +82,10 @@ class Bar:
         done = f"{self._done:,.0f}"
         if not self._total:
             return f"{self._what}: {done} {self._unit}, {seconds:.0f} s {self._note}".rstrip()
-        share = self._done / self._total
-        left = f"{seconds / share - seconds:.0f} s left" if share else "…"
-        whole = f"{done}/{self._total:,.0f} {self._unit}, {100 * share:.0f} %, {left}"
+        new = self._done - self._before
+        left = f"{seconds * (self._total - self._done) / new:.0f} s left" if new else "…"
+        percent = 100 * self._done / self._total
+        whole = f"{done}/{self._total:,.0f} {self._unit}, {percent:.0f} %, {left}"
         return f"{self._what}: {whole} {self._note}".rstrip()
 
 

@@ -281,8 +281,8 @@ def watched(
     """Show progress while a pipeline runs, on whatever runner, by looking for finished spans."""
     total = sum(span.seconds for span in todo)
     open_spans = {span.table(data, config.analysis): span.seconds for span in left}
-    progress.start("videos", total, "s of video")
-    progress.advance(total - sum(open_spans.values()))
+    done = total - sum(open_spans.values())
+    progress.start("videos", total, "s of video", done=done)
     stop = threading.Event()
 
     def look() -> None:

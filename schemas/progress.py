@@ -8,11 +8,12 @@ from typing import Protocol
 class Progress(Protocol):
     """Called by long steps; the command line draws a bar, tests collect or ignore.
 
-    ``start`` opens a bar with a total (None: unknown), ``advance`` moves it, ``say`` prints a
+    ``start`` opens a bar with a total (None: unknown), ``done`` of it by an earlier call (the time
+    left is judged by what comes after), ``advance`` moves it, ``say`` prints a
     line above it (a decision, a default, a problem). All of it goes to stderr.
     """
 
-    def start(self, what: str, total: float | None, unit: str) -> None: ...
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None: ...
 
     def advance(self, amount: float = 1, note: str = "") -> None: ...
 
@@ -24,7 +25,7 @@ class Progress(Protocol):
 class Silent:
     """A Progress that shows nothing."""
 
-    def start(self, what: str, total: float | None, unit: str) -> None: ...
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None: ...
 
     def advance(self, amount: float = 1, note: str = "") -> None: ...
 

@@ -32,7 +32,7 @@ class Told:
         self.started: list[tuple[str, float | None, str]] = []
         self.advanced = 0.0
 
-    def start(self, what: str, total: float | None, unit: str) -> None:
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
         self.started.append((what, total, unit))
 
     def advance(self, amount: float = 1, note: str = "") -> None:

@@ -83,3 +83,14 @@ def test_doctor_reports_as_json():
     report = json.loads(done.stdout)
     assert done.returncode == 0, report
     assert report["ffmpeg"]["ok"] and report["dlib models"]["ok"]
+
+
+def test_time_left_is_judged_by_what_this_call_did(capsys, monkeypatch):
+    from fsh.cli.console import Bar
+
+    clock = iter([0.0, 10.0, 10.0])
+    monkeypatch.setattr("fsh.cli.console.time.monotonic", lambda: next(clock))
+    bar = Bar()
+    bar.start("train", 100, "step", done=80)
+    bar.advance(10)
+    assert "90/100 step, 90 %, 10 s left" in capsys.readouterr().err

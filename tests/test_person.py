@@ -1,5 +1,6 @@
 """Personalisation and drawing: feed-forward is exact, folders are whole, motion travels."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.trainer import adapt as module
 from fsh.trainer.adapt import adapt, fill_gaps, one_euro, similarity, steady
+from fsh.trainer.augment import moved_copies
 from fsh.trainer.loop import train
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.person import Person
@@ -46,13 +48,13 @@ def test_zero_steps_is_exactly_the_feed_forward_model(run, tmp_path):
 
 def test_the_folder_is_self_contained_and_without_pickle(run, tmp_path):
     about = {"consent": "I agree"}
-    personalize(run, clip_of(7, 1), tmp_path / "p", progress=Told(), name="Ada", about=about)
+    photo = clip_of(7, 1)
+    personalize(run, photo, tmp_path / "p", steps=0, progress=Told(), name="Ada", about=about)
     names = sorted(p.name for p in (tmp_path / "p").iterdir())
     assert names == ["generator.safetensors", "person.json", "person.safetensors", "preview.png"]
     card = json.loads((tmp_path / "p/person.json").read_text())
     assert card["name"] == "Ada" and card["about"]["consent"] == "I agree"
     assert FaceSpec.from_json(card["spec"]) == SPEC
-    assert card["about"]["steps"] == 0  # one photo is not fine-tuned unasked
     (tmp_path / "p/person.json").write_text(json.dumps({**card, "name": "Eve"}))
     with pytest.raises(FshError, match="digest"):
         Person.load(tmp_path / "p")
@@ -87,6 +89,28 @@ def test_with_enough_photos_held_out_ones_decide(run, tmp_path):
     assert str(report.steps) in report.held_out and "0" in report.held_out
     best = min(report.held_out.values())
     assert report.held_out[str(report.steps)] == best
+
+
+def test_one_photo_is_fine_tuned_only_as_far_as_moved_copies_of_it_gain(run, tmp_path):
+    report = personalize(run, clip_of(7, 1), tmp_path / "p", progress=Told())
+    assert report.photos == 1 and "0" in report.held_out
+    assert report.steps == int(min(report.held_out, key=lambda step: report.held_out[step]))
+
+
+def test_moved_copies_take_their_landmarks_along():
+    clip = clip_of(7, 2)
+    dots = np.zeros_like(clip.frames)
+    points = np.full_like(clip.landmarks, 12.0)
+    points[:, 0] = (15.0, 18.0)
+    dots[:, 17:20, 14:17] = 255
+    clip = dataclasses.replace(clip, frames=dots, landmarks=points)
+    moved = moved_copies(clip, 3, seed=0)
+    again = moved_copies(clip, 3, seed=0)
+    assert len(moved) == 6 and (moved.frames == again.frames).all()
+    assert len({tuple(p[0]) for p in moved.landmarks}) == 6
+    for frame, landmarks in zip(moved.frames, moved.landmarks, strict=True):
+        y, x = np.argwhere(frame[..., 0] > 128).mean(axis=0)
+        assert np.hypot(*(landmarks[0] - (x, y))) < 0.8
 
 
 def test_a_long_clip_is_thinned_out(run, tmp_path):

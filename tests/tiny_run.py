@@ -29,7 +29,8 @@ class Told:
         self.lines: list[str] = []
         self.steps = 0.0
 
-    def start(self, what: str, total: float | None, unit: str) -> None: ...
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
+        self.steps = done
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self.steps += amount

@@ -173,8 +173,8 @@ def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 #: themselves at this size, and a CPU run has minutes: content is an L1 on pixels, plus a small L1
 #: on the activations of a narrow random VGG, whose untrained first layers respond to edges at
 #: several scales. Single trials of 40 s of CPU time, which changed other settings too, ended at an
-#: L1 on unseen people of 0.46 to 0.56 with the random VGG at weight 1, and at 0.27 to 0.31 with it at
-#: 0.03 or without. The other terms are scaled down with it.
+#: L1 on unseen people of 0.46 to 0.56 with the random VGG at weight 1, and at 0.27 to 0.31 with it
+#: at 0.03 or without. The other terms are scaled down with it.
 NANO_LOSS: dict[str, Any] = {"pixel": 10.0, "vgg19": 0.03, "vggface": 0.0, "feature_matching": 1.0}
 NANO_LOSS |= {"adversarial": 0.1, "match": 1.0}
 

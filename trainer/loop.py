@@ -161,8 +161,7 @@ def _walk(
     sheet = SampleSheet(data, config) if ranks.first else None
     recent: deque[dict[str, float]] = deque(maxlen=50)
     saved, saved_at = (session.step if resumed else -1), begun
-    progress.start("train", session.target, "step")
-    progress.advance(session.step)
+    progress.start("train", session.target, "step", done=session.step)
     while session.target is None or session.step < session.target:
         batch = next(batches)
         session.position += 1
@@ -278,8 +277,7 @@ def _set_target(
     left = max(0.0, 60 * session.config.minutes - session.seconds)
     session.target = int(ranks.number(session.step + int(left * done / spent)))
     progress.say(f"{session.target} steps fit into {session.config.minutes:g} minutes")
-    progress.start("train", session.target, "step")
-    progress.advance(session.step)
+    progress.start("train", session.target, "step", done=session.step)
     return looks[1:]
 
 
