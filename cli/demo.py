@@ -15,7 +15,7 @@ from fsh.cli import console
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the demo works.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="Time for the training step.", min=0.1)] = 2.5,
+    minutes: Annotated[float, typer.Option(help="Time for the training step.", min=0.1)] = 2.0,
     clips_only: Annotated[
         bool, typer.Option("--clips-only", help="Only make the sample clips.")
     ] = False,
