@@ -178,6 +178,7 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray | N
         "acodec": "aac",
     }
     command = ffmpeg.output(*inputs, str(path), **options).overwrite_output()
+    command = command.global_args("-hide_banner", "-nostats", "-loglevel", "error")
     process = command.run_async(cmd=binary(), pipe_stdin=True)
     for picture in pictures:
         process.stdin.write(np.ascontiguousarray(picture).tobytes())
