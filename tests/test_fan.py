@@ -111,6 +111,7 @@ def test_auto_takes_fan_when_its_weights_are_there(weights_file, monkeypatch):
     monkeypatch.setenv("FSH_WEIGHTS", str(weights_file.parent))
     here = Weight("FAN", weights_file.name, "", digest, "none stated")
     monkeypatch.setattr(weights, "FAN_2D", here)
+    monkeypatch.setattr("fsh.pipeline.landmarks.has_gpu", lambda: True)
     told = Told()
     assert choose_backend("auto", told) == "fan"
     assert str(weights_file) in told.lines[0] and "none stated" in told.lines[0]
