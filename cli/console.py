@@ -38,7 +38,7 @@ class Bar:
         self.stop()
         self._what, self._unit, self._total, self._note = what, unit, total, ""
         self._done, self._before, self._begun = done, done, time.monotonic()
-        self._told = self._begun - 3  # the first line comes after two seconds, others every five
+        self._told = self._begun - 4  # the first line comes after a second, others every five
         if self._quiet or not err.is_terminal:
             return
         self._progress = Progress(

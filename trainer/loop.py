@@ -27,7 +27,7 @@ from fsh.trainer.watchdog import look_at
 
 #: Seconds after which a time budget is turned into a number of steps: soon, to show when it will
 #: end, and again when the speed is better known. At least :data:`MEASURE_STEPS` come before.
-MEASURE_SECONDS = (4.0, 30.0, 120.0)
+MEASURE_SECONDS = (2.0, 30.0, 120.0)
 MEASURE_STEPS = 4
 #: A measured budget may be overrun by this factor before the run ends where it is.
 OVERRUN = 1.1
@@ -276,7 +276,8 @@ def _set_target(
     assert session.config.minutes is not None
     left = max(0.0, 60 * session.config.minutes - session.seconds)
     session.target = int(ranks.number(session.step + int(left * done / spent)))
-    progress.say(f"{session.target} steps fit into {session.config.minutes:g} minutes")
+    fitting = f"{session.target} steps fit into {session.config.minutes:g} minutes"
+    progress.say(f"{fitting}: {left / 60:.1f} minutes left")
     progress.start("train", session.target, "step", done=session.step)
     return looks[1:]
 
