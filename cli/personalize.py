@@ -48,7 +48,8 @@ def personalize(
 ) -> None:
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
-    One photo gives the feed-forward model, more are fine-tuned and stop by themselves. The
+    Fine-tuning stops by itself, where held-out photos (of few photos, moved copies) are drawn
+    best; that may be at no step at all, the feed-forward model. The
     person's folder holds all that `fsh animate` needs, and a `preview.png`, marked as AI-generated.
     Whose face it is may be stated with `--consent`; the statement travels with every film.
 

@@ -33,8 +33,6 @@ from fsh.schemas.layout import DataFolder, replacing
 from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members, write_members
 from fsh.schemas.tables import CLIPS, to_table, write_table
 
-#: Reasons of tracks that were never cropped: too little there to be worth it.
-GLIMPSES = ("glimpse", "tiny_face")
 #: Shares of a clip at which its face is embedded: far enough apart to tell a change of person,
 #: and no more of them, since one costs as much as all else does for ten frames.
 _EMBED_AT = (0.2, 0.8)

@@ -19,9 +19,6 @@ from fsh.schemas.errors import FshError
 #: dlib's published decision point: two embeddings closer than this (L2) are one person.
 SAME_PERSON = 0.6
 
-#: The smallest face side the HOG detector finds, in pixels of the image it is given.
-SMALLEST_FACE = 80
-
 
 @dataclass(frozen=True)
 class Face:

@@ -23,11 +23,6 @@ def _field(name: str, kind: pa.DataType, description: str) -> pa.Field:
     return pa.field(name, kind, metadata={"description": description})
 
 
-#: States of a requested video.
-STATES = ("stored", "failed", "refused")
-#: Why a request failed or was refused. Transient ones are worth another try.
-ERROR_CLASSES = ("permanent", "transient", "refused")
-
 SOURCES = pa.schema(
     [
         _field("request_id", _s, "hash of video, start, end and bbox: one row per request"),

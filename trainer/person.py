@@ -90,10 +90,6 @@ class Person:
             drawn.append(to_pictures(images))
         return np.concatenate(drawn)
 
-    def raster(self, landmarks: np.ndarray) -> np.ndarray:
-        """The landmark image that the generator gets for (68, 2) crop pixels: uint8 (H, H, 3)."""
-        return draw_all(rescale(landmarks[None], self.spec.size, self.size), self.size)[0]
-
     def save(self, folder: Path) -> None:
         """Write the folder whole (an older one of the same name is replaced)."""
         tensors = {

@@ -86,7 +86,7 @@ def newest_folder(run: Path, progress: Progress) -> Path:
     Raises:
         FshError: if there is none.
     """
-    folder = run if (run / "state.json").is_file() else newest(run, progress)
+    folder = run if (run / checkpoint.MANIFEST).is_file() else newest(run, progress)
     if folder is None:
         raise FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
     return folder
@@ -279,9 +279,14 @@ def choose_steps(
     return best, {str(step): loss for step, loss in curve.items()}
 
 
-def hold_out(clip: FaceClip, size: int, device: str) -> tuple[Photos, Photos, Photos]:
-    """Photos for the trial, those held out from it, and those for the final fine-tuning."""
-    everything, _ = prepare(clip, size, device)
+def hold_out(
+    everything: Photos, clip: FaceClip, size: int, device: str
+) -> tuple[Photos, Photos, Photos]:
+    """Photos for the trial, those held out from it, and those for the final fine-tuning.
+
+    Args:
+        everything: the photos of ``clip`` as :func:`prepare` gave them.
+    """
     if len(clip) < FEW:
         moved, _ = prepare(moved_copies(clip, COPIES, seed=1), size, device)
         held, _ = prepare(moved_copies(clip, HELD_COPIES, seed=2), size, device)
@@ -325,7 +330,7 @@ def personalize(
     inputs, kept = prepare(photos, trained.config.network.size, device)
     content, _ = load_content(trained.config, progress)
     curve: dict[str, float] = {}
-    tried, held, shown = hold_out(kept, trained.config.network.size, device)
+    tried, held, shown = hold_out(inputs, kept, trained.config.network.size, device)
     if steps is None:
         most = min(MOST_STEPS, max(1, EPOCHS * len(shown) // min(BATCH, len(shown))))
         progress.start("personalize", 2 * most, "step")
