@@ -117,6 +117,31 @@ def test_without_steps_the_budget_decides(tmp_path, monkeypatch):
     assert any("fit into 0.02 minutes" in line for line in told.lines)
 
 
+def test_a_resumed_budget_keeps_its_plan_unless_another_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0,))
+    monkeypatch.setattr(loop, "OVERRUN", 1e9)
+    data, run = tiny_folder(tmp_path / "data"), tmp_path / "run"
+    asked = []
+
+    def stop_at_6() -> bool:
+        asked.append(None)
+        return len(asked) == 6
+
+    first = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=stop_at_6)
+    assert first.steps == 6 and not first.finished and first.planned > 6
+    # Nobody may look at the clock again, however slow the machine has become.
+    monkeypatch.setattr(loop, "_set_target", None)
+    monkeypatch.setattr(loop, "OVERRUN", 0.0)
+    second = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=lambda: True)
+    assert (second.steps, second.planned) == (7, first.planned)
+    monkeypatch.undo()
+    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0,))
+    other = train(data, run, tiny_config(steps=None, minutes=0.001), Told())
+    assert other.finished and other.planned != first.planned
+    longer = train(data, run, tiny_config(steps=None, minutes=0.1), Told(), stop=lambda: True)
+    assert longer.steps == other.steps + 1
+
+
 def test_nan_rolls_back_to_the_last_good_checkpoint(tmp_path, monkeypatch):
     data, told, seen = tiny_folder(tmp_path / "data"), Told(), []
     real = Watchdog.look

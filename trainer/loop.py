@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -108,8 +109,14 @@ def train(
     session = Session.new(config, plan, features)
     session.world = ranks.world
     resumed = newest(run, progress)
+    looks = MEASURE_SECONDS
     if resumed:
         state = session.load(resumed)
+        if _asked(state["config"]) != _asked(config.to_json()):
+            session.target = None  # another budget than before: planned anew
+        elif session.target is not None:
+            # A plan once measured is kept: a run in parts makes the steps of a run in one.
+            looks = tuple(look for look in MEASURE_SECONDS if look > session.seconds)
         progress.say(f"going on from step {session.step} ({resumed})")
         if state["features"] != features:
             progress.say(f"content features were {state['features']}, are {features} now")
@@ -125,7 +132,12 @@ def train(
     phases += [Phase("discriminator", objective.discriminator, session.discriminator_adam)] * (
         config.discriminator_steps
     )
-    return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed)
+    return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed, looks)
+
+
+def _asked(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a user set that decides the number of steps."""
+    return config["steps"], config["minutes"], config["epochs"]
 
 
 def write_config(run: Path, config: TrainConfig) -> None:
@@ -149,13 +161,13 @@ def _walk(
     progress: Progress,
     stop: Callable[[], bool],
     resumed: Path | None,
+    looks: tuple[float, ...],
 ) -> TrainReport:
     config, begun, start = session.config, time.monotonic(), session.step
     if ranks.first:
         write_config(run, config)
     before = session.seconds
-    finished = resumed and session.target == session.step
-    looks: tuple[float, ...] = () if finished else MEASURE_SECONDS
+    planned_here = bool(looks)
     batches = open_batches(plan, session, ranks)
     monitor = Monitor(run, session.step) if ranks.first else None
     sheet = SampleSheet(data, config) if ranks.first else None
@@ -189,7 +201,7 @@ def _walk(
         progress.advance(1, note=_note(losses))
         if looks and config.minutes and not config.steps:
             looks = _set_target(session, looks, start, before, ranks, progress)
-        if ranks.agree(_overrun(session)):
+        if planned_here and ranks.agree(_overrun(session)):
             session.target = session.step
         halt = ranks.agree(stop())
         due = session.step % config.checkpoint_every == 0
