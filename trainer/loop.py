@@ -20,7 +20,7 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.data import Batch, DataPlan, EpisodeStream, loader, plan_data
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.losses import Episodes, MetaObjective, Terms
+from fsh.trainer.losses import Content, Episodes, MetaObjective, Terms
 from fsh.trainer.monitor import Monitor
 from fsh.trainer.samples import SampleSheet
 from fsh.trainer.session import Session, newest
@@ -124,15 +124,19 @@ def train(
             progress.say("other processes or loaders than before: the data order differs")
     if config.steps or not config.minutes:
         session.target = planned_steps(config, plan, ranks.world)
-    model = session.model
+    phases = phases_of(session, content)
+    return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed, looks)
+
+
+def phases_of(session: Session, content: Content) -> list[Phase]:
+    """A step's phases in their order: G's once, then D's as often as configured."""
+    model, config = session.model, session.config
     objective = MetaObjective(
         model.embedder, model.generator, model.discriminator, model.columns, content, config.loss
     )
-    phases = [Phase("generator", objective.generator, session.generator_adam)]
-    phases += [Phase("discriminator", objective.discriminator, session.discriminator_adam)] * (
-        config.discriminator_steps
-    )
-    return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed, looks)
+    first = Phase("generator", objective.generator, session.generator_adam)
+    second = Phase("discriminator", objective.discriminator, session.discriminator_adam)
+    return [first, *[second] * config.discriminator_steps]
 
 
 def _asked(config: Mapping[str, Any]) -> tuple[Any, ...]:
