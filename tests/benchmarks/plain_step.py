@@ -8,9 +8,13 @@ optimizers and averages go parameter by parameter.
 
 from __future__ import annotations
 
+from unittest import mock
+
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
+from fsh.trainer import blocks
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.losses import (
     Content,
@@ -24,9 +28,15 @@ from fsh.trainer.state import Average, Model
 
 
 class PlainStep:
-    """Call it with episodes; it trains ``model`` by one step and returns the losses as numbers."""
+    """Call it with episodes; it trains a copy of ``like`` by one step and returns the losses."""
 
-    def __init__(self, config: TrainConfig, model: Model, content: Content) -> None:
+    def __init__(self, config: TrainConfig, like: Model, content: Content) -> None:
+        def torchs(layer: nn.Module) -> nn.Module:
+            return parametrizations.spectral_norm(layer, eps=blocks.EPSILON)
+
+        with mock.patch.object(blocks, "_normalised", torchs):
+            model = Model(config, like.columns.ids)
+        model.load_state_dict(like.state_dict())
         self.config, self.model, self.content = config, model, content
         for p in model.parameters():
             p.data = p.data.contiguous()
@@ -74,8 +84,6 @@ class PlainStep:
         with torch.no_grad():
             for name in ("embedder", "generator"):
                 live = getattr(model, name).parameters()
-                for mine, other in zip(
-                    getattr(self.average, name).parameters(), live, strict=True
-                ):
+                for mine, other in zip(getattr(self.average, name).parameters(), live, strict=True):
                     mine.mul_(self.config.ema).add_(other, alpha=1 - self.config.ema)
         return {name: float(value.detach()) for name, value in parts.items()}

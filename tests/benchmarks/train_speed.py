@@ -11,7 +11,6 @@ the product is how close the step comes to the machine. Medians.
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 import statistics
 import time
@@ -80,7 +79,7 @@ def compare(data: Path, config: TrainConfig, rounds: int) -> str:
     episodes = to_device(next(batches), session)
     batches.close()  # the loader's thread has a benchmark of its own
     ours = fsh_step(session, content, device)
-    plain = PlainStep(config, copy.deepcopy(session.model), content)
+    plain = PlainStep(config, session.model, content)
     side = 2048 if device == "cpu" else 8192
     dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16
     multiply = product(device, dtype, side)
