@@ -87,7 +87,7 @@ def _matrix(weight: Tensor) -> Tensor:
     return weight if weight.dim() < 4 else weight.permute(0, 2, 3, 1).flatten(1)
 
 
-def _normalised(layer: nn.Module) -> nn.Module:
+def _normalised(layer: nn.Conv2d | nn.Linear) -> nn.Module:
     if not _bare.get():
         parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
     return layer

@@ -369,7 +369,8 @@ def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
             if isinstance(item, BaseException):
                 return
 
-    threading.Thread(target=work, name="decode", daemon=True).start()
+    thread = threading.Thread(target=work, name="decode", daemon=True)
+    thread.start()
     try:
         while True:
             item = made.get()
@@ -378,6 +379,7 @@ def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
             yield item
     finally:
         closed.set()
+        thread.join()  # an interpreter that ends under a thread inside OpenCV aborts
 
 
 def _start_worker(_: int) -> None:

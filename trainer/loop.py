@@ -149,7 +149,7 @@ def train(
     session = Session.new(config, plan, features)
     session.world = ranks.world
     resumed = newest(run, progress)
-    looks = MEASURE_SECONDS
+    looks: tuple[float, ...] = MEASURE_SECONDS
     if resumed:
         state = session.load(resumed)
         if _asked(state["config"]) != _asked(config.to_json()):
