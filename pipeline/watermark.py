@@ -365,9 +365,7 @@ def _decode(modes: np.ndarray, row: float, column: float, code: _Code) -> tuple[
     return total / norm, payload
 
 
-def _decode_jointly(
-    modes: np.ndarray, row: float, column: float, code: _Code
-) -> tuple[float, int]:
+def _decode_jointly(modes: np.ndarray, row: float, column: float, code: _Code) -> tuple[float, int]:
     """The most likely payload at one shift: (score, payload)."""
     values, norm = _measured(modes, row, column, code)
     likelihoods = [
