@@ -58,7 +58,7 @@ def personalize(
     from fsh.pipeline.landmarks import load_backend
     from fsh.pipeline.photos import prepare_photos
     from fsh.pipeline.pictures import photo_paths
-    from fsh.trainer.person import Person, record_unmarked
+    from fsh.trainer.person import Person, describe, record_unmarked
     from fsh.trainer.personal import hashes_of, run_spec
     from fsh.trainer.personal import personalize as learn
 
@@ -91,6 +91,7 @@ def personalize(
             record_unmarked(person, "preview.png", date.today().isoformat())
         else:
             marking.marking_of(person, about, signer).picture(person / "preview.png")
+            describe(person)
         similarity = identity_similarity(Person.load(person), clip)
     result = {**report.to_json(), "identity_similarity": similarity}
     console.show_result(result, as_json=json, title=f"Person: {person}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
@@ -57,12 +58,14 @@ class DatasetCard:
         shards: every shard, in order of split and number.
         counts: videos, clips, identities and so on; numbers for people.
         made_with: versions and configuration: ``config_hash``, ``fsh``, ``backend`` …
+        sha256: hex SHA-256 of the file it was read from; empty if it was not.
     """
 
     spec: FaceSpec
     shards: tuple[ShardInfo, ...]
     counts: dict[str, int]
     made_with: dict[str, str]
+    sha256: str = field(default="", compare=False)
 
     def split(self, name: str) -> list[ShardInfo]:
         return [shard for shard in self.shards if shard.split == name]
@@ -106,7 +109,8 @@ class DatasetCard:
         FshError: if there is no data set here, or the card cannot be read.
         """
         try:
-            data = json.loads(path.read_text())
+            content = path.read_bytes()
+            data = json.loads(content)
             shards = tuple(
                 ShardInfo(
                     path=file["contentUrl"],
@@ -119,7 +123,8 @@ class DatasetCard:
                 for file in data["distribution"]
             )
             spec = FaceSpec.from_json(data["fsh:spec"])
-            return cls(spec, shards, data["fsh:counts"], data["fsh:madeWith"])
+            sha256 = hashlib.sha256(content).hexdigest()
+            return cls(spec, shards, data["fsh:counts"], data["fsh:madeWith"], sha256)
         except FileNotFoundError:
             raise FshError("no data set here", where=path, remedy="run `fsh shard` first") from None
         except (json.JSONDecodeError, KeyError, TypeError) as error:
