@@ -271,10 +271,14 @@ def _sweep_tables(data: DataFolder, erased: Tombstones) -> None:
     for row in left:
         if row["clip_id"] in places and row["kept"]:
             row["shard"], row["offset"], row["bytes"] = places[row["clip_id"]]
-    if data.card.is_file():
-        _describe(data, left, written)
+    # The card holds the table's hash, and the table tells what is to be done: it comes last.
+    table = data.clips.with_name(".clips-erased.tmp")
     if data.clips.is_file():
-        write_table(to_table(left, CLIPS), data.clips, CLIPS)
+        write_table(to_table(left, CLIPS), table, CLIPS)
+    if data.card.is_file():
+        _describe(data, left, written, table)
+    if table.is_file():
+        table.replace(data.clips)
 
 
 def _rewrite(
@@ -310,7 +314,7 @@ def _rewrite(
 
 
 def _describe(
-    data: DataFolder, left: Sequence[Row], written: Mapping[str, ShardInfo | None]
+    data: DataFolder, left: Sequence[Row], written: Mapping[str, ShardInfo | None], table: Path
 ) -> None:
     """The data set's card, with the new shards and counts."""
     card = DatasetCard.read(data.card)
@@ -325,7 +329,7 @@ def _describe(
         "frames": sum(info.frames for info in order),
         "rejected": len(left) - len(kept),
     }
-    DatasetCard(card.spec, order, counts, card.made_with).write(data.card)
+    DatasetCard(card.spec, order, counts, card.made_with).write(data.card, table)
 
 
 def _sweep_sources(data: DataFolder, erased: Tombstones) -> None:
