@@ -379,7 +379,7 @@ def _decode_jointly(modes: np.ndarray, row: float, column: float, code: _Code) -
         # With one half known, the signs of both are a code of the other half.
         turned = values[where] * _parity(columns[mine][None], listed[:, None])
         sums = np.zeros((_LIST, 1 << 16), np.float32)
-        np.add.at(sums, (slice(None), columns[other]), turned)
+        np.add.at(sums, (np.arange(_LIST)[:, None], columns[other][None]), turned)
         joint = _hadamard(sums) + likelihoods[other] + likelihoods[mine][listed][:, None]
         at, half = np.unravel_index(int(joint.argmax()), joint.shape)
         halves = {mine: int(listed[at]), other: int(half)}

@@ -175,13 +175,16 @@ def test_what_is_not_marked_is_written_into_the_card(tmp_path):
     from fsh.trainer.person import CARD, FORMAT, record_unmarked
 
     folder, tensors = tmp_path / "ada", {"p.safetensors": {"a": torch.zeros(2)}}
-    checkpoint.write_folder(folder, {"about": {"photos": 1}}, tensors, FORMAT, CARD)
+    spec = {"backend": "dlib", "size": 256, "hash": "99"}
+    state = {"name": "ada", "spec": spec, "about": {"photos": 1}}
+    checkpoint.write_folder(folder, state, tensors, FORMAT, CARD)
     record_unmarked(folder, "one.mp4", "2026-11-22")
     record_unmarked(folder, "two.mp4", "2026-11-23")
     card = checkpoint.read_state(folder, FORMAT, CARD)
     assert card["about"]["photos"] == 1
     assert [entry["what"] for entry in card["about"]["unmarked"]] == ["one.mp4", "two.mp4"]
     checkpoint.read_tensors(folder, card, "p.safetensors")
+    assert "`two.mp4` on 2026-11-23" in (folder / "README.md").read_text()
 
 
 def test_a_private_watermark_is_read_with_its_key_alone(tmp_path, monkeypatch):
