@@ -8,7 +8,18 @@ import sys
 
 import typer
 
-from fsh.cli import animate, demo, doctor, ingest, inspect, personalize, shard, train, verify
+from fsh.cli import (
+    animate,
+    demo,
+    doctor,
+    forget,
+    ingest,
+    inspect,
+    personalize,
+    shard,
+    train,
+    verify,
+)
 from fsh.schemas.errors import FshError
 
 app = typer.Typer(
@@ -35,6 +46,7 @@ app.command("train")(train.train)
 app.command("personalize")(personalize.personalize)
 app.command("animate")(animate.animate)
 app.command("verify")(verify.verify)
+app.command("forget")(forget.forget)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 

@@ -17,6 +17,7 @@ from fsh.pipeline import net_rules
 from fsh.pipeline.failures import DiskFull
 from fsh.pipeline.journal import Job, Outcome, journal_files, now, read_journals
 from fsh.pipeline.requests import Request
+from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import SOURCES, read_table, to_table, write_table
@@ -151,9 +152,9 @@ class Ledger:
         Raises:
             DiskFull: if there is no room for it; the journals stay and nothing is lost.
         """
-        rows = sorted(
-            self.rows.values(), key=lambda row: (row["list"], row["line"], row["request_id"])
-        )
+        erased = Tombstones.read(self.data)
+        known = {row["request_id"]: row for row in map(erased.scrubbed, self.rows.values())}
+        rows = sorted(known.values(), key=lambda row: (row["list"], row["line"], row["request_id"]))
         try:
             write_table(to_table(rows, SOURCES), self.data.sources, SOURCES)
         except OSError as error:
@@ -166,16 +167,17 @@ class Ledger:
 
 
 @contextmanager
-def locked(data: DataFolder) -> Iterator[None]:
-    """Hold the data folder for one ingest. The kernel lets go of it when the process dies.
+def locked(data: DataFolder, what: str = "ingest") -> Iterator[None]:
+    """Hold the data folder for one ``what``. The kernel lets go of it when the process dies.
 
     Raises:
-        FshError: if another ingest holds it.
+        FshError: if another one holds it.
     """
     folder = data.sources.parent
+    name = ".lock" if what == "ingest" else f".lock-{what}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise FshError(f"cannot be written ({error.strerror})", where=data.root) from None
     try:
@@ -184,7 +186,7 @@ def locked(data: DataFolder) -> Iterator[None]:
         except OSError:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
             raise FshError(
-                f"another ingest is working here ({holder})",
+                f"another {what} is working here ({holder})",
                 where=data.root,
                 remedy="wait for it, or give another --data",
             ) from None
