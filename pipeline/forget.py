@@ -23,7 +23,8 @@ import numpy as np
 from fsh.pipeline import net_rules, shards
 from fsh.pipeline.config import ShardConfig
 from fsh.pipeline.held import Held, hold
-from fsh.pipeline.ledger import Ledger, journal_files, locked
+from fsh.pipeline.journal import journal_files
+from fsh.pipeline.ledger import Ledger, locked
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids
 from fsh.schemas.card import DatasetCard, ShardInfo
