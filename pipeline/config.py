@@ -98,8 +98,8 @@ class ShardConfig:
 
     Attributes:
         shard_bytes: aimed size of a shard.
-        same_person: largest distance of two mean face embeddings of one person. Below dlib's own
-            0.6 for single pictures: joined across many videos, that makes chains of people.
+        same_person: largest mean distance of the face embeddings of one person. Below dlib's own
+            0.6 for single pictures: among many people there are look-alikes.
         max_failed: share of failed videos above which the run itself counts as failed.
         video_timeout: seconds allowed per second of video, on top of a minute.
         memory_limit: bytes of private memory one worker may use.
@@ -109,7 +109,7 @@ class ShardConfig:
     analysis: Analysis = field(default_factory=Analysis)
     filters: Filters = field(default_factory=Filters)
     shard_bytes: int = 128 * 2**20
-    same_person: float = 0.45
+    same_person: float = 0.40
     max_failed: float = 0.5
     video_timeout: float = 20.0
     memory_limit: int = 4 * 2**30
