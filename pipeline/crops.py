@@ -53,10 +53,10 @@ def cut(image: np.ndarray, window: Window, size: int) -> np.ndarray:
 
 
 def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
-    """A square image shrunk with hardly any aliasing: to a near power-of-two multiple, then by halves.
+    """A square image shrunk with little aliasing: to a near power-of-two multiple, then by halves.
 
-    A third of the time of ``INTER_AREA`` at an odd factor, which averages pixel by pixel; halving
-    is vectorised. The first step changes the scale by a factor of at most the root of two.
+    About a third of the time of ``INTER_AREA`` at an odd factor, which averages pixel by pixel;
+    halving is vectorised. The first step changes the scale by at most the root of two.
     """
     halvings = round(np.log2(len(image) / size))
     first = size << halvings

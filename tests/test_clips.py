@@ -18,12 +18,11 @@ from videos import moving, write_video
 from fsh.pipeline.clips import (
     Span,
     even_runs,
-    keep_evenly,
-    overlapping,
     process,
     record_failure,
 )
 from fsh.pipeline.config import Analysis
+from fsh.pipeline.cropping import keep_evenly, overlapping
 from fsh.pipeline.crops import cut
 from fsh.pipeline.tracks import Track
 from fsh.schemas.errors import FshError

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/identity.py DATA [--same NAME=NAME ...]
 
-DATA is a finished data folder whose list named the people. Pairs of kept clips are counted: how many
-that were named one person are one (precision), how many of one person were named one (recall); and
-how many people would have clips in two splits. ``--same`` says that two labels are one person, as
+DATA is a finished data folder whose list named the people. Pairs of kept clips are counted: how
+many that were named one person are one (precision), how many of one person were named one (recall);
+and which people would have clips in two splits. ``--same`` says that two labels are one person, as
 happens where a list was put together from several data sets.
 """
 

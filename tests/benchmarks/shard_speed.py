@@ -9,8 +9,8 @@ each, and landmarks, crops and JPEG-encodes the face of those that ``fsh`` would
 rate. ``--gray`` lets it detect on luma, which is more than twice as fast as dlib's usual RGB.
 
 The floor is the work that cannot be avoided, each part timed alone, in CPU seconds: one decode at
-low resolution, one of the kept stretches at full resolution (``rgb``: with conversion), the detector
-on whole low-resolution frames every 0.2 s, landmarks and JPEG of the kept frames.
+low resolution, one of the kept stretches at full resolution (``rgb``: with conversion), the
+detector on whole low-resolution frames every 0.2 s, landmarks and JPEG of the kept frames.
 
 Only Linux: orphaned workers are adopted so that their CPU time counts.
 """
@@ -36,8 +36,9 @@ import cv2
 import dlib
 import numpy as np
 
-from fsh.pipeline.clips import jpeg, keep_evenly
+from fsh.pipeline.clips import jpeg
 from fsh.pipeline.config import Analysis
+from fsh.pipeline.cropping import keep_evenly
 from fsh.pipeline.crops import box_to_crop, cut, window_of
 from fsh.pipeline.faces import FaceDetector, model_file
 from fsh.pipeline.ffmpeg import binary
