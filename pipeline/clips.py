@@ -23,6 +23,7 @@ from fsh.pipeline.faces import FaceDetector, embed
 from fsh.pipeline.landmarks import LandmarkBackend, load_backend
 from fsh.pipeline.looks import Looker
 from fsh.pipeline.probe import MediaFacts, probe
+from fsh.pipeline.pulse import Pulse
 from fsh.pipeline.quality import score_track
 from fsh.pipeline.shots import ShotFinder
 from fsh.pipeline.tracks import Track, link, split
@@ -36,6 +37,8 @@ from fsh.schemas.tables import CLIPS, to_table, write_table
 #: Shares of a clip at which its face is embedded: far enough apart to tell a change of person,
 #: and no more of them, since one costs as much as all else does for ten frames.
 _EMBED_AT = (0.2, 0.8)
+#: Share of the work that the first decode is, roughly.
+_FIRST = 0.4
 
 
 @dataclass(frozen=True, order=True)
@@ -81,19 +84,22 @@ def process(root: Path, span: Span, analysis: Analysis) -> int:
     folder.mkdir(parents=True)
     path = data.root / span.path
     facts = probe(path)
-    times, tracks = find_tracks(path, facts, span, analysis)
+    pulse = Pulse(folder)
+    times, tracks = find_tracks(path, facts, span, analysis, pulse)
     worth = [t for t in tracks if not glimpse(t, times, analysis)]
     rows = [
         track_row(span, facts, t, times, analysis) | {"kept": False, "reason": reason}
         for t in tracks
         if (reason := glimpse(t, times, analysis))
     ]
-    for cropped in crop_tracks(path, facts, times, worth, analysis):
+    for number, cropped in enumerate(crop_tracks(path, facts, times, worth, analysis)):
+        pulse.at(_FIRST + (1 - _FIRST) * number / len(worth))
         row = track_row(span, facts, cropped.track, times, analysis)
         rows.append(row | store(folder, path, row, cropped, analysis))
     if not tracks:
         rows = [span_row(span, facts) | {"reason": "no_face"}]
     rows.sort(key=lambda row: row.get("clip_id", ""))
+    pulse.end()
     write_table(to_table(rows, CLIPS), span.table(data, analysis), CLIPS)
     return len(worth)
 
@@ -110,7 +116,7 @@ def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail
 
 
 def find_tracks(
-    path: Path, facts: MediaFacts, span: Span, analysis: Analysis
+    path: Path, facts: MediaFacts, span: Span, analysis: Analysis, pulse: Pulse
 ) -> tuple[np.ndarray, list[Track]]:
     """The first decode: seconds of every frame of the span, and the tracks in it."""
     size = proxy_size(facts.width, facts.height, analysis.proxy)
@@ -128,6 +134,7 @@ def find_tracks(
         looker.see(pixels[: size[1]], len(times), time)
         finder.see(time, pixels)
         times.append(time)
+        pulse.at(_FIRST * (time - span.start) / span.seconds)
     if not times:
         raise FshError("no frame could be decoded", where=path)
     shots, clock = finder.shots(), np.array(times)

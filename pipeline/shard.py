@@ -17,7 +17,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
-from fsh.pipeline import shards, spans
+from fsh.pipeline import pulse, shards, spans
 from fsh.pipeline.clips import Span, process, record_failure
 from fsh.pipeline.config import ShardConfig
 from fsh.pipeline.filters import reject
@@ -278,16 +278,28 @@ def watched(
     left: Sequence[Span],
     progress: Progress,
 ) -> Iterator[None]:
-    """Show progress while a pipeline runs, on whatever runner, by looking for finished spans."""
+    """Show progress while a pipeline runs, on whatever runner, by looking at what spans leave."""
     total = sum(span.seconds for span in todo)
-    open_spans = {span.table(data, config.analysis): span.seconds for span in left}
-    done = total - sum(open_spans.values())
-    progress.start("videos", total, "s of video", done=done)
+    left_of = {span.table(data, config.analysis): span.seconds for span in left}
+    progress.start("videos", total, "s of video", done=total - sum(left_of.values()))
+    lengths, clips, began = dict(left_of), Counter[Path](), time.monotonic()
     stop = threading.Event()
 
     def look() -> None:
-        for table in [table for table in open_spans if table.is_file()]:
-            progress.advance(open_spans.pop(table))
+        moved = 0.0
+        for table in list(left_of):
+            done = table.is_file()
+            rest = 0.0 if done else lengths[table] * (1 - pulse.read(table.parent))
+            if rest >= left_of[table]:
+                continue
+            clips[table] = len(list(table.parent.glob("*.tar")))
+            moved += left_of[table] - rest
+            left_of[table] = rest
+            if done:
+                del left_of[table]
+        if moved:
+            rate = clips.total() / (time.monotonic() - began)
+            progress.advance(moved, f"{rate:.1f} clips/s")
 
     def watch() -> None:
         while not stop.wait(0.5):

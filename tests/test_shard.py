@@ -185,3 +185,32 @@ def test_several_ranges_of_one_video():
     ]
     whole = plan_spans([row | {"start": None, "end": None}], 400.0)
     assert [(span.start, span.end) for span in whole] == [(0.0, 301.0)]
+
+
+class Told:
+    """A Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.total, self.moves, self.notes = 0.0, [], []
+
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
+        self.total, self.moves = total, [done]
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        self.moves.append(amount)
+        self.notes.append(note)
+
+    def say(self, line: str) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def test_progress_reaches_its_total_and_tells_clips_a_second(videos, tmp_path):
+    data = ingest(tmp_path, videos)
+    told = Told()
+    shard(data, CONFIG, progress=told)
+    assert sum(told.moves) == pytest.approx(told.total)
+    assert min(told.moves) >= 0
+    assert told.notes[-1].endswith("clips/s") and float(told.notes[-1].split()[0]) > 0
+    shard(data, CONFIG, progress=told)
+    assert told.moves == [pytest.approx(told.total)]
