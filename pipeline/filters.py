@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ def reject(row: Mapping[str, Any], filters: Filters, spec: FaceSpec) -> str:
     """
     if row["reason"]:
         return str(row["reason"])
-    for reason, failed in _verdicts(row, filters, spec):
+    for reason, failed in verdicts(row, filters, spec):
         if failed:
             return reason
     return ""
@@ -46,7 +46,11 @@ def cut_off(row: Mapping[str, Any], spec: FaceSpec) -> float:
     return float(max(outside) / face)
 
 
-def _verdicts(row: Mapping[str, Any], filters: Filters, spec: FaceSpec):
+def verdicts(
+    row: Mapping[str, Any], filters: Filters, spec: FaceSpec
+) -> Iterator[tuple[str, bool]]:
+    """Every filter's reason, in order, and whether it would reject the clip."""
+
     # NaN compares as False with everything, which is what is wanted here.
     def score(name: str) -> float:
         value = row.get(name)
