@@ -67,7 +67,7 @@ class Filters:
             ``cut_off``: the missing part would be learned as the frame's repeated edge.
         min_detected: share of looks in which the detector fired; less is ``unsteady``.
         max_failed: share of frames without landmarks; more is ``no_landmarks``.
-        min_sharpness: variance of the Laplacian; less is ``blurred``.
+        min_sharpness: variance of the Laplacian as it would be at 256 px; less is ``blurred``.
         min_brightness, max_brightness: face luma, 0 to 1; outside is ``dark`` or ``overexposed``.
         min_contrast: face luma's standard deviation, 0 to 1; less is ``flat``.
         max_yaw: degrees; more is ``profile``.

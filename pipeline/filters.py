@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fsh.pipeline.config import Filters
+from fsh.pipeline.quality import SHARPNESS_FALL
 from fsh.pipeline.tracks import HEAD
 from fsh.schemas.spec import FaceSpec
 
@@ -62,7 +63,8 @@ def verdicts(
     yield "cut_off", cut_off(row, spec) > filters.max_cut_off
     yield "unsteady", score("detected") < filters.min_detected
     yield "no_landmarks", failed > filters.max_failed * (frames + failed)
-    yield "blurred", score("sharpness") < filters.min_sharpness
+    sharpness = score("sharpness") * (spec.size / 256) ** SHARPNESS_FALL
+    yield "blurred", sharpness < filters.min_sharpness
     yield "dark", score("brightness") < filters.min_brightness
     yield "overexposed", score("brightness") > filters.max_brightness
     yield "flat", score("contrast") < filters.min_contrast

@@ -203,6 +203,13 @@ def test_the_folder_of_a_span_depends_on_what_decides_its_pixels():
     assert replace(span, path="elsewhere.mp4").folder(data, ANALYSIS) in folders
 
 
+def test_another_version_of_the_analysis_is_another_folder(monkeypatch):
+    data, span = DataFolder(Path("d")), Span("v-a", 0.0, 5.0, "videos/a.mp4", "0" * 64)
+    before = span.folder(data, ANALYSIS)
+    monkeypatch.setattr("fsh.pipeline.config.ANALYSIS_VERSION", 10**6)
+    assert span.folder(data, ANALYSIS) != before
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     st.floats(5, 240),
