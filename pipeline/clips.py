@@ -8,7 +8,6 @@ inside a sandbox.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fsh.pipeline.config import Analysis, digest
+from fsh.pipeline.config import Analysis
 from fsh.pipeline.cropping import Cropped, crop_tracks
 from fsh.pipeline.crops import box_to_crop
 from fsh.pipeline.faces import FaceDetector, embed
@@ -26,6 +25,7 @@ from fsh.pipeline.probe import MediaFacts, probe
 from fsh.pipeline.pulse import Pulse
 from fsh.pipeline.quality import score_track
 from fsh.pipeline.shots import ShotFinder
+from fsh.pipeline.spans import Span
 from fsh.pipeline.tracks import Track, link, split
 from fsh.pipeline.video import proxy_size, read_proxy, read_sound
 from fsh.schemas.errors import FshError
@@ -39,37 +39,6 @@ from fsh.schemas.tables import CLIPS, to_table, write_table
 _EMBED_AT = (0.2, 0.8)
 #: Share of the work that the first decode is, roughly.
 _FIRST = 0.4
-
-
-@dataclass(frozen=True, order=True)
-class Span:
-    """A stretch of a stored video: the unit of work, of failure and of resuming.
-
-    Attributes:
-        video_id: of the video.
-        start, end: seconds; frames of [start, end) belong to the span.
-        path: of the video, below the data folder.
-        sha256: of the video.
-    """
-
-    video_id: str
-    start: float
-    end: float
-    path: str
-    sha256: str
-
-    @property
-    def seconds(self) -> float:
-        return self.end - self.start
-
-    def folder(self, data: DataFolder, analysis: Analysis) -> Path:
-        """Where its results are kept: another video, span or setting is another folder."""
-        key = digest([self.sha256, self.start, self.end, analysis.hash])
-        return data.work / self.video_id / f"{round(self.start * 1000):09d}-{key}"
-
-    def table(self, data: DataFolder, analysis: Analysis) -> Path:
-        """Its rows of the clips table. Written last: where it is, the span is done."""
-        return self.folder(data, analysis) / "clips.parquet"
 
 
 def process(root: Path, span: Span, analysis: Analysis) -> int:
@@ -102,17 +71,6 @@ def process(root: Path, span: Span, analysis: Analysis) -> int:
     pulse.end()
     write_table(to_table(rows, CLIPS), span.table(data, analysis), CLIPS)
     return len(worth)
-
-
-def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail: str) -> None:
-    """Store a failed span as one row, so that resuming does not try it again unasked."""
-    data = DataFolder(root)
-    shutil.rmtree(span.folder(data, analysis), ignore_errors=True)
-    row = {"video_id": span.video_id, "start": span.start, "end": span.end, "kept": False}
-    # Where the data folder lies is nobody's business, and would make its bytes differ.
-    told = detail.replace(f"{root}/", "")
-    row |= {"reason": kind, "error": told, "spec": analysis.spec.hash}
-    write_table(to_table([row], CLIPS), span.table(data, analysis), CLIPS)
 
 
 def find_tracks(

@@ -13,6 +13,9 @@ import numpy as np
 from fsh.schemas.spec import FaceSpec
 
 Window = tuple[int, int, int]
+#: How far the head reaches from the box's centre, in box sides: left, up, right, down.
+#: dlib's box runs from the brows to the chin; hair and chin lie outside of it.
+HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
 
 
 def window_of(box: np.ndarray, spec: FaceSpec) -> Window:

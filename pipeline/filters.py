@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fsh.pipeline.config import Filters
+from fsh.pipeline.crops import HEAD
 from fsh.pipeline.quality import SHARPNESS_FALL
-from fsh.pipeline.tracks import HEAD
 from fsh.schemas.spec import FaceSpec
 
 

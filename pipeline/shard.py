@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,13 +15,14 @@ import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
-from fsh.pipeline import pulse, shards, spans
-from fsh.pipeline.clips import Span, process, record_failure
+from fsh.pipeline import shards, spans
 from fsh.pipeline.config import ShardConfig
 from fsh.pipeline.filters import reject
 from fsh.pipeline.identity import identities, label_of, splits
+from fsh.pipeline.pulse import watched
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import KINDS, JobFailed, SandboxPool
+from fsh.pipeline.spans import Span
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
@@ -82,7 +81,7 @@ def shard(
     # Processes of Beam's, or threads that share sandboxes: either way one sandbox per worker.
     pool = workers if runner in (None, LOCAL) and mode != "multi_processing" else 1
     with (
-        watched(data, config, todo, left, progress),
+        watched(data, config.analysis, todo, left, progress),
         make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
     ):
         _ = (
@@ -136,7 +135,7 @@ class Analyze(beam.DoFn):
 
     def _start(self, span: Span) -> Future:
         return self._pool.submit(
-            process,
+            spans.analyze,
             self._data.root,
             span,
             self._config.analysis,
@@ -145,7 +144,7 @@ class Analyze(beam.DoFn):
 
     def _record(self, span: Span, failure: JobFailed) -> None:
         analysis = self._config.analysis
-        record_failure(self._data.root, span, analysis, failure.kind, failure.detail)
+        spans.record_failure(self._data.root, span, analysis, failure.kind, failure.detail)
 
 
 def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
@@ -268,49 +267,3 @@ def report(
         seconds=round(seconds, 3),
         realtime_factor=round(worked / seconds, 3),
     )
-
-
-@contextmanager
-def watched(
-    data: DataFolder,
-    config: ShardConfig,
-    todo: Sequence[Span],
-    left: Sequence[Span],
-    progress: Progress,
-) -> Iterator[None]:
-    """Show progress while a pipeline runs, on whatever runner, by looking at what spans leave."""
-    total = sum(span.seconds for span in todo)
-    left_of = {span.table(data, config.analysis): span.seconds for span in left}
-    progress.start("videos", total, "s of video", done=total - sum(left_of.values()))
-    lengths, clips, began = dict(left_of), Counter[Path](), time.monotonic()
-    stop = threading.Event()
-
-    def look() -> None:
-        moved = 0.0
-        for table in list(left_of):
-            done = table.is_file()
-            rest = 0.0 if done else lengths[table] * (1 - pulse.read(table.parent))
-            if rest >= left_of[table]:
-                continue
-            clips[table] = len(list(table.parent.glob("*.tar")))
-            moved += left_of[table] - rest
-            left_of[table] = rest
-            if done:
-                del left_of[table]
-        if moved:
-            rate = clips.total() / (time.monotonic() - began)
-            progress.advance(moved, f"{rate:.1f} clips/s")
-
-    def watch() -> None:
-        while not stop.wait(0.5):
-            look()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        look()
-        progress.stop()

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from videos import moving, write_video
 
 from fsh.pipeline.clips import (
-    Span,
     even_runs,
     process,
-    record_failure,
 )
 from fsh.pipeline.config import Analysis
 from fsh.pipeline.cropping import keep_evenly, overlapping
 from fsh.pipeline.crops import cut
+from fsh.pipeline.spans import Span, record_failure
 from fsh.pipeline.tracks import Track
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder

@@ -20,11 +20,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.clips import Span, process
+from fsh.pipeline.clips import process
 from fsh.pipeline.config import Analysis
 from fsh.pipeline.ffmpeg import binary
 from fsh.pipeline.lists import read_lists
 from fsh.pipeline.probe import probe
+from fsh.pipeline.spans import Span
 from fsh.pipeline.video import read_window
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.sample import SampleInfo
