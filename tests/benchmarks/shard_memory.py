@@ -1,8 +1,8 @@
 """Peak memory of ``fsh shard`` on an hour of 1080p and on 4K, made here of a public portrait.
 
-    python tests/benchmarks/shard_memory.py [--hours 1] [--workers 2]
+    python tests/benchmarks/shard_memory.py [--hours 1] [--fps 5] [--workers 2]
 
-The hour has 5 frames/s; of every minute, ten seconds show a swaying portrait and the rest a slowly
+The hour has few frames/s; of every minute, ten seconds show a swaying portrait and the rest a slowly
 drifting texture. The 4K video has 25 frames/s, four portraits at once and ten seconds. A minute is
 encoded once and repeated without re-encoding. Peaks are the kernel's own (VmHWM); a worker's is
 its process and the largest ffmpeg that it started, added up. Only Linux.
@@ -58,8 +58,8 @@ def encode(path: Path, frames, size: tuple[int, int], fps: int) -> None:
         process.stdin.close()
 
 
-def hour(folder: Path, hours: float) -> Path:
-    size, fps = (1920, 1080), 5
+def hour(folder: Path, hours: float, fps: int) -> Path:
+    size = (1920, 1080)
     minute = folder / "minute.mp4"
     frames = [*portraits(*size, 1, 10 * fps), *texture(*size, 50 * fps)]
     encode(minute, frames, size, fps)
@@ -127,11 +127,12 @@ def measure(video: Path, folder: Path, workers: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--fps", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        videos = four_k(folder), hour(folder, arguments.hours)
+        videos = four_k(folder), hour(folder, arguments.hours, arguments.fps)
         for video in videos:
             print(json.dumps(measure(video, folder, arguments.workers)), flush=True)
 
