@@ -2,7 +2,7 @@
 
     python tests/benchmarks/shard_memory.py [--hours 1] [--fps 5] [--workers 2]
 
-The hour has few frames/s; of every minute, ten seconds show a swaying portrait and the rest a slowly
+The hour has few frames/s; of every minute, ten seconds show a swaying portrait and the rest a
 drifting texture. The 4K video has 25 frames/s, four portraits at once and ten seconds. A minute is
 encoded once and repeated without re-encoding. Peaks are the kernel's own (VmHWM); a worker's is
 its process and the largest ffmpeg that it started, added up. Only Linux.
