@@ -16,7 +16,8 @@ from kill_anywhere import contents
 from test_cli import fsh
 
 from fsh.pipeline.forget import forget, plan
-from fsh.pipeline.ledger import Journal, Ledger, Outcome
+from fsh.pipeline.journal import Journal, Outcome
+from fsh.pipeline.ledger import Ledger
 from fsh.pipeline.leftovers import leftovers, trained_on
 from fsh.pipeline.requests import Request
 from fsh.pipeline.spans import stored
