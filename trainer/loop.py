@@ -19,7 +19,8 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.data import Batch, DataPlan, EpisodeStream, loader, plan_data
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.losses import Episodes, MetaObjective, Terms
+from fsh.trainer.losses import Episodes, Terms
+from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import Monitor
 from fsh.trainer.samples import SampleSheet
 from fsh.trainer.session import Session, newest
@@ -118,13 +119,15 @@ def train(
     if config.steps or not config.minutes:
         session.target = planned_steps(config, plan, ranks.world)
     model = session.model
-    objective = MetaObjective(
+    method = METHODS[config.method]
+    objective = method.objective(
         model.embedder, model.generator, model.discriminator, model.columns, content, config.loss
     )
     phases = [Phase("generator", objective.generator, session.generator_adam)]
-    phases += [Phase("discriminator", objective.discriminator, session.discriminator_adam)] * (
-        config.discriminator_steps
-    )
+    if method.adversarial:
+        phases += [Phase("discriminator", objective.discriminator, session.discriminator_adam)] * (
+            config.discriminator_steps
+        )
     return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed)
 
 
