@@ -8,6 +8,8 @@ draws their average, and fine-tuning on a person's photos makes it that person.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -44,7 +46,7 @@ class Translator(nn.Module):
         super().__init__()
         wide = [min(config.generator * 2**i, config.max_channels) for i in range(config.downs + 1)]
         layers: list[nn.Module] = [*_normed(3, wide[0], 7), nn.ReLU()]
-        for a, b in zip(wide, wide[1:], strict=False):
+        for a, b in pairwise(wide):
             layers += [*_normed(a, b, 3, stride=2), nn.ReLU()]
         layers += [ResidualBlock(wide[-1]) for _ in range(config.residuals)]
         for a, b in zip(reversed(wide[1:]), reversed(wide[:-1]), strict=True):

@@ -11,6 +11,8 @@ all methods here are driven by, so that no method sees more than another.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -64,9 +66,7 @@ class FlowNetwork(nn.Module):
         wide = widths(config)
         self.squeeze = squeeze
         self.first = nn.Conv2d(inputs, wide[0], 3, padding=1)
-        self.down = nn.ModuleList(
-            _block(a, b, stride=2) for a, b in zip(wide, wide[1:], strict=False)
-        )
+        self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in pairwise(wide))
         if squeeze:
             self.narrow = nn.Linear(16 * wide[-1], BOTTLENECK)
             self.widen = nn.Linear(BOTTLENECK, 16 * wide[-1])
