@@ -56,7 +56,10 @@ def evaluate(
     ] = None,
     user_study: Annotated[
         Path | None,
-        typer.Option("--user-study", help="Also write a page that asks people which is fake."),
+        typer.Option(
+            "--user-study",
+            help="Also write a page that asks people which is the fake; with --score: where it is.",
+        ),
     ] = None,
     score: Annotated[
         list[Path] | None,
@@ -80,7 +83,10 @@ def evaluate(
     if score:
         from fsh.cli.study import scored
 
-        console.show_result(scored(score, seed), as_json=json, title="User study")
+        result = scored(score, user_study, seed)
+        console.show_result(result, as_json=json, title="User study")
+        for row in [] if json else result["results"]:
+            console.out.print(study_line(row), markup=False)
         return
     from fsh.cli import evaluation_report, study
     from fsh.cli.frames_folder import from_frames
@@ -145,12 +151,19 @@ def evaluate(
         rows = table(outcome)
         files = evaluation_report.write(folder, outcome, rows, about, signer)
         if user_study:
-            files["user_study"] = str(study.write(user_study, outcome, seed, signer))
+            marks = evaluation_report.marking(about, signer)
+            files["user_study"] = str(study.write(user_study, outcome, seed, marks))
     result = {"results": [row.to_json() for row in rows], **about, **files}
     if json:
         console.show_result(result, as_json=True, title="")
     else:
         console.out.print(Path(files["table"]).read_text(), markup=False, soft_wrap=True)
+
+
+def study_line(row: dict) -> str:
+    """A system's USER in one line."""
+    sure = "" if row["low"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
+    return f"{row['system']}, T = {row['shots']}: USER {row['value']:.2f}{sure}, n = {row['n']}"
 
 
 def shots_in(text: str) -> tuple[int, ...]:

@@ -6,14 +6,11 @@ computed again elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-Group = TypeVar("Group")
 
 #: dB given to two pictures that do not differ at all.
 MOST_PSNR = 100.0
@@ -105,35 +102,42 @@ def _root(x: np.ndarray) -> np.ndarray:
     return np.linalg.qr(x, mode="r")
 
 
-def bootstrap(
-    groups: Sequence[Group],
-    statistic: Callable[[list[Group]], float],
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    centred: bool = False,
-) -> Interval:
-    """A statistic of the groups (identities) and its 95 % percentile interval.
+def mean_interval(groups: Sequence[np.ndarray], *, seed: int = 0) -> Interval:
+    """The mean over identities of the mean over their frames, and its 95 % bootstrap interval.
 
-    Whole identities are drawn with replacement: frames of one person are not independent.
+    Nobody counts for having more frames; and whole identities are drawn with replacement, because
+    frames of one person are not independent.
+    """
+    means = np.array([np.mean(group) for group in groups])
+    if len(means) < 2:
+        return Interval(float(means.mean()), float("nan"), float("nan"))
+    random = np.random.default_rng(seed)
+    drawn = means[random.integers(len(means), size=(RESAMPLES, len(means)))].mean(axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(float(means.mean()), float(low), float(high))
+
+
+def frechet_interval(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0, resamples: int = 100
+) -> Interval:
+    """:func:`frechet` of all identities' features together, with its 95 % bootstrap interval.
+
+    Identities are drawn as in :func:`mean_interval`. A set with people in it twice is further from
+    any other, so the interval is moved to have its median at the value.
 
     Args:
-        centred: shift the interval so that its median is the value, for statistics that
-            resampling moves (a Fréchet distance of repeated people is larger).
+        pairs: each identity's two sets of features.
     """
-    value = statistic(list(groups))
-    if len(groups) < 2:
+
+    def distance(chosen: Iterable[int]) -> float:
+        sides = zip(*(pairs[i] for i in chosen), strict=True)
+        return frechet(*(np.concatenate(side) for side in sides))
+
+    count = len(pairs)
+    value = distance(range(count))
+    if count < 2:
         return Interval(value, float("nan"), float("nan"))
     random = np.random.default_rng(seed)
-    drawn = [
-        statistic([groups[i] for i in random.integers(len(groups), size=len(groups))])
-        for _ in range(resamples)
-    ]
+    drawn = [distance(random.integers(count, size=count)) for _ in range(resamples)]
     low, middle, high = np.percentile(drawn, [2.5, 50, 97.5])
-    shift = value - middle if centred else 0.0
-    return Interval(value, float(low + shift), float(high + shift))
-
-
-def mean_of_means(groups: list[np.ndarray]) -> float:
-    """Mean over identities of the mean over their frames: nobody counts for having more."""
-    return float(np.mean([np.mean(group) for group in groups]))
+    return Interval(value, float(low + value - middle), float(high + value - middle))
