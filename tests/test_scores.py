@@ -33,7 +33,7 @@ def test_cosine_and_keypoints():
     a = np.array([[1.0, 0], [0, 2]])
     assert list(scores.cosine(a, np.array([[3.0, 0]]))) == [1, 0]
     points = np.zeros((2, 68, 2))
-    assert list(scores.keypoint_distance(points + [3, 4], points)) == [5, 5]
+    assert list(scores.keypoint_distance(points + np.array([3, 4]), points)) == [5, 5]
 
 
 def test_jitter_sees_shaking_and_not_motion():
