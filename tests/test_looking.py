@@ -10,8 +10,11 @@ import cv2
 import numpy as np
 import pytest
 from skimage.data import astronaut
-from tiny_data import template
+from tiny_data import template, write_data
+from tiny_run import Told, tiny_config, tiny_folder
+from typer.testing import CliRunner
 
+from fsh.cli.app import app
 from fsh.cli.evaluate import newest_of_fsh, shots_in, steps_of
 from fsh.cli.frames_folder import from_frames, parted
 from fsh.cli.looking import FaceWatcher, expression
@@ -19,6 +22,7 @@ from fsh.pipeline.arcface import ArcFace, aligned
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
+from fsh.trainer.loop import train
 
 
 def field(number: int, content: bytes | int) -> bytes:
@@ -138,6 +142,31 @@ def test_options_mean_what_they_say(tmp_path):
         body = {"method": method} if method else {}
         (tmp_path / name / "config.json").write_text(json.dumps(body))
     assert newest_of_fsh(tmp_path).name == "old"
+
+
+def test_the_whole_command(tmp_path, monkeypatch):
+    """Two methods trained, one identity each way, real detectors, every file; then again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path / "weights"))
+    seen = tiny_folder(tmp_path / "seen")
+    for method in ("fsth", "x2face"):
+        train(seen, tmp_path / "runs" / method, tiny_config(steps=2, method=method), Told())
+    write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test")
+    words = "evaluate --shots 1 --frames 3 --steps 1 --json -q --user-study asked"
+    command = [*words.split(), "--against", "runs/x2face"]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    body = json.loads(result.stdout)
+    systems = {row["system"] for row in body["results"]}
+    assert systems == {"fsh FF", "fsh FT", "X2Face-like", "nearest photo", "warped photo"}
+    values = {row["metric"]: row["value"] for row in body["results"] if row["system"] == "fsh FF"}
+    assert values["fid"] is None and 0 < values["csim_dlib"] <= 1 and values["ssim"] < 1
+    assert {"protocol", "runs", "frames", "crop", "seed"} <= set(body)
+    for key in ("json_file", "table", "page", "user_study"):
+        assert (tmp_path / body[key]).is_file()
+    cells = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")}
+    again = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert json.loads(again.stdout)["results"] == body["results"]
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == cells
 
 
 def test_the_command_ends_in_one_line_without_a_run(tmp_path):

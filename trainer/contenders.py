@@ -205,7 +205,9 @@ def fine_tuned(
     objective = method.objective(
         networks.embedder, networks.generator, networks.discriminator, None, content, config.loss
     )
-    phases = [([networks.embedder, networks.generator], config.lr_generator, objective.generator)]
+    phases: list[tuple[list[nn.Module], float, Callable[[Episodes, Terms | None], Terms]]] = [
+        ([networks.embedder, networks.generator], config.lr_generator, objective.generator)
+    ]
     if method.adversarial:
         lr = config.lr_discriminator
         phases.append(([networks.discriminator], lr, objective.discriminator))

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -318,14 +319,14 @@ def table(outcome: Outcome) -> list[Row]:
                         metric=metric.name,
                         title=metric.title,
                         better=metric.better,
-                        value=_known(found and found.value),
-                        low=_known(found and found.low),
-                        high=_known(found and found.high),
+                        value=found.value if found else None,
+                        low=_finite(found.low) if found else None,
+                        high=_finite(found.high) if found else None,
                         n=n,
                         identities=len(own),
                         backbone=metric.backbone,
                         crop=crop,
-                        missing="" if found else metric.missing or "no consecutive frames",
+                        missing="" if found else metric.missing or "too few frames",
                     )
                 )
     return rows
@@ -379,6 +380,8 @@ def _number(
         # InceptionV3's 2,048 features take seconds a time.
         resamples = 100 if pairs[0][0].shape[1] <= 512 else 25
         found = scores.frechet_interval(pairs, seed=setting.seed, resamples=resamples)
+        if not np.isfinite(found.value):  # one picture has no covariance
+            return None, 0
         return found, sum(len(a) for a, _ in pairs)
     groups = [c.values[metric.name] for c in own if metric.name in c.values]
     groups = [finite for g in groups if len(finite := g[np.isfinite(g)])]
@@ -387,8 +390,8 @@ def _number(
     return scores.mean_interval(groups, seed=setting.seed), sum(len(g) for g in groups)
 
 
-def _known(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(value)
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _features(look: Look, pictures: np.ndarray, judges: dict[str, Judge]) -> dict[str, np.ndarray]:
@@ -447,7 +450,7 @@ def _path(setting: Setting, system: str, shots: int, identity: str) -> Path:
 
 
 def write_cell(path: Path, cell: Cell, key: str) -> None:
-    arrays = {"drawn": cell.drawn, "key": np.array(key)}
+    arrays: dict[str, Any] = {"drawn": cell.drawn, "key": np.array(key)}
     arrays |= {f"value/{name}": array for name, array in cell.values.items()}
     arrays |= {f"feature/{name}": array for name, array in cell.features.items()}
     with replacing(path) as temporary, temporary.open("wb") as file:

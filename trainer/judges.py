@@ -80,6 +80,9 @@ class Lpips(nn.Module):
     the very torch that is installed; the learned weights of the distances are ``torchmetrics``'.
     """
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         relu, pool = nn.ReLU(), nn.MaxPool2d(3, 2)

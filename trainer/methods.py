@@ -28,13 +28,6 @@ class Objective(Protocol):
     def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms: ...
 
 
-class Drawing(Protocol):
-    """Anything that has a method's two drawing networks: a model, its average, a copy."""
-
-    embedder: nn.Module
-    generator: Any
-
-
 @dataclass(frozen=True)
 class Method:
     """One method.
@@ -42,8 +35,8 @@ class Method:
     Attributes:
         title: for tables.
         objective: made of embedder, generator, discriminator, W, content loss and weights.
-        describe: networks and photos (B, K, 3, H, H), with their landmark images, to what the
-            generator takes as its second argument.
+        describe: whatever has an ``embedder`` and a ``generator``, and photos (B, K, 3, H, H) with
+            their landmark images, to what the generator takes as its second argument.
         adversarial: whether there is a discriminator to train.
     """
 
@@ -52,20 +45,20 @@ class Method:
     generator: Callable[[NetworkConfig], nn.Module]
     discriminator: Callable[[NetworkConfig], nn.Module]
     objective: Callable[..., Objective]
-    describe: Callable[[Drawing, Tensor, Tensor], Tensor]
+    describe: Callable[[Any, Tensor, Tensor], Tensor]
     adversarial: bool
 
 
-def _coefficients(networks: Drawing, images: Tensor, landmarks: Tensor) -> Tensor:
+def _coefficients(networks: Any, images: Tensor, landmarks: Tensor) -> Tensor:
     """ψ̂ = P·ê, ê the mean over the photos."""
     return networks.generator.project(embed(networks.embedder, images, landmarks).mean(1))
 
 
-def _embedded_face(networks: Drawing, images: Tensor, landmarks: Tensor) -> Tensor:
+def _embedded_face(networks: Any, images: Tensor, landmarks: Tensor) -> Tensor:
     return embed(networks.embedder, images, landmarks).mean(1)
 
 
-def _nothing(networks: Drawing, images: Tensor, landmarks: Tensor) -> Tensor:
+def _nothing(networks: Any, images: Tensor, landmarks: Tensor) -> Tensor:
     return torch.empty(len(images), 0, device=images.device)
 
 

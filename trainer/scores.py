@@ -99,7 +99,7 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 def _root(x: np.ndarray) -> np.ndarray:
     """(D, D) with the same Gram matrix xᵀx as x (N, D): singular values stay what they are."""
-    return np.linalg.qr(x, mode="r")
+    return np.asarray(np.linalg.qr(x, mode="r"))
 
 
 def mean_interval(groups: Sequence[np.ndarray], *, seed: int = 0) -> Interval:
