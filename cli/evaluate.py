@@ -33,8 +33,9 @@ def evaluate(
         int | None, typer.Option(help="Identities at most; default: all of the split.", min=1)
     ] = None,
     frames: Annotated[
-        int, typer.Option(help="Input and hold-out frames of each identity.", min=1)
+        int, typer.Option(help="Input frames of each identity, to draw photos from.", min=1)
     ] = 32,
+    held: Annotated[int, typer.Option(help="Hold-out frames of each identity.", min=1)] = 32,
     split: Annotated[str, typer.Option(help="Which split's people are drawn.")] = "test",
     frames_folder: Annotated[
         Path | None,
@@ -94,10 +95,11 @@ def evaluate(
     from fsh.pipeline.landmarks import has_gpu
     from fsh.schemas.layout import DataFolder
     from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
-    from fsh.trainer.evaluation import PROTOCOLS, Setting, table
+    from fsh.trainer.evaluation import PROTOCOLS, Setting
     from fsh.trainer.evaluation import evaluate as measure
     from fsh.trainer.judges import load_judges
     from fsh.trainer.subjects import from_data
+    from fsh.trainer.table import table
 
     if protocol not in PROTOCOLS:
         raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}")
@@ -109,7 +111,7 @@ def evaluate(
     if not quiet:
         shown: dict[str, object] = {"run": run, "against": [str(p) for p in against or []]}
         shown |= {"data": frames_folder or data, "split": split, "protocol": protocol}
-        shown |= {"shots": shots, "identities": identities or "all", "frames": frames}
+        shown |= {"shots": shots, "identities": identities or "all", "frames": f"{frames} + {held}"}
         shown |= {"steps": steps, "seed": seed, "device": device, "output": folder}
         console.show_settings("evaluate", shown)
     with console.progress(quiet) as bar:
@@ -118,12 +120,12 @@ def evaluate(
         for path, other in runs.items():
             spec.require(other.spec, mine=f"run {run}", theirs=f"run {path}")
         if frames_folder:
-            subjects = from_frames(frames_folder, spec, frames, bar)
+            subjects = from_frames(frames_folder, spec, frames, held, bar)
         else:
-            subjects = from_data(DataFolder(data), spec, split=split, frames=frames)
+            subjects = from_data(DataFolder(data), spec, split=split, inputs=frames, held=held)
         subjects = subjects[:identities]
         for subject in subjects:
-            if min(subject.counts) < frames:
+            if subject.counts != (frames, held):
                 bar.say(
                     f"{subject.identity}: only {subject.counts[0]} + {subject.counts[1]} frames"
                 )

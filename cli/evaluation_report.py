@@ -21,8 +21,9 @@ from fsh.pipeline.signing import Signer
 from fsh.pipeline.watermark import Watermark
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import replacing
-from fsh.trainer.evaluation import Outcome, Row
+from fsh.trainer.evaluation import Outcome
 from fsh.trainer.subjects import shots_of
+from fsh.trainer.table import Row
 
 #: Identities shown as strips, side of a picture in a strip.
 STRIPS, TILE = 8, 128

@@ -20,7 +20,9 @@ _HELD = re.compile(r"test|hold|val|query|target", re.IGNORECASE)
 _SHAPE = "SPLIT/IDENTITY/VIDEO/combined/00000_rgb.png"
 
 
-def from_frames(root: Path, spec: FaceSpec, frames: int, progress: Progress) -> list[Subject]:
+def from_frames(
+    root: Path, spec: FaceSpec, inputs: int, held: int, progress: Progress
+) -> list[Subject]:
     """The identities of ``<split>/<identity>/<video>/combined/00000_rgb.png``.
 
     Where a video stands under two splits, one of them named like a test set, that one's frames
@@ -40,22 +42,22 @@ def from_frames(root: Path, spec: FaceSpec, frames: int, progress: Progress) -> 
         raise FshError(f"no {_SHAPE} here", where=root, remedy="name the folder above the splits")
     found: dict[str, Subject] = {}
     for (identity, video), splits in videos.items():
-        inputs, held = parted(splits, frames)
-        if identity not in found and inputs and held:
-            found[identity] = _subject(identity, video, inputs, held, spec, progress)
+        learn, draw = parted(splits, inputs, held)
+        if identity not in found and learn and draw:
+            found[identity] = _subject(identity, video, learn, draw, spec, progress)
     if not found:
         raise FshError("no video has frames for both sides", where=root)
     return list(found.values())
 
 
-def parted(splits: dict[str, list[Path]], frames: int) -> tuple[list[Path], list[Path]]:
-    """Input and hold-out pictures of a video, at most ``frames`` of each, evenly spread."""
-    held = [p for split, own in splits.items() if _HELD.search(split) for p in own]
-    inputs = [p for split, own in splits.items() if not _HELD.search(split) for p in own]
-    if not (inputs and held):
-        together = inputs or held
-        inputs, held = together[: len(together) // 2], together[len(together) // 2 :]
-    return _spread(inputs, frames), _spread(held, frames)
+def parted(splits: dict[str, list[Path]], inputs: int, held: int) -> tuple[list[Path], list[Path]]:
+    """Input and hold-out pictures of a video, at most so many of each, evenly spread."""
+    spared = [p for split, own in splits.items() if _HELD.search(split) for p in own]
+    shown = [p for split, own in splits.items() if not _HELD.search(split) for p in own]
+    if not (shown and spared):
+        together = shown or spared
+        shown, spared = together[: len(together) // 2], together[len(together) // 2 :]
+    return _spread(shown, inputs), _spread(spared, held)
 
 
 def _spread(paths: list[Path], wanted: int) -> list[Path]:

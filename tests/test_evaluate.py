@@ -23,9 +23,10 @@ from fsh.trainer.contenders import (
     nearest,
     warped,
 )
-from fsh.trainer.evaluation import Look, Setting, Watcher, evaluate, table
+from fsh.trainer.evaluation import Look, Setting, Watcher, evaluate
 from fsh.trainer.loop import train
 from fsh.trainer.subjects import from_data, halves, run_of, shots_of
+from fsh.trainer.table import table
 
 
 class PlainWatcher(Watcher):
@@ -76,7 +77,7 @@ def entered(runs, steps=1):
 
 def test_the_table_holds_every_system_shot_and_metric(world, tmp_path):
     data, runs = world
-    subjects = from_data(data, SPEC, frames=4)
+    subjects = from_data(data, SPEC, inputs=4, held=4)
     setting = setting_of(tmp_path)
     systems = entered(runs.values())
     outcome = evaluate(subjects, systems, setting, Silent())
@@ -105,7 +106,7 @@ def test_the_table_holds_every_system_shot_and_metric(world, tmp_path):
 def test_the_trivial_answers_are_what_they_say(world, tmp_path):
     """On frames that are affine warps of one picture, the affine answer has to be nearly right."""
     data, _ = world
-    subjects = from_data(data, SPEC, frames=4)
+    subjects = from_data(data, SPEC, inputs=4, held=4)
     outcome = evaluate(subjects, entered([]), setting_of(tmp_path), Silent())
     value = {(r.system, r.shots): r.value for r in table(outcome) if r.metric == "ssim"}
     assert value["warped photo", 1] > 0.85 > value["nearest photo", 1]
@@ -114,7 +115,7 @@ def test_the_trivial_answers_are_what_they_say(world, tmp_path):
 
 def test_a_second_call_does_nothing_and_a_change_only_what_it_must(world, tmp_path):
     data, runs = world
-    subjects = from_data(data, SPEC, frames=3)[:2]
+    subjects = from_data(data, SPEC, inputs=3, held=3)[:2]
 
     def call(steps: int = 1):
         setting = setting_of(tmp_path, shots=(1,))
@@ -132,7 +133,7 @@ def test_a_second_call_does_nothing_and_a_change_only_what_it_must(world, tmp_pa
 
 def test_modern_drives_everybody_with_another(world, tmp_path):
     data, runs = world
-    subjects = from_data(data, SPEC, frames=4)
+    subjects = from_data(data, SPEC, inputs=4, held=4)
     outcome = evaluate(subjects, entered([runs["fsth"]]), setting_of(tmp_path, "modern"), Silent())
     rows = {r.metric: r for r in table(outcome)}
     assert "ssim" not in rows and rows["jitter"].value == pytest.approx(1, abs=0.5)
@@ -142,10 +143,10 @@ def test_modern_drives_everybody_with_another(world, tmp_path):
 
 
 def test_frames_to_learn_from_and_to_draw_lie_apart():
-    inputs, held = halves(100, 32)
+    inputs, held = halves(100, 32, 32)
     assert len(inputs) == len(held) == 32 and inputs.max() < 50 <= held.min()
-    inputs, held = halves(7, 32)
-    assert list(inputs) == [0, 1, 2] and list(held) == [3, 4, 5]
+    inputs, held = halves(7, 32, 2)
+    assert list(inputs) == [0, 1, 2] and list(held) == [3, 6]
     times = np.array([0, 0.04, 0.08, 0.12, 0.16, 1.0, 1.04, 1.08])
     assert list(run_of(times, 32)) == [4]
     assert list(run_of(times[:5], 2)) == [2, 3]

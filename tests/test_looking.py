@@ -106,7 +106,7 @@ def portrait(tmp_path_factory):
 
 def test_a_folder_of_frames_is_somebody_to_evaluate_on(portrait):
     spec = FaceSpec()
-    (subject,) = from_frames(portrait, spec, 32, Silent())
+    (subject,) = from_frames(portrait, spec, 32, 32, Silent())
     assert (subject.identity, subject.counts) == ("id1", (2, 2))
     found = subject.load()
     assert found.inputs.frames.shape == (2, 256, 256, 3) and found.run is None
@@ -117,14 +117,14 @@ def test_a_folder_of_frames_is_somebody_to_evaluate_on(portrait):
     assert np.abs(look.points - found.held.landmarks).mean() < 4  # crop pixels, at half the size
     assert "dlib" in watcher.landmarks and "weights" in watcher.backbones["dlib"]
     with pytest.raises(FshError, match="no SPLIT/IDENTITY/VIDEO"):
-        from_frames(portrait / "unseen", spec, 32, Silent())
+        from_frames(portrait / "unseen", spec, 32, 32, Silent())
 
 
 def test_splits_named_like_tests_are_held_out(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(64)]
-    assert parted({"train": paths[:32], "test": paths[32:]}, 32) == (paths[:32], paths[32:])
-    assert parted({"voxceleb": paths}, 32) == (paths[:32], paths[32:])
-    inputs, held = parted({"test": paths}, 8)
+    assert parted({"train": paths[:32], "test": paths[32:]}, 32, 32) == (paths[:32], paths[32:])
+    assert parted({"voxceleb": paths}, 32, 32) == (paths[:32], paths[32:])
+    inputs, held = parted({"test": paths}, 8, 8)
     assert len(inputs) == len(held) == 8 and set(inputs) < set(paths[:32])
 
 
@@ -152,7 +152,7 @@ def test_the_whole_command(tmp_path, monkeypatch):
     for method in ("fsth", "x2face"):
         train(seen, tmp_path / "runs" / method, tiny_config(steps=2, method=method), Told())
     write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test")
-    words = "evaluate --shots 1 --frames 3 --steps 1 --json -q --user-study asked"
+    words = "evaluate --shots 1 --frames 3 --held 3 --steps 1 --json -q --user-study asked"
     command = [*words.split(), "--against", "runs/x2face"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     body = json.loads(result.stdout)

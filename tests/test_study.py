@@ -19,8 +19,9 @@ from fsh.pipeline.signing import installation_signer
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 from fsh.trainer.contenders import NearestPhoto
-from fsh.trainer.evaluation import Setting, evaluate, table
+from fsh.trainer.evaluation import Setting, evaluate
 from fsh.trainer.subjects import from_data
+from fsh.trainer.table import table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ABOUT = {"protocol": "fsth", "runs": {"runs/<x>": "step 2"}}
@@ -41,7 +42,7 @@ def outcome(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     data = write_data(root, people=3, samples=1, frames=8, split="test")
     setting = Setting("fsth", 32, (1, 2), 0, PlainWatcher(), {}, {}, root / "cells")
-    subjects = from_data(data, SPEC, frames=4)
+    subjects = from_data(data, SPEC, inputs=4, held=4)
     return evaluate(subjects, [Dark(32), NearestPhoto(32)], setting, Silent())
 
 

@@ -30,11 +30,13 @@ from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import channels_last
 from fsh.trainer.person import Person
-from fsh.trainer.personal import BATCH, Photos, newest_folder, personalize, prepare
+from fsh.trainer.personal import Photos, newest_folder, personalize, prepare
 from fsh.trainer.raster import draw_all, rescale
 
 #: Fine-tuning steps of the authors' later practice: for one photo, and for more than thirty.
 FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 125, 230, 31
+#: Photos per fine-tuning step of the alternatives at most, as fsh's own.
+BATCH = 4
 
 #: Landmarks float32 (N, 68, 2), crop pixels, to pictures uint8 (N, H, H, 3).
 Draw = Callable[[np.ndarray], np.ndarray]
@@ -197,7 +199,7 @@ def fine_tuned(
 ) -> Any:
     """A copy of a method's networks after ``steps`` updates on a person's photos.
 
-    As fsh's own fine-tuning does it: up to :data:`~fsh.trainer.personal.BATCH` photos a step, the
+    As fsh's own fine-tuning does it: up to :data:`BATCH` photos a step, the
     run's losses and learning rates. Sources are other photos than the one to draw, if there are.
     """
     networks = copy.deepcopy(networks).train()

@@ -62,15 +62,16 @@ def shots_of(identity: str, available: int, shots: int, seed: int) -> list[int]:
     return sorted(random.permutation(available)[:shots].tolist())
 
 
-def halves(count: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+def halves(count: int, inputs: int, held: int) -> tuple[np.ndarray, np.ndarray]:
     """Frame numbers of inputs and hold-outs: spread over a clip's first half and its second.
 
     Frames that lie between one another would be near copies; a cut in time keeps them apart.
     """
     middle = count // 2
-    inputs = np.linspace(0, middle - 1, min(wanted, middle)).round().astype(int)
-    held = np.linspace(middle, count - 1, min(wanted, count - middle)).round().astype(int)
-    return inputs, held[: len(inputs)] if len(held) > len(inputs) else held
+    return (
+        np.linspace(0, middle - 1, min(inputs, middle)).round().astype(int),
+        np.linspace(middle, count - 1, min(held, count - middle)).round().astype(int),
+    )
 
 
 def run_of(times: np.ndarray, wanted: int) -> np.ndarray:
@@ -84,12 +85,18 @@ def run_of(times: np.ndarray, wanted: int) -> np.ndarray:
 
 
 def from_data(
-    data: DataFolder, spec: FaceSpec, *, split: str = "test", frames: int = FRAMES
+    data: DataFolder,
+    spec: FaceSpec,
+    *,
+    split: str = "test",
+    inputs: int = FRAMES,
+    held: int = FRAMES,
 ) -> list[Subject]:
     """The identities of a split, each with its longest clip.
 
     Args:
         spec: how the networks' faces were cropped.
+        inputs, held: frames of each person at most.
 
     Raises:
         FshError: if the split is empty, or no clip has frames for both sides.
@@ -109,7 +116,7 @@ def from_data(
         clip = min(lengths, key=lambda name: (-lengths[name], name))
         if lengths[clip] < 2:
             continue
-        found.append(_subject(identity, clip, own[clip], spec, frames))
+        found.append(_subject(identity, clip, own[clip], spec, inputs, held))
     if not found:
         raise FshError(f"nobody to evaluate on in the {split} split", where=data.root)
     return found
@@ -126,13 +133,13 @@ def _places(samples: list[TarSample]) -> list[tuple[int, int]]:
 
 
 def _subject(
-    identity: str, clip: str, samples: list[TarSample], spec: FaceSpec, frames: int
+    identity: str, clip: str, samples: list[TarSample], spec: FaceSpec, wanted: int, spared: int
 ) -> Subject:
     places = _places(samples)
     infos = [json.loads(sample["json"]) for sample in samples]
     times = np.array([infos[s]["times"][i] for s, i in places])
-    inputs, held = halves(len(places), frames)
-    run = run_of(times, frames)
+    inputs, held = halves(len(places), wanted, spared)
+    run = run_of(times, spared)
 
     def part(numbers: np.ndarray, what: str) -> FaceClip:
         pictures = np.empty((len(numbers), spec.size, spec.size, 3), np.uint8)

@@ -1,6 +1,6 @@
 """How good T photos make a person: FF against FT and the trivial answers, on unseen people.
 
-    python tests/benchmarks/few_shot.py DATA RUN [--identities 5] [--frames 16] [--out FOLDER]
+    python tests/benchmarks/few_shot.py DATA RUN [--identities 5] [--held 16] [--out FOLDER]
 
 The functions of ``fsh evaluate`` and nothing else: SSIM, identity similarity and landmark error in
 self-reenactment, and the ratio of output's to driver's jitter when driven by another person.
@@ -18,8 +18,9 @@ from fsh.cli.evaluation_report import told
 from fsh.cli.looking import FaceWatcher
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
-from fsh.trainer.evaluation import Setting, evaluate, table
+from fsh.trainer.evaluation import Setting, evaluate
 from fsh.trainer.subjects import from_data
+from fsh.trainer.table import table
 
 SHOTS = (1, 8, 32)
 SHOWN = {"fsth": ("ssim", "csim_dlib", "akd"), "modern": ("csim_dlib", "akd", "jitter")}
@@ -30,14 +31,14 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--identities", type=int)
-    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--held", type=int, default=16)
     parser.add_argument("--steps", default="authors")
     parser.add_argument("--out", type=Path, help="kept there, and gone on from")
     options = parser.parse_args()
     folder = options.out or Path(tempfile.mkdtemp(prefix="fsh-few-shot-"))
     with progress() as bar:
         run = Run.read(options.run, bar)
-        people = from_data(DataFolder(options.data), run.spec, frames=options.frames)
+        people = from_data(DataFolder(options.data), run.spec, held=options.held)
         size = run.config.network.size
         systems = [
             *contenders_of(run, steps_of(options.steps), bar),
