@@ -89,6 +89,7 @@ def evaluate(
         for row in [] if json else result["results"]:
             console.out.print(study_line(row), markup=False)
         return
+    run = run or newest_of_fsh(Path("runs"))
     from fsh.cli import evaluation_report, study
     from fsh.cli.frames_folder import from_frames
     from fsh.cli.looking import FaceWatcher
@@ -104,7 +105,6 @@ def evaluate(
     if protocol not in PROTOCOLS:
         raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}")
     counts, schedule = shots_in(shots), steps_of(steps)
-    run = run or newest_of_fsh(Path("runs"))
     folder = output or run / "evaluation"
     device = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
     signer = marking.signer_of(signing_key)
