@@ -89,7 +89,7 @@ def evaluate(
         for row in [] if json else result["results"]:
             console.out.print(study_line(row), markup=False)
         return
-    run = run or newest_of_fsh(Path("runs"))
+    run = run or options.newest_run(Path("runs"))
     from fsh.cli import evaluation_report, study
     from fsh.cli.frames_folder import from_frames
     from fsh.cli.looking import FaceWatcher
@@ -195,22 +195,3 @@ def steps_of(text: str) -> Callable[[int], int | None]:
     if text.isdigit():
         return lambda _: int(text)
     raise FshError(f"not a number of steps: {text!r}", where="--steps", remedy="authors or own")
-
-
-def newest_of_fsh(runs: Path) -> Path:
-    """The run of fsh's own networks written last.
-
-    Raises:
-        FshError: if there is none.
-    """
-    import json
-
-    def method(run: Path) -> str:
-        config = json.loads((run / "config.json").read_text())
-        return config.get("method", "fsth")
-
-    found = [p.parent for p in runs.glob("*/metrics.jsonl") if (p.parent / "config.json").is_file()]
-    found = [run for run in found if method(run) == "fsth"]
-    if not found:
-        raise FshError("no training run here", where=runs, remedy="run `fsh train` first")
-    return max(found, key=lambda run: (run / "metrics.jsonl").stat().st_mtime)

@@ -15,9 +15,10 @@ from tiny_run import Told, tiny_config, tiny_folder
 from typer.testing import CliRunner
 
 from fsh.cli.app import app
-from fsh.cli.evaluate import newest_of_fsh, shots_in, steps_of
+from fsh.cli.evaluate import shots_in, steps_of
 from fsh.cli.frames_folder import from_frames, parted
 from fsh.cli.looking import FaceWatcher, expression
+from fsh.cli.options import newest_run
 from fsh.pipeline.arcface import ArcFace, aligned
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
@@ -141,7 +142,7 @@ def test_options_mean_what_they_say(tmp_path):
         (tmp_path / name / "metrics.jsonl").touch()
         body = {"method": method} if method else {}
         (tmp_path / name / "config.json").write_text(json.dumps(body))
-    assert newest_of_fsh(tmp_path).name == "old"
+    assert newest_run(tmp_path).name == "old"
 
 
 def test_the_whole_command(tmp_path, monkeypatch):
