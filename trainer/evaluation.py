@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Look:
     expression: np.ndarray
 
 
-class Watcher:
+class Watcher(Protocol):
     """Whoever can look at faces; the command line makes one from the pipeline's detectors.
 
     Attributes:
@@ -67,7 +67,7 @@ class Watcher:
         pictures: uint8 (N, H, H, 3), the whole crop at any size.
         near: (N, 68, 2) where the face should be, in the data set's crop pixels.
         """
-        raise NotImplementedError
+        ...
 
 
 @dataclass
