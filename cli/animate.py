@@ -38,6 +38,7 @@ def animate(
     ] = False,
     no_mark: marking.NoMark = False,
     signing_key: marking.SigningKey = None,
+    watermark_key: marking.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -67,7 +68,7 @@ def animate(
         console.show_settings("animate", shown)
     begun = time.monotonic()
     signer = None if no_mark else marking.signer_of(signing_key)
-    marks = marking.marking_of(person, actor.about, signer) if signer else None
+    marks = marking.marking_of(person, actor.about, signer, watermark_key) if signer else None
     with console.progress(quiet) as bar:
         driver = read_driver(
             driving, actor.spec, load_backend(actor.spec.backend), bar, keep_frames=compare

@@ -21,9 +21,11 @@ from fsh.pipeline import shards, spans
 from fsh.pipeline.clips import Span, process, record_failure
 from fsh.pipeline.config import ShardConfig
 from fsh.pipeline.filters import reject
-from fsh.pipeline.identity import identities, label_of, splits
+from fsh.pipeline.held import places
+from fsh.pipeline.ledger import locked
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import KINDS, JobFailed, SandboxPool
+from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
@@ -82,6 +84,7 @@ def shard(
     # Processes of Beam's, or threads that share sandboxes: either way one sandbox per worker.
     pool = workers if runner in (None, LOCAL) and mode != "multi_processing" else 1
     with (
+        locked(data, "shard"),
         watched(data, config, todo, left, progress),
         make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
     ):
@@ -163,15 +166,9 @@ def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
     by_video: dict[str, list[dict]] = {}
     for request in requests:
         by_video.setdefault(request["video_id"], []).append(request)
-    named = identities(
-        kept,
-        [label_of(row, by_video[row["video_id"]]) for row in kept],
-        [by_video[row["video_id"]][0]["uploader"] or row["video_id"] for row in kept],
-        config.same_person,
-    )
-    place = splits([name for name, _ in named])
-    for row, (name, source) in zip(kept, named, strict=True):
-        row |= {"identity": name, "identity_from": source, "split": place[name]}
+    held = Tombstones.read(data).held
+    for row, place in zip(kept, places(kept, by_video, config.same_person, held), strict=True):
+        row |= {"identity": place.identity, "identity_from": place.source, "split": place.split}
     plans = [
         plan
         for split in SPLITS
@@ -183,6 +180,7 @@ def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
                 if r["split"] == split
             ],
             config.shard_bytes,
+            held.shards.get(split, 1),
         )
     ]
     columns = [{key: value for key, value in row.items() if key != "tar"} for row in rows]

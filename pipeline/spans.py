@@ -12,6 +12,7 @@ import numpy as np
 from fsh.pipeline.clips import Span
 from fsh.pipeline.config import Analysis
 from fsh.pipeline.sandbox import KINDS
+from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import CLIPS, SOURCES, read_table
@@ -21,10 +22,10 @@ _STRETCH = 1.25
 
 
 def stored(data: DataFolder) -> list[dict[str, Any]]:
-    """The rows of the sources table whose video is there.
+    """The rows of the sources table whose video is there and was not erased by any name.
 
     Raises:
-        FshError: if nothing has been ingested.
+        FshError: if nothing has been ingested, or nothing is left of it.
     """
     remedy = "run `fsh ingest` first"
     if not data.sources.is_file():
@@ -32,7 +33,10 @@ def stored(data: DataFolder) -> list[dict[str, Any]]:
     rows = [r for r in read_table(data.sources, SOURCES).to_pylist() if r["state"] == "stored"]
     if not rows:
         raise FshError("none of the videos asked for is stored", where=data.sources, remedy=remedy)
-    return rows
+    spared = Tombstones.read(data).spared(rows)
+    if not spared:
+        raise FshError("all videos stored here were erased on request", where=data.sources)
+    return spared
 
 
 def plan_spans(requests: Iterable[Mapping[str, Any]], length: float) -> list[Span]:
