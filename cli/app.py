@@ -12,6 +12,7 @@ from fsh.cli import (
     animate,
     demo,
     doctor,
+    evaluate,
     forget,
     ingest,
     inspect,
@@ -45,6 +46,7 @@ app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("personalize")(personalize.personalize)
 app.command("animate")(animate.animate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
 app.command("demo")(demo.demo)

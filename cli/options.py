@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +36,41 @@ def core_count(workers: int) -> int:
     return os.cpu_count() or 1
 
 
-def newest(folder: Path, marker: str, *, what: str, remedy: str) -> Path:
+def newest(
+    folder: Path,
+    marker: str,
+    *,
+    what: str,
+    remedy: str,
+    meant: Callable[[Path], bool] = lambda _: True,
+) -> Path:
     """The subfolder whose ``marker`` file was written last: the run or person meant by default.
+
+    Args:
+        meant: whether a subfolder may be it.
 
     Raises:
         FshError: if there is none.
     """
-    found = [path for path in folder.glob(f"*/{marker}") if path.is_file()]
+    found = [p for p in folder.glob(f"*/{marker}") if p.is_file() and meant(p.parent)]
     if not found:
         raise FshError(f"no {what} here", where=folder, remedy=remedy)
     return max(found, key=lambda path: path.stat().st_mtime).parent
+
+
+def newest_run(runs: Path) -> Path:
+    """The training run written last, alternatives to fsh's own networks left aside.
+
+    Raises:
+        FshError: if there is none.
+    """
+    remedy = "run `fsh train` first"
+    return newest(runs, "metrics.jsonl", what="training run", remedy=remedy, meant=_is_of_fsh)
+
+
+def _is_of_fsh(run: Path) -> bool:
+    try:
+        config = json.loads((run / "config.json").read_text())
+    except (OSError, ValueError):  # whoever opens the run says what is wrong with it
+        return True
+    return config.get("method", "fsth") == "fsth"

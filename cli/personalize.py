@@ -63,9 +63,7 @@ def personalize(
     from fsh.trainer.personal import hashes_of, run_spec
     from fsh.trainer.personal import personalize as learn
 
-    run = run or options.newest(
-        Path("runs"), "metrics.jsonl", what="training run", remedy="run `fsh train` first"
-    )
+    run = run or options.newest_run(Path("runs"))
     person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
     about = marking.stated(consent, "personalize")
     signer = None if no_mark else marking.signer_of(signing_key)

@@ -13,8 +13,13 @@ from fsh.cli import console, options
 def train(
     data: options.Data = Path("data"),
     run: Annotated[
-        Path | None, typer.Option("--run", help="The run's folder; default runs/PRESET.")
+        Path | None,
+        typer.Option("--run", help="The run's folder; default runs/PRESET or runs/METHOD-PRESET."),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(help="fsth, or an alternative to compare with: x2face, pix2pixhd."),
+    ] = "fsth",
     preset: Annotated[
         str, typer.Option(help="paper (256 px), small (128), nano (64, CPU) or auto.")
     ] = "auto",
@@ -44,6 +49,9 @@ def train(
     do. Ctrl-C saves, and the same command resumes exactly where it stopped. Curves and sample
     grids are in the run's folder (`tensorboard --logdir runs`).
 
+    `--method` trains one of the networks that `fsh evaluate` compares with, on the same data in
+    the same loop, for as long: give it the same `--steps` or `--minutes`.
+
     Examples: `fsh train` · `fsh train --preset small --steps 20000` · `fsh train --dry-run`
     """
     from fsh.schemas.layout import DataFolder
@@ -55,6 +63,7 @@ def train(
     config = resolve(
         preset,
         device,
+        method=method,
         loss_preset=loss,
         variant=variant,
         steps=steps,
@@ -63,7 +72,8 @@ def train(
         perceptual=perceptual,
         seed=seed,
     )
-    folder = run or Path("runs") / config.preset
+    name = config.preset if config.method == "fsth" else f"{config.method}-{config.preset}"
+    folder = run or Path("runs") / name
     if dry_run:
         console.show_result(
             plan(DataFolder(data), folder, config).to_json(), as_json=json, title="Plan"

@@ -15,6 +15,8 @@ import torch
 from fsh.schemas.errors import FshError
 
 VARIANTS = ("ft", "ff")
+#: The paper's networks, and the alternatives it is compared with (:mod:`fsh.trainer.methods`).
+METHODS = ("fsth", "x2face", "pix2pixhd")
 PERCEPTUAL = ("vgg", "random", "off")
 
 
@@ -80,6 +82,7 @@ class TrainConfig:
 
     Attributes:
         preset, loss_preset: the names the values came from.
+        method: whose networks and losses: one of :data:`METHODS`.
         variant: ``"ft"`` (meant for fine-tuning) or ``"ff"`` (feed-forward: no L_MCH).
         frames: K, source frames per episode.
         batch: episodes per step and process.
@@ -100,6 +103,7 @@ class TrainConfig:
     """
 
     preset: str = "paper"
+    method: str = "fsth"
     loss_preset: str = "paper-v2"
     variant: str = "ft"
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -300,6 +304,7 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
             **given,
         }
     )
+    _one_of("method", config.method, METHODS)
     _one_of("perceptual", config.perceptual, PERCEPTUAL)
     _one_of("precision", config.precision, ("fp32", "bf16"))
     for name in ("frames", "batch", "discriminator_steps", "checkpoint_every", "keep"):

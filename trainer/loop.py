@@ -20,7 +20,8 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.data import Batch, DataPlan, EpisodeStream, loader, plan_data
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.losses import Content, Episodes, MetaObjective, Terms
+from fsh.trainer.losses import Content, Episodes, Terms
+from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import Monitor
 from fsh.trainer.samples import SampleSheet
 from fsh.trainer.session import Session, newest
@@ -169,12 +170,15 @@ def train(
 
 
 def phases_of(session: Session, content: Content) -> list[Phase]:
-    """A step's phases in their order: G's once, then D's as often as configured."""
+    """A step's phases in order: G's once, then D's (if any) as often as configured."""
     model, config = session.model, session.config
-    objective = MetaObjective(
+    method = METHODS[config.method]
+    objective = method.objective(
         model.embedder, model.generator, model.discriminator, model.columns, content, config.loss
     )
     first = Phase("generator", objective.generator, session.generator_adam)
+    if not method.adversarial:
+        return [first]
     second = Phase("discriminator", objective.discriminator, session.discriminator_adam)
     return [first, *[second] * config.discriminator_steps]
 

@@ -70,8 +70,8 @@ def match(embeddings: Tensor, columns: Tensor) -> Tensor:
     return (embeddings - columns.detach()[:, None]).abs().mean()
 
 
-def embed(embedder: Embedder, images: Tensor, landmarks: Tensor) -> Tensor:
-    """(B, K, 3, H, H) twice to ŝ (B, K, N)."""
+def embed(embedder: nn.Module, images: Tensor, landmarks: Tensor) -> Tensor:
+    """(B, K, 3, H, H) twice to ŝ (B, K, N), or whatever else an embedder makes of a frame."""
     flat = embedder(images.flatten(0, 1), landmarks.flatten(0, 1))
     return flat.unflatten(0, images.shape[:2])
 

@@ -15,7 +15,8 @@ from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.config import NetworkConfig, TrainConfig
 from fsh.trainer.data import plan_data
 from fsh.trainer.loop import planned_steps
-from fsh.trainer.networks import Discriminator, Embedder, Generator, parameter_count
+from fsh.trainer.methods import METHODS
+from fsh.trainer.networks import parameter_count
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TrainPlan:
 
     Attributes:
         parameters: network to count; W is ``columns``.
-        coefficients: length of ψ̂.
+        coefficients: length of ψ̂; 0 for methods without.
         memory: estimated bytes: ``weights`` (with gradients, Adam's two moments and the running
             average) and ``activations`` (kept for the backward pass of one batch).
         data: shards, samples, videos, loader processes.
@@ -58,10 +59,11 @@ def plan(data: DataFolder, run: Path, config: TrainConfig, *, world: int = 1) ->
     found = plan_data(data, workers=config.workers, world=world)
     sizes = config.network
     with torch.device("meta"), bare():
+        method = METHODS[config.method]
         networks = {
-            "embedder": Embedder(sizes),
-            "generator": Generator(sizes),
-            "discriminator": Discriminator(sizes),
+            "embedder": method.embedder(sizes),
+            "generator": method.generator(sizes),
+            "discriminator": method.discriminator(sizes),
         }
     parameters = {name: parameter_count(network) for name, network in networks.items()}
     parameters["columns"] = len(found.videos) * sizes.embedding
@@ -71,7 +73,7 @@ def plan(data: DataFolder, run: Path, config: TrainConfig, *, world: int = 1) ->
     return TrainPlan(
         config=config,
         parameters=parameters,
-        coefficients=sum(networks["generator"].sizes),  # type: ignore[arg-type]
+        coefficients=sum(getattr(networks["generator"], "sizes", [])),
         memory={"weights": weights, "activations": config.batch * activations(config)},
         data={
             "shards": len(found.shards),
@@ -99,17 +101,23 @@ def activations(config: TrainConfig) -> int:
             total += output.numel() * width
 
     with torch.device("meta"), bare():
-        e, g, d = Embedder(sizes), Generator(sizes), Discriminator(sizes)
-        for network in (e, g, d):
-            for module in network.modules():
-                if not list(module.children()):
-                    module.register_forward_hook(count)
-            network.eval()
+        method = METHODS[config.method]
+        networks = nn.ModuleDict(
+            {
+                "embedder": method.embedder(sizes),
+                "generator": method.generator(sizes),
+                "discriminator": method.discriminator(sizes),
+            }
+        ).eval()
+        for module in networks.modules():
+            if not list(module.children()):
+                module.register_forward_hook(count)
         side = sizes.size
-        frames = torch.empty(config.frames, 3, side, side)
+        frames = torch.empty(1, config.frames, 3, side, side)
         one = torch.empty(1, 3, side, side)
-        e(frames, frames)
-        g(one, torch.empty(1, sum(g.sizes)))
-        d(one, one, torch.empty(1, sizes.embedding))
-        d(one, one, torch.empty(1, sizes.embedding))
+        networks["generator"](one, method.describe(networks, frames, frames))
+        if method.adversarial:
+            column = (torch.empty(1, sizes.embedding),) if config.method == "fsth" else ()
+            for _ in ("real", "fake"):
+                networks["discriminator"](one, one, *column)
     return total

@@ -10,7 +10,7 @@ import torch
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data import EpisodeStream, plan_data
-from fsh.trainer.losses import embed
+from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import grid, to_pictures, write_png
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ class SampleSheet:
         """Draw the sheet with the averaged networks to ``samples/step-<n>.png``."""
         average = session.average
         sources, landmarks = self.images[:, :-1], self.landmarks[:, -1]
-        embedding = embed(average.embedder, sources, self.landmarks[:, :-1]).mean(1)
-        output = average.generator(landmarks, average.generator.project(embedding))
+        method = METHODS[session.config.method]
+        described = method.describe(average, sources, self.landmarks[:, :-1])
+        output = average.generator(landmarks, described)
         path = run / "samples" / f"step-{session.step:08d}.png"
         columns = [sources[:, 0], landmarks * 2 - 1, self.images[:, -1], output]
         write_png(path, grid([to_pictures(column) for column in columns]))

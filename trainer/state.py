@@ -10,13 +10,8 @@ from torch import Tensor, nn
 
 from fsh.trainer.columns import Columns
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.networks import (
-    Discriminator,
-    Embedder,
-    Generator,
-    channels_last,
-    parameter_count,
-)
+from fsh.trainer.methods import METHODS
+from fsh.trainer.networks import channels_last, parameter_count
 
 
 class Model(nn.Module):
@@ -25,9 +20,10 @@ class Model(nn.Module):
     def __init__(self, config: TrainConfig, videos: Iterable[str]) -> None:
         super().__init__()
         torch.manual_seed(config.seed)
-        self.embedder = Embedder(config.network)
-        self.generator = Generator(config.network)
-        self.discriminator = Discriminator(config.network)
+        method = METHODS[config.method]
+        self.embedder = method.embedder(config.network)
+        self.generator = method.generator(config.network)
+        self.discriminator = method.discriminator(config.network)
         self.columns = Columns(videos, config.network.embedding, config.seed)
         channels_last(self.to(config.device))
 
@@ -55,9 +51,8 @@ class Average(nn.Module):
         decay = min(self.decay, (1 + step) / (10 + step))
         for name in ("embedder", "generator"):
             mine, live = getattr(self, name), getattr(model, name)
-            torch._foreach_lerp_(
-                list(mine.parameters()), [p.detach() for p in live.parameters()], 1 - decay
-            )
+            if parameters := list(mine.parameters()):  # a method may have no embedder
+                torch._foreach_lerp_(parameters, [p.detach() for p in live.parameters()], 1 - decay)
             for buffer, other in zip(mine.buffers(), live.buffers(), strict=True):
                 buffer.copy_(other)
 

@@ -1,0 +1,61 @@
+"""How good T photos make a person: FF against FT and the trivial answers, on unseen people.
+
+    python tests/benchmarks/few_shot.py DATA RUN [--identities 5] [--held 16] [--out FOLDER]
+
+The functions of ``fsh evaluate`` and nothing else: SSIM, identity similarity and landmark error in
+self-reenactment, and the ratio of output's to driver's jitter when driven by another person.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from fsh.cli.console import progress
+from fsh.cli.evaluate import steps_of
+from fsh.cli.evaluation_report import told
+from fsh.cli.looking import FaceWatcher
+from fsh.schemas.layout import DataFolder
+from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
+from fsh.trainer.evaluation import Setting, evaluate
+from fsh.trainer.subjects import from_data
+from fsh.trainer.table import table
+
+SHOTS = (1, 8, 32)
+SHOWN = {"fsth": ("ssim", "csim_dlib", "akd"), "modern": ("csim_dlib", "akd", "jitter")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--identities", type=int)
+    parser.add_argument("--held", type=int, default=16)
+    parser.add_argument("--steps", default="authors")
+    parser.add_argument("--out", type=Path, help="kept there, and gone on from")
+    options = parser.parse_args()
+    folder = options.out or Path(tempfile.mkdtemp(prefix="fsh-few-shot-"))
+    with progress() as bar:
+        run = Run.read(options.run, bar)
+        people = from_data(DataFolder(options.data), run.spec, held=options.held)
+        size = run.config.network.size
+        systems = [
+            *contenders_of(run, steps_of(options.steps), bar),
+            NearestPhoto(size),
+            WarpedPhoto(size),
+        ]
+        watcher = FaceWatcher(run.spec)
+        for protocol, metrics in SHOWN.items():
+            skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
+            setting = Setting(protocol, size, SHOTS, 0, watcher, {}, skipped, folder)
+            rows = table(evaluate(people[: options.identities], systems, setting, bar))
+            for row in rows:
+                if row.metric in metrics:
+                    print(
+                        f"{protocol}  T={row.shots:<2}  {row.system:13}  {row.title}: {told(row)}"
+                    )
+
+
+if __name__ == "__main__":
+    main()

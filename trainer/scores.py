@@ -1,0 +1,143 @@
+"""Numbers about pictures, and how sure they are. Knows arrays; no networks, files or people.
+
+Pictures are uint8 (N, H, W, 3) RGB. Definitions stand in docs/evaluate.md, so that they can be
+computed again elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+#: dB given to two pictures that do not differ at all.
+MOST_PSNR = 100.0
+#: Resampled sets of identities behind an interval.
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and its 95 % interval; NaN bounds where there are fewer than two identities."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ssim(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Structural similarity (Wang et al. 2004) of each pair, float64 (N,): 1 for equal pictures.
+
+    Gaussian window of σ 1.5 (11 px), population covariance, mean over the three channels.
+    """
+    return np.array(
+        [
+            structural_similarity(
+                a,
+                b,
+                channel_axis=2,
+                data_range=255,
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+            )
+            for a, b in zip(drawn, real, strict=True)
+        ]
+    )
+
+
+def psnr(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio of each pair in dB, float64 (N,), at most :data:`MOST_PSNR`."""
+    with np.errstate(divide="ignore"):
+        values = [
+            peak_signal_noise_ratio(b, a, data_range=255) for a, b in zip(drawn, real, strict=True)
+        ]
+    return np.minimum(values, MOST_PSNR)
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosine of the angle between vectors (N, D) and (N or 1, D), float64 (N,)."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a * b).sum(axis=1) / np.maximum(norms, 1e-12)
+
+
+def keypoint_distance(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Mean distance of points (N, 68, 2), in their pixels, float64 (N,)."""
+    gaps = np.asarray(found, np.float64) - np.asarray(wanted, np.float64)
+    return np.linalg.norm(gaps, axis=2).mean(axis=1)
+
+
+def jitter(points: np.ndarray) -> float:
+    """Root mean square of the points' second difference over consecutive frames, in pixels.
+
+    Smooth motion has little of it; points that shake from frame to frame have much.
+    """
+    points = np.asarray(points, np.float64)
+    if len(points) < 3:
+        return float("nan")
+    return float(np.sqrt((np.diff(points, 2, axis=0) ** 2).sum(axis=2).mean()))
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """Fréchet distance of two sets of features (N, D), (M, D) taken as Gaussians.
+
+    |μ_a − μ_b|² + tr(Σ_a + Σ_b − 2(Σ_a Σ_b)^½). The last trace is the sum of the singular values of
+    the product of the centred sets, which is exact whatever the sets' sizes, and needs no root of
+    a matrix.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if min(len(a), len(b)) < 2:
+        return float("nan")
+    x, y = (a - a.mean(0)) / np.sqrt(len(a) - 1), (b - b.mean(0)) / np.sqrt(len(b) - 1)
+    product = x @ y.T if len(a) + len(b) < 2 * a.shape[1] else _root(x) @ _root(y).T
+    mixed = np.linalg.svd(product, compute_uv=False).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + (x**2).sum() + (y**2).sum() - 2 * mixed)
+
+
+def _root(x: np.ndarray) -> np.ndarray:
+    """(D, D) with the same Gram matrix xᵀx as x (N, D): singular values stay what they are."""
+    return np.asarray(np.linalg.qr(x, mode="r"))
+
+
+def mean_interval(groups: Sequence[np.ndarray], *, seed: int = 0) -> Interval:
+    """The mean over identities of the mean over their frames, and its 95 % bootstrap interval.
+
+    Nobody counts for having more frames; and whole identities are drawn with replacement, because
+    frames of one person are not independent.
+    """
+    means = np.array([np.mean(group) for group in groups])
+    if len(means) < 2:
+        return Interval(float(means.mean()), float("nan"), float("nan"))
+    random = np.random.default_rng(seed)
+    drawn = means[random.integers(len(means), size=(RESAMPLES, len(means)))].mean(axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Interval(float(means.mean()), float(low), float(high))
+
+
+def frechet_interval(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = 0, resamples: int = 100
+) -> Interval:
+    """:func:`frechet` of all identities' features together, with its 95 % bootstrap interval.
+
+    Identities are drawn as in :func:`mean_interval`. A set with people in it twice is further from
+    any other, so the interval is moved to have its median at the value.
+
+    Args:
+        pairs: each identity's two sets of features.
+    """
+
+    def distance(chosen: Iterable[int]) -> float:
+        sides = zip(*(pairs[i] for i in chosen), strict=True)
+        return frechet(*(np.concatenate(side) for side in sides))
+
+    count = len(pairs)
+    value = distance(range(count))
+    if count < 2:
+        return Interval(value, float("nan"), float("nan"))
+    random = np.random.default_rng(seed)
+    drawn = [distance(random.integers(count, size=count)) for _ in range(resamples)]
+    low, middle, high = np.percentile(drawn, [2.5, 50, 97.5])
+    return Interval(value, float(low + value - middle), float(high + value - middle))
