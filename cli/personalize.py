@@ -12,8 +12,10 @@ import typer
 from fsh.cli import console, marking, options
 
 if TYPE_CHECKING:
+    from fsh.pipeline.landmarks import LandmarkBackend
     from fsh.schemas.clip import FaceClip
     from fsh.trainer.person import Person
+    from fsh.trainer.stopping import Finder
 
 
 def personalize(
@@ -48,9 +50,9 @@ def personalize(
 ) -> None:
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
-    Fine-tuning stops by itself, where held-out photos (of few photos, moved copies) are drawn
-    best; that may be at no step at all, the feed-forward model. The
-    person's folder holds all that `fsh animate` needs, and a `preview.png`, marked as AI-generated.
+    Fine-tuning stops by itself, where likeness (on held-out photos; of few photos, on moved copies)
+    and mimicry (the mouth opens, the head turns as told) are best together; that may be at no step
+    at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a `preview.png`, marked as AI-generated.
     Whose face it is may be stated with `--consent`; the statement travels with every film.
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
@@ -59,7 +61,7 @@ def personalize(
     from fsh.pipeline.photos import prepare_photos
     from fsh.pipeline.pictures import photo_paths
     from fsh.trainer.person import Person, record_unmarked
-    from fsh.trainer.personal import hashes_of, run_spec
+    from fsh.trainer.personal import hashes_of, load_trained
     from fsh.trainer.personal import personalize as learn
 
     run = run or options.newest(
@@ -74,19 +76,21 @@ def personalize(
         shown |= {"consent": consent or "not stated", "marked": not no_mark}
         console.show_settings("personalize", shown)
     with console.progress(quiet) as bar:
-        spec = run_spec(run, bar)
+        trained = load_trained(run, bar)
+        backend = load_backend(trained.spec.backend)
         clip, rejected = prepare_photos(
             photo_paths(photos),
-            spec,
-            backend=load_backend(spec.backend),
+            trained.spec,
+            backend=backend,
             face=face,
             mixed_ok=mixed_ok,
             progress=bar,
         )
         for photo in rejected:
             bar.say(f"left out {photo.path}: {photo.reason}")
-        about["made_from"] = hashes_of(run, bar)
-        report = learn(run, clip, person, steps=steps, progress=bar, about=about)
+        about["made_from"] = hashes_of(trained.folder, bar)
+        find = finder_of(backend)
+        report = learn(trained, clip, person, steps=steps, progress=bar, about=about, find=find)
         if signer is None:
             record_unmarked(person, "preview.png", date.today().isoformat())
         else:
@@ -94,6 +98,13 @@ def personalize(
         similarity = identity_similarity(Person.load(person), clip)
     result = {**report.to_json(), "identity_similarity": similarity}
     console.show_result(result, as_json=json, title=f"Person: {person}")
+
+
+def finder_of(backend: LandmarkBackend) -> Finder:
+    """How personalisation finds landmarks again on what it drew, to judge mimicry."""
+    from fsh.pipeline.landmarks import face_box
+
+    return lambda pictures, points: backend.landmarks(pictures, face_box(points))
 
 
 def identity_similarity(person: Person, photos: FaceClip) -> float | None:

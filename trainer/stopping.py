@@ -1,0 +1,185 @@
+"""How many fine-tuning steps: identity against mimicry, both measured on the way.
+
+Identity is the content loss on photos that were held out: a quarter of them, or of fewer than four
+photos, of which none can be spared, moved copies. Mimicry is what such photos cannot show, because
+they make the face that was trained on: the person is made to open the mouth, turn, smile
+(:mod:`fsh.trainer.expressions`), the landmarks are found again on the drawings, and what counts is
+how far they moved as they were told, against the feed-forward model. Too few steps leave a
+stranger's face, too many a mask; the product of the two shares is largest in between. No step at
+all, the feed-forward model, is among the choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.progress import Progress
+from fsh.trainer.augment import moved_copies
+from fsh.trainer.expressions import expressions
+from fsh.trainer.losses import Content
+from fsh.trainer.monitor import to_pictures
+from fsh.trainer.networks import Generator
+from fsh.trainer.tuning import BATCH, Photos, fine_tuning, lines_of, prepare
+
+if TYPE_CHECKING:
+    from fsh.trainer.personal import Trained
+
+#: Finds faces' landmarks again: pictures uint8 (N, S, S, 3) RGB and where the landmarks should be
+#: (N, 68, 2), to where they are, float32 (N, 68, 2), NaN where there is no face.
+Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Passes over the photos at most. The paper makes about 40, in batches that it does not state.
+EPOCHS = 60
+#: Steps at most, about what the authors' later practice makes of more than 30 photos.
+MOST_STEPS = 240
+#: With fewer photos than this, moved copies are trained on and held out: so many of each photo.
+FEW, COPIES, HELD_COPIES = 4, 4, 3
+#: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
+LOOKS = (0, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1)
+#: A model that moves less than this share of what it is told has no mimicry to lose.
+LEAST_MIMICRY = 0.05
+
+
+@dataclass(frozen=True)
+class Look:
+    """A person after ``step`` steps: content loss on the held-out photos, and mimicry or None."""
+
+    step: int
+    loss: float
+    mimicry: float | None = None
+
+
+def most_steps(photos: int) -> int:
+    """Steps tried at most on so many photos, moved copies included."""
+    return min(MOST_STEPS, max(1, EPOCHS * photos // min(BATCH, photos)))
+
+
+def choose(looks: Sequence[Look]) -> int:
+    """The number of steps at which identity times mimicry is largest, the fewest of equals.
+
+    Identity is the least loss of all divided by the loss; mimicry is divided by what it was before
+    the first step, and more than that counts no more.
+
+    Args:
+        looks: in the order of steps, the first of them before any step.
+    """
+    least = min(look.loss for look in looks)
+    before = looks[0].mimicry
+
+    def worth(look: Look) -> float:
+        identity = least / look.loss if look.loss > 0 else 1.0
+        if before is None or before < LEAST_MIMICRY or look.mimicry is None:
+            return identity
+        return identity * min(1.0, max(0.0, look.mimicry) / before)
+
+    return max(looks, key=worth).step
+
+
+def mimicry_of(
+    draw: Callable[[np.ndarray], np.ndarray], shape: np.ndarray, size: int, find: Finder
+) -> float:
+    """How much of what the landmarks tell it a drawing does: 0 a mask, 1 all of it.
+
+    Args:
+        draw: landmarks (N, 68, 2) in pixels of a ``size`` crop to uint8 (N, H, H, 3).
+        shape: (68, 2) the person's neutral landmarks.
+        find: a face that it does not find counts as one that did not move.
+
+    Returns:
+        The mean over the expressions of found · told / told · told, each kept within 0…1.
+    """
+    repertoire = expressions(shape)
+    told = np.stack([shape, *(e.points for e in repertoire)]).astype(np.float32)
+    # Landmark detectors want faces of 100 px and more.
+    large = [cv2.resize(p, (size, size), interpolation=cv2.INTER_CUBIC) for p in draw(told)]
+    found = find(np.stack(large), told)
+    shares = []
+    for expression, points in zip(repertoire, found[1:], strict=True):
+        wanted = (expression.points - shape)[expression.where]
+        got = (points - found[0])[expression.where]
+        share = float((wanted * got).sum() / (wanted**2).sum())
+        shares.append(min(1.0, max(0.0, share)) if np.isfinite(share) else 0.0)
+    return float(np.mean(shares))
+
+
+@torch.no_grad()
+def held_out_loss(generator: Generator, psi: Tensor, photos: Photos, content: Content) -> float:
+    """L_CNT of the photos redrawn from their own landmarks."""
+    was = generator.training
+    fake = generator.eval()(photos.landmarks, psi)
+    generator.train(was)
+    return float(sum(content(fake, photos.images).values()))
+
+
+@torch.no_grad()
+def pictures_of(generator: Generator, psi: Tensor, lines: Tensor) -> np.ndarray:
+    """Drawings uint8 (N, H, H, 3) of landmark images, in small batches."""
+    was = generator.training
+    generator.eval()
+    drawn = [to_pictures(generator(some, psi)) for some in lines.split(BATCH)]
+    generator.train(was)
+    return np.concatenate(drawn)
+
+
+def choose_steps(
+    trained: Trained,
+    photos: Photos,
+    held: Photos,
+    shape: np.ndarray,
+    content: Content,
+    most: int,
+    progress: Progress,
+    find: Finder | None = None,
+) -> tuple[int, list[Look]]:
+    """The best number of steps on ``photos``, and what was seen on the way.
+
+    Args:
+        held: the photos that identity is judged on.
+        shape: (68, 2) the person's neutral landmarks, crop pixels.
+        find: how to find landmarks on drawings; None leaves mimicry out.
+    """
+    trial = fine_tuning(trained, photos, content)
+    crop, size, device = trained.spec.size, trained.config.network.size, trained.config.device
+
+    def draw(points: np.ndarray) -> np.ndarray:
+        lines = lines_of(points, crop, size, device)
+        return pictures_of(trial.generator, trial.coefficients, lines)
+
+    wanted = {round(most * share) for share in LOOKS}
+    looks: list[Look] = []
+    for step in range(most + 1):
+        if step in wanted:
+            loss = held_out_loss(trial.generator, trial.coefficients, held, content)
+            looks.append(Look(step, loss, mimicry_of(draw, shape, crop, find) if find else None))
+        if step < most:
+            trial.step()
+            progress.advance(1, note="trying: identity against mimicry")
+    return choose(looks), looks
+
+
+def hold_out(
+    everything: Photos, clip: FaceClip, size: int, device: str
+) -> tuple[Photos, Photos, Photos]:
+    """Photos for the trial, those held out from it, and those for the final fine-tuning.
+
+    Args:
+        everything: the photos of ``clip`` as :func:`prepare` gave them.
+    """
+    if len(clip) < FEW:
+        moved, _ = prepare(moved_copies(clip, COPIES, seed=1), size, device)
+        held, _ = prepare(moved_copies(clip, HELD_COPIES, seed=2), size, device)
+        images = torch.cat([everything.images, moved.images])
+        more = Photos(images, torch.cat([everything.landmarks, moved.landmarks]))
+        return more, held, more
+    count = max(1, len(clip) // 4)
+    spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
+    used = [i for i in range(len(clip)) if i not in spared]
+    return everything[used], everything[spared], everything
