@@ -8,7 +8,18 @@ import sys
 
 import typer
 
-from fsh.cli import animate, demo, doctor, ingest, inspect, personalize, shard, train, verify
+from fsh.cli import (
+    animate,
+    demo,
+    doctor,
+    export,
+    ingest,
+    inspect,
+    personalize,
+    shard,
+    train,
+    verify,
+)
 from fsh.schemas.errors import FshError
 
 app = typer.Typer(
@@ -34,6 +45,7 @@ app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("personalize")(personalize.personalize)
 app.command("animate")(animate.animate)
+app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

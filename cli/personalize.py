@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def personalize(
     photos: Annotated[
-        Path, typer.Option("--photos", help="A folder of photos of one person, or one photo.")
+        Path,
+        typer.Option(
+            "--photos", help="Photos of one person: a folder, one photo, or a short video."
+        ),
     ],
     run: Annotated[
         Path | None, typer.Option("--run", help="The training run; default: the newest in runs/.")
@@ -50,13 +53,16 @@ def personalize(
 ) -> None:
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
+    Videos among the photos give up to 8 frames each, sharp ones of unlike poses and expressions.
     Fine-tuning stops by itself, where likeness (on held-out photos; of few photos, on moved copies)
     and mimicry (the mouth opens, the head turns as told) are best together; that may be at no step
-    at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a `preview.png`, marked as AI-generated.
+    at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a
+    `preview.png`, marked as AI-generated.
     Whose face it is may be stated with `--consent`; the statement travels with every film.
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
+    from fsh.pipeline.footage import VIDEO_SUFFIXES
     from fsh.pipeline.landmarks import load_backend
     from fsh.pipeline.photos import prepare_photos
     from fsh.pipeline.pictures import photo_paths
@@ -79,7 +85,7 @@ def personalize(
         trained = load_trained(run, bar)
         backend = load_backend(trained.spec.backend)
         clip, rejected = prepare_photos(
-            photo_paths(photos),
+            photo_paths(photos, also=VIDEO_SUFFIXES),
             trained.spec,
             backend=backend,
             face=face,
