@@ -36,7 +36,8 @@ def untrained(network=TINY, spec=SPEC, seed: int = 0) -> Person:
 
 
 @pytest.mark.parametrize(
-    "network", [TINY, replace(TINY, size=64, downs=3, residuals=2, attention=True)]
+    "network",
+    [TINY, replace(TINY, size=64, generator=16, max_channels=32, downs=3, attention=True)],
 )
 def test_folded_in_the_drawing_is_the_same(network):
     person = untrained(network)

@@ -170,9 +170,9 @@ def test_a_film_in_a_full_picture_keeps_sound_rate_and_duration_of_a_variable_ra
     silent = write_video(tmp_path / "silent.mp4", moving(1.4))
     talk, photo = tmp_path / "talk.mp4", tmp_path / "photo.png"
     uneven = "settb=1/1000,setpts='(N*40+12*mod(N*N,3))/1000/TB'"
-    make = f"-v error -i {silent} -f lavfi -i sine=d=1.4 -vf {uneven} -fps_mode passthrough"
+    make = f"-v error -i {silent} -f lavfi -i sine=d=1.4 -fps_mode passthrough"
     make += " -enc_time_base 1:1000 -c:v libx264 -preset ultrafast -c:a aac -shortest"
-    subprocess.run([binary(), *make.replace("'", "").split(), str(talk)], check=True)
+    subprocess.run([binary(), *make.split(), "-vf", uneven, str(talk)], check=True)
     Image.fromarray(portrait()).save(photo)
     common = ["--person", person, "--driving", talk, "--json"]
     done = fsh("animate", *common, "--paste-back", photo, "-o", tmp_path / "film.mp4", cwd=tmp_path)
@@ -200,12 +200,6 @@ def test_several_films_in_one_call_and_a_track_that_drives_without_a_face(person
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    done = fsh(
-        *("animate", "--person", person, "--driving", talk, "--driving", track, "--json"),
-        *("-o", tmp_path / "films"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 1 and "both be written" in done.stderr
     track.rename(tmp_path / "still.npz")
     done = fsh(
         *("animate", "--person", person, "--driving", talk, "--driving", tmp_path / "still.npz"),
