@@ -21,15 +21,18 @@ class Fixed(nn.Module):
 
     def __init__(self, shift: Tensor, scale: Tensor) -> None:
         super().__init__()
-        self.register_buffer("shift", shift.reshape(1, -1, 1, 1).clone())
-        self.register_buffer("scale", scale.reshape(1, -1, 1, 1).clone())
+        self.register_buffer("shift", shift.clone())
+        self.register_buffer("scale", scale.clone())
         self.shift: Tensor
         self.scale: Tensor
 
     def forward(self, x: Tensor, _: Tensor | None = None) -> Tensor:
-        variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
-        gain = self.scale * torch.rsqrt(variance + EPSILON)
-        return torch.addcmul(self.shift - mean * gain, x, gain)
+        flat = x.permute(0, 2, 3, 1).flatten(1, 2)  # no copy: channels come last already
+        mean = flat.mean(1)
+        variance = (flat * flat).mean(1) - mean * mean
+        gain = self.scale * torch.rsqrt(variance.clamp_min(0) + EPSILON)
+        shift = self.shift - mean * gain
+        return torch.addcmul(shift[:, :, None, None], x, gain[:, :, None, None])
 
 
 class Drawing(nn.Module):

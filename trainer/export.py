@@ -38,7 +38,7 @@ def export(person: Person, embedder: Embedder | None, folder: Path) -> dict[str,
         FshError: if the extra ``onnx`` is not installed, the folder exists, or an output differs.
     """
     try:
-        import onnx
+        import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     except ImportError as error:
         raise FshError(
@@ -63,7 +63,6 @@ def export(person: Person, embedder: Embedder | None, folder: Path) -> dict[str,
         for name, (network, inputs, output) in networks.items():
             path = temporary / f"{name}.onnx"
             write(network.requires_grad_(False), inputs, output, path)
-            onnx.checker.check_model(str(path))
             differences[name] = difference(network, inputs, path)
             if not differences[name] < TOLERANCE:
                 raise FshError(
@@ -80,7 +79,11 @@ def export(person: Person, embedder: Embedder | None, folder: Path) -> dict[str,
 
 def write(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
     """One network as ONNX; the number of images is free."""
+    import onnx
+
     names = [*inputs, output]
+    # The attention's ``.mT``, which this exporter does not know, on (N, C, positions).
+    torch.onnx.register_custom_op_symbolic("aten::mT", _transpose, OPSET)
     with warnings.catch_warnings():
         # PyTorch's newer exporter wants onnxscript, 20 MB more for the same file.
         warnings.simplefilter("ignore")
@@ -92,8 +95,20 @@ def write(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path
             output_names=[output],
             dynamic_axes={name: {0: "n"} for name in names},
             opset_version=OPSET,
+            # Weights that happen to be equal would be merged, in a way onnxruntime refuses.
+            keep_initializers_as_inputs=True,
             dynamo=False,
         )
+    model = onnx.load(str(path))
+    real = [entry for entry in model.graph.input if entry.name in inputs]
+    del model.graph.input[:]
+    model.graph.input.extend(real)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _transpose(graph, x):
+    return graph.op("Transpose", x, perm_i=[0, 2, 1])
 
 
 def difference(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> float:
