@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fsh.pipeline.landmarks import LandmarkBackend
     from fsh.schemas.clip import FaceClip
     from fsh.trainer.person import Person
-    from fsh.trainer.stopping import Finder
+    from fsh.trainer.stopping import Judges
 
 
 def personalize(
@@ -54,8 +54,8 @@ def personalize(
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
     Videos among the photos give up to 8 frames each, sharp ones of unlike poses and expressions.
-    Fine-tuning stops by itself, where likeness (on held-out photos; of few photos, on moved copies)
-    and mimicry (the mouth opens, the head turns as told) are best together; that may be at no step
+    Fine-tuning stops by itself, where the person is recognised best and two thirds of the mimicry
+    are left (the mouth opens, the head turns as told); that may be at no step
     at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a
     `preview.png`, marked as AI-generated.
     Whose face it is may be stated with `--consent`; the statement travels with every film.
@@ -95,8 +95,8 @@ def personalize(
         for photo in rejected:
             bar.say(f"left out {photo.path}: {photo.reason}")
         about["made_from"] = hashes_of(trained.folder, bar)
-        find = finder_of(backend)
-        report = learn(trained, clip, person, steps=steps, progress=bar, about=about, find=find)
+        judges = judges_of(backend)
+        report = learn(trained, clip, person, steps=steps, progress=bar, about=about, judges=judges)
         if signer is None:
             record_unmarked(person, "preview.png", date.today().isoformat())
         else:
@@ -106,11 +106,20 @@ def personalize(
     console.show_result(result, as_json=json, title=f"Person: {person}")
 
 
-def finder_of(backend: LandmarkBackend) -> Finder:
-    """How personalisation finds landmarks again on what it drew, to judge mimicry."""
-    from fsh.pipeline.landmarks import face_box
+def judges_of(backend: LandmarkBackend) -> Judges:
+    """How personalisation recognises what it drew and finds its landmarks."""
+    import numpy as np
 
-    return lambda pictures, points: backend.landmarks(pictures, face_box(points))
+    from fsh.pipeline.faces import embed
+    from fsh.pipeline.landmarks import face_box
+    from fsh.trainer.stopping import Judges
+
+    return Judges(
+        find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
+        recognise=lambda pictures, points: np.stack(
+            [embed(picture, shape) for picture, shape in zip(pictures, points, strict=True)]
+        ),
+    )
 
 
 def identity_similarity(person: Person, photos: FaceClip) -> float | None:

@@ -9,7 +9,7 @@ from tiny_data import template
 
 from fsh.trainer.expressions import expressions
 from fsh.trainer.raster import draw_all
-from fsh.trainer.stopping import LOOKS, Look, choose, mimicry_of, most_steps
+from fsh.trainer.stopping import LOOKS, Look, choose, likeness_of, mimicry_of, most_steps
 
 SHAPE = template() * 256
 
@@ -74,22 +74,34 @@ def test_expressions_turn_and_grow_with_the_face(scale, angle, shift):
         np.testing.assert_allclose(a.points @ matrix + shift, b.points, atol=1e-6 * scale * 256)
 
 
-def test_without_mimicry_the_least_loss_is_chosen():
+def test_without_judges_the_least_loss_is_chosen():
     assert choose([Look(0, 4.0), Look(10, 2.0), Look(20, 3.0)]) == 10
-
-
-def test_likeness_that_freezes_the_face_is_not_worth_it():
-    looks = [Look(0, 4.6, 0.34), Look(45, 1.9, 0.30), Look(120, 1.7, 0.14)]
-    assert choose(looks) == 45
-
-
-def test_fine_tuning_that_gains_nothing_is_not_done():
-    assert choose([Look(0, 1.0, 0.5), Look(10, 0.98, 0.3), Look(20, 1.2, 0.5)]) == 0
     assert choose([Look(0, 1.0), Look(10, 1.0)]) == 0
 
 
-def test_a_model_that_moves_nothing_is_judged_by_likeness():
-    assert choose([Look(0, 4.0, 0.01), Look(10, 2.0, 0.0)]) == 10
+def test_identity_that_freezes_the_face_is_not_worth_it():
+    looks = [Look(0, 4.6, 0.87, 0.34), Look(12, 2.0, 0.89, 0.3), Look(45, 1.9, 0.92, 0.28)]
+    assert choose([*looks, Look(120, 1.7, 0.94, 0.14)]) == 45
+    assert choose([*looks, Look(120, 1.7, 0.94, 0.33)]) == 120
+
+
+def test_fine_tuning_that_gains_nothing_is_not_done():
+    assert choose([Look(0, 2.0, 0.9, 0.5), Look(10, 1.0, 0.88, 0.5), Look(20, 1, 0.99, 0.1)]) == 0
+
+
+def test_a_model_that_moves_nothing_is_judged_by_identity_alone():
+    assert choose([Look(0, 4.0, 0.8, 0.01), Look(10, 2.0, 0.9, 0.0)]) == 10
+
+
+def test_photos_without_an_embedding_are_judged_by_the_loss():
+    assert choose([Look(0, 4.0, None, 0.3), Look(9, 2.0, None, 0.3), Look(20, 1, None, 0)]) == 9
+
+
+def test_likeness_is_the_cosine_with_the_photos():
+    axes = np.eye(3, dtype=np.float32)
+    points = np.repeat(SHAPE[None], 2, axis=0)
+    seen = likeness_of(dots, points, axes[0], 256, lambda pictures, points: axes[:2] * 5)
+    assert seen == pytest.approx(0.5)
 
 
 def test_the_first_look_is_before_any_step_and_the_last_at_the_end():

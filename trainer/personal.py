@@ -21,14 +21,13 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
-from fsh.trainer.adapt import neutral
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.monitor import grid, write_png
 from fsh.trainer.networks import Discriminator, Embedder, Generator, channels_last
 from fsh.trainer.person import Person, drawable
 from fsh.trainer.session import newest
-from fsh.trainer.stopping import Finder, Look, choose_steps, hold_out, most_steps
+from fsh.trainer.stopping import Judges, Look, choose_steps, hold_out, most_steps
 from fsh.trainer.tuning import Photos, embedding_of, fine_tuning, prepare
 
 __all__ = [
@@ -49,14 +48,16 @@ __all__ = [
 @dataclass(frozen=True)
 class PersonReport:
     """``steps`` are the fine-tuning steps made (0: feed-forward); ``held_out`` maps the steps tried
-    to the loss on held-out photos, ``mimicry`` to how far the face moved as told (0 to 1); both are
-    empty if it was not measured."""
+    to the loss on held-out photos, ``likeness`` to how alike a face recogniser finds drawings and
+    photos (cosine), ``mimicry`` to how far the face moved as told (0 to 1); empty if not measured.
+    """
 
     person: str
     photos: int
     steps: int
     seconds: float
     held_out: dict[str, float]
+    likeness: dict[str, float]
     mimicry: dict[str, float]
     folder: str
 
@@ -168,7 +169,7 @@ def personalize(
     name: str = "",
     device: str = "cpu",
     about: dict | None = None,
-    find: Finder | None = None,
+    judges: Judges | None = None,
 ) -> PersonReport:
     """Make a person's folder from photos.
 
@@ -179,7 +180,8 @@ def personalize(
         steps: fine-tuning steps; 0 is exactly the feed-forward model; None: as many as are best
             for identity and mimicry together, none at all included.
         about: further entries of the model card (consent, photos' names …), JSON values.
-        find: finds landmarks on drawings, to judge mimicry; None: identity alone decides.
+        judges: recognise faces and find landmarks on drawings, to judge identity and mimicry by;
+            None: the loss on held-out photos alone decides.
 
     Raises:
         FshError: no checkpoint, no face, fine-tuning that diverged.
@@ -193,11 +195,10 @@ def personalize(
     looks: list[Look] = []
     tried, held, shown = hold_out(inputs, kept, trained.config.network.size, device)
     if steps is None:
-        most, shape = most_steps(len(shown)), neutral(kept.landmarks)
+        most = most_steps(len(shown))
         progress.start("personalize", 2 * most, "step")
-        steps, looks = choose_steps(trained, tried, held, shape, content, most, progress, find)
-        judged = "identity and mimicry" if find else "identity"
-        progress.say(f"best {judged} after {steps} of {most} steps")
+        steps, looks = choose_steps(trained, tried, held, kept, content, most, progress, judges)
+        progress.say(f"best after {steps} of {most} steps")
     else:
         progress.start("personalize", steps, "step")
 
@@ -241,6 +242,7 @@ def personalize(
         steps=steps,
         seconds=time.monotonic() - begun,
         held_out={str(look.step): look.loss for look in looks},
+        likeness={str(k.step): k.likeness for k in looks if k.likeness is not None},
         mimicry={str(k.step): k.mimicry for k in looks if k.mimicry is not None},
         folder=str(out),
     )

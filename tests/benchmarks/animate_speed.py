@@ -102,7 +102,8 @@ def end_to_end(person: Path, driving: Path, rounds: int) -> list[dict]:
 
 
 def personalising(run: Path, photos: Path) -> dict:
-    from fsh.pipeline.landmarks import face_box, load_backend
+    from fsh.cli.personalize import judges_of
+    from fsh.pipeline.landmarks import load_backend
     from fsh.pipeline.photos import prepare_photos
     from fsh.pipeline.pictures import photo_paths
     from fsh.trainer.personal import load_trained, personalize
@@ -118,7 +119,7 @@ def personalising(run: Path, photos: Path) -> dict:
             clip,
             Path(folder) / "person",
             progress=Silent(),
-            find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
+            judges=judges_of(backend),
         )
     seconds = time.perf_counter() - begun
     return {"photos": report.photos, "steps": report.steps, "seconds": seconds}
