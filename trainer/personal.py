@@ -27,7 +27,7 @@ from fsh.trainer.monitor import grid, write_png
 from fsh.trainer.networks import Discriminator, Embedder, Generator, channels_last
 from fsh.trainer.person import Person, drawable
 from fsh.trainer.session import newest
-from fsh.trainer.stopping import Judges, Look, choose_steps, hold_out, most_steps
+from fsh.trainer.stopping import Choice, Judges, Look, choose_steps, hold_out, most_steps
 from fsh.trainer.tuning import Photos, embedding_of, fine_tuning, prepare
 
 __all__ = [
@@ -194,26 +194,32 @@ def personalize(
     content, _ = load_content(trained.config, progress)
     looks: list[Look] = []
     tried, held, shown = hold_out(inputs, kept, trained.config.network.size, device)
+    embedding = embedding_of(trained, inputs)
+    best: Choice | None = None
     if steps is None:
         most = most_steps(len(shown))
-        progress.start("personalize", 2 * most, "step")
-        steps, looks = choose_steps(trained, tried, held, kept, content, most, progress, judges)
-        progress.say(f"best after {steps} of {most} steps")
+        again = tried is not shown  # some photos were spared: the final steps have them too
+        progress.start("personalize", most * (1 + again), "step")
+        best = choose_steps(trained, tried, held, kept, content, most, progress, judges)
+        progress.say(f"best after {best.steps} of {most} steps")
+        steps, looks = best.steps, best.looks
+        best = None if again else best
     else:
         progress.start("personalize", steps, "step")
 
-    embedding = embedding_of(trained, inputs)
-    if steps:
+    if best is not None and steps:
+        generator, psi = best.generator, best.coefficients
+    elif steps:
         tuned = fine_tuning(trained, shown, content)
         for _ in range(steps):
             terms = tuned.step()
             progress.advance(1, note=f"D {float(terms.total.detach()):.2f}")
         generator, psi = tuned.generator, tuned.coefficients.detach()
-        if not torch.isfinite(psi).all():
-            raise FshError("fine-tuning diverged", where=photos.name, remedy="use fewer --steps")
     else:
         generator = copy.deepcopy(trained.generator)
         psi = generator.project(embedding).detach()
+    if not torch.isfinite(psi).all():
+        raise FshError("fine-tuning diverged", where=photos.name, remedy="use fewer --steps")
     progress.stop()
     person = Person(
         name=name or out.name,

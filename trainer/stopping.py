@@ -12,6 +12,7 @@ of the mimicry. No step at all, the feed-forward model, is among the choices.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,6 +81,16 @@ class Judges:
 
     find: Finder
     recognise: Recogniser
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best number of steps, what was seen on the way, and the networks as they were then."""
+
+    steps: int
+    looks: list[Look]
+    generator: Generator
+    coefficients: Tensor
 
 
 def most_steps(photos: int) -> int:
@@ -179,8 +190,8 @@ def choose_steps(
     most: int,
     progress: Progress,
     judges: Judges | None = None,
-) -> tuple[int, list[Look]]:
-    """The best number of steps on ``photos``, and what was seen on the way.
+) -> Choice:
+    """Try fine-tuning on ``photos`` and find the best number of steps.
 
     Args:
         held: the photos that the loss is measured on.
@@ -207,13 +218,18 @@ def choose_steps(
 
     wanted = {round(most * share) for share in LOOKS}
     looks: list[Look] = []
+    best: Choice | None = None
     for step in range(most + 1):
         if step in wanted:
             looks.append(look(step))
+            if choose(looks) == step:
+                psi = trial.coefficients.detach().clone()
+                best = Choice(step, looks, copy.deepcopy(trial.generator), psi)
         if step < most:
             trial.step()
             progress.advance(1, note="trying: identity and mimicry")
-    return choose(looks), looks
+    assert best is not None, "the first look is before the first step"
+    return best
 
 
 def hold_out(
