@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -84,7 +84,7 @@ def animate(
     ]
     if save_landmarks and len(driving) > 1:
         raise FshError("--save-landmarks keeps one track, and there are several drivers")
-    look = films.Look(absolute, smooth, compare, fps, paste_back)
+    look = films.Look(absolute, smooth, compare, fps)
     wanted = films.names(people_meant, driving, output)
     actors = {folder: Person.load(folder) for folder in people_meant}
     consents = {
@@ -103,7 +103,7 @@ def animate(
             shown["paste_back"] = paste_back
         console.show_settings("animate", shown)
     signer = None if no_mark else marking.signer_of(signing_key)
-    made: list[dict[str, object]] = []
+    made: list[dict[str, Any]] = []
     with console.progress(quiet) as bar:
         spec = actors[people_meant[0]].spec
         for folder, actor in actors.items():
@@ -120,9 +120,9 @@ def animate(
             marks = marking.marking_of(folder, actors[folder].about, signer) if signer else None
             film.parent.mkdir(parents=True, exist_ok=True)
             args = (folder, actors[folder], source, drivers[source], film, look, target, marks)
-            made.append({**films.make_film(*args, bar)})
+            made.append(films.make_film(*args, bar))
     seconds = time.monotonic() - begun
-    frames = sum(int(str(film["frames"])) for film in made)
+    frames = sum(film["frames"] for film in made)
     speed = {"seconds": seconds, "end_to_end_fps": frames / seconds}
     if len(made) == 1:
         console.show_result({**made[0], **speed}, as_json=json, title=f"Film: {output}")

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fsh.cli import marking
+from fsh.schemas.errors import FshError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,6 @@ class Look:
     smooth: bool = True
     compare: bool = False
     fps: float = 25.0
-    paste_back: Path | None = None
 
 
 def make_film(
@@ -46,7 +46,7 @@ def make_film(
     target: Target | None,
     marks: marking.Marking | None,
     bar: Progress,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Draw a film and mark it; what came out, for the result."""
     from fsh.pipeline.encode import write_video
     from fsh.pipeline.motion import TRACK_SUFFIXES, preflight
@@ -116,8 +116,6 @@ def names(people: list[Path], drivers: list[Path], output: Path) -> list[tuple[P
     seen: dict[Path, tuple[Path, Path]] = {}
     for person, driver, film in films:
         if film in seen:
-            from fsh.schemas.errors import FshError
-
             mine, theirs = f"{person} with {driver}", " with ".join(map(str, seen[film]))
             raise FshError(
                 f"{mine} and {theirs} would both be written here",
