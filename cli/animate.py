@@ -57,6 +57,7 @@ def animate(
     ] = None,
     no_mark: marking.NoMark = False,
     signing_key: marking.SigningKey = None,
+    watermark_key: marking.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -103,6 +104,7 @@ def animate(
             shown["paste_back"] = paste_back
         console.show_settings("animate", shown)
     signer = None if no_mark else marking.signer_of(signing_key)
+    marking.key_of(watermark_key)  # refused before the work, not after it
     made: list[dict[str, Any]] = []
     with console.progress(quiet) as bar:
         spec = actors[people_meant[0]].spec
@@ -117,7 +119,8 @@ def animate(
                 drivers = {source: motion}
                 if save_landmarks:
                     save_track(save_landmarks, motion.landmarks, motion.times, spec)
-            marks = marking.marking_of(folder, actors[folder].about, signer) if signer else None
+            about, key = actors[folder].about, watermark_key
+            marks = marking.marking_of(folder, about, signer, key) if signer else None
             film.parent.mkdir(parents=True, exist_ok=True)
             args = (folder, actors[folder], source, drivers[source], film, look, target, marks)
             made.append(films.make_film(*args, bar))

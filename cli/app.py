@@ -13,6 +13,7 @@ from fsh.cli import (
     demo,
     doctor,
     export,
+    forget,
     ingest,
     inspect,
     personalize,
@@ -47,6 +48,7 @@ app.command("personalize")(personalize.personalize)
 app.command("animate")(animate.animate)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
+app.command("forget")(forget.forget)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 

@@ -28,6 +28,15 @@ SigningKey = Annotated[
         help="PEM file with certificates and key to sign with; default: this installation's.",
     ),
 ]
+WatermarkKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--watermark-key",
+        envvar="FSH_WATERMARK_KEY",
+        help="File with a secret of 16 bytes or more: only who has it reads the watermark; "
+        "default: everyone.",
+    ),
+]
 
 _LEAST = 256  # pixels: a smaller picture has no room for a watermark
 
@@ -71,29 +80,56 @@ def signer_of(signing_key: Path | None) -> Signer:
     return read_signer(signing_key) if signing_key else installation_signer()
 
 
-def marking_of(person: Path, about: dict[str, Any], signer: Signer) -> Marking:
+def key_of(watermark_key: Path | None) -> bytes | None:
+    """The user's secret, or None for the public key.
+
+    Raises:
+        FshError: if the file cannot be read or holds less than 16 bytes.
+    """
+    from fsh.schemas.errors import FshError
+
+    if watermark_key is None:
+        return None
+    try:
+        secret = watermark_key.read_bytes().strip()
+    except OSError as error:
+        raise FshError(f"cannot be read ({error.strerror})", where=watermark_key) from error
+    if len(secret) < 16:
+        raise FshError(
+            f"a watermark key has 16 bytes or more, this has {len(secret)}",
+            where=watermark_key,
+            remedy=f"make one: head -c 32 /dev/urandom | base64 > {watermark_key}",
+        )
+    return b"fsh private watermark key 1\0" + secret
+
+
+def marking_of(
+    person: Path, about: dict[str, Any], signer: Signer, watermark_key: Path | None = None
+) -> Marking:
     """The marks of a person: the watermark says which card, the manifest everything.
 
     Args:
         person: the person's folder.
         about: the ``about`` part of its card.
+        watermark_key: see :func:`key_of`.
 
     Raises:
-        FshError: if the consent in the card is not one.
+        FshError: if the consent in the card is not one, or the key cannot be used.
     """
     from fsh.pipeline.provenance import Claims
-    from fsh.pipeline.watermark import Watermark
+    from fsh.pipeline.watermark import PUBLIC_KEY, Watermark
     from fsh.schemas.consent import recorded
     from fsh.schemas.ids import file_sha256
 
     card = file_sha256(person / "person.json")
-    payload = int(card[:8], 16)
+    payload, key = int(card[:8], 16), key_of(watermark_key)
     return Marking(
-        watermark=Watermark(payload),
+        watermark=Watermark(payload, key or PUBLIC_KEY),
         claims=Claims(
             made_from={"person": card, **about.get("made_from", {})},
             consent=recorded(about.get("consent"), where=person),
             watermark=payload,
+            private=key is not None,
         ),
         signer=signer,
     )

@@ -48,6 +48,7 @@ def personalize(
     ] = None,
     no_mark: marking.NoMark = False,
     signing_key: marking.SigningKey = None,
+    watermark_key: marking.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -66,7 +67,7 @@ def personalize(
     from fsh.pipeline.landmarks import load_backend
     from fsh.pipeline.photos import prepare_photos
     from fsh.pipeline.pictures import photo_paths
-    from fsh.trainer.person import Person, record_unmarked
+    from fsh.trainer.person import Person, describe, record_unmarked
     from fsh.trainer.personal import hashes_of, load_trained
     from fsh.trainer.personal import personalize as learn
 
@@ -76,6 +77,7 @@ def personalize(
     person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
     about = marking.stated(consent, "personalize")
     signer = None if no_mark else marking.signer_of(signing_key)
+    marking.key_of(watermark_key)  # refused before the work, not after it
     if not quiet:
         shown: dict[str, object] = {"photos": photos, "run": run, "person": person}
         shown |= {"steps": "auto" if steps is None else steps}
@@ -100,7 +102,8 @@ def personalize(
         if signer is None:
             record_unmarked(person, "preview.png", date.today().isoformat())
         else:
-            marking.marking_of(person, about, signer).picture(person / "preview.png")
+            marking.marking_of(person, about, signer, watermark_key).picture(person / "preview.png")
+            describe(person)
         similarity = identity_similarity(Person.load(person), clip)
     result = {**report.to_json(), "identity_similarity": similarity}
     console.show_result(result, as_json=json, title=f"Person: {person}")

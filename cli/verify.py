@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fsh.cli import console, options
+from fsh.cli import console, marking, options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ def verify(
         list[Path] | None,
         typer.Option("--trust", help="PEM file of a certificate authority to trust as well."),
     ] = None,
+    watermark_key: marking.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -38,7 +39,7 @@ def verify(
         results = []
         bar.start("verifying", len(files), "file")
         for path in files:
-            results.append(examine(path, trust or []))
+            results.append(examine(path, trust or [], marking.key_of(watermark_key)))
             bar.advance(note=path.name)
     if json:
         console.show_result({"files": results}, as_json=True, title="")
@@ -49,19 +50,30 @@ def verify(
         raise typer.Exit(1)
 
 
-def examine(path: Path, trust: list[Path]) -> dict[str, Any]:
-    """Everything about one file, JSON values; a file that tells nothing says why in ``says``."""
+def examine(path: Path, trust: list[Path], key: bytes | None = None) -> dict[str, Any]:
+    """Everything about one file, JSON values; a file that tells nothing says why in ``says``.
+
+    Args:
+        key: a private watermark key, tried before the public one.
+    """
     from fsh.pipeline.provenance import ABSENT, Manifest, read_manifest
-    from fsh.pipeline.watermark import detect
+    from fsh.pipeline.watermark import PUBLIC_KEY, detect
     from fsh.schemas.errors import FshError
 
     manifest, found, says = Manifest(ABSENT), None, ""
     try:
         manifest = read_manifest(path, trust)
-        found = detect(frames_of(path))
+        for tried in filter(None, (key, PUBLIC_KEY)):
+            found = detect(frames_of(path), tried)
+            if found.present:
+                break
     except FshError as error:
         says = f"{error.where}: {error.what}" if error.where != str(path) else error.what
-    return {"file": str(path), **judge(manifest, found), "says": says}
+    result = judge(manifest, found)
+    if manifest.claims.get("watermark_key") == "private" and not result["watermark"]["present"]:
+        says = says or "its watermark is read with a private key: give it as --watermark-key"
+        result |= {"watermark": result["watermark"] | {"agrees": None}, "intact": manifest.intact}
+    return {"file": str(path), **result, "says": says}
 
 
 def judge(manifest: Manifest, found: Detection | None) -> dict[str, Any]:

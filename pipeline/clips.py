@@ -1,15 +1,13 @@
 """One span of one video: find its clips, crop them, landmark them, score them, store them.
 
 Two decodes. The first, at low resolution, sees every frame for cuts and looks for faces in a few
-of them; the second, at full resolution, sees only the part of the picture and the stretch of time
-that a track occupies. Everything here runs inside a sandbox.
+of them; the second, at full resolution, is in :mod:`fsh.pipeline.cropping`. Everything here runs
+inside a sandbox.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fsh.pipeline.config import Analysis, digest
-from fsh.pipeline.crops import box_to_crop, cut
+from fsh.pipeline.config import Analysis
+from fsh.pipeline.cropping import Cropped, crop_tracks
+from fsh.pipeline.crops import box_to_crop
 from fsh.pipeline.faces import FaceDetector, embed
 from fsh.pipeline.landmarks import LandmarkBackend, load_backend
 from fsh.pipeline.looks import Looker
 from fsh.pipeline.probe import MediaFacts, probe
+from fsh.pipeline.pulse import Pulse
 from fsh.pipeline.quality import score_track
 from fsh.pipeline.shots import ShotFinder
+from fsh.pipeline.spans import Span
 from fsh.pipeline.tracks import Track, link, split
-from fsh.pipeline.video import even_window, proxy_size, read_proxy, read_sound, read_window
+from fsh.pipeline.video import proxy_size, read_proxy, read_sound
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.layout import DataFolder, replacing
@@ -36,56 +37,8 @@ from fsh.schemas.tables import CLIPS, to_table, write_table
 #: Shares of a clip at which its face is embedded: far enough apart to tell a change of person,
 #: and no more of them, since one costs as much as all else does for ten frames.
 _EMBED_AT = (0.2, 0.8)
-
-
-@dataclass(frozen=True)
-class Cropped:
-    """A track's kept frames.
-
-    Attributes:
-        crops: uint8 (n, S, S, 3) RGB.
-        boxes: float32 (n, 4) face boxes in source pixels.
-        times: float64 (n,) seconds on the video's clock.
-    """
-
-    track: Track
-    crops: np.ndarray
-    boxes: np.ndarray
-    times: np.ndarray
-
-    def __getitem__(self, chosen: np.ndarray | slice) -> Cropped:
-        return Cropped(self.track, self.crops[chosen], self.boxes[chosen], self.times[chosen])
-
-
-@dataclass(frozen=True, order=True)
-class Span:
-    """A stretch of a stored video: the unit of work, of failure and of resuming.
-
-    Attributes:
-        video_id: of the video.
-        start, end: seconds; frames of [start, end) belong to the span.
-        path: of the video, below the data folder.
-        sha256: of the video.
-    """
-
-    video_id: str
-    start: float
-    end: float
-    path: str
-    sha256: str
-
-    @property
-    def seconds(self) -> float:
-        return self.end - self.start
-
-    def folder(self, data: DataFolder, analysis: Analysis) -> Path:
-        """Where its results are kept: another video, span or setting is another folder."""
-        key = digest([self.sha256, self.start, self.end, analysis.hash])
-        return data.work / self.video_id / f"{round(self.start * 1000):09d}-{key}"
-
-    def table(self, data: DataFolder, analysis: Analysis) -> Path:
-        """Its rows of the clips table. Written last: where it is, the span is done."""
-        return self.folder(data, analysis) / "clips.parquet"
+#: Share of the work that the first decode is, roughly.
+_FIRST = 0.4
 
 
 def process(root: Path, span: Span, analysis: Analysis) -> int:
@@ -100,36 +53,28 @@ def process(root: Path, span: Span, analysis: Analysis) -> int:
     folder.mkdir(parents=True)
     path = data.root / span.path
     facts = probe(path)
-    times, tracks = find_tracks(path, facts, span, analysis)
+    pulse = Pulse(folder)
+    times, tracks = find_tracks(path, facts, span, analysis, pulse)
     worth = [t for t in tracks if not glimpse(t, times, analysis)]
     rows = [
         track_row(span, facts, t, times, analysis) | {"kept": False, "reason": reason}
         for t in tracks
         if (reason := glimpse(t, times, analysis))
     ]
-    for cropped in crop_tracks(path, facts, times, worth, analysis):
+    for number, cropped in enumerate(crop_tracks(path, facts, times, worth, analysis)):
+        pulse.at(_FIRST + (1 - _FIRST) * number / len(worth))
         row = track_row(span, facts, cropped.track, times, analysis)
         rows.append(row | store(folder, path, row, cropped, analysis))
     if not tracks:
         rows = [span_row(span, facts) | {"reason": "no_face"}]
     rows.sort(key=lambda row: row.get("clip_id", ""))
+    pulse.end()
     write_table(to_table(rows, CLIPS), span.table(data, analysis), CLIPS)
     return len(worth)
 
 
-def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail: str) -> None:
-    """Store a failed span as one row, so that resuming does not try it again unasked."""
-    data = DataFolder(root)
-    shutil.rmtree(span.folder(data, analysis), ignore_errors=True)
-    row = {"video_id": span.video_id, "start": span.start, "end": span.end, "kept": False}
-    # Where the data folder lies is nobody's business, and would make its bytes differ.
-    told = detail.replace(f"{root}/", "")
-    row |= {"reason": kind, "error": told, "spec": analysis.spec.hash}
-    write_table(to_table([row], CLIPS), span.table(data, analysis), CLIPS)
-
-
 def find_tracks(
-    path: Path, facts: MediaFacts, span: Span, analysis: Analysis
+    path: Path, facts: MediaFacts, span: Span, analysis: Analysis, pulse: Pulse
 ) -> tuple[np.ndarray, list[Track]]:
     """The first decode: seconds of every frame of the span, and the tracks in it."""
     size = proxy_size(facts.width, facts.height, analysis.proxy)
@@ -147,6 +92,7 @@ def find_tracks(
         looker.see(pixels[: size[1]], len(times), time)
         finder.see(time, pixels)
         times.append(time)
+        pulse.at(_FIRST * (time - span.start) / span.seconds)
     if not times:
         raise FshError("no frame could be decoded", where=path)
     shots, clock = finder.shots(), np.array(times)
@@ -171,66 +117,6 @@ def glimpse(track: Track, times: np.ndarray, analysis: Analysis) -> str:
     if times[track.frames[-1]] - times[track.frames[0]] < analysis.shortest:
         return "glimpse"
     return "tiny_face" if track.face < analysis.smallest_face else ""
-
-
-def keep_evenly(times: np.ndarray, max_fps: float) -> np.ndarray:
-    """bool (n,): the frames to keep so that there are at most ``max_fps`` a second.
-
-    Each slot of 1 / max_fps seconds from the first frame on gives its first frame. A video that
-    is no more than 2 % faster than that keeps all of its frames.
-    """
-    if len(times) < 2 or np.median(np.diff(times)) * max_fps * 1.02 >= 1:
-        return np.ones(len(times), bool)
-    # The small addition keeps a frame that lies on a slot's edge from falling before it.
-    slots = np.floor((times - times[0]) * max_fps + 0.01)
-    return np.concatenate([[True], slots[1:] > slots[:-1]])
-
-
-def crop_tracks(
-    path: Path, facts: MediaFacts, times: np.ndarray, tracks: list[Track], analysis: Analysis
-) -> Iterator[Cropped]:
-    """The second decode: every track's kept frames, cropped."""
-    for group in overlapping(tracks):
-        yield from _crop_group(path, facts, times, group, analysis)
-
-
-def overlapping(tracks: list[Track]) -> list[list[Track]]:
-    """Tracks in groups that share stretches of time, so that each is decoded once."""
-    groups: list[list[Track]] = []
-    end = -1
-    for track in sorted(tracks, key=lambda t: (t.frames[0], t.number)):
-        if track.frames[0] > end:
-            groups.append([])
-        groups[-1].append(track)
-        end = max(end, int(track.frames[-1]))
-    return groups
-
-
-def _crop_group(
-    path: Path, facts: MediaFacts, times: np.ndarray, group: list[Track], analysis: Analysis
-) -> Iterator[Cropped]:
-    size = (facts.width, facts.height)
-    part = even_window([t.window for t in group], size)
-    windows = [(t.window[0] - part[0], t.window[1] - part[1], t.window[2]) for t in group]
-    kept = [np.flatnonzero(keep_evenly(times[t.frames], analysis.max_fps)) for t in group]
-    wanted = [times[t.frames[k]] for t, k in zip(group, kept, strict=True)]
-    crops: list[list[np.ndarray]] = [[] for _ in group]
-    start, end = min(w[0] for w in wanted), max(w[-1] for w in wanted)
-    missing = sum(map(len, wanted))
-    for time, pixels in read_window(path, size, part, start, end + 1e-6):
-        for i, track in enumerate(group):
-            if len(crops[i]) < len(wanted[i]) and time == wanted[i][len(crops[i])]:
-                missing -= 1
-                crops[i].append(cut(pixels, windows[i], analysis.spec.size))
-                if len(crops[i]) == len(wanted[i]):
-                    yield Cropped(track, np.array(crops[i]), track.boxes[kept[i]], wanted[i])
-                    crops[i], wanted[i] = [], wanted[i][:0]
-    if missing:
-        raise FshError(
-            f"{missing} frames between {start:.3f} and {end:.3f} s are gone when read again",
-            where=path,
-            remedy="its index is broken: remux it with ffmpeg -c copy",
-        )
 
 
 def span_row(span: Span, facts: MediaFacts) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from fsh.schemas.spec import FaceSpec
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Filters:
             ``cut_off``: the missing part would be learned as the frame's repeated edge.
         min_detected: share of looks in which the detector fired; less is ``unsteady``.
         max_failed: share of frames without landmarks; more is ``no_landmarks``.
-        min_sharpness: variance of the Laplacian; less is ``blurred``.
+        min_sharpness: variance of the Laplacian as it would be at 256 px; less is ``blurred``.
         min_brightness, max_brightness: face luma, 0 to 1; outside is ``dark`` or ``overexposed``.
         min_contrast: face luma's standard deviation, 0 to 1; less is ``flat``.
         max_yaw: degrees; more is ``profile``.
@@ -98,8 +98,8 @@ class ShardConfig:
 
     Attributes:
         shard_bytes: aimed size of a shard.
-        same_person: largest distance of two mean face embeddings of one person. Below dlib's own
-            0.6 for single pictures: joined across many videos, that makes chains of people.
+        same_person: largest mean distance of the face embeddings of one person. Below dlib's own
+            0.6 for single pictures: among many people there are look-alikes.
         max_failed: share of failed videos above which the run itself counts as failed.
         video_timeout: seconds allowed per second of video, on top of a minute.
         memory_limit: bytes of private memory one worker may use.
@@ -109,7 +109,7 @@ class ShardConfig:
     analysis: Analysis = field(default_factory=Analysis)
     filters: Filters = field(default_factory=Filters)
     shard_bytes: int = 128 * 2**20
-    same_person: float = 0.45
+    same_person: float = 0.40
     max_failed: float = 0.5
     video_timeout: float = 20.0
     memory_limit: int = 4 * 2**30

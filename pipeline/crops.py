@@ -13,6 +13,9 @@ import numpy as np
 from fsh.schemas.spec import FaceSpec
 
 Window = tuple[int, int, int]
+#: How far the head reaches from the box's centre, in box sides: left, up, right, down.
+#: dlib's box runs from the brows to the chin; hair and chin lie outside of it.
+HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
 
 
 def window_of(box: np.ndarray, spec: FaceSpec) -> Window:
@@ -47,8 +50,23 @@ def cut(image: np.ndarray, window: Window, size: int) -> np.ndarray:
         inner = cv2.copyMakeBorder(inner, *pad, cv2.BORDER_REPLICATE)[:side, :side]
     if side == size:
         return np.ascontiguousarray(inner)
-    how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    return cv2.resize(inner, (size, size), interpolation=how)
+    if side < size:
+        return cv2.resize(inner, (size, size), interpolation=cv2.INTER_CUBIC)
+    return _shrunk(inner, size)
+
+
+def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
+    """A square image shrunk with little aliasing: to a near power-of-two multiple, then by halves.
+
+    About a third of the time of ``INTER_AREA`` at an odd factor, which averages pixel by pixel;
+    halving is vectorised. The first step changes the scale by at most the root of two.
+    """
+    halvings = round(np.log2(len(image) / size))
+    first = size << halvings
+    image = cv2.resize(image, (first, first), interpolation=cv2.INTER_LINEAR)
+    for half in (first >> k for k in range(1, halvings + 1)):
+        image = cv2.resize(image, (half, half), interpolation=cv2.INTER_AREA)
+    return image
 
 
 def to_crop(points: np.ndarray, window: Window, size: int) -> np.ndarray:

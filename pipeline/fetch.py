@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import shutil
@@ -19,15 +18,14 @@ from fsh.pipeline import failures, net_rules
 from fsh.pipeline.download import Limits, NotDirect, download
 from fsh.pipeline.failures import DiskFull, Failure
 from fsh.pipeline.governor import Governor
-from fsh.pipeline.ledger import Job, Outcome, now
+from fsh.pipeline.journal import Job, Outcome, now
+from fsh.pipeline.placing import RESERVE, place
 from fsh.pipeline.probe import MediaFacts, NotAVideo
 from fsh.pipeline.prober import Prober
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids
 from fsh.schemas.layout import DataFolder
 
-#: Room that is left alone, so that the ledger can still be written.
-RESERVE = 32 * 2**20
 _CREATIVE_COMMONS = re.compile(r"creative\s*commons|creativecommons|\bcc[\s_-]?(by|0|zero)\b", re.I)
 
 
@@ -290,39 +288,6 @@ def wrong_license(license: str) -> Failure:
 def is_creative_commons(license: str) -> bool:
     """Whether a stated licence is one of Creative Commons'."""
     return _CREATIVE_COMMONS.search(license) is not None
-
-
-def place(source: Path, final: Path, *, copy: bool, local: bool) -> None:
-    """Give a file its final name at once: moved, copied, or linked to.
-
-    A local file is linked unless copied; a link never takes the place of a file with the same
-    content.
-    """
-    if local and not copy:
-        if final.is_file() and not final.is_symlink():
-            return
-        with tempfile.TemporaryDirectory(dir=final.parent / ".incoming") as folder:
-            link = Path(folder, "link")
-            link.symlink_to(source.absolute())
-            link.replace(final)
-        return
-    if local:
-        with tempfile.TemporaryDirectory(dir=final.parent / ".incoming") as folder:
-            copied = Path(folder, "copy")
-            shutil.copyfile(source, copied)
-            _settle(copied, final)
-        return
-    _settle(source, final)
-
-
-def _settle(source: Path, final: Path) -> None:
-    with source.open("rb") as file:
-        os.fsync(file.fileno())
-    source.chmod(0o644)
-    source.replace(final)
-    directory = os.open(final.parent, os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)
 
 
 def failed(failure: Failure, attempts: int) -> Outcome:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from fsh.pipeline.config import Filters
-from fsh.pipeline.tracks import HEAD
+from fsh.pipeline.crops import HEAD
+from fsh.pipeline.quality import SHARPNESS_FALL
 from fsh.schemas.spec import FaceSpec
 
 
@@ -24,7 +25,7 @@ def reject(row: Mapping[str, Any], filters: Filters, spec: FaceSpec) -> str:
     """
     if row["reason"]:
         return str(row["reason"])
-    for reason, failed in _verdicts(row, filters, spec):
+    for reason, failed in verdicts(row, filters, spec):
         if failed:
             return reason
     return ""
@@ -46,7 +47,11 @@ def cut_off(row: Mapping[str, Any], spec: FaceSpec) -> float:
     return float(max(outside) / face)
 
 
-def _verdicts(row: Mapping[str, Any], filters: Filters, spec: FaceSpec):
+def verdicts(
+    row: Mapping[str, Any], filters: Filters, spec: FaceSpec
+) -> Iterator[tuple[str, bool]]:
+    """Every filter's reason, in order, and whether it would reject the clip."""
+
     # NaN compares as False with everything, which is what is wanted here.
     def score(name: str) -> float:
         value = row.get(name)
@@ -58,7 +63,8 @@ def _verdicts(row: Mapping[str, Any], filters: Filters, spec: FaceSpec):
     yield "cut_off", cut_off(row, spec) > filters.max_cut_off
     yield "unsteady", score("detected") < filters.min_detected
     yield "no_landmarks", failed > filters.max_failed * (frames + failed)
-    yield "blurred", score("sharpness") < filters.min_sharpness
+    sharpness = score("sharpness") * (spec.size / 256) ** SHARPNESS_FALL
+    yield "blurred", sharpness < filters.min_sharpness
     yield "dark", score("brightness") < filters.min_brightness
     yield "overexposed", score("brightness") > filters.max_brightness
     yield "flat", score("contrast") < filters.min_contrast

@@ -5,27 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import apache_beam as beam
 
 from fsh.pipeline import ledger as ledgers
 from fsh.pipeline import net_rules
-from fsh.pipeline.download import Limits
-from fsh.pipeline.failures import REMEDIES, DiskFull, Failure
+from fsh.pipeline.failures import DiskFull, Failure
 from fsh.pipeline.fetch import (
     RESERVE,
-    Fetcher,
-    Interrupted,
-    Settings,
     failed,
     is_creative_commons,
     wrong_license,
 )
+from fsh.pipeline.fetch_videos import STOP, FetchVideos, IngestOptions, governor_of
 from fsh.pipeline.governor import Governor
 from fsh.pipeline.ingest_report import (
     IngestPlan,
@@ -35,61 +31,15 @@ from fsh.pipeline.ingest_report import (
     make_report,
 )
 from fsh.pipeline.ingest_report import TooManyFailures as TooManyFailures
-from fsh.pipeline.ledger import RETRIES, Job, Journal, Ledger, Outcome, Row
+from fsh.pipeline.journal import Job, Outcome
+from fsh.pipeline.ledger import Ledger, Row
 from fsh.pipeline.lists import read_lists
-from fsh.pipeline.prober import Prober
 from fsh.pipeline.requests import Listing, Request, unique
 from fsh.pipeline.runner import make_pipeline
-from fsh.pipeline.tombstones import Tombstones
 from fsh.pipeline.watch import watching
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
-
-#: Set when this process's workers shall leave off: the disk is full, or the user said so.
-_STOP = threading.Event()
-
-
-@dataclass(frozen=True)
-class IngestOptions:
-    """How to ingest.
-
-    Attributes:
-        copy: copy local files instead of linking to them.
-        license: 'any', or 'cc': only what states a Creative Commons licence.
-        retry: which failures of earlier runs are tried again: none, transient, permanent, all.
-        rate_per_hour: videos an hour from YouTube; 0: no limit.
-        host_rate_per_hour: requests an hour to each other host; 0: no limit. Loopback has none.
-        rates: requests an hour to named hosts, before the above.
-        workers: videos fetched at a time; 0: 8 if any comes from the net, else one per core.
-        max_failures: share of failed videos above which the run is a failure.
-        cookies: a cookie file for video sites.
-        runner, flags: Beam's; None is this machine.
-    """
-
-    copy: bool = False
-    license: str = "any"
-    retry: str = "transient"
-    rate_per_hour: float = 300.0
-    host_rate_per_hour: float = 3600.0
-    rates: dict[str, float] = field(default_factory=dict)
-    workers: int = 0
-    max_failures: float = 0.5
-    cookies: Path | None = None
-    limits: Limits = field(default_factory=Limits)
-    runner: str | None = None
-    flags: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.license not in ("any", "cc"):
-            raise FshError(f"--license is any or cc, not {self.license}")
-        if self.retry not in RETRIES:
-            raise FshError(f"--retry is {', '.join(RETRIES)}, not {self.retry}")
-        if self.cookies and not self.cookies.is_file():
-            raise FshError("no such cookie file", where=self.cookies)
-
-    def governor_rates(self) -> dict[str, float]:
-        return {net_rules.YOUTUBE: self.rate_per_hour, **self.rates}
 
 
 def plan(
@@ -105,7 +55,7 @@ def plan(
         requests, ledger.rows if ledger else {}, data or DataFolder(Path()), options.retry
     )
     hosts = Counter(net_rules.host_group(job.requests[0].url) for job in work.jobs)
-    governor = _governor(data or DataFolder(Path()), options)
+    governor = governor_of(data or DataFolder(Path()), options)
     hours = max((n / rate for host, n in hosts.items() if (rate := governor.rate(host))), default=0)
     return IngestPlan(
         rows=len(listing.requests),
@@ -159,9 +109,9 @@ def ingest(
 def _ingest_locked(
     listing: Listing, data: DataFolder, options: IngestOptions, progress: Progress
 ) -> IngestReport:
-    _STOP.clear()
+    STOP.clear()
     shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
-    governor = _governor(data, options)
+    governor = governor_of(data, options)
     governor.forgive()
     ledger = Ledger(data)
     requests, dead = _expand(unique(listing.requests), options, governor, progress)
@@ -202,75 +152,8 @@ def _run(jobs: Sequence[Job], data: DataFolder, options: IngestOptions) -> None:
                 | "by cause" >> beam.combiners.Count.PerElement()
             )
     except BaseException:  # Ctrl-C among them: workers that wait shall leave off
-        _STOP.set()
+        STOP.set()
         raise
-
-
-class FetchVideos(beam.DoFn):
-    """Fetches a video and writes what became of it into this worker's journal."""
-
-    def __init__(self, data: DataFolder, options: IngestOptions) -> None:
-        self._data, self._options = data, options
-
-    def setup(self) -> None:
-        self._journal = Journal(self._data)
-        self._told: set[str] = set()
-        settings = Settings(
-            copy=self._options.copy,
-            license=self._options.license,
-            cookies=self._options.cookies,
-            limits=self._options.limits,
-        )
-        prober = Prober()
-        prober.sandbox.launch()
-        self._fetcher = Fetcher(
-            self._data,
-            settings,
-            _governor(self._data, self._options),
-            Tombstones.read(self._data),
-            prober,
-            stopped=_STOP.is_set,
-            note=self._note,
-        )
-
-    def teardown(self) -> None:
-        self._journal.close()
-        self._fetcher.prober.sandbox.close()
-
-    def process(self, job: Job) -> Iterator[str]:
-        """Yields the cause, or 'stored'; nothing if the run was stopped meanwhile."""
-        if _STOP.is_set():
-            return
-        try:
-            outcome = self._outcome(job)
-            self._journal.append(job, outcome)
-        except Interrupted:
-            return
-        except DiskFull:
-            _STOP.set()
-            return
-        yield outcome.error_code or "stored"
-
-    def _outcome(self, job: Job) -> Outcome:
-        """One video's bug is that video's failure, recorded as such, and never the run's."""
-        try:
-            return self._fetcher.fetch(job)
-        except (DiskFull, Interrupted):
-            raise
-        except Exception as error:
-            return Outcome(
-                state="failed",
-                error_class="transient",
-                error_code="internal",
-                error=f"{type(error).__name__}: {error}"[:500],
-                attempts=job.attempts + 1,
-                last_tried=ledgers.now(),
-            )
-
-    def _note(self, code: str) -> None:
-        if code not in self._told:
-            self._told.add(code)
-            self._journal.note(REMEDIES[code])
 
 
 def _expand(
@@ -326,7 +209,7 @@ def _check_finished(jobs: Sequence[Job], ledger: Ledger, data: DataFolder) -> No
     DiskFull, FshError: if workers left jobs undone.
     """
     undone = sum(job.requests[0].request_id not in ledger.finished for job in jobs)
-    if undone and (_STOP.is_set() or shutil.disk_usage(data.root).free < RESERVE):
+    if undone and (STOP.is_set() or shutil.disk_usage(data.root).free < RESERVE):
         raise DiskFull(data.root)
     if undone:
         raise FshError(
@@ -339,13 +222,3 @@ def _check_finished(jobs: Sequence[Job], ledger: Ledger, data: DataFolder) -> No
 def _workers(jobs: Sequence[Job], options: IngestOptions) -> int:
     remote = any(net_rules.is_url(job.requests[0].url) for job in jobs)
     return min(len(jobs), options.workers or (8 if remote else os.cpu_count() or 1))
-
-
-def _governor(data: DataFolder, options: IngestOptions) -> Governor:
-    folder = data.sources.parent
-    return Governor(
-        folder / "governor.json",
-        options.governor_rates(),
-        options.host_rate_per_hour,
-        stopped=_STOP.is_set,
-    )

@@ -1,25 +1,23 @@
-"""The ledger of requests: journals that survive a kill, one table, and what is left to do."""
+"""The ledger of requests: one table, the journals not in it yet, and what is left to do."""
 
 from __future__ import annotations
 
-import contextlib
-import datetime
 import errno
 import fcntl
 import json
 import os
 import socket
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fsh.pipeline import net_rules
 from fsh.pipeline.failures import DiskFull
+from fsh.pipeline.journal import Job, Outcome, journal_files, now, read_journals
 from fsh.pipeline.requests import Request
+from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import SOURCES, read_table, to_table, write_table
@@ -35,64 +33,12 @@ RETRIES = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one video: the columns that all its requests share."""
-
-    state: str
-    error_class: str = ""
-    error_code: str = ""
-    error: str = ""
-    attempts: int = 0
-    video_id: str = ""
-    uploader: str = ""
-    license: str = "unknown"
-    upload_date: str = ""
-    metadata: str = ""
-    path: str = ""
-    sha256: str = ""
-    bytes: int | None = None
-    duration: float | None = None
-    width: int | None = None
-    height: int | None = None
-    fps: float | None = None
-    rotation: int | None = None
-    video_codec: str = ""
-    audio_codec: str = ""
-    pixel_format: str = ""
-    last_tried: str = ""
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Outcome:
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
-
-
-@dataclass(frozen=True)
-class Job:
-    """One video to fetch, for all requests that want it.
-
-    Attributes:
-        key: which video (:func:`net_rules.source_key`).
-        requests: who wants it; the first one's URL is fetched.
-        attempts: how often it was tried in earlier runs.
-    """
-
-    key: str
-    requests: tuple[Request, ...]
-    attempts: int = 0
-
-
 @dataclass
 class Plan:
     """What a run has to do: jobs, and the rows that need no fetching."""
 
     jobs: list[Job] = field(default_factory=list)
     settled: list[Row] = field(default_factory=list)
-
-
-def now() -> str:
-    """UTC, ISO 8601, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def row_of(request: Request, outcome: Outcome, first_seen: str = "") -> Row:
@@ -206,9 +152,9 @@ class Ledger:
         Raises:
             DiskFull: if there is no room for it; the journals stay and nothing is lost.
         """
-        rows = sorted(
-            self.rows.values(), key=lambda row: (row["list"], row["line"], row["request_id"])
-        )
+        erased = Tombstones.read(self.data)
+        known = {row["request_id"]: row for row in map(erased.scrubbed, self.rows.values())}
+        rows = sorted(known.values(), key=lambda row: (row["list"], row["line"], row["request_id"]))
         try:
             write_table(to_table(rows, SOURCES), self.data.sources, SOURCES)
         except OSError as error:
@@ -220,91 +166,18 @@ class Ledger:
                 path.unlink()
 
 
-class Journal:
-    """One worker's append-only file: a record is wholly in it and on the disk, or not at all."""
-
-    def __init__(self, data: DataFolder) -> None:
-        folder = _journal_folder(data)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{uuid.uuid4().hex}.jsonl"
-        self._descriptor = os.open(
-            self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
-        )
-        directory = os.open(folder, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
-
-    def append(self, job: Job, outcome: Outcome) -> None:
-        """Raises:
-        DiskFull: if there is no room for it; the file is as it was before.
-        """
-        self._write(
-            {
-                "requests": [asdict(request) for request in job.requests],
-                "outcome": asdict(outcome),
-            }
-        )
-
-    def note(self, line: str) -> None:
-        """Something worth telling the user, once."""
-        self._write({"note": line})
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-    def _write(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record).encode() + b"\n"
-        size = os.fstat(self._descriptor).st_size
-        try:
-            written = os.write(self._descriptor, line)
-            if written < len(line):
-                raise OSError(errno.ENOSPC, "short write")
-            os.fsync(self._descriptor)
-        except OSError as error:
-            with contextlib.suppress(OSError):  # a device that cannot be cut has kept nothing
-                os.ftruncate(self._descriptor, size)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(self.path) from error
-            raise
-
-
-def read_journals(data: DataFolder) -> Iterator[dict[str, Any]]:
-    """The records of all journals; a line that a kill tore never was a finished record."""
-    for path in journal_files(data):
-        for record in parse_journal(path.read_bytes()):
-            if "outcome" in record:
-                yield record
-
-
-def parse_journal(content: bytes) -> Iterator[dict[str, Any]]:
-    for line in content.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            return
-        with contextlib.suppress(ValueError):
-            yield json.loads(line)
-
-
-def journal_files(data: DataFolder) -> list[Path]:
-    """Oldest first, so that later records win."""
-    paths = _journal_folder(data).glob("*.jsonl")
-    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
-def _journal_folder(data: DataFolder) -> Path:
-    return data.sources.parent / "journal"
-
-
 @contextmanager
-def locked(data: DataFolder) -> Iterator[None]:
-    """Hold the data folder for one ingest. The kernel lets go of it when the process dies.
+def locked(data: DataFolder, what: str = "ingest") -> Iterator[None]:
+    """Hold the data folder for one ``what``. The kernel lets go of it when the process dies.
 
     Raises:
-        FshError: if another ingest holds it.
+        FshError: if another one holds it.
     """
     folder = data.sources.parent
+    name = ".lock" if what == "ingest" else f".lock-{what}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise FshError(f"cannot be written ({error.strerror})", where=data.root) from None
     try:
@@ -313,7 +186,7 @@ def locked(data: DataFolder) -> Iterator[None]:
         except OSError:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
             raise FshError(
-                f"another ingest is working here ({holder})",
+                f"another {what} is working here ({holder})",
                 where=data.root,
                 remedy="wait for it, or give another --data",
             ) from None

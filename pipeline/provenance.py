@@ -36,17 +36,20 @@ class Claims:
         made_from: SHA-256 (hex) by what it is of: ``model``, ``dataset``, ``person`` …
         consent: the statement, or None for "not stated".
         watermark: the payload that the pixels carry, or None if they carry none.
+        private: whether the watermark can be read with a secret key only.
     """
 
     made_from: Mapping[str, str] = field(default_factory=dict)
     consent: Consent | None = None
     watermark: int | None = None
+    private: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "made_from": dict(self.made_from),
             "consent": self.consent.to_json() if self.consent else NOT_STATED,
             "watermark": None if self.watermark is None else f"{self.watermark:08x}",
+            "watermark_key": "private" if self.private else "public",
         }
 
 

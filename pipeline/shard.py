@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,12 +16,15 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
 from fsh.pipeline import shards, spans
-from fsh.pipeline.clips import Span, process, record_failure
 from fsh.pipeline.config import ShardConfig
 from fsh.pipeline.filters import reject
-from fsh.pipeline.identity import identities, label_of, splits
+from fsh.pipeline.held import places
+from fsh.pipeline.ledger import locked
+from fsh.pipeline.pulse import watched
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import KINDS, JobFailed, SandboxPool
+from fsh.pipeline.spans import Span
+from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
@@ -82,7 +83,8 @@ def shard(
     # Processes of Beam's, or threads that share sandboxes: either way one sandbox per worker.
     pool = workers if runner in (None, LOCAL) and mode != "multi_processing" else 1
     with (
-        watched(data, config, todo, left, progress),
+        locked(data, "shard"),
+        watched(data, config.analysis, todo, left, progress),
         make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
     ):
         _ = (
@@ -136,7 +138,7 @@ class Analyze(beam.DoFn):
 
     def _start(self, span: Span) -> Future:
         return self._pool.submit(
-            process,
+            spans.analyze,
             self._data.root,
             span,
             self._config.analysis,
@@ -145,7 +147,7 @@ class Analyze(beam.DoFn):
 
     def _record(self, span: Span, failure: JobFailed) -> None:
         analysis = self._config.analysis
-        record_failure(self._data.root, span, analysis, failure.kind, failure.detail)
+        spans.record_failure(self._data.root, span, analysis, failure.kind, failure.detail)
 
 
 def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
@@ -163,15 +165,9 @@ def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
     by_video: dict[str, list[dict]] = {}
     for request in requests:
         by_video.setdefault(request["video_id"], []).append(request)
-    named = identities(
-        kept,
-        [label_of(row, by_video[row["video_id"]]) for row in kept],
-        [by_video[row["video_id"]][0]["uploader"] or row["video_id"] for row in kept],
-        config.same_person,
-    )
-    place = splits([name for name, _ in named])
-    for row, (name, source) in zip(kept, named, strict=True):
-        row |= {"identity": name, "identity_from": source, "split": place[name]}
+    held = Tombstones.read(data).held
+    for row, place in zip(kept, places(kept, by_video, config.same_person, held), strict=True):
+        row |= {"identity": place.identity, "identity_from": place.source, "split": place.split}
     plans = [
         plan
         for split in SPLITS
@@ -183,6 +179,7 @@ def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
                 if r["split"] == split
             ],
             config.shard_bytes,
+            held.shards.get(split, 1),
         )
     ]
     columns = [{key: value for key, value in row.items() if key != "tar"} for row in rows]
@@ -268,37 +265,3 @@ def report(
         seconds=round(seconds, 3),
         realtime_factor=round(worked / seconds, 3),
     )
-
-
-@contextmanager
-def watched(
-    data: DataFolder,
-    config: ShardConfig,
-    todo: Sequence[Span],
-    left: Sequence[Span],
-    progress: Progress,
-) -> Iterator[None]:
-    """Show progress while a pipeline runs, on whatever runner, by looking for finished spans."""
-    total = sum(span.seconds for span in todo)
-    open_spans = {span.table(data, config.analysis): span.seconds for span in left}
-    done = total - sum(open_spans.values())
-    progress.start("videos", total, "s of video", done=done)
-    stop = threading.Event()
-
-    def look() -> None:
-        for table in [table for table in open_spans if table.is_file()]:
-            progress.advance(open_spans.pop(table))
-
-    def watch() -> None:
-        while not stop.wait(0.5):
-            look()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        look()
-        progress.stop()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -73,16 +73,19 @@ def shard_count(sizes: Sequence[int], keys: Sequence[int], target: int) -> int:
     return count
 
 
-def plan(split: str, clips: Iterable[Entry], target: int) -> list[ShardPlan]:
-    """The shards of one split. Clips lie in the order of their hashes: shuffled, but always so."""
+def plan(split: str, clips: Iterable[Entry], target: int, least: int = 1) -> list[ShardPlan]:
+    """The shards of one split. Clips lie in the order of their hashes: shuffled, but always so.
+
+    Args:
+        least: number of shards that an erasure holds; those it emptied are left out.
+    """
     keyed = sorted((stable_hash(clip.clip_id, "shard"), clip) for clip in clips)
     if not keyed:
         return []
     count = shard_count([clip.bytes for _, clip in keyed], [key for key, _ in keyed], target)
-    return [
-        ShardPlan(split, number, tuple(clip for key, clip in keyed if key % count == number))
-        for number in range(count)
-    ]
+    count = max(count, least)
+    parts = [tuple(clip for key, clip in keyed if key % count == n) for n in range(count)]
+    return [ShardPlan(split, number, part) for number, part in enumerate(parts) if part]
 
 
 def note_path(data: DataFolder, split: str, number: int) -> Path:
@@ -120,10 +123,17 @@ def write_shard(data: DataFolder, shard: ShardPlan) -> ShardInfo:
         bytes=path.stat().st_size,
         sha256=checksum,
     )
-    with replacing(note) as temporary:
-        known = {"plan": shard.digest, "info": asdict(info), "clips": places}
-        temporary.write_text(json.dumps(known, sort_keys=True))
+    write_note(note, shard.digest, info, places)
     return info
+
+
+def write_note(
+    note: Path, plan: str, info: ShardInfo, places: Mapping[str, tuple[int, int]]
+) -> None:
+    """Remember what a written shard holds: the plan's digest, and each clip's offset and bytes."""
+    with replacing(note) as temporary:
+        known = {"plan": plan, "info": asdict(info), "clips": places}
+        temporary.write_text(json.dumps(known, sort_keys=True))
 
 
 def clip_members(tar: Path, identity: str) -> Iterable[tuple[str, bytes]]:

@@ -5,26 +5,77 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fsh.pipeline.clips import Span
-from fsh.pipeline.config import Analysis
+from fsh.pipeline.config import Analysis, digest
 from fsh.pipeline.sandbox import KINDS
+from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import CLIPS, SOURCES, read_table
+from fsh.schemas.tables import CLIPS, SOURCES, read_table, to_table, write_table
 
 #: A span this much longer than asked for is not worth another one.
 _STRETCH = 1.25
 
 
+@dataclass(frozen=True, order=True)
+class Span:
+    """A stretch of a stored video: the unit of work, of failure and of resuming.
+
+    Attributes:
+        video_id: of the video.
+        start, end: seconds; frames of [start, end) belong to the span.
+        path: of the video, below the data folder.
+        sha256: of the video.
+    """
+
+    video_id: str
+    start: float
+    end: float
+    path: str
+    sha256: str
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    def folder(self, data: DataFolder, analysis: Analysis) -> Path:
+        """Where its results are kept: another video, span or setting is another folder."""
+        key = digest([self.sha256, self.start, self.end, analysis.hash])
+        return data.work / self.video_id / f"{round(self.start * 1000):09d}-{key}"
+
+    def table(self, data: DataFolder, analysis: Analysis) -> Path:
+        """Its rows of the clips table. Written last: where it is, the span is done."""
+        return self.folder(data, analysis) / "clips.parquet"
+
+
+def analyze(root: Path, span: Span, analysis: Analysis) -> int:
+    """:func:`fsh.pipeline.clips.process`, whose libraries and models only a worker loads."""
+    from fsh.pipeline.clips import process
+
+    return process(root, span, analysis)
+
+
+def record_failure(root: Path, span: Span, analysis: Analysis, kind: str, detail: str) -> None:
+    """Store a failed span as one row, so that resuming does not try it again unasked."""
+    data = DataFolder(root)
+    shutil.rmtree(span.folder(data, analysis), ignore_errors=True)
+    row = {"video_id": span.video_id, "start": span.start, "end": span.end, "kept": False}
+    # Where the data folder lies is nobody's business, and would make its bytes differ.
+    told = detail.replace(f"{root}/", "")
+    row |= {"reason": kind, "error": told, "spec": analysis.spec.hash}
+    write_table(to_table([row], CLIPS), span.table(data, analysis), CLIPS)
+
+
 def stored(data: DataFolder) -> list[dict[str, Any]]:
-    """The rows of the sources table whose video is there.
+    """The rows of the sources table whose video is there and was not erased by any name.
 
     Raises:
-        FshError: if nothing has been ingested.
+        FshError: if nothing has been ingested, or nothing is left of it.
     """
     remedy = "run `fsh ingest` first"
     if not data.sources.is_file():
@@ -32,7 +83,10 @@ def stored(data: DataFolder) -> list[dict[str, Any]]:
     rows = [r for r in read_table(data.sources, SOURCES).to_pylist() if r["state"] == "stored"]
     if not rows:
         raise FshError("none of the videos asked for is stored", where=data.sources, remedy=remedy)
-    return rows
+    spared = Tombstones.read(data).spared(rows)
+    if not spared:
+        raise FshError("all videos stored here were erased on request", where=data.sources)
+    return spared
 
 
 def plan_spans(requests: Iterable[Mapping[str, Any]], length: float) -> list[Span]:

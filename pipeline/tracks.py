@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from fsh.pipeline.crops import Window, window_of
+from fsh.pipeline.crops import HEAD, Window, window_of
 from fsh.pipeline.shots import Shot
 from fsh.schemas.spec import FaceSpec
 
@@ -21,9 +21,6 @@ _OVERLAP = 0.3
 _RIVAL = 0.15
 #: Looks (normalised pictures of the face) that correlate less than this are two faces.
 _ALIKE = 0.25
-#: How far the head reaches from the box's centre, in box sides: left, up, right, down.
-#: dlib's box runs from the brows to the chin; hair and chin lie outside of it.
-HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
 #: Largest change of the box's side within one fixed window.
 _ZOOM = 1.35
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fsh.pipeline.failures import DiskFull
-from fsh.pipeline.ledger import Ledger, journal_files, parse_journal
+from fsh.pipeline.journal import journal_files, parse_journal
+from fsh.pipeline.ledger import Ledger
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 

@@ -11,13 +11,17 @@ signs partly cancel in blue, which is worth about 2 dB of PSNR.
 At a shorter side of 128 pixels the pattern's tile has 64. In it, every Fourier mode between 0.07
 and 0.2 cycles per pixel carries one sign in its real and one in its imaginary part. Lower is
 visible, higher does not survive chroma subsampling and coarse quantization. A quarter of the signs
-is a pilot, known beforehand, that finds shift and scale; the others are two random linear codes of
-16 bits each, decoded at maximum likelihood by a Walsh-Hadamard transform.
+is a pilot, known beforehand, that finds shift and scale. The others are a random linear code of 32
+bits: a quarter depends on the first 16 of them, a quarter on the last, a quarter on all. The first
+two give lists of likely halves, the third decides, each by a Walsh-Hadamard transform: nearly the
+maximum-likelihood payload of all 2³², so what is found is also read right.
 
 Statistic: z = Σ sᵢyᵢ / ‖y‖, s the signs of the best hypothesis, y what was measured. The key's
 signs are random and know nothing of the picture, so by Hoeffding's inequality a wrong hypothesis
 reaches z with probability at most exp(-z²/2), whatever the picture. Summed over all payloads and
 all shifts and scales tried, that is the p-value; it holds without any assumption on the content.
+Half of the allowance for false alarms belongs to the mark where fsh put it, which is one place and
+where it mostly still is; the other half to the millions of places a crop may have moved it to.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -33,7 +37,7 @@ import numpy as np
 from fsh.schemas.errors import FshError
 
 #: Everyone can read marks made with this key; that is its point. See docs/responsible-use.md.
-PUBLIC_KEY = b"fsh public watermark key 1"
+PUBLIC_KEY = b"fsh public watermark key 2"
 #: A mark counts as present below this p-value.
 ALARM = 1e-6
 BITS = 32
@@ -41,13 +45,16 @@ BITS = 32
 _TILE = 64  # pixels, at a shorter side of _SIDE
 _SIDE = 128
 _BAND = (0.07, 0.2)  # cycles per pixel at that size
-_BLUE = 2.3  # Cb levels, RMS
+_BLUE = 2.55  # Cb levels, RMS
 _TO_GREEN, _TO_BLUE = -0.344, 1.772  # of one Cb level; red has none
-_LUMA = (0.5, 0.25, 2.3)  # gray levels: at least, per level of texture, at most
+_LUMA = (0.55, 0.27, 2.5)  # gray levels: at least, per level of texture, at most
+_MOST = 255**2 * 10**-4.02  # mean square of a frame's change: 40.2 dB before rounding
+_LUMA_WEIGHT = 0.7  # of what luma says, blue's being 1: codecs keep it worse
 _LOOK = 256  # pixels of the shorter side at which texture is measured
 _SCALES = np.exp(np.arange(-26, 33) * 0.008)  # 0.81 … 1.29: padded … cropped
 _CANDIDATES = 24  # places the pilot proposes and the codes are tried at
 _REFINED = 3  # of these, the places that are searched between pixels and scales
+_LIST = 64  # likely values of each half of a payload
 _FACTORS, _NUDGES = (0.9973, 1.0, 1.0027), (-0.4, 0.0, 0.4)  # of scale; in pixels
 _FRAMES = 3000  # two minutes at 25 frames/s are plenty
 
@@ -82,6 +89,7 @@ class _Code:
         signs: float32 (2M,) ±1, the scramble; real parts first, then imaginary.
         pilot: int (P,), indices of signs that are the scramble itself.
         halves: per 16 bits of payload: indices of signs, and the code's column for each, uint16.
+        both: indices of the signs that depend on both halves, and their columns in each.
     """
 
     rows: np.ndarray
@@ -89,13 +97,15 @@ class _Code:
     signs: np.ndarray
     pilot: np.ndarray
     halves: tuple[tuple[np.ndarray, np.ndarray], ...]
+    both: tuple[np.ndarray, np.ndarray, np.ndarray]
 
     def word(self, payload: int) -> np.ndarray:
         """The 2M signs that carry a payload; float32 ±1."""
         signs = self.signs.copy()
         for number, (where, column) in enumerate(self.halves):
-            half = payload >> (16 * number) & 0xFFFF
-            signs[where] *= 1 - 2 * (np.bitwise_count(column & half) & 1).astype(np.float32)
+            signs[where] *= _parity(column, payload >> (16 * number) & 0xFFFF)
+        where, low, high = self.both
+        signs[where] *= _parity(low, payload & 0xFFFF) * _parity(high, payload >> 16)
         return signs
 
 
@@ -110,10 +120,15 @@ def _code(key: bytes) -> _Code:
     stream = hashlib.shake_256(key).digest(count * 16)
     order = np.argsort(np.frombuffer(stream[: count * 8], ">u8"), kind="stable")
     signs = 1 - 2 * (np.frombuffer(stream[count * 8 :: 8], np.uint8) & 1).astype(np.float32)
-    column = np.frombuffer(stream[count * 8 :], ">u2").reshape(count, 4)[:, 1].astype(np.uint16)
-    pilot, rest = order[: count // 4], order[count // 4 :]
-    halves = tuple((part, column[part]) for part in (rest[::2], rest[1::2]))
-    return _Code(rows, columns, signs, pilot, halves)
+    drawn = np.frombuffer(stream[count * 8 :], ">u2").reshape(count, 4).astype(np.uint16)
+    pilot, first, second, both = np.array_split(order, 4)
+    halves = tuple((part, drawn[part, 1]) for part in (first, second))
+    return _Code(rows, columns, signs, pilot, halves, (both, drawn[both, 1], drawn[both, 2]))
+
+
+def _parity(columns: np.ndarray, half: int | np.ndarray) -> np.ndarray:
+    """(-1)^(column · half), float32."""
+    return 1 - 2 * (np.bitwise_count(columns & half) & 1).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=8)
@@ -155,6 +170,9 @@ class Watermark:
             self._blue = self._field * np.float32(-_BLUE * _TO_BLUE)
         luma = cv2.multiply(self._field, _hidden(frame))
         change = cv2.merge([luma, cv2.add(luma, self._green), cv2.add(luma, self._blue)])
+        power = cv2.norm(change) ** 2 / change.size
+        if power > _MOST:
+            change *= np.float32(np.sqrt(_MOST / power))
         return cv2.add(frame, change, dtype=cv2.CV_8U)
 
     def embed(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -186,36 +204,69 @@ def detect(frames: Iterable[np.ndarray], key: bytes = PUBLIC_KEY) -> Detection:
             break
     if total is None:
         raise FshError("no frames to look for a watermark in")
-    luma, blue = (_settle(plane / np.float32(count)) for plane in total)
-    mean = luma - blue
+    planes = [_settle(plane / np.float32(count)) for plane in total]
     code = _code(key)
+    best = _at_home(planes, code)
+    if not best.p_value < ALARM:
+        best = min(best, _anywhere(planes, code), key=lambda found: (found.p_value, -found.score))
+    return replace(best, frames=count)
+
+
+def _at_home(planes: list[np.ndarray], code: _Code) -> Detection:
+    """The mark where fsh put it, at most moved by a part of a pixel."""
+    places = [
+        (*_decode(modes, dy, dx, code), modes, dy, dx, factor)
+        for factor in _FACTORS
+        for modes in [_modes(planes, factor, code)]
+        for dy in _NUDGES
+        for dx in _NUDGES
+    ]
+    return _read(places, code, tried=len(places))
+
+
+def _anywhere(planes: list[np.ndarray], code: _Code) -> Detection:
+    """The mark at any shift, and any scale of :data:`_SCALES`."""
     scales = [1.0, *_SCALES]
     found = [
         place
         for scale in scales
-        for place in _places(_modes(mean, scale, code), code, scale, 8 if scale == 1 else 2)
+        for place in _places(_modes(planes, scale, code), code, scale, 8 if scale == 1 else 2)
     ]
     found.sort(reverse=True)
-    first = [
-        (*_decode(_modes(mean, scale, code), row, column, code), row, column, scale)
-        for _, row, column, scale in found[:_CANDIDATES]
-    ]
-    first.sort(reverse=True)
+    first = []
+    for _, row, column, scale in found[:_CANDIDATES]:
+        modes = _modes(planes, scale, code)
+        first.append((*_decode(modes, row, column, code), modes, row, column, scale))
+    first.sort(key=lambda place: -place[0])
     # Shifts and scales lie on a grid; the mark may lie between.
     finer = [
-        (*_decode(modes, row + dy, column + dx, code), row + dy, column + dx, scale * factor)
-        for _, _, row, column, scale in first[:_REFINED]
+        (*_decode(modes, row + dy, column + dx, code), modes, row + dy, column + dx, scale * factor)
+        for _, _, _, row, column, scale in first[:_REFINED]
         for factor in _FACTORS
-        for modes in [_modes(mean, scale * factor, code)]
+        for modes in [_modes(planes, scale * factor, code)]
         for dy in _NUDGES
         for dx in _NUDGES
     ]
     # Any place might have been refined: all count as tried, though few were.
     tried = len(scales) * _TILE**2 * len(_FACTORS) * len(_NUDGES) ** 2
-    score, payload, _, _, scale = max(first + finer)
-    log_p = np.log(tried) + BITS * np.log(2) - score**2 / 2
+    return _read(first + finer, code, tried)
+
+
+def _read(places: list[tuple], code: _Code, tried: int) -> Detection:
+    """The payload at the likeliest of some places.
+
+    Args:
+        places: (rough score, rough payload, modes, row, column, scale).
+        tried: places that could have been the likeliest; half of the allowance is theirs.
+    """
+    places = sorted(places, key=lambda place: -place[0])[:_REFINED]
+    score, payload, scale = max(
+        (*_decode_jointly(modes, row, column, code), scale)
+        for _, _, modes, row, column, scale in places
+    )
+    log_p = np.log(2 * tried) + BITS * np.log(2) - score**2 / 2
     p_value = float(np.exp(min(0.0, log_p)))
-    return Detection(p_value < ALARM, payload, p_value, score, float(scale), count)
+    return Detection(p_value < ALARM, payload, p_value, score, float(scale), 0)
 
 
 def _grow(tile: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -270,16 +321,22 @@ def _settle(mean: np.ndarray) -> np.ndarray:
     return settled / max(float(np.sqrt(np.mean(settled**2))), 1e-9)
 
 
-def _modes(mean: np.ndarray, scale: float, code: _Code) -> np.ndarray:
-    """The band's modes of the picture folded into one tile; complex64 (M,), ring-wise unit RMS."""
-    height, width = mean.shape
-    shape = [int(np.ceil(side / scale / _TILE)) * _TILE for side in (height, width)]
-    part = _zoom(mean, 1 / scale, (shape[0], shape[1]))
-    tile = part.reshape(shape[0] // _TILE, _TILE, shape[1] // _TILE, _TILE).sum(axis=(0, 2))
-    modes = np.fft.rfft2(tile)[code.rows, code.columns]
+def _modes(planes: list[np.ndarray], scale: float, code: _Code) -> np.ndarray:
+    """The band's modes of luma and blue folded into one tile; complex64 (M,).
+
+    Each plane's are of unit RMS in every ring, and the mark's sign in blue is turned.
+    """
     ring = np.hypot((code.rows + _TILE // 2) % _TILE - _TILE // 2, code.columns).round().astype(int)
-    power = np.bincount(ring, np.abs(modes) ** 2) / np.maximum(np.bincount(ring), 1)
-    return (modes / np.sqrt(power[ring] + 1e-12)).astype(np.complex64)
+    total = np.zeros(len(ring), np.complex64)
+    for mean, weight in zip(planes, (_LUMA_WEIGHT, -1), strict=True):
+        height, width = mean.shape
+        shape = [int(np.ceil(side / scale / _TILE)) * _TILE for side in (height, width)]
+        part = _zoom(mean, 1 / scale, (shape[0], shape[1]))
+        tile = part.reshape(shape[0] // _TILE, _TILE, shape[1] // _TILE, _TILE).sum(axis=(0, 2))
+        modes = np.fft.rfft2(tile)[code.rows, code.columns]
+        power = np.bincount(ring, np.abs(modes) ** 2) / np.maximum(np.bincount(ring), 1)
+        total += (weight * modes / np.sqrt(power[ring] + 1e-12)).astype(np.complex64)
+    return total
 
 
 def _places(modes: np.ndarray, code: _Code, scale: float, count: int) -> list[tuple]:
@@ -297,25 +354,55 @@ def _places(modes: np.ndarray, code: _Code, scale: float, count: int) -> list[tu
 
 
 def _decode(modes: np.ndarray, row: float, column: float, code: _Code) -> tuple[float, int]:
-    """The most likely payload at one shift: (score, payload)."""
-    turned = modes * np.exp(2j * np.pi * (code.rows * row + code.columns * column) / _TILE)
-    measured = np.concatenate([turned.real, turned.imag]).astype(np.float32)
-    values = measured * code.signs
+    """A rough (score, payload) at one shift, to compare places: each half is read for itself."""
+    values, norm = _measured(modes, row, column, code)
     total, payload = float(values[code.pilot].sum()), 0
     for number, (where, codes) in enumerate(code.halves):
         likelihood = _hadamard(np.bincount(codes, values[where], 1 << 16).astype(np.float32))
         half = int(likelihood.argmax())
         total += float(likelihood[half])
         payload |= half << (16 * number)
+    return total / norm, payload
+
+
+def _decode_jointly(modes: np.ndarray, row: float, column: float, code: _Code) -> tuple[float, int]:
+    """The most likely payload at one shift: (score, payload)."""
+    values, norm = _measured(modes, row, column, code)
+    likelihoods = [
+        _hadamard(np.bincount(codes, values[where], 1 << 16).astype(np.float32))
+        for where, codes in code.halves
+    ]
+    where, *columns = code.both
+    answers = []
+    for mine, other in ((0, 1), (1, 0)):
+        listed = np.argpartition(likelihoods[mine], -_LIST)[-_LIST:].astype(np.uint16)
+        # With one half known, the signs of both are a code of the other half.
+        turned = values[where] * _parity(columns[mine][None], listed[:, None])
+        sums = np.zeros((_LIST, 1 << 16), np.float32)
+        np.add.at(sums, (np.arange(_LIST)[:, None], columns[other][None]), turned)
+        joint = _hadamard(sums) + likelihoods[other] + likelihoods[mine][listed][:, None]
+        at, half = np.unravel_index(int(joint.argmax()), joint.shape)
+        halves = {mine: int(listed[at]), other: int(half)}
+        answers.append((float(joint[at, half]), halves[0] | halves[1] << 16))
+    total, payload = max(answers)
+    return (total + float(values[code.pilot].sum())) / norm, payload
+
+
+def _measured(
+    modes: np.ndarray, row: float, column: float, code: _Code
+) -> tuple[np.ndarray, float]:
+    """What each sign says, the scramble undone, at one shift; float32 (2M,); and their norm."""
+    turned = modes * np.exp(2j * np.pi * (code.rows * row + code.columns * column) / _TILE)
+    measured = np.concatenate([turned.real, turned.imag]).astype(np.float32)
     # A black picture measures nothing.
-    return total / max(float(np.linalg.norm(measured)), 1e-9), payload
+    return measured * code.signs, max(float(np.linalg.norm(measured)), 1e-9)
 
 
 def _hadamard(values: np.ndarray) -> np.ndarray:
-    """Walsh-Hadamard transform: out[u] = Σ values[g]·(-1)^popcount(u & g)."""
-    out = values.reshape(256, 256)
+    """Walsh-Hadamard transform of (…, 65536): out[u] = Σ values[g]·(-1)^popcount(u & g)."""
+    out = values.reshape(*values.shape[:-1], 256, 256)
     small = _hadamard_matrix()
-    return (small @ out @ small).ravel()
+    return (small @ out @ small).reshape(values.shape)
 
 
 @functools.cache

@@ -2,37 +2,120 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import replacing
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables import CLIPS, describe
 
-_CONTEXT = {
+_TERMS = (
+    "arrayShape",
+    "citeAs",
+    "column",
+    "containedIn",
+    "equivalentProperty",
+    "extract",
+    "field",
+    "fileProperty",
+    "fileObject",
+    "fileSet",
+    "format",
+    "includes",
+    "isArray",
+    "isLiveDataset",
+    "jsonPath",
+    "key",
+    "md5",
+    "parentField",
+    "path",
+    "recordSet",
+    "references",
+    "regex",
+    "repeated",
+    "replace",
+    "samplingRate",
+    "separator",
+    "source",
+    "subField",
+    "transform",
+)
+# The standard's own context, and ours.
+_CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
+    **{name: f"cr:{name}" for name in _TERMS},
     "conformsTo": "dct:conformsTo",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
     "fsh": "https://pypi.org/project/fsh/#",
-    "includes": "cr:includes",
-    "md5": "cr:md5",
+    "name": {"@container": "@language"},
     "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
     "sc": "https://schema.org/",
-    "source": "cr:source",
+}
+_TABLE = "clips/clips.parquet"
+_TYPES = {
+    "string": "sc:Text",
+    "int32": "cr:Int32",
+    "int64": "cr:Int64",
+    "float": "cr:Float32",
+    "double": "cr:Float64",
+    "bool": "sc:Boolean",
+}
+#: Croissant RAI 1.0: what fsh knows of every data set it makes. Who makes one knows more.
+_RAI = {
+    "dataCollection": "Videos that the user's lists name were fetched or linked by `fsh ingest`; "
+    "faces were found, tracked, cropped and landmarked by `fsh shard`. Sources, times and stated "
+    "licences: sources/sources.parquet.",
+    "dataCollectionType": ["Web Scraping", "Secondary Data Analysis"],
+    "dataCollectionMissingData": "Videos that could not be had are rows of sources.parquet with "
+    "their cause; face tracks that were rejected are rows of clips.parquet with their reason.",
+    "dataCollectionRawData": "The videos in videos/, or where its links lead.",
+    "dataPreprocessingProtocol": [
+        "shot detection",
+        "face detection and tracking",
+        "one square crop window per track",
+        "resampling to at most the given frame rate",
+        "JPEG coding",
+        "filters by size, sharpness, pose, motion and others (columns of clips.parquet)",
+        "splits by identity",
+    ],
+    "dataAnnotationProtocol": "68 landmarks per frame and scores per clip, all by machine; "
+    "identities are the user's labels, else clusters of face embeddings. Nobody checked them.",
+    "machineAnnotationTools": ["dlib", "face-alignment"],
+    "dataUseCases": [
+        "training and evaluation of few-shot talking-head models",
+        "deepfake detection",
+    ],
+    "dataLimitations": [
+        "Not for identification of people, for evidence, or for decisions about people.",
+        "Faces that the detector does not find are not in it; landmarks and clusters have errors.",
+    ],
+    "dataBiases": [
+        "The choice of videos is the user's: who is in it, with what skin, age, language and "
+        "light, is not balanced and not measured.",
+        "Detector, landmarks and embeddings were trained mostly on adult, light-skinned, frontal "
+        "faces and reject others more often.",
+        "Filters prefer large, sharp, frontal, moving faces.",
+    ],
+    "dataSocialImpact": "Models trained on it can impersonate people. fsh marks what it renders "
+    "and records consent; it cannot prevent misuse of the data.",
+    "personalSensitiveInformation": [
+        "Faces, voices if asked for, landmarks and embeddings of identifiable people: personal and "
+        "in many places biometric data. No consent is implied by a video being online.",
+        "Looks may disclose ethnicity, health, religion, age or gender; none of them is labeled.",
+    ],
+    "dataReleaseMaintenancePlan": "Kept by whoever made it; not to be published without a legal "
+    "basis for everybody in it. `fsh forget` takes a person or video out of it and keeps them out.",
 }
 
 
@@ -57,19 +140,31 @@ class DatasetCard:
         shards: every shard, in order of split and number.
         counts: videos, clips, identities and so on; numbers for people.
         made_with: versions and configuration: ``config_hash``, ``fsh``, ``backend`` …
+        sha256: hex SHA-256 of the file it was read from; empty if it was not.
+        table: bytes and hex SHA-256 of the clips table; None as long as it is not written.
     """
 
     spec: FaceSpec
     shards: tuple[ShardInfo, ...]
     counts: dict[str, int]
     made_with: dict[str, str]
+    sha256: str = field(default="", compare=False)
+    table: tuple[int, str] | None = field(default=None, compare=False)
 
     def split(self, name: str) -> list[ShardInfo]:
         return [shard for shard in self.shards if shard.split == name]
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, table: Path | None = None) -> None:
+        """Write the card, and in it the size and hash of the clips table beside it.
+
+        Args:
+            table: the clips table, if it has not got its name yet.
+        """
+        table = table or path.parent / _TABLE
+        known = (table.stat().st_size, file_sha256(table)) if table.is_file() else None
+        text = json.dumps(replace(self, table=known).to_json(), indent=1, sort_keys=True)
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.to_json(), indent=1, sort_keys=True) + "\n")
+            temporary.write_text(text + "\n")
 
     def to_json(self) -> dict:
         files = [
@@ -90,15 +185,56 @@ class DatasetCard:
         return {
             "@context": _CONTEXT,
             "@type": "sc:Dataset",
-            "conformsTo": "http://mlcommons.org/croissant/1.1",
+            "conformsTo": [
+                "http://mlcommons.org/croissant/1.1",
+                "http://mlcommons.org/croissant/RAI/1.0",
+            ],
             "name": "fsh-talking-heads",
             "description": "Face-cropped, landmark-annotated clips of talking people, "
             "as WebDataset shards.",
-            "distribution": files,
+            "license": "per video: column license of sources/sources.parquet; unknown is unknown",
+            "distribution": files + self._table_file(),
+            "recordSet": self._records(),
+            **{f"rai:{name}": text for name, text in _RAI.items()},
             "fsh:spec": self.spec.to_json(),
             "fsh:counts": self.counts,
             "fsh:madeWith": self.made_with,
         }
+
+    def _table_file(self) -> list[dict]:
+        if self.table is None:
+            return []
+        size, sha256 = self.table
+        return [
+            {
+                "@type": "cr:FileObject",
+                "@id": _TABLE,
+                "name": "clips.parquet",
+                "description": "one row per face track, kept or rejected",
+                "contentUrl": _TABLE,
+                "contentSize": f"{size} B",
+                "encodingFormat": "application/x-parquet",
+                "sha256": sha256,
+            }
+        ]
+
+    def _records(self) -> list[dict]:
+        """The clips table's columns as Croissant fields."""
+        if self.table is None:
+            return []
+        fields = []
+        for name, kind, text in describe(CLIPS):
+            listed = kind.startswith("list")
+            one = {
+                "@type": "cr:Field",
+                "@id": f"clips/{name}",
+                "name": name,
+                "description": text,
+                "dataType": _TYPES["float" if listed else kind],
+                "source": {"fileObject": {"@id": _TABLE}, "extract": {"column": name}},
+            }
+            fields.append(one | ({"isArray": True, "arrayShape": "128"} if listed else {}))
+        return [{"@type": "cr:RecordSet", "@id": "clips", "name": "clips", "field": fields}]
 
     @classmethod
     def read(cls, path: Path) -> DatasetCard:
@@ -106,7 +242,8 @@ class DatasetCard:
         FshError: if there is no data set here, or the card cannot be read.
         """
         try:
-            data = json.loads(path.read_text())
+            content = path.read_bytes()
+            data = json.loads(content)
             shards = tuple(
                 ShardInfo(
                     path=file["contentUrl"],
@@ -117,9 +254,11 @@ class DatasetCard:
                     sha256=file["sha256"],
                 )
                 for file in data["distribution"]
+                if file["contentUrl"] != _TABLE
             )
             spec = FaceSpec.from_json(data["fsh:spec"])
-            return cls(spec, shards, data["fsh:counts"], data["fsh:madeWith"])
+            sha256 = hashlib.sha256(content).hexdigest()
+            return cls(spec, shards, data["fsh:counts"], data["fsh:madeWith"], sha256)
         except FileNotFoundError:
             raise FshError("no data set here", where=path, remedy="run `fsh shard` first") from None
         except (json.JSONDecodeError, KeyError, TypeError) as error:

@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 from videos import moving, write_video
 
 from fsh.pipeline.clips import (
-    Span,
     even_runs,
-    keep_evenly,
-    overlapping,
     process,
-    record_failure,
 )
 from fsh.pipeline.config import Analysis
+from fsh.pipeline.cropping import keep_evenly, overlapping
 from fsh.pipeline.crops import cut
+from fsh.pipeline.spans import Span, record_failure
 from fsh.pipeline.tracks import Track
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
@@ -202,6 +200,13 @@ def test_the_folder_of_a_span_depends_on_what_decides_its_pixels():
     }
     assert len(folders) == 4
     assert replace(span, path="elsewhere.mp4").folder(data, ANALYSIS) in folders
+
+
+def test_another_version_of_the_analysis_is_another_folder(monkeypatch):
+    data, span = DataFolder(Path("d")), Span("v-a", 0.0, 5.0, "videos/a.mp4", "0" * 64)
+    before = span.folder(data, ANALYSIS)
+    monkeypatch.setattr("fsh.pipeline.config.ANALYSIS_VERSION", 10**6)
+    assert span.folder(data, ANALYSIS) != before
 
 
 @settings(deadline=None, max_examples=60)

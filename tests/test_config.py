@@ -1,11 +1,12 @@
 """Presets, overrides, printing."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.config import PRESETS, NetworkConfig, TrainConfig, resolve
+from fsh.trainer.config import LOSSES, PRESETS, NetworkConfig, TrainConfig, resolve
 
 
 def test_auto_on_a_cpu_is_nano_with_a_time_budget():
@@ -20,6 +21,15 @@ def test_paper_preset_is_the_paper():
     assert (config.lr_generator, config.lr_discriminator) == (5e-5, 2e-4)
     assert config.epochs == 75 and resolve("paper", "cpu", variant="ff").epochs == 150
     assert not resolve("paper", "cpu", attention=False).network.attention
+
+
+def test_small_on_a_cpu_is_what_a_cpu_can_train():
+    config = resolve("small", "cpu")
+    assert config.network == replace(PRESETS["small"]["network"], attention=False)
+    assert config.minutes and config.frames == 2 and config.loss.pixel > 0
+    assert (config.perceptual, config.perceptual_width) == ("random", 0.125)
+    asked = resolve("small", "cpu", perceptual="vgg", attention=True, steps=5)
+    assert asked.network.attention and asked.loss == LOSSES["paper-v2"] and not asked.minutes
 
 
 @pytest.mark.parametrize("preset", PRESETS)

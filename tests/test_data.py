@@ -1,6 +1,7 @@
 """Episodes from shards: what is decoded, in what order, and from where a resumed run goes on."""
 
 import itertools
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,12 +15,14 @@ from tiny_data import SPEC, clip_of, jpeg, write_data
 from fsh.schemas.errors import FshError
 from fsh.trainer import data as module
 from fsh.trainer.data import (
+    Arrays,
     EpisodeStream,
     choose_frames,
     decode_jpeg,
     loader,
     plan_data,
     shard_order,
+    video_of,
 )
 
 
@@ -175,3 +178,38 @@ def test_preflight(folder, tmp_path):
     Path(plan_data(broken, workers=0).shards[0]).unlink()
     with pytest.raises(FshError, match="missing"):
         plan_data(broken, workers=0)
+
+
+def test_memory_comes_back_only_when_nobody_holds_a_view_of_it():
+    arrays = Arrays()
+    first = arrays.take((2, 3))
+    first[:] = 7
+    tensor = torch.from_numpy(first)[1:]
+    del first
+    assert not any(arrays.take((2, 3)) is held for held in arrays.made[:1])
+    assert tensor.tolist() == [[7, 7, 7]]
+    del tensor
+    assert arrays.take((2, 3)) is arrays.made[0] and len(arrays.made) == 2
+    assert arrays.take((4, 3)).shape == (4, 3) and len(arrays.made) == 3
+
+
+def test_batches_do_not_change_after_they_were_handed_out(tmp_path):
+    folder = write_data(tmp_path, people=3, samples=2, frames=6)
+    shards = plan_data(folder, workers=0).shards
+    stream = EpisodeStream(shards, size=64, image=32, frames=2, batch=2, seed=0)
+    kept = list(itertools.islice(stream, 6))
+    again = EpisodeStream(shards, size=64, image=32, frames=2, batch=2, seed=0)
+    for mine, fresh in zip(kept, itertools.islice(again, 6), strict=True):
+        assert torch.equal(mine.images, fresh.images) and torch.equal(
+            mine.landmarks, fresh.landmarks
+        )
+
+
+@pytest.mark.parametrize("info", [b'{"a":"b","video_id":"v-1"}', b'{"video_id" : "v-1"}'])
+def test_the_video_is_found_without_parsing_all(info):
+    assert video_of(info) == "v-1"
+
+
+def test_a_video_id_inside_a_name_is_not_taken_for_the_field():
+    info = json.dumps({"identity": '"video_id":"evil"', "video_id": "v-2"})
+    assert video_of(info.encode()) == "v-2"

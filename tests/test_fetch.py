@@ -19,7 +19,7 @@ from fsh.pipeline.download import Limits, NotDirect, download
 from fsh.pipeline.failures import DiskFull, Failure
 from fsh.pipeline.fetch import Fetcher, Interrupted, Settings, is_creative_commons
 from fsh.pipeline.governor import Governor
-from fsh.pipeline.ledger import Job, Outcome
+from fsh.pipeline.journal import Job, Outcome
 from fsh.pipeline.net_rules import AddressRule
 from fsh.pipeline.prober import Prober
 from fsh.pipeline.requests import Request

@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, linkage
 
-from fsh.pipeline.identity import clusters, identities, join_close, label_of, splits
+from fsh.pipeline.identity import (
+    average_linkage,
+    clusters,
+    identities,
+    join_close,
+    label_of,
+    splits,
+)
 
 RNG = np.random.default_rng(5)
 PEOPLE = RNG.normal(size=(6, 128))
@@ -50,6 +58,32 @@ def test_blocks_do_not_change_what_is_joined(monkeypatch):
     whole = join_close(points, 0.5)
     monkeypatch.setattr("fsh.pipeline.identity._BLOCK", 7)
     assert join_close(points, 0.5).tolist() == whole.tolist()
+
+
+def test_a_chain_of_lookalikes_is_not_one_person():
+    chain = np.zeros((12, 128), np.float32)
+    chain[:, 0] = 0.3 * np.arange(12)
+    found = clusters(chain, [f"channel{k}" for k in range(12)], 0.4)
+    assert max(np.ptp(chain[found == person, 0]) for person in set(found)) < 0.8
+
+
+def test_components_too_large_for_memory_are_divided_first():
+    faces = np.array([face(k % 6, k) for k in range(60)])
+    found = average_linkage(faces, 0.6, largest=9)
+    assert len({(f, k % 6) for k, f in enumerate(found.tolist())}) == len(set(found.tolist()))
+    points = np.arange(40, dtype=np.float32)[:, None]
+    assert len(average_linkage(points, 1.5, largest=3)) == 40
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.integers(1, 40))
+def test_components_change_nothing_about_average_linkage(seed, count):
+    points = np.random.default_rng(seed).uniform(0, 3, (count, 3)).astype(np.float32)
+    found = average_linkage(points, 0.7)
+    whole = fcluster(linkage(points, "average"), 0.7, "distance") if count > 1 else np.ones(1)
+    assert set(found.tolist()) == set(range(int(found.max()) + 1))
+    assert len(set(zip(found.tolist(), whole.tolist(), strict=True))) == len(set(found.tolist()))
+    assert len(set(found.tolist())) == len(set(whole.tolist()))
 
 
 def test_a_person_is_found_again_in_another_video_and_named_alike():

@@ -14,18 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsh.pipeline.failures import DiskFull
-from fsh.pipeline.ledger import (
-    Job,
-    Journal,
-    Ledger,
-    Outcome,
-    journal_files,
-    locked,
-    parse_journal,
-    plan_jobs,
-    row_of,
-    rows_of,
-)
+from fsh.pipeline.journal import Job, Journal, Outcome, journal_files, parse_journal
+from fsh.pipeline.ledger import Ledger, locked, plan_jobs, row_of, rows_of
 from fsh.pipeline.requests import Request
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError

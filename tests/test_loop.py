@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,31 @@ def test_without_steps_the_budget_decides(tmp_path, monkeypatch):
     assert any("fit into 0.02 minutes" in line for line in told.lines)
 
 
+def test_a_resumed_budget_keeps_its_plan_unless_another_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0,))
+    monkeypatch.setattr(loop, "OVERRUN", 1e9)
+    data, run = tiny_folder(tmp_path / "data"), tmp_path / "run"
+    asked = []
+
+    def stop_at_6() -> bool:
+        asked.append(None)
+        return len(asked) == 6
+
+    first = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=stop_at_6)
+    assert first.steps == 6 and not first.finished and first.planned > 6
+    # Nobody may look at the clock again, however slow the machine has become.
+    monkeypatch.setattr(loop, "_set_target", None)
+    monkeypatch.setattr(loop, "OVERRUN", 0.0)
+    second = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=lambda: True)
+    assert (second.steps, second.planned) == (7, first.planned)
+    monkeypatch.undo()
+    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0,))
+    other = train(data, run, tiny_config(steps=None, minutes=0.001), Told())
+    assert other.finished and other.planned != first.planned
+    longer = train(data, run, tiny_config(steps=None, minutes=0.1), Told(), stop=lambda: True)
+    assert longer.steps == other.steps + 1
+
+
 def test_nan_rolls_back_to_the_last_good_checkpoint(tmp_path, monkeypatch):
     data, told, seen = tiny_folder(tmp_path / "data"), Told(), []
     real = Watchdog.look
@@ -131,6 +157,47 @@ def test_nan_rolls_back_to_the_last_good_checkpoint(tmp_path, monkeypatch):
     report = train(data, tmp_path / "run", tiny_config(steps=6, checkpoint_every=2), told)
     assert seen == [1, 2, 3, 4, 5, 5, 6] and report.rollbacks == 1 and report.steps == 6
     assert any("pixel is not a number at step 5: back to step 4" in line for line in told.lines)
+
+
+def test_bf16_losses_are_close_to_fp32s(tmp_path):
+    data = tiny_folder(tmp_path / "data")
+    for precision in ("fp32", "bf16"):
+        train(data, tmp_path / precision, tiny_config(steps=5, precision=precision), Told())
+    pairs = zip(metrics(tmp_path / "fp32"), metrics(tmp_path / "bf16"), strict=True)
+    for full, half in pairs:
+        for name in ("pixel", "feature_matching", "match", "discriminator"):
+            assert half[name] == pytest.approx(full[name], rel=0.05, abs=0.01), name
+
+
+def test_late_looks_write_the_same_and_save_no_nan(tmp_path, monkeypatch):
+    """As on a GPU: several steps' losses are read together, all of them before a checkpoint."""
+    data = tiny_folder(tmp_path / "data")
+    config = tiny_config(steps=10, checkpoint_every=6)
+    train(data, tmp_path / "each", config, Told())
+    monkeypatch.setattr(loop, "LOOK_EVERY", {"cpu": 4})
+    train(data, tmp_path / "late", config, Told())
+    assert metrics(tmp_path / "each") == metrics(tmp_path / "late")
+    real, told, broken = loop.look_at, Told(), []
+
+    def look_at_nan(fake, images):
+        broken.append(None)
+        found = real(fake, images)
+        # Step 9 of 12: no look is due there by itself, and a checkpoint three steps later.
+        return (
+            found | {"deviation": found["deviation"] * float("nan")} if len(broken) == 9 else found
+        )
+
+    monkeypatch.setattr(loop, "look_at", look_at_nan)
+    monkeypatch.setattr(
+        Watchdog,
+        "look",
+        lambda self, step, losses, pictures: (
+            "" if pictures["deviation"] == pictures["deviation"] else f"NaN at step {step}"
+        ),
+    )
+    report = train(data, tmp_path / "ill", replace(config, steps=12), told)
+    assert report.rollbacks == 1 and report.steps == 12
+    assert any("NaN at step 9: back to step 6" in line for line in told.lines)
 
 
 def test_training_that_keeps_dying_is_an_error(tmp_path, monkeypatch):

@@ -1,15 +1,34 @@
 """Exact sizes, shapes, and the shortcuts that must not change a number."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import parametrizations, parametrize
 
-from fsh.trainer.blocks import Adaptive, Attention, Instance, Plain, Residual, bare
+from fsh.trainer.blocks import (
+    EPSILON,
+    Adaptive,
+    Attention,
+    Instance,
+    Plain,
+    Residual,
+    SpectralNorm,
+    bare,
+    conv,
+)
 from fsh.trainer.config import NetworkConfig
-from fsh.trainer.networks import Discriminator, Embedder, Generator, bake, parameter_count
+from fsh.trainer.networks import (
+    Discriminator,
+    Embedder,
+    Generator,
+    bake,
+    channels_last,
+    parameter_count,
+)
 
 PAPER = replace(NetworkConfig(), attention=False)
 TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
@@ -115,3 +134,39 @@ def test_baking_keeps_the_output_and_removes_the_parametrizations():
     bake(g)
     assert not any("parametrizations" in name for name in g.state_dict())
     torch.testing.assert_close(g(lines, psi), before)
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(6, 10, 3), nn.Linear(9, 5)], ids=["conv", "linear"])
+def test_spectral_norm_is_torchs(layer):
+    """Same values, gradients and stored vectors over several passes, channels last or not."""
+    mine, theirs = copy.deepcopy(layer), copy.deepcopy(layer)
+    torch.manual_seed(3)
+    parametrizations.spectral_norm(theirs, eps=EPSILON)
+    torch.manual_seed(3)
+    parametrize.register_parametrization(mine, "weight", SpectralNorm(mine.weight))
+    mine.load_state_dict(theirs.state_dict())
+    channels_last(mine)
+    for _ in range(3):
+        for module in (mine, theirs):
+            module.zero_grad()
+            (
+                module.weight.square()
+                * torch.arange(float(module.weight.shape[1])).view(
+                    (1, -1) + (1,) * (module.weight.dim() - 2)
+                )
+            ).sum().backward()
+    torch.testing.assert_close(mine.weight, theirs.weight)
+    a, b = (m.parametrizations.weight for m in (mine, theirs))
+    torch.testing.assert_close(a.original.grad, b.original.grad)
+    torch.testing.assert_close(a[0]._v, b[0]._v)
+    assert mine.state_dict().keys() == theirs.state_dict().keys()
+
+
+def test_under_autocast_the_spectral_norm_stays_in_float32():
+    torch.manual_seed(0)
+    layer = conv(16, 32, 3).eval()
+    plain = layer.weight
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layer.weight
+        assert layer(torch.randn(1, 16, 8, 8)).dtype == torch.bfloat16
+    assert half.dtype == torch.float32 and torch.equal(plain, half)

@@ -125,6 +125,27 @@ def test_a_removed_video_leaves_nothing_behind(videos, tmp_path):
     assert {row["identity"] for row in read_table(data.clips, CLIPS).to_pylist()} == {"ann"}
 
 
+def test_an_added_video_touches_only_its_own_span_and_shards(videos, tmp_path):
+    names = dict.fromkeys(videos, "")
+    few = {path: "" for path in names if path.name in "b.mp4 c.mp4"}
+    data = ingest(tmp_path, few)
+    shard(data, CONFIG, progress=Silent())
+
+    def written() -> dict:
+        files = [*data.work.glob("v-*/*/*"), *data.shards.glob("*/*")]
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    before = written()
+    ingest(tmp_path, names)
+    shard(data, CONFIG, progress=Silent())
+    after = written()
+    assert len(after) > len(before)
+    spans = [path for path in before if path.is_relative_to(data.work)]
+    assert all(after[path] == before[path] for path in spans)
+    same = [path for path in before if path in after and after[path][0] == before[path][0]]
+    assert all(after[path] == before[path] for path in same)
+
+
 def test_too_many_failures_fail_the_run_after_recording(videos, tmp_path):
     data = ingest(tmp_path, {path: n for path, n in videos.items() if path.name == "broken.mp4"})
     with pytest.raises(FshError, match=r"1 of 1 .* failed \(1 unreadable\)"):
@@ -185,3 +206,32 @@ def test_several_ranges_of_one_video():
     ]
     whole = plan_spans([row | {"start": None, "end": None}], 400.0)
     assert [(span.start, span.end) for span in whole] == [(0.0, 301.0)]
+
+
+class Told:
+    """A Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.total, self.moves, self.notes = 0.0, [], []
+
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
+        self.total, self.moves = total, [done]
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        self.moves.append(amount)
+        self.notes.append(note)
+
+    def say(self, line: str) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def test_progress_reaches_its_total_and_tells_clips_a_second(videos, tmp_path):
+    data = ingest(tmp_path, videos)
+    told = Told()
+    shard(data, CONFIG, progress=told)
+    assert sum(told.moves) == pytest.approx(told.total)
+    assert min(told.moves) >= 0
+    assert told.notes[-1].endswith("clips/s") and float(told.notes[-1].split()[0]) > 0
+    shard(data, CONFIG, progress=told)
+    assert told.moves == [pytest.approx(told.total)]

@@ -175,10 +175,40 @@ def test_what_is_not_marked_is_written_into_the_card(tmp_path):
     from fsh.trainer.person import CARD, FORMAT, record_unmarked
 
     folder, tensors = tmp_path / "ada", {"p.safetensors": {"a": torch.zeros(2)}}
-    checkpoint.write_folder(folder, {"about": {"photos": 1}}, tensors, FORMAT, CARD)
+    spec = {"backend": "dlib", "size": 256, "hash": "99"}
+    state = {"name": "ada", "spec": spec, "about": {"photos": 1}}
+    checkpoint.write_folder(folder, state, tensors, FORMAT, CARD)
     record_unmarked(folder, "one.mp4", "2026-11-22")
     record_unmarked(folder, "two.mp4", "2026-11-23")
     card = checkpoint.read_state(folder, FORMAT, CARD)
     assert card["about"]["photos"] == 1
     assert [entry["what"] for entry in card["about"]["unmarked"]] == ["one.mp4", "two.mp4"]
     checkpoint.read_tensors(folder, card, "p.safetensors")
+    assert "`two.mp4` on 2026-11-23" in (folder / "README.md").read_text()
+
+
+def test_a_private_watermark_is_read_with_its_key_alone(tmp_path, monkeypatch):
+    secret = tmp_path / "secret"
+    secret.write_text("0123456789abcdef0123")
+    key = marking.key_of(secret)
+    pixels = Watermark(PAYLOAD, key).mark(PORTRAIT)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    claims = Claims({"person": "ab"}, ADA, PAYLOAD, private=True)
+    sign_file(tmp_path / "a.png", claims, installation_signer())
+    without = examine(tmp_path / "a.png")
+    assert not good(without) and without["intact"] and "--watermark-key" in without["says"]
+    assert without["watermark"]["agrees"] is None and not without["watermark"]["present"]
+    assert good(verify.examine(tmp_path / "a.png", [], key))
+    # A public mark is read as well, key or not.
+    assert good(verify.examine(picture(tmp_path / "b.png"), [], key))
+    monkeypatch.setenv("FSH_WATERMARK_KEY", str(secret))
+    assert CliRunner().invoke(app, ["verify", str(tmp_path / "a.png")]).exit_code == 0
+
+
+def test_a_weak_or_missing_watermark_key_is_refused(tmp_path):
+    (tmp_path / "weak").write_text("short")
+    with pytest.raises(FshError, match="16 bytes or more, this has 5"):
+        marking.key_of(tmp_path / "weak")
+    with pytest.raises(FshError, match="cannot be read"):
+        marking.key_of(tmp_path / "none")
+    assert marking.key_of(None) is None

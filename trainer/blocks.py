@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrize
 
 #: Keeps normalisations finite in half precision; the authors' code uses it throughout.
 EPSILON = 1e-4
@@ -31,8 +31,66 @@ def bare() -> Iterator[None]:
         _bare.reset(token)
 
 
-def _normalised(layer: nn.Module) -> nn.Module:
-    return layer if _bare.get() else parametrizations.spectral_norm(layer, eps=EPSILON)
+class SpectralNorm(nn.Module):
+    """A weight over its largest singular value, tracked by one power iteration per training pass.
+
+    The numbers and stored vectors are those of ``torch.nn.utils.parametrizations.spectral_norm``,
+    with two differences: a convolution's weight is read in the order in which channels-last memory
+    holds it, so that nothing is copied, and it is always computed in float32, where autocast would
+    round its products to bfloat16.
+    """
+
+    _u: Tensor
+    _v: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        matrix = weight.detach().flatten(1)
+        self.register_buffer("_u", F.normalize(torch.randn(len(matrix)), dim=0, eps=EPSILON))
+        self.register_buffer("_v", F.normalize(torch.randn(matrix.shape[1]), dim=0, eps=EPSILON))
+        for _ in range(15):
+            self._iterate(weight.detach())
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            if self.training:
+                self._iterate(weight.detach())
+            # Copies: the buffers may move on before this pass is differentiated.
+            u, v = self._u.clone(), self._arranged(weight, self._v).clone()
+            sigma = torch.vdot(u, torch.mv(_matrix(weight), v))
+            return weight / sigma
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        return value
+
+    @torch.no_grad()
+    def _iterate(self, weight: Tensor) -> None:
+        matrix = _matrix(weight)
+        u = torch.mv(matrix, self._arranged(weight, self._v))
+        self._u.copy_(F.normalize(u, dim=0, eps=EPSILON))
+        v = F.normalize(torch.mv(matrix.mT, self._u), dim=0, eps=EPSILON)
+        if weight.dim() == 4:
+            _, channels, height, width = weight.shape
+            v = v.view(height, width, channels).movedim(2, 0).flatten()
+        self._v.copy_(v)
+
+    @staticmethod
+    def _arranged(weight: Tensor, v: Tensor) -> Tensor:
+        """v, stored input channel by input channel, in the order of :func:`_matrix`'s columns."""
+        if weight.dim() < 4:
+            return v
+        return v.view(weight.shape[1:]).permute(1, 2, 0).flatten()
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    """(out, in) or (out, in, h, w) to (out, everything else): a view if memory is channels last."""
+    return weight if weight.dim() < 4 else weight.permute(0, 2, 3, 1).flatten(1)
+
+
+def _normalised(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    if not _bare.get():
+        parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+    return layer
 
 
 def conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:

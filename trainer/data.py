@@ -14,10 +14,13 @@ import itertools
 import json
 import queue
 import random
+import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -30,17 +33,21 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import CLIPS, read_table
-from fsh.trainer.raster import draw, rescale
+from fsh.trainer.raster import draw_all, rescale
 from fsh.trainer.tar import TarSample, read_samples
 
 #: Episodes' JPEGs held back per worker to mix shards; about 0.1 MB each.
 SHUFFLE = 256
+#: Denominator of the DCT scale to OpenCV's flag. Whole pictures come as RGB from the decoder.
 _REDUCED = {
-    1: cv2.IMREAD_COLOR,
+    1: cv2.IMREAD_COLOR_RGB,
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_VIDEO = re.compile(rb'"video_id":\s?"([^"\\]*)"')
+#: Bytes of ``.npy`` in which the header of a plain array ends.
+NPY_HEADER = 128
 
 
 class Raw(NamedTuple):
@@ -139,6 +146,25 @@ def choose_frames(key: str, found: Sequence[int], frames: int, seed: int, epoch:
     return [*sources, target]
 
 
+class Arrays:
+    """uint8 arrays that come back by themselves when nobody holds them or a view of them any more.
+
+    Touching fresh memory for the first time costs as much as decoding a picture into it.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[np.ndarray] = []
+
+    def take(self, shape: tuple[int, ...]) -> np.ndarray:
+        """An array with anything in it."""
+        for i in range(len(self.made)):
+            # No more than two references: the list's, and what this very call makes.
+            if self.made[i].shape == shape and sys.getrefcount(self.made[i]) <= 2:
+                return self.made[i]
+        self.made.append(np.empty(shape, np.uint8))
+        return self.made[-1]
+
+
 class EpisodeStream(IterableDataset):
     """Batches of one rank, for ever.
 
@@ -164,6 +190,7 @@ class EpisodeStream(IterableDataset):
         self.shards, self.size, self.image = tuple(shards), size, image
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
+        self.images, self.lines = Arrays(), Arrays()
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
@@ -198,13 +225,13 @@ class EpisodeStream(IterableDataset):
     def pick(self, sample: TarSample, epoch: int) -> Raw | None:
         """The episode of a sample; None if it has no frame with landmarks."""
         key, landmarks = sample.key, read_npy(sample["landmarks.npy"])
-        found = [i for i, points in enumerate(landmarks) if np.isfinite(points).all()]
+        found = np.flatnonzero(np.isfinite(landmarks).all((1, 2))).tolist()
         if not found:
             return None
         chosen = choose_frames(key, found, self.frames, self.seed, epoch)
         return Raw(
             key=key,
-            video=json.loads(sample["json"])["video_id"],
+            video=video_of(sample["json"]),
             jpegs=tuple(sample[f"{i:03d}.jpg"] for i in chosen),
             landmarks=landmarks[chosen],
         )
@@ -213,8 +240,8 @@ class EpisodeStream(IterableDataset):
         """The next ``batch`` episodes, decoded; damaged ones are replaced and counted."""
         episodes = list(itertools.islice(raw, self.batch))
         shape = (self.batch, self.frames + 1, self.image, self.image, 3)
-        # Written in place: fresh memory costs more here than decoding into it.
-        images, landmarks = np.empty(shape, np.uint8), np.zeros(shape, np.uint8)
+        images, landmarks = self.images.take(shape), self.lines.take(shape)
+        landmarks.fill(0)
         good = [
             i
             for i, episode in enumerate(episodes)
@@ -229,9 +256,9 @@ class EpisodeStream(IterableDataset):
                 remedy="run `fsh shard` again",
             )
         for i in good:
-            points = rescale(episodes[i].landmarks, self.size, self.image)
-            for k, face in enumerate(points):
-                draw(face, self.image, landmarks[i, k])
+            draw_all(
+                rescale(episodes[i].landmarks, self.size, self.image), self.image, landmarks[i]
+            )
         # A damaged episode's place is taken by another: batches keep their size, positions hold.
         order = [i if i in good else good[i % len(good)] for i in range(len(episodes))]
         if len(good) < len(episodes):
@@ -245,9 +272,36 @@ class EpisodeStream(IterableDataset):
         )
 
 
+def video_of(info: bytes) -> str:
+    """``video_id`` of a sample's JSON, without parsing its hundreds of times and boxes.
+
+    Inside a string the quotes would be escaped, so what is found is the field.
+    """
+    found = _VIDEO.search(info)
+    return found[1].decode() if found else json.loads(info)["video_id"]
+
+
 def read_npy(data: bytes) -> np.ndarray:
-    """An array from ``.npy`` bytes; never unpickles."""
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    """An array from ``.npy`` bytes; never unpickles. Headers repeat, so they are parsed once."""
+    shape, dtype, at = _npy_header(data[:NPY_HEADER])
+    return np.frombuffer(data, dtype, offset=at).reshape(shape)
+
+
+@lru_cache(256)
+def _npy_header(head: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
+    file = io.BytesIO(head)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("only .npy of version 1.0 is read")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if fortran or dtype.hasobject:
+        raise ValueError("only plain arrays in C order are read")
+    return shape, dtype, file.tell()
+
+
+def reading_scale(size: int, to: int) -> tuple[int, int]:
+    """(denominator, OpenCV's flag) of the smallest DCT scale that is still at least ``to``."""
+    reduce = next((r for r in (8, 4, 2) if to * r <= size), 1)
+    return reduce, _REDUCED[reduce]
 
 
 def decode_jpeg(data: bytes, size: int, into: np.ndarray) -> bool:
@@ -258,14 +312,17 @@ def decode_jpeg(data: bytes, size: int, into: np.ndarray) -> bool:
         False, the picture left as it was, if the bytes are not an image of that size.
     """
     to = into.shape[0]
-    reduce = next((r for r in (8, 4, 2) if to * r <= size), 1)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[reduce])
+    reduce, flag = reading_scale(size, to)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     if image is None or image.shape[:2] != (-(-size // reduce),) * 2:
         return False
     if image.shape[0] != to:
         how = cv2.INTER_AREA if image.shape[0] > to else cv2.INTER_CUBIC
         image = cv2.resize(image, (to, to), interpolation=how)
-    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=into)
+    if reduce == 1:
+        into[:] = image
+    else:
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=into)
     return True
 
 
@@ -312,7 +369,8 @@ def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
             if isinstance(item, BaseException):
                 return
 
-    threading.Thread(target=work, name="decode", daemon=True).start()
+    thread = threading.Thread(target=work, name="decode", daemon=True)
+    thread.start()
     try:
         while True:
             item = made.get()
@@ -321,6 +379,7 @@ def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
             yield item
     finally:
         closed.set()
+        thread.join()  # an interpreter that ends under a thread inside OpenCV aborts
 
 
 def _start_worker(_: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,11 +20,11 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.data import Batch, DataPlan, EpisodeStream, loader, plan_data
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.losses import Episodes, MetaObjective, Terms
+from fsh.trainer.losses import Content, Episodes, MetaObjective, Terms
 from fsh.trainer.monitor import Monitor
 from fsh.trainer.samples import SampleSheet
 from fsh.trainer.session import Session, newest
-from fsh.trainer.watchdog import look_at
+from fsh.trainer.watchdog import Watchdog, look_at
 
 #: Seconds after which a time budget is turned into a number of steps: soon, to show when it will
 #: end, and again when the speed is better known. At least :data:`MEASURE_STEPS` come before.
@@ -32,6 +33,9 @@ MEASURE_STEPS = 4
 #: A measured budget may be overrun by this factor before the run ends where it is.
 OVERRUN = 1.1
 MAX_ROLLBACKS = 3
+#: Steps between looks at the losses. A look waits for everything that the device still has to do;
+#: a GPU is kept busy meanwhile. Before a checkpoint is written everything has been looked at.
+LOOK_EVERY = {"cpu": 1, "cuda": 16}
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,43 @@ class Phase:
         return terms
 
 
+@dataclass(frozen=True)
+class Held:
+    """A step's numbers, still on the device."""
+
+    step: int
+    losses: tuple[str, ...]
+    pictures: tuple[str, ...]
+    values: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, step: int, losses: Mapping[str, torch.Tensor], pictures: Mapping[str, torch.Tensor]
+    ) -> Held:
+        values = [value.detach().float() for value in (*losses.values(), *pictures.values())]
+        return cls(step, tuple(losses), tuple(pictures), torch.stack(values))
+
+
+def read(
+    held: list[Held], watchdog: Watchdog
+) -> tuple[list[tuple[int, dict[str, float], dict[str, float]]], str]:
+    """Steps' numbers from the device in one go, shown to the watchdog in their order.
+
+    Returns:
+        (step, losses, what the pictures measure) of every step, and the first trouble seen.
+    """
+    rows = []
+    values = torch.stack([step.values for step in held]).tolist()
+    for step, numbers in zip(held, values, strict=True):
+        split = len(step.losses)
+        losses = dict(zip(step.losses, numbers[:split], strict=True))
+        pictures = dict(zip(step.pictures, numbers[split:], strict=True))
+        rows.append((step.step, losses, pictures))
+        if trouble := watchdog.look(step.step, losses, pictures):
+            return rows, trouble
+    return rows, ""
+
+
 def train(
     data: DataFolder,
     run: Path,
@@ -108,8 +149,14 @@ def train(
     session = Session.new(config, plan, features)
     session.world = ranks.world
     resumed = newest(run, progress)
+    looks: tuple[float, ...] = MEASURE_SECONDS
     if resumed:
         state = session.load(resumed)
+        if _asked(state["config"]) != _asked(config.to_json()):
+            session.target = None  # another budget than before: planned anew
+        elif session.target is not None:
+            # A plan once measured is kept: a run in parts makes the steps of a run in one.
+            looks = tuple(look for look in MEASURE_SECONDS if look > session.seconds)
         progress.say(f"going on from step {session.step} ({resumed})")
         if state["features"] != features:
             progress.say(f"content features were {state['features']}, are {features} now")
@@ -117,15 +164,24 @@ def train(
             progress.say("other processes or loaders than before: the data order differs")
     if config.steps or not config.minutes:
         session.target = planned_steps(config, plan, ranks.world)
-    model = session.model
+    phases = phases_of(session, content)
+    return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed, looks)
+
+
+def phases_of(session: Session, content: Content) -> list[Phase]:
+    """A step's phases in their order: G's once, then D's as often as configured."""
+    model, config = session.model, session.config
     objective = MetaObjective(
         model.embedder, model.generator, model.discriminator, model.columns, content, config.loss
     )
-    phases = [Phase("generator", objective.generator, session.generator_adam)]
-    phases += [Phase("discriminator", objective.discriminator, session.discriminator_adam)] * (
-        config.discriminator_steps
-    )
-    return _walk(data, run, plan, session, phases, ranks, progress, stop, resumed)
+    first = Phase("generator", objective.generator, session.generator_adam)
+    second = Phase("discriminator", objective.discriminator, session.discriminator_adam)
+    return [first, *[second] * config.discriminator_steps]
+
+
+def _asked(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a user set that decides the number of steps."""
+    return config["steps"], config["minutes"], config["epochs"]
 
 
 def write_config(run: Path, config: TrainConfig) -> None:
@@ -149,17 +205,19 @@ def _walk(
     progress: Progress,
     stop: Callable[[], bool],
     resumed: Path | None,
+    looks: tuple[float, ...],
 ) -> TrainReport:
     config, begun, start = session.config, time.monotonic(), session.step
     if ranks.first:
         write_config(run, config)
     before = session.seconds
-    finished = resumed and session.target == session.step
-    looks: tuple[float, ...] = () if finished else MEASURE_SECONDS
+    planned_here = bool(looks)
     batches = open_batches(plan, session, ranks)
     monitor = Monitor(run, session.step) if ranks.first else None
     sheet = SampleSheet(data, config) if ranks.first else None
     recent: deque[dict[str, float]] = deque(maxlen=50)
+    held: list[Held] = []
+    every = LOOK_EVERY[config.device.split(":")[0]]
     saved, saved_at = (session.step if resumed else -1), begun
     progress.start("train", session.target, "step", done=session.step)
     while session.target is None or session.step < session.target:
@@ -174,25 +232,29 @@ def _walk(
         assert made is not None
         session.step += 1
         session.average.update(session.model, session.step)
-        losses = {name: float(value.detach()) for name, value in parts.items()}
-        pictures = {k: float(v) for k, v in look_at(made.fake, episodes.images).items()}
+        held.append(Held.of(session.step, parts, look_at(made.fake, episodes.images)))
         session.seconds = before + time.monotonic() - begun
-        trouble = session.watchdog.look(session.step, losses, pictures)
+        due = session.step % config.checkpoint_every == 0
+        done = session.target is not None and session.step >= session.target
+        if not (due or done or session.step % every == 0):
+            continue
+        rows, trouble = read(held, session.watchdog)
+        held.clear()
         if ranks.agree(bool(trouble)):
             _roll_back(run, session, trouble or "another process saw trouble", progress)
             recent.clear()
             saved = session.step
             continue
-        recent.append(losses)
-        if monitor:
-            monitor.write(session.step, losses | pictures)
-        progress.advance(1, note=_note(losses))
+        for step, losses, pictures in rows:
+            recent.append(losses)
+            if monitor:
+                monitor.write(step, losses | pictures)
+        progress.advance(len(rows), note=_note(rows[-1][1]))
         if looks and config.minutes and not config.steps:
             looks = _set_target(session, looks, start, before, ranks, progress)
-        if ranks.agree(_overrun(session)):
+        if planned_here and ranks.agree(_overrun(session)):
             session.target = session.step
         halt = ranks.agree(stop())
-        due = session.step % config.checkpoint_every == 0
         late = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
         done = session.target is not None and session.step >= session.target
         if ranks.agree(due or late) or halt or done:

@@ -3,7 +3,8 @@
 ``person.json`` is the model card: name, crop and landmark specification, network sizes, how it was
 made, the consent statement, and the SHA-256 of each file beside it. ``generator.safetensors`` has
 the generator's weights with the spectral norms written in; ``person.safetensors`` ψ, ê, the photos'
-landmarks and their mean face embedding. ``preview.png`` shows photos, landmarks, drawings.
+landmarks and their mean face embedding. ``preview.png`` shows photos, landmarks, drawings;
+``README.md`` says in words what ``person.json`` holds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.blocks import bare
+from fsh.trainer.cards import write_person_card
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.drawing import Drawing
 from fsh.trainer.monitor import to_pictures
@@ -154,6 +156,16 @@ def record_unmarked(folder: Path, what: str, day: str) -> None:
     about = card["about"]
     about["unmarked"] = [*about.get("unmarked", []), {"what": what, "on": day}]
     checkpoint.rewrite_state(folder, card, CARD)
+    write_person_card(folder, card)
+
+
+def describe(folder: Path) -> None:
+    """Write the person's model card, ``README.md``.
+
+    Raises:
+        FshError: if the folder is no person's.
+    """
+    write_person_card(folder, checkpoint.read_state(folder, FORMAT, CARD))
 
 
 def drawable(generator: Generator) -> Generator:

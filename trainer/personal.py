@@ -150,13 +150,17 @@ def run_spec(run: Path, progress: Progress) -> FaceSpec:
 
 
 def hashes_of(run: Path, progress: Progress) -> dict[str, str]:
-    """SHA-256 of what a person from this run is made of: the ``model``'s averaged weights.
+    """SHA-256 of what a person from this run is made of.
+
+    The ``model``'s averaged weights, and the ``dataset.json`` it was last trained on, if known.
 
     Raises:
         FshError: if there is no checkpoint, or it is damaged.
     """
     state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
-    return {"model": state["files"]["average.safetensors"]}
+    model = {"model": state["files"]["average.safetensors"]}
+    datasets = state.get("datasets", [])
+    return model | ({"dataset": datasets[-1]} if datasets else {})
 
 
 def personalize(

@@ -8,6 +8,8 @@ because a whole pixel there is several pixels of the face.
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -22,6 +24,11 @@ GROUPS = (
     (42, 48, True, (0, 255, 255)),  # eye on the image's right
     (48, 60, True, (255, 255, 0)),  # outer lip
 )
+#: The same with neighbours of one colour in one call: ((first, after the last), …), closed, RGB.
+_STROKES = tuple(
+    (tuple((first, last) for first, last, *_ in groups), *look)
+    for look, groups in itertools.groupby(GROUPS, key=lambda group: group[2:])
+)
 _SHIFT = 4  # fractional bits of a sub-pixel coordinate
 
 
@@ -30,35 +37,30 @@ def rescale(landmarks: np.ndarray, size: int, to: int) -> np.ndarray:
     return ((landmarks + 0.5) * (to / size) - 0.5).astype(np.float32)
 
 
-def draw(landmarks: np.ndarray, size: int, into: np.ndarray | None = None) -> np.ndarray:
+def draw(landmarks: np.ndarray, size: int) -> np.ndarray:
     """One landmark image.
 
     Args:
         landmarks: (68, 2) in pixels of the image; points may lie outside.
         size: side of the image.
-        into: a black image to draw on, if there is one already.
 
     Returns:
         uint8 (size, size, 3) RGB, black background.
     """
-    image = np.zeros((size, size, 3), np.uint8) if into is None else into
+    return draw_all(landmarks[None], size)[0]
+
+
+def draw_all(landmarks: np.ndarray, size: int, into: np.ndarray | None = None) -> np.ndarray:
+    """(N, 68, 2) in pixels of the images to uint8 (N, size, size, 3); ``into``: black images to
+    draw on, if there are some already.
+    """
+    images = np.zeros((len(landmarks), size, size, 3), np.uint8) if into is None else into
     width = max(1, round(2 * size / 256))
     exact = size >= 256
-    points = landmarks if exact else landmarks * (1 << _SHIFT)
-    points = np.clip(np.rint(points), -(1 << 14), 1 << 14).astype(np.int32)
-    for start, stop, closed, color in GROUPS:
-        cv2.polylines(
-            image,
-            [points[start:stop]],
-            closed,
-            color,
-            thickness=width,
-            lineType=cv2.LINE_8 if exact else cv2.LINE_AA,
-            shift=0 if exact else _SHIFT,
-        )
-    return image
-
-
-def draw_all(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """(N, 68, 2) in pixels of the images to uint8 (N, size, size, 3)."""
-    return np.stack([draw(points, size) for points in landmarks])
+    line, shift = (cv2.LINE_8, 0) if exact else (cv2.LINE_AA, _SHIFT)
+    points = np.rint(landmarks if exact else landmarks * (1 << _SHIFT))
+    for image, face in zip(images, points.clip(-(1 << 14), 1 << 14).astype(np.int32), strict=True):
+        for spans, closed, color in _STROKES:
+            strokes = [face[start:stop] for start, stop in spans]
+            cv2.polylines(image, strokes, closed, color, width, line, shift)
+    return images

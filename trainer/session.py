@@ -14,6 +14,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
+from fsh.trainer.cards import write_run_card
 from fsh.trainer.columns import carry_over
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data import DataPlan
@@ -32,6 +33,7 @@ class Session:
         target: steps planned, or None while the speed is still being measured.
         seconds: time spent in steps by all calls together.
         rate: factor on the learning rates; halved by every rollback.
+        datasets: SHA-256 of every ``dataset.json`` trained on, the newest last; counts: its own.
     """
 
     config: TrainConfig
@@ -49,6 +51,8 @@ class Session:
     rate: float = 1.0
     good: int | None = None
     world: int = 1
+    datasets: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def new(cls, config: TrainConfig, plan: DataPlan, features: dict[str, str]) -> Session:
@@ -65,6 +69,8 @@ class Session:
                 [model.discriminator, model.columns], config.lr_discriminator, config
             ),
             features=features,
+            datasets=(plan.card.sha256,),
+            counts=plan.card.counts,
         )
 
     def set_rate(self, rate: float) -> None:
@@ -103,6 +109,8 @@ class Session:
             "watchdog": self.watchdog.to_json(),
             "videos": list(self.model.columns.ids),
             "losses": dict(losses),
+            "datasets": list(self.datasets),
+            "counts": self.counts,
             "torch": torch.__version__,
         }
         files = {
@@ -113,6 +121,7 @@ class Session:
             "random.safetensors": {"torch": torch.get_rng_state()},
         }
         checkpoint.write_folder(folder, state, files, checkpoint.FORMAT)
+        write_run_card(run, checkpoint.read_state(folder, checkpoint.FORMAT))
         self.good = good
         checkpoint.prune(run, self.config.keep, good)
         return folder
@@ -156,6 +165,7 @@ class Session:
             part.state.clear()
             load_optimizer(part, self._names(), adam)
         self.step, self.good = state["step"], state["good"]
+        self.datasets = tuple(dict.fromkeys([*state.get("datasets", []), *self.datasets]))
         if not weights_only:
             torch.set_rng_state(tensors["random"]["torch"])
             self.position, self.target = state["position"], state["target"]

@@ -10,6 +10,7 @@ never read.
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,10 @@ from pathlib import Path
 from fsh.schemas.errors import FshError
 
 BLOCK = 512
+_NUL = b"\0"
+_REGULAR = (b"0", _NUL)
+#: Name, size, type, magic and prefix of a ustar header; read where it lies, without a copy.
+_HEADER = struct.Struct("100s24x12s20xc100x5s83x155s12x")
 
 
 @dataclass
@@ -65,19 +70,20 @@ def members(shard: mmap.mmap | bytes, path: str | Path) -> Iterator[tuple[str, i
     at, end = 0, len(shard)
     remedy = "run `fsh shard` again"
     while at + BLOCK <= end:
-        head = shard[at : at + BLOCK]
-        if not head[0]:  # the zero blocks that close an archive
+        name, digits, kind, magic, prefix = _HEADER.unpack_from(shard, at)
+        if not name[0]:  # the zero blocks that close an archive
             return
         try:
-            size = int(head[124:136].rstrip(b"\0 ") or b"0", 8)
-            name = head[:100].rstrip(b"\0").decode()
+            size = int(digits.rstrip(b"\0 ") or b"0", 8)
+            title = name.rstrip(b"\0").decode()
         except ValueError as error:
             raise FshError(f"no tar header at byte {at}", where=path, remedy=remedy) from error
         start = at + BLOCK
-        if head[257:262] != b"ustar" or start + size > end:
+        if magic != b"ustar" or start + size > end:
             raise FshError(f"damaged or cut short at byte {at}", where=path, remedy=remedy)
-        if head[156:157] in (b"0", b"\0"):
-            prefix = head[345:500].rstrip(b"\0").decode()
-            yield (f"{prefix}/{name}" if prefix else name).rpartition("/")[2], start, size
+        if kind in _REGULAR:
+            if prefix[0]:
+                title = f"{prefix.rstrip(_NUL).decode()}/{title}"
+            yield title.rpartition("/")[2], start, size
         at = start + -(-size // BLOCK) * BLOCK
     raise FshError("cut short: it has no end", where=path, remedy=remedy)

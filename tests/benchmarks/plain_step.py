@@ -1,0 +1,89 @@
+"""One training step as a direct transcription of the paper would do it: what fsh's is held against.
+
+The same networks, spectral norm by torch's own parametrization, losses and Adam; but plain eager
+fp32 in contiguous NCHW: the norms are computed anew in every forward pass, real and made pictures
+pass D one after the other, gradients of D's weights are computed in G's phase too and thrown away,
+optimizers and averages go parameter by parameter.
+"""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from fsh.trainer import blocks
+from fsh.trainer.config import TrainConfig
+from fsh.trainer.losses import (
+    Content,
+    Episodes,
+    feature_matching,
+    hinge_discriminator,
+    hinge_generator,
+    match,
+)
+from fsh.trainer.state import Average, Model
+
+
+class PlainStep:
+    """Call it with episodes; it trains a copy of ``like`` by one step and returns the losses."""
+
+    def __init__(self, config: TrainConfig, like: Model, content: Content) -> None:
+        def torchs(layer: nn.Module) -> nn.Module:
+            return parametrizations.spectral_norm(layer, eps=blocks.EPSILON)
+
+        with mock.patch.object(blocks, "_normalised", torchs):
+            model = Model(config, like.columns.ids)
+        model.load_state_dict(like.state_dict())
+        self.config, self.model, self.content = config, model, content
+        for p in model.parameters():
+            p.data = p.data.contiguous()
+        self.average = Average(model, config.ema)
+
+        def adam(rate: float, *parts: nn.Module) -> torch.optim.Adam:
+            parameters = [p for part in parts for p in part.parameters()]
+            return torch.optim.Adam(
+                parameters, rate, config.betas, config.epsilon, foreach=False, fused=False
+            )
+
+        self.first = adam(config.lr_generator, model.embedder, model.generator)
+        self.second = adam(config.lr_discriminator, model.discriminator, model.columns)
+
+    def __call__(self, episodes: Episodes) -> dict[str, float]:
+        model, weights = self.model, self.config.loss
+        flat = model.embedder(
+            episodes.source_images.contiguous().flatten(0, 1),
+            episodes.source_landmarks.contiguous().flatten(0, 1),
+        )
+        frames = flat.unflatten(0, episodes.source_images.shape[:2])
+        lines, images = episodes.landmarks.contiguous(), episodes.images.contiguous()
+        columns = model.columns(episodes.columns)
+        fake = model.generator(lines, model.generator.project(frames.mean(1)))
+        parts = self.content(fake, images)
+        score, made = model.discriminator(fake, lines, columns)
+        _, wanted = model.discriminator(images, lines, columns)
+        parts["adversarial"] = weights.adversarial * hinge_generator(score)
+        parts["feature_matching"] = weights.feature_matching * feature_matching(
+            made, wanted, mean=weights.lab
+        )
+        if weights.match:
+            parts["match"] = weights.match * match(frames, columns)
+        self.first.zero_grad()
+        torch.stack(list(parts.values())).sum().backward()
+        self.first.step()
+        for _ in range(self.config.discriminator_steps):
+            columns = model.columns(episodes.columns)
+            real, _ = model.discriminator(images, lines, columns)
+            false, _ = model.discriminator(fake.detach(), lines, columns)
+            parts["discriminator"] = hinge_discriminator(real, false)
+            self.second.zero_grad()
+            parts["discriminator"].backward()
+            self.second.step()
+        with torch.no_grad():
+            for name in ("embedder", "generator"):
+                live = getattr(model, name).parameters()
+                for mine, other in zip(getattr(self.average, name).parameters(), live, strict=True):
+                    mine.mul_(self.config.ema).add_(other, alpha=1 - self.config.ema)
+        return {name: float(value.detach()) for name, value in parts.items()}

@@ -1,0 +1,119 @@
+"""A training step as ``fsh train`` makes it, against plain eager and against the matrix rate.
+
+    python tests/benchmarks/train_speed.py DATA [--presets nano,small] [--rounds 7]
+
+Three things in turn, in every round, on the same episodes: fsh's step (phases, watchdog's numbers
+and running average included), :mod:`plain_step`'s, and one big matrix product. The floating-point
+operations of a step are counted on fsh's own by torch's FlopCounterMode; their share of the rate of
+the product is how close the step comes to the machine. Medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from plain_step import PlainStep
+from torch.utils.flop_counter import FlopCounterMode
+
+from fsh.schemas.layout import DataFolder
+from fsh.trainer.config import TrainConfig, resolve
+from fsh.trainer.content import load_content
+from fsh.trainer.data import plan_data
+from fsh.trainer.distributed import Ranks
+from fsh.trainer.loop import open_batches, phases_of, to_device
+from fsh.trainer.losses import Episodes
+from fsh.trainer.session import Session
+from fsh.trainer.watchdog import look_at
+
+
+class Silent:
+    def say(self, line: str) -> None: ...
+
+
+def fsh_step(session: Session, content: torch.nn.Module, device: str) -> Callable:
+    phases, ranks = phases_of(session, content), Ranks()
+
+    def step(episodes: Episodes) -> dict[str, float]:
+        made, parts = None, {}
+        for phase in phases:
+            made = phase.run(episodes, made, session.config, ranks)
+            parts |= made.parts
+        session.step += 1
+        session.average.update(session.model, session.step)
+        parts |= look_at(made.fake, episodes.images)
+        if device == "cpu":
+            return {name: float(value.detach()) for name, value in parts.items()}
+        return parts
+
+    return step
+
+
+def product(device: str, dtype: torch.dtype, side: int) -> Callable[[], None]:
+    a = torch.randn(side, side, device=device, dtype=dtype)
+    b = torch.randn(side, side, device=device, dtype=dtype)
+    return lambda: torch.mm(a, b)
+
+
+def timed(work: Callable[[], object], device: str) -> float:
+    if device != "cpu":
+        torch.cuda.synchronize()
+    begun = time.perf_counter()
+    work()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def compare(data: Path, config: TrainConfig, rounds: int) -> str:
+    device = config.device
+    plan = plan_data(DataFolder(data), workers=0)
+    content, _ = load_content(config, Silent())
+    session = Session.new(config, plan, {})
+    batches = open_batches(dataclasses.replace(plan, workers=0), session, Ranks())
+    episodes = to_device(next(batches), session)
+    batches.close()  # the loader's thread has a benchmark of its own
+    ours = fsh_step(session, content, device)
+    plain = PlainStep(config, session.model, content)
+    side = 2048 if device == "cpu" else 8192
+    dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16
+    multiply = product(device, dtype, side)
+    with FlopCounterMode(display=False) as counter:
+        ours(episodes)
+    flops = counter.get_total_flops()
+    plain(episodes)
+    multiply()
+    rows = []
+    for i in range(rounds):
+        works = [lambda: ours(episodes), lambda: plain(episodes), multiply]
+        order = range(3) if i % 2 else reversed(range(3))
+        took = {k: timed(works[k], device) for k in order}
+        rows.append([took[k] for k in range(3)])
+    fast, slow, gemm = (statistics.median(column) for column in zip(*rows, strict=True))
+    ratio = statistics.median(row[1] / row[0] for row in rows)
+    rate = 2 * side**3 / gemm
+    return (
+        f"{config.preset}, batch {config.batch}, K {config.frames}, {config.precision}: fsh "
+        f"{fast * 1e3:.0f} ms, plain eager {slow * 1e3:.0f} ms ({ratio:.2f} times as long); "
+        f"{flops / 1e9:.1f} GFLOP a step, {flops / fast / rate:.0%} of the matrix rate "
+        f"({rate / 1e9:.0f} GFLOP/s {dtype})"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--presets", default="nano,small")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    for name in options.presets.split(","):
+        print(compare(options.data, resolve(name, "cpu"), options.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

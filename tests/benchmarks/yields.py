@@ -1,0 +1,52 @@
+"""What every filter's default does to a data set: alone, and in order, as a Markdown table.
+
+    python tests/benchmarks/yields.py DATA
+
+It reads the stored scores only. ``alone``: clips that the filter would reject if it were the only
+one; ``in order``: clips that it rejects of those that all before it let through.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from fsh.pipeline.config import Filters
+from fsh.pipeline.filters import verdicts
+from fsh.schemas.card import DatasetCard
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.tables import CLIPS, read_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    data = DataFolder(parser.parse_args().data)
+    spec = DatasetCard.read(data.card).spec
+    rows = read_table(data.clips, CLIPS).to_pylist()
+    scored = [row for row in rows if row["samples"]]
+    before = Counter(row["reason"] for row in rows if not row["samples"])
+    alone: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    reasons: list[str] = []
+    for row in scored:
+        judged = list(verdicts(row, Filters(), spec))
+        reasons = list(dict.fromkeys(reason for reason, _ in judged))
+        failed = list(dict.fromkeys(reason for reason, fails in judged if fails))
+        alone.update(failed)
+        first.update(failed[:1])
+    lines = ["| filter | alone | in order | left |", "| --- | --- | --- | --- |"]
+    left = len(rows)
+    for reason, count in sorted(before.items()):
+        left -= count
+        lines.append(f"| `{reason}` (while analysing) | | {count} | {left} |")
+    for reason in reasons:
+        left -= first[reason]
+        lines.append(f"| `{reason}` | {alone[reason]} | {first[reason]} | {left} |")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
