@@ -1,32 +1,35 @@
-"""``fsh animate``: a person's head, moved by somebody's video."""
+"""``fsh animate``: people's heads, moved by somebody's video."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fsh.cli import console, marking, options
+from fsh.cli import console, films, marking, options
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from fsh.schemas.progress import Progress
-    from fsh.trainer.person import Person
+    from fsh.pipeline.driving import Driver
 
 
 def animate(
     person: Annotated[
-        Path | None, typer.Option("--person", help="The person's folder; default: the newest.")
+        list[Path] | None,
+        typer.Option("--person", help="The person's folder; default: the newest. Repeatable."),
     ] = None,
     driving: Annotated[
-        Path, typer.Option("--driving", help="A video whose face moves the person.")
+        list[Path],
+        typer.Option(
+            "--driving",
+            help="A video whose face moves the person, a folder of its pictures, or a landmark "
+            "track (.npy, .npz). Repeatable.",
+        ),
     ] = ...,  # type: ignore[assignment]
-    output: Annotated[Path, typer.Option("--output", "-o", help="The film.")] = Path("out.mp4"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The film; of several films, their folder.")
+    ] = Path("out.mp4"),
     people: Annotated[Path, typer.Option("--people", help="Where people live.")] = Path("people"),
     absolute: Annotated[
         bool,
@@ -36,109 +39,96 @@ def animate(
     compare: Annotated[
         bool, typer.Option("--compare", help="Show driver, landmarks and person side by side.")
     ] = False,
+    paste_back: Annotated[
+        Path | None,
+        typer.Option(
+            "--paste-back", help="A full-size photo or video of the person to put the head into."
+        ),
+    ] = None,
+    fps: Annotated[
+        float, typer.Option(help="Frames per second of a folder or of an .npy track.", min=1)
+    ] = 25.0,
+    save_landmarks: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-landmarks",
+            help="Keep the driver's landmarks as a track (.npz, .npy) that drives without a face.",
+        ),
+    ] = None,
     no_mark: marking.NoMark = False,
     signing_key: marking.SigningKey = None,
     watermark_key: marking.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Draw the person frame by frame from the driver's landmarks; keep sound, rate and duration.
+    """Draw people frame by frame from a driver's landmarks; keep sound, rate and duration.
 
-    The driver's motion is put on the person's own face shape. Frames in which no face is found
-    are bridged, and counted in the result. The film is marked as AI-generated, in its pixels and in
-    a signed C2PA manifest; a consent statement in the person's card is held to.
+    The driver's motion is put on the person's own face shape. What is difficult about a driver
+    (shaking, lost face, extreme pose) is told before drawing; frames in which no face is found are
+    bridged. With `--paste-back` the head goes into a full-size photo or video: it stays where the
+    head is there, and the driver gives its expression and how far it turns. The film is marked as
+    AI-generated, in its pixels and in a signed C2PA manifest; a consent statement in the person's
+    card is held to.
 
-    Example: `fsh animate --person people/me --driving talk.mp4 -o me.mp4`
+    Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
+    `fsh animate --person people/a --person people/b --driving talk.mp4 -o films`
     """
-    from fsh.pipeline.driving import read_driver
-    from fsh.pipeline.encode import write_video
     from fsh.pipeline.landmarks import load_backend
-    from fsh.trainer.adapt import adapt, fill_gaps
-    from fsh.trainer.person import Person, record_unmarked
-    from fsh.trainer.raster import draw as draw_lines
+    from fsh.pipeline.motion import save_track
+    from fsh.pipeline.paste import read_target
+    from fsh.schemas.errors import FshError
+    from fsh.trainer.person import Person
 
-    person = person or options.newest(
-        people, "person.json", what="person", remedy="run `fsh personalize` first"
-    )
-    actor = Person.load(person)
-    consent = marking.require_consent(person, actor.about, "animate")
-    if not quiet:
-        shown = {"person": person, "driving": driving, "output": output, "consent": consent}
-        shown |= {"smooth": smooth, "absolute": absolute, "marked": not no_mark}
-        console.show_settings("animate", shown)
     begun = time.monotonic()
-    signer = None if no_mark else marking.signer_of(signing_key)
-    marks = marking.marking_of(person, actor.about, signer, watermark_key) if signer else None
-    with console.progress(quiet) as bar:
-        driver = read_driver(
-            driving, actor.spec, load_backend(actor.spec.backend), bar, keep_frames=compare
-        )
-        points, bridged = fill_gaps(driver.landmarks, driver.times)
-        if bridged:
-            bar.say(f"no face in {bridged} of {len(points)} frames: bridged")
-        if not absolute:
-            points = adapt(points, driver.times, actor.landmarks, smooth=smooth)
-        watch = Stopwatch()
-        bar.start("drawing", len(points), "frame")
-        pictures = draw_all(actor, points, watch, bar)
-        if driver.frames is not None:
-            lines = (draw_lines(shape, actor.spec.size) for shape in points)
-            pictures = map(side_by_side, driver.frames, lines, pictures)
-        if marks is None:
-            record_unmarked(person, output.name, date.today().isoformat())
-            count = write_video(output, pictures, driver.times, sound_of=driving)
-        else:
-            drawn = marking.unsigned(output)
-            count = write_video(drawn, marks.frames(pictures), driver.times, sound_of=driving)
-            marks.sign(drawn, to=output)
-    seconds = time.monotonic() - begun
-    span = driver.times[-1] - driver.times[0]
-    result = {
-        "output": str(output),
-        "frames": count,
-        "fps": (count - 1) / span if count > 1 else 0.0,
-        "seconds": seconds,
-        "generator_fps": count / watch.seconds,
-        "end_to_end_fps": count / seconds,
-        "bridged": bridged,
-        "marked": marks is not None,
-    }
-    console.show_result(result, as_json=json, title=f"Film: {output}")
-
-
-class Stopwatch:
-    """Seconds spent inside its ``with`` blocks."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __enter__(self) -> None:
-        self._begun = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds += time.monotonic() - self._begun
-
-
-def draw_all(
-    actor: Person, points: np.ndarray, watch: Stopwatch, progress: Progress, batch: int = 16
-) -> Iterator[np.ndarray]:
-    """The person's pictures, uint8 (H, H, 3), one per row of landmarks, drawn in batches."""
-    for start in range(0, len(points), batch):
-        with watch:
-            pictures = actor.draw(points[start : start + batch])
-        for picture in pictures:
-            progress.advance()
-            yield picture
-
-
-def side_by_side(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures of one height next to each other; uint8 (H, sum of W, 3)."""
-    import cv2
-    import numpy as np
-
-    height = max(256, *(picture.shape[0] for picture in pictures))
-    scaled = [
-        cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height), interpolation=3)
-        for p in pictures
+    people_meant = person or [
+        options.newest(people, "person.json", what="person", remedy="run `fsh personalize` first")
     ]
-    return np.concatenate(scaled, axis=1)
+    if save_landmarks and len(driving) > 1:
+        raise FshError("--save-landmarks keeps one track, and there are several drivers")
+    look = films.Look(absolute, smooth, compare, fps)
+    wanted = films.names(people_meant, driving, output)
+    actors = {folder: Person.load(folder) for folder in people_meant}
+    consents = {
+        folder: marking.require_consent(folder, actor.about, "animate")
+        for folder, actor in actors.items()
+    }
+    if not quiet:
+        shown: dict[str, object] = {
+            "person": ", ".join(map(str, people_meant)),
+            "driving": ", ".join(map(str, driving)),
+            "output": output,
+            "consent": ", ".join(dict.fromkeys(consents.values())),
+        }
+        shown |= {"smooth": smooth, "absolute": absolute, "marked": not no_mark}
+        if paste_back:
+            shown["paste_back"] = paste_back
+        console.show_settings("animate", shown)
+    signer = None if no_mark else marking.signer_of(signing_key)
+    marking.key_of(watermark_key)  # refused before the work, not after it
+    made: list[dict[str, Any]] = []
+    with console.progress(quiet) as bar:
+        spec = actors[people_meant[0]].spec
+        for folder, actor in actors.items():
+            spec.require(actor.spec, mine=str(people_meant[0]), theirs=str(folder))
+        backend = load_backend(spec.backend)
+        target = read_target(paste_back, spec, backend, bar) if paste_back else None
+        drivers: dict[Path, Driver] = {}
+        for folder, source, film in wanted:
+            if source not in drivers:  # films come driver by driver: one is in memory at a time
+                motion = films.read_motion(source, actors[folder], backend, look, bar)
+                drivers = {source: motion}
+                if save_landmarks:
+                    save_track(save_landmarks, motion.landmarks, motion.times, spec)
+            about, key = actors[folder].about, watermark_key
+            marks = marking.marking_of(folder, about, signer, key) if signer else None
+            film.parent.mkdir(parents=True, exist_ok=True)
+            args = (folder, actors[folder], source, drivers[source], film, look, target, marks)
+            made.append(films.make_film(*args, bar))
+    seconds = time.monotonic() - begun
+    frames = sum(film["frames"] for film in made)
+    speed = {"seconds": seconds, "end_to_end_fps": frames / seconds}
+    if len(made) == 1:
+        console.show_result({**made[0], **speed}, as_json=json, title=f"Film: {output}")
+        return
+    result = {"films": made, "frames": frames, **speed, "marked": signer is not None}
+    console.show_result(result, as_json=json, title=f"{len(made)} films: {output}")

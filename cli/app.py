@@ -13,6 +13,7 @@ from fsh.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     forget,
     ingest,
     inspect,
@@ -47,6 +48,7 @@ app.command("train")(train.train)
 app.command("personalize")(personalize.personalize)
 app.command("animate")(animate.animate)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("forget")(forget.forget)
 app.command("demo")(demo.demo)

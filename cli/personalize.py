@@ -12,13 +12,18 @@ import typer
 from fsh.cli import console, marking, options
 
 if TYPE_CHECKING:
+    from fsh.pipeline.landmarks import LandmarkBackend
     from fsh.schemas.clip import FaceClip
     from fsh.trainer.person import Person
+    from fsh.trainer.stopping import Judges
 
 
 def personalize(
     photos: Annotated[
-        Path, typer.Option("--photos", help="A folder of photos of one person, or one photo.")
+        Path,
+        typer.Option(
+            "--photos", help="Photos of one person: a folder, one photo, or a short video."
+        ),
     ],
     run: Annotated[
         Path | None, typer.Option("--run", help="The training run; default: the newest in runs/.")
@@ -49,18 +54,21 @@ def personalize(
 ) -> None:
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
-    Fine-tuning stops by itself, where held-out photos (of few photos, moved copies) are drawn
-    best; that may be at no step at all, the feed-forward model. The
-    person's folder holds all that `fsh animate` needs, and a `preview.png`, marked as AI-generated.
+    Videos among the photos give up to 8 frames each, sharp ones of unlike poses and expressions.
+    Fine-tuning stops by itself, where the person is recognised best and two thirds of the mimicry
+    are left (the mouth opens, the head turns as told); that may be at no step
+    at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a
+    `preview.png`, marked as AI-generated.
     Whose face it is may be stated with `--consent`; the statement travels with every film.
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
+    from fsh.pipeline.footage import VIDEO_SUFFIXES
     from fsh.pipeline.landmarks import load_backend
     from fsh.pipeline.photos import prepare_photos
     from fsh.pipeline.pictures import photo_paths
     from fsh.trainer.person import Person, describe, record_unmarked
-    from fsh.trainer.personal import hashes_of, run_spec
+    from fsh.trainer.personal import hashes_of, load_trained
     from fsh.trainer.personal import personalize as learn
 
     run = run or options.newest_run(Path("runs"))
@@ -74,19 +82,21 @@ def personalize(
         shown |= {"consent": consent or "not stated", "marked": not no_mark}
         console.show_settings("personalize", shown)
     with console.progress(quiet) as bar:
-        spec = run_spec(run, bar)
+        trained = load_trained(run, bar)
+        backend = load_backend(trained.spec.backend)
         clip, rejected = prepare_photos(
-            photo_paths(photos),
-            spec,
-            backend=load_backend(spec.backend),
+            photo_paths(photos, also=VIDEO_SUFFIXES),
+            trained.spec,
+            backend=backend,
             face=face,
             mixed_ok=mixed_ok,
             progress=bar,
         )
         for photo in rejected:
             bar.say(f"left out {photo.path}: {photo.reason}")
-        about["made_from"] = hashes_of(run, bar)
-        report = learn(run, clip, person, steps=steps, progress=bar, about=about)
+        about["made_from"] = hashes_of(trained.folder, bar)
+        judges = judges_of(backend)
+        report = learn(trained, clip, person, steps=steps, progress=bar, about=about, judges=judges)
         if signer is None:
             record_unmarked(person, "preview.png", date.today().isoformat())
         else:
@@ -95,6 +105,22 @@ def personalize(
         similarity = identity_similarity(Person.load(person), clip)
     result = {**report.to_json(), "identity_similarity": similarity}
     console.show_result(result, as_json=json, title=f"Person: {person}")
+
+
+def judges_of(backend: LandmarkBackend) -> Judges:
+    """How personalisation recognises what it drew and finds its landmarks."""
+    import numpy as np
+
+    from fsh.pipeline.faces import embed
+    from fsh.pipeline.landmarks import face_box
+    from fsh.trainer.stopping import Judges
+
+    return Judges(
+        find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
+        recognise=lambda pictures, points: np.stack(
+            [embed(picture, shape) for picture, shape in zip(pictures, points, strict=True)]
+        ),
+    )
 
 
 def identity_similarity(person: Person, photos: FaceClip) -> float | None:

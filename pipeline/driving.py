@@ -1,7 +1,11 @@
-"""A driving video: every frame's landmarks, cropped and found as everything else in fsh is."""
+"""What drives a person: a face's landmarks in every frame of a video, a folder or a stored track.
+
+They are cropped and found as everything else in fsh is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +14,13 @@ from scipy.ndimage import gaussian_filter1d
 
 from fsh.pipeline.crops import Window, box_to_crop, cut, window_of
 from fsh.pipeline.faces import FaceDetector
+from fsh.pipeline.footage import open_footage
 from fsh.pipeline.landmarks import DlibLandmarks, LandmarkBackend
 from fsh.pipeline.looks import Looker
-from fsh.pipeline.probe import probe
+from fsh.pipeline.motion import TRACK_SUFFIXES, read_track
 from fsh.pipeline.shots import Shot
 from fsh.pipeline.tracks import Sighting, boxes_between, link, settle, sides
-from fsh.pipeline.video import even_window, proxy_size, read_proxy, read_window
+from fsh.pipeline.video import even_window, proxy_size
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
@@ -29,12 +34,12 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Driver:
-    """What moves a person: one face's landmarks, for every frame of a video.
+    """What moves a person: one face's landmarks, for every frame.
 
     Attributes:
-        times: float64 (N,), seconds on the video's clock, one per frame of the video.
+        times: float64 (N,), seconds on the video's clock, one per frame of it.
         landmarks: float32 (N, 68, 2), crop pixels; NaN in frames without the face.
-        windows: the crop window of each frame in source pixels.
+        windows: the crop window of each frame in source pixels; empty for a stored track.
         spec: how the faces were cropped and landmarked.
         frames: uint8 (N, S, S, 3) RGB crops, or None if they were not asked for.
     """
@@ -53,37 +58,46 @@ def read_driver(
     progress: Progress,
     *,
     keep_frames: bool = False,
+    fps: float = 25.0,
+    see: Callable[[int, float, np.ndarray], None] | None = None,
 ) -> Driver:
     """Find the main face of a video and its landmarks in every frame.
 
     Args:
+        path: a video, a folder of pictures that are its frames, or a stored track of landmarks
+            (:mod:`fsh.pipeline.motion`), which needs no looking.
         keep_frames: whether to return the crops too (0.2 MB a frame at 256 px).
+        fps: frames per second of a folder, or of a track that does not say.
+        see: shown every frame's number, time and crop, uint8 (S, S, 3) RGB, in order.
 
     Raises:
-        FshError: if it is no video, or shows no face.
+        FshError: if it is nothing of the kind, or shows no face.
     """
-    facts = probe(path)
-    expected = facts.frames or round(facts.duration * facts.fps) or None
-    size = proxy_size(facts.width, facts.height, _PROXY)
-    scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
-    looker = Looker(
-        FaceDetector(), DlibLandmarks(), scale, look_every=_LOOK_EVERY, search_every=1.0
-    )
-    times: list[float] = []
-    progress.start(f"finding the face in {path.name}", expected, "frame")
-    for time, pixels in read_proxy(path, size):
-        looker.see(pixels[: size[1]], len(times), time)
-        times.append(time)
+    if path.suffix.lower() in TRACK_SUFFIXES:
+        times, landmarks = read_track(path, spec, fps)
+        return Driver(times, landmarks, [], spec)
+    footage = open_footage(path, fps)
+    width, height = footage.size
+    size = proxy_size(width, height, _PROXY)
+    scale = np.array([width / size[0], height / size[1]] * 2, np.float32)
+    # The same points that frame photos frame the face here; dlib's model is loaded once.
+    framing = backend if isinstance(backend, DlibLandmarks) else DlibLandmarks()
+    looker = Looker(FaceDetector(), framing, scale, look_every=_LOOK_EVERY, search_every=1.0)
+    clock: list[float] = []
+    progress.start(f"finding the face in {path.name}", footage.expected, "frame")
+    for time, luma in footage.luma(size):
+        looker.see(luma, len(clock), time)
+        clock.append(time)
         progress.advance()
-    face = main_face(looker.looks(), len(times))
+    face = main_face(looker.looks(), len(clock))
     if face is None:
         raise FshError("no face found", where=path, remedy="give a video that shows a face")
     boxes, seen = face
-    windows = windows_along(boxes, np.array(times), spec)
-    points = np.full((len(times), 68, 2), np.nan, np.float32)
-    frames = np.zeros((len(times), spec.size, spec.size, 3), np.uint8) if keep_frames else None
-    part = even_window([*dict.fromkeys(windows)], (facts.width, facts.height))
-    progress.start("landmarks", len(times), "frame")
+    windows = windows_along(boxes, np.array(clock), spec)
+    points = np.full((len(clock), 68, 2), np.nan, np.float32)
+    frames = np.zeros((len(clock), spec.size, spec.size, 3), np.uint8) if keep_frames else None
+    part = even_window([*dict.fromkeys(windows)], footage.size)
+    progress.start("landmarks", len(clock), "frame")
     batch: list[tuple[int, np.ndarray]] = []
 
     def flush() -> None:
@@ -94,13 +108,14 @@ def read_driver(
             points[[at for at, _ in wanted]] = found
         batch.clear()
 
-    decoded = read_window(path, (facts.width, facts.height), part)
-    for at, (_, pixels) in enumerate(decoded):
+    for at, (time, pixels) in enumerate(footage.window(part)):
         left, top, side = windows[at]
         crop = cut(pixels, (left - part[0], top - part[1], side), spec.size)
         batch.append((at, crop))
         if frames is not None:
             frames[at] = crop
+        if see is not None:
+            see(at, time, crop)
         if len(batch) == _BATCH:
             flush()
         progress.advance()
@@ -108,7 +123,7 @@ def read_driver(
     progress.stop()
     if not np.isfinite(points).all(axis=(1, 2)).any():
         raise FshError("no landmarks found on the face", where=path, remedy="try another video")
-    return Driver(np.array(times), points, windows, spec, frames)
+    return Driver(np.array(clock), points, windows, spec, frames)
 
 
 def main_face(

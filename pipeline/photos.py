@@ -1,4 +1,7 @@
-"""Photos to a clip: a photo is a one-frame clip, cropped and landmarked as a video's frames are."""
+"""Photos to a clip: a photo is a one-frame clip, cropped and landmarked as a video's frames are.
+
+A short video among them gives some of its frames (:mod:`fsh.pipeline.stills`).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ import numpy as np
 from fsh.pipeline.crops import Window, box_to_crop, cut, window_of
 from fsh.pipeline.faces import SAME_PERSON, CnnDetector, Face, FaceDetector
 from fsh.pipeline.faces import embed as embed_face
+from fsh.pipeline.footage import VIDEO_SUFFIXES
 from fsh.pipeline.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.pictures import read_photo
+from fsh.pipeline.stills import Still, stills_of
 from fsh.pipeline.tracks import overlaps
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
@@ -42,6 +47,7 @@ class Candidate:
         frame: uint8 (S, S, 3) RGB crop.
         points: float32 (68, 2) landmarks found on the crop, crop pixels.
         embedding: float32 (128,), or None if it was not asked for.
+        followed: whether it was followed through a video, where no other face is in question.
     """
 
     face: Face
@@ -49,6 +55,7 @@ class Candidate:
     frame: np.ndarray
     points: np.ndarray
     embedding: np.ndarray | None
+    followed: bool = False
 
 
 def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector) -> list[Face]:
@@ -155,6 +162,22 @@ def candidates(
     return found
 
 
+def find_place(
+    path: Path, image: np.ndarray, spec: FaceSpec, backend: LandmarkBackend
+) -> tuple[Window, np.ndarray]:
+    """The crop window of a picture's largest face, and its landmarks (68, 2) in crop pixels.
+
+    Raises:
+        FshError: if there is none.
+    """
+    found = find_faces(image, FaceDetector(), CnnDetector())
+    faces = candidates(image, found, spec, backend, embedded=False)
+    if not faces:
+        raise FshError("no face found", where=path, remedy="give a picture that shows a face")
+    largest = max(faces, key=lambda candidate: candidate.face.side)
+    return largest.window, largest.points
+
+
 def prepare_photos(
     paths: Sequence[Path],
     spec: FaceSpec,
@@ -168,9 +191,10 @@ def prepare_photos(
     """One person's photos as a clip with one frame per photo.
 
     Args:
-        paths: the photos, in the order of the frames.
+        paths: the photos, in the order of the frames; short videos may be among them.
         spec: how to crop and landmark them; its backend must be the one handed in.
         face: which face where a photo has several, from the left, from 0; None: the recurring one.
+            Of a video it is the one that is largest for longest.
         embed: whether to compute identities (0.2 s a face), which choosing the recurring face and
             noticing a stranger's photo need.
         mixed_ok: take photos that seem to show different people, and only say so.
@@ -190,7 +214,9 @@ def prepare_photos(
     picks = choose_faces(list(photos.values()), face) if photos else []
     chosen: dict[Path, Candidate] = {}
     for (path, faces), pick in zip(photos.items(), picks, strict=True):
-        if pick < 0:
+        if faces[0].followed:
+            chosen[path] = faces[0]
+        elif pick < 0:
             rejected.append(Rejected(path, f"no face number {face}: it has {len(faces)}"))
         else:
             chosen[path] = faces[pick]
@@ -200,14 +226,14 @@ def prepare_photos(
             where=paths[0].parent,
             remedy="use photos in which the face is upright, lit and at least 80 pixels wide",
         )
-    if len(paths) == 1 and face is None and (count := len(photos[paths[0]])) > 1:
+    if len(paths) == 1 and face is None and (count := len(photos.get(paths[0], []))) > 1:
         progress.say(f"{paths[0].name}: {count} faces, took the largest; --face 0 is the leftmost")
     known = [c.embedding for c in chosen.values() if c.embedding is not None]
     if embed:
         refuse_strangers(list(chosen), np.stack(known), mixed_ok, progress)
     first = next(iter(chosen))
     clip = FaceClip(
-        name=first.name if len(paths) == 1 else first.parent.name,
+        name=paths[0].name if len(paths) == 1 else first.parent.name,
         frames=np.stack([c.frame for c in chosen.values()]),
         landmarks=np.stack([c.points for c in chosen.values()]),
         times=np.arange(len(chosen), dtype=np.float64),
@@ -231,7 +257,10 @@ def _look_through(
     photos: dict[Path, list[Candidate]] = {}
     rejected = []
     progress.start("looking for the face", len(paths), "photos")
+    videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
     for path in paths:
+        if path in videos:
+            continue
         try:
             image = read_photo(path)
         except FshError as error:
@@ -244,7 +273,25 @@ def _look_through(
                 rejected.append(Rejected(path, "no face found"))
         progress.advance(note=path.name)
     progress.stop()
+    for path in videos:
+        try:
+            stills = stills_of(path, spec, backend, progress)
+        except FshError as error:
+            rejected.append(Rejected(path, f"{error.what} ({error.remedy})"))
+            continue
+        progress.say(f"{path.name}: took {len(stills)} frames as photos")
+        for still in stills:
+            # Named in messages like a photo of its own.
+            name = path.with_name(f"{path.name} at {still.time:.2f} s")
+            photos[name] = [followed(still, embedded)]
     return photos, rejected
+
+
+def followed(still: Still, embedded: bool) -> Candidate:
+    """A video's frame as a photo's face."""
+    identity = embed_face(still.crop, still.points) if embedded else None
+    face = Face(face_box(still.points), 1.0)
+    return Candidate(face, still.window, still.crop, still.points, identity, followed=True)
 
 
 def refuse_strangers(

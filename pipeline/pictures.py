@@ -26,11 +26,23 @@ PHOTO_SUFFIXES = frozenset(
         ".heif",
     ]
 )
+# pi-heif only decodes; pillow-heif's wheels carry x265, which is GPL.
+try:
+    import pi_heif
+except ImportError:
+    _HEIF = False
+else:
+    pi_heif.register_heif_opener()
+    _HEIF = True
+
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
-def photo_paths(folder: Path) -> list[Path]:
+def photo_paths(folder: Path, also: frozenset[str] = frozenset()) -> list[Path]:
     """The pictures of a folder in the order of their names; one picture's path gives itself.
+
+    Args:
+        also: further endings that count as pictures here, such as those of videos.
 
     Raises:
         FshError: if there is no such folder, or no picture in it.
@@ -42,7 +54,7 @@ def photo_paths(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in PHOTO_SUFFIXES | also and not path.name.startswith(".")
     )
     if not found:
         raise FshError(
@@ -70,11 +82,11 @@ def read_photo(path: Path) -> np.ndarray:
             "the picture is too large to open safely", where=path, remedy="scale it down"
         ) from error
     except UnidentifiedImageError as error:
-        if _is_heif(path):
+        if _is_heif(path) and not _HEIF:
             raise FshError(
-                "HEIC needs a plugin",
+                "HEIC needs an extra",
                 where=path,
-                remedy="pip install pillow-heif, or export it as JPEG",
+                remedy='pip install "fsh[heic]", or export it as JPEG',
             ) from error
         raise FshError(
             "not a picture, or one in an unknown format", where=path, remedy="save it as JPEG"

@@ -95,6 +95,10 @@ def test_one_photo_is_fine_tuned_only_as_far_as_moved_copies_of_it_gain(run, tmp
     report = personalize(run, clip_of(7, 1), tmp_path / "p", progress=Told())
     assert report.photos == 1 and "0" in report.held_out
     assert report.steps == int(min(report.held_out, key=lambda step: report.held_out[step]))
+    personalize(run, clip_of(7, 1), tmp_path / "q", steps=report.steps, progress=Told())
+    points = clip_of(7, 3).landmarks
+    p, q = (Person.load(tmp_path / name).draw(points).astype(int) for name in "pq")
+    assert np.abs(p - q).max() <= 1  # the trial is the person: nothing is made twice
 
 
 def test_moved_copies_take_their_landmarks_along():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 
 import cv2
@@ -115,11 +116,33 @@ def test_a_decompression_bomb_is_refused(tmp_path):
         read_photo(tmp_path / "bomb.png")
 
 
-def test_heic_without_its_plugin_says_which(tmp_path):
+#: A picture of 64 × 64: red on the left, blue over black on the right.
+HEIC = """
+AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAVZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAA
+AAAAACJpbG9jAAAAAERAAAEAAQAAAAABegABAAAAAAAAAC4AAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAA
+AA5waXRtAAAAAAABAAAA1mlwcnAAAAC3aXBjbwAAAHhodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNw
+AAADAJAAAAMAAAMAHroCQGEAAQArQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqSSmubgIaDAgAAAMAyAAAAwAIQGIAAQAHRAHB
+crAiQAAAABNjb2xybmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAABBwaXhpAAAAAAMICAgAAAAXaXBtYQAAAAAA
+AAABAAEEgQIDBAAAADZtZGF0AAAAKigBr1j5DpJf//E+f/0bSQ+O1on/7BUi/aZ+f9HP0hCP/2fzP+7Um8zLwA==
+"""
+
+
+def test_heic(tmp_path):
+    pytest.importorskip("pi_heif", reason="the extra [heic]")
+    path = tmp_path / "IMG_1.HEIC"
+    path.write_bytes(base64.b64decode(HEIC))
+    image = read_photo(path)
+    assert image.shape == (64, 64, 3)
+    for at, color in (((32, 16), (200, 40, 40)), ((16, 48), (40, 40, 200)), ((48, 48), (0, 0, 0))):
+        assert np.abs(image[at].astype(int) - color).max() < 12
+
+
+def test_heic_without_its_extra_says_which(tmp_path, monkeypatch):
+    monkeypatch.setattr("fsh.pipeline.pictures._HEIF", False)
     head = b"ftypheic" + bytes(4) + b"mif1heic"
     path = tmp_path / "IMG_1.HEIC"
     path.write_bytes(struct.pack(">I", 4 + len(head)) + head + bytes(64))
-    with pytest.raises(FshError, match=r"IMG_1\.HEIC.*pillow-heif"):
+    with pytest.raises(FshError, match=r"IMG_1\.HEIC.*fsh\[heic\]"):
         read_photo(path)
 
 

@@ -98,6 +98,16 @@ def adapt(
     return moved.astype(np.float32)
 
 
+def lock(landmarks: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Each face (N, 68, 2) shifted, turned in the plane and scaled to where another face is.
+
+    What is left of the motion is expression and turning away: for heads put back into a picture.
+    """
+    pairs = zip(np.asarray(landmarks, np.float64), np.asarray(places, np.float64), strict=True)
+    moved = [apply(similarity(face[RIGID], place[RIGID]), face) for face, place in pairs]
+    return np.array(moved, np.float32).reshape(-1, 68, 2)
+
+
 def _rotation(transform: np.ndarray) -> np.ndarray:
     """The rotation within a similarity, as columns of axes."""
     linear = transform[:, :2]

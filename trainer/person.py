@@ -10,6 +10,7 @@ landmarks and their mean face embedding. ``preview.png`` shows photos, landmarks
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from fsh.trainer import checkpoint
 from fsh.trainer.blocks import bare
 from fsh.trainer.cards import write_person_card
 from fsh.trainer.config import NetworkConfig
+from fsh.trainer.drawing import Drawing
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import Generator, bake, channels_last
 from fsh.trainer.raster import draw_all, rescale
@@ -60,8 +62,13 @@ class Person:
         """Side of the drawn images, pixels."""
         return self.network.size
 
+    @cached_property
+    def drawing(self) -> Drawing:
+        """The generator with ψ folded in, made at the first drawing."""
+        return Drawing(self.generator, self.coefficients)
+
     @torch.inference_mode()
-    def draw(self, landmarks: np.ndarray, *, batch: int = 16) -> np.ndarray:
+    def draw(self, landmarks: np.ndarray, *, batch: int = 8) -> np.ndarray:
         """Draw the person with these landmarks.
 
         Args:
@@ -88,7 +95,7 @@ class Person:
         drawn = [np.empty((0, self.size, self.size, 3), np.uint8)]
         for start in range(0, len(points), batch):
             lines = torch.from_numpy(draw_all(points[start : start + batch], self.size)).to(device)
-            images = self.generator(lines.float().movedim(-1, -3) / 255, self.coefficients)
+            images = self.drawing(lines.movedim(-1, -3).float() / 255)
             drawn.append(to_pictures(images))
         return np.concatenate(drawn)
 

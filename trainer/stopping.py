@@ -1,0 +1,252 @@
+"""How many fine-tuning steps: as much identity as leaves mimicry alive, both measured on the way.
+
+Identity is how like the photos the drawings are to a face recogniser, or, where none is handed in,
+the content loss on photos that were held out: a quarter of them, or of fewer than four photos, of
+which none can be spared, moved copies. Mimicry is what such photos cannot show, because they make
+the face that was trained on: the person is made to open the mouth, turn, smile
+(:mod:`fsh.trainer.expressions`), the landmarks are found again on the drawings, and what counts is
+how far they moved as they were told, against the feed-forward model. Too few steps leave a
+stranger's face, too many a mask: chosen is the best identity among the steps that keep two thirds
+of the mimicry. No step at all, the feed-forward model, is among the choices.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.progress import Progress
+from fsh.trainer.adapt import neutral
+from fsh.trainer.augment import moved_copies
+from fsh.trainer.expressions import expressions
+from fsh.trainer.losses import Content
+from fsh.trainer.monitor import to_pictures
+from fsh.trainer.networks import Generator
+from fsh.trainer.tuning import BATCH, Photos, fine_tuning, lines_of, prepare
+
+if TYPE_CHECKING:
+    from fsh.trainer.personal import Trained
+
+#: Finds faces' landmarks again: pictures uint8 (N, S, S, 3) RGB and where the landmarks should be
+#: (N, 68, 2), to where they are, float32 (N, 68, 2), NaN where there is no face.
+Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Tells who is to be seen: pictures and landmarks as above to embeddings, float32 (N, D).
+Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Passes over the photos at most. The paper makes about 40, in batches that it does not state.
+EPOCHS = 60
+#: Steps at most, about what the authors' later practice makes of more than 30 photos.
+MOST_STEPS = 240
+#: With fewer photos than this, moved copies are trained on and held out: so many of each photo.
+FEW, COPIES, HELD_COPIES = 4, 4, 3
+#: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
+LOOKS = (0, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1)
+#: Share of the feed-forward model's mimicry that must be left. Products of identity and mimicry
+#: stopped a painting and a photo after 27 steps, alive and hardly recognisable.
+KEPT = 2 / 3
+#: Drawings that identity is judged on, at most.
+JUDGED = 4
+#: A model that moves less than this share of what it is told has no mimicry to lose.
+LEAST_MIMICRY = 0.05
+
+
+@dataclass(frozen=True)
+class Look:
+    """A person after ``step`` steps.
+
+    Attributes:
+        loss: content loss on the held-out photos.
+        likeness: cosine of drawings' and photos' face embeddings, or None if nobody recognised.
+        mimicry: share of the motion told that was drawn, or None if nobody looked.
+    """
+
+    step: int
+    loss: float
+    likeness: float | None = None
+    mimicry: float | None = None
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What personalisation needs of a face library, which the trainer does not know."""
+
+    find: Finder
+    recognise: Recogniser
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best number of steps, what was seen on the way, and the networks as they were then."""
+
+    steps: int
+    looks: list[Look]
+    generator: Generator
+    coefficients: Tensor
+
+
+def most_steps(photos: int) -> int:
+    """Steps tried at most on so many photos, moved copies included."""
+    return min(MOST_STEPS, max(1, EPOCHS * photos // min(BATCH, photos)))
+
+
+def choose(looks: Sequence[Look]) -> int:
+    """The number of steps with the most identity of those that keep :data:`KEPT` of the mimicry.
+
+    Args:
+        looks: in the order of steps, the first of them before any step, which can always be chosen.
+            Of equals the first is.
+    """
+    before = looks[0].mimicry or 0.0
+
+    def alive(look: Look) -> bool:
+        return before < LEAST_MIMICRY or (look.mimicry or 0.0) >= KEPT * before
+
+    def identity(look: Look) -> float:
+        return -look.loss if look.likeness is None else look.likeness
+
+    return max((look for look in looks if alive(look)), key=identity).step
+
+
+def mimicry_of(
+    draw: Callable[[np.ndarray], np.ndarray], shape: np.ndarray, size: int, find: Finder
+) -> float:
+    """How much of what the landmarks tell it a drawing does: 0 a mask, 1 all of it.
+
+    Args:
+        draw: landmarks (N, 68, 2) in pixels of a ``size`` crop to uint8 (N, H, H, 3).
+        shape: (68, 2) the person's neutral landmarks.
+        find: a face that it does not find counts as one that did not move.
+
+    Returns:
+        The mean over the expressions of found · told / told · told, each kept within 0…1.
+    """
+    repertoire = expressions(shape)
+    told = np.stack([shape, *(e.points for e in repertoire)]).astype(np.float32)
+    # Landmark detectors want faces of 100 px and more.
+    large = [cv2.resize(p, (size, size), interpolation=cv2.INTER_CUBIC) for p in draw(told)]
+    found = find(np.stack(large), told)
+    shares = []
+    for expression, points in zip(repertoire, found[1:], strict=True):
+        wanted = (expression.points - shape)[expression.where]
+        got = (points - found[0])[expression.where]
+        share = float((wanted * got).sum() / (wanted**2).sum())
+        shares.append(min(1.0, max(0.0, share)) if np.isfinite(share) else 0.0)
+    return float(np.mean(shares))
+
+
+def likeness_of(
+    draw: Callable[[np.ndarray], np.ndarray],
+    landmarks: np.ndarray,
+    identity: np.ndarray,
+    size: int,
+    recognise: Recogniser,
+) -> float:
+    """Mean cosine of the drawings' embeddings with the photos' mean embedding.
+
+    Args:
+        draw, size: as for :func:`mimicry_of`.
+        landmarks: (N, 68, 2) what to draw. identity: (D,) of the photos.
+    """
+    large = [cv2.resize(p, (size, size), interpolation=cv2.INTER_CUBIC) for p in draw(landmarks)]
+    found = recognise(np.stack(large), landmarks)
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(identity)
+    return float(np.mean(found @ identity / norms))
+
+
+@torch.no_grad()
+def held_out_loss(generator: Generator, psi: Tensor, photos: Photos, content: Content) -> float:
+    """L_CNT of the photos redrawn from their own landmarks."""
+    was = generator.training
+    fake = generator.eval()(photos.landmarks, psi)
+    generator.train(was)
+    return float(sum(content(fake, photos.images).values()))
+
+
+@torch.no_grad()
+def pictures_of(generator: Generator, psi: Tensor, lines: Tensor) -> np.ndarray:
+    """Drawings uint8 (N, H, H, 3) of landmark images, in small batches."""
+    was = generator.training
+    generator.eval()
+    drawn = [to_pictures(generator(some, psi)) for some in lines.split(BATCH)]
+    generator.train(was)
+    return np.concatenate(drawn)
+
+
+def choose_steps(
+    trained: Trained,
+    photos: Photos,
+    held: Photos,
+    clip: FaceClip,
+    content: Content,
+    most: int,
+    progress: Progress,
+    judges: Judges | None = None,
+) -> Choice:
+    """Try fine-tuning on ``photos`` and find the best number of steps.
+
+    Args:
+        held: the photos that the loss is measured on.
+        clip: all photos that show the face.
+        judges: None leaves the choice to the loss; a clip without an embedding, the identity.
+    """
+    trial = fine_tuning(trained, photos, content)
+    crop, size, device = trained.spec.size, trained.config.network.size, trained.config.device
+    shape = neutral(clip.landmarks)
+    some = clip.landmarks[np.linspace(0, len(clip) - 1, min(JUDGED, len(clip))).astype(int)]
+
+    def draw(points: np.ndarray) -> np.ndarray:
+        lines = lines_of(points, crop, size, device)
+        return pictures_of(trial.generator, trial.coefficients, lines)
+
+    def look(step: int) -> Look:
+        loss = held_out_loss(trial.generator, trial.coefficients, held, content)
+        if judges is None:
+            return Look(step, loss)
+        likeness = None
+        if clip.embedding is not None:
+            likeness = likeness_of(draw, some, clip.embedding, crop, judges.recognise)
+        return Look(step, loss, likeness, mimicry_of(draw, shape, crop, judges.find))
+
+    wanted = {round(most * share) for share in LOOKS}
+    looks: list[Look] = []
+    best: Choice | None = None
+    for step in range(most + 1):
+        if step in wanted:
+            looks.append(look(step))
+            if choose(looks) == step:
+                psi = trial.coefficients.detach().clone()
+                best = Choice(step, looks, copy.deepcopy(trial.generator), psi)
+        if step < most:
+            trial.step()
+            progress.advance(1, note="trying: identity and mimicry")
+    assert best is not None, "the first look is before the first step"
+    return best
+
+
+def hold_out(
+    everything: Photos, clip: FaceClip, size: int, device: str
+) -> tuple[Photos, Photos, Photos]:
+    """Photos for the trial, those held out from it, and those for the final fine-tuning.
+
+    Args:
+        everything: the photos of ``clip`` as :func:`prepare` gave them.
+    """
+    if len(clip) < FEW:
+        moved, _ = prepare(moved_copies(clip, COPIES, seed=1), size, device)
+        held, _ = prepare(moved_copies(clip, HELD_COPIES, seed=2), size, device)
+        images = torch.cat([everything.images, moved.images])
+        more = Photos(images, torch.cat([everything.landmarks, moved.landmarks]))
+        return more, held, more
+    count = max(1, len(clip) // 4)
+    spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
+    used = [i for i in range(len(clip)) if i not in spared]
+    return everything[used], everything[spared], everything
