@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fsh.pipeline.provenance import Manifest
-    from fsh.pipeline.watermark import Detection
+    from fsh.pipeline.watermark_reading import Detection
 
 
 def verify(
@@ -57,7 +57,8 @@ def examine(path: Path, trust: list[Path], key: bytes | None = None) -> dict[str
         key: a private watermark key, tried before the public one.
     """
     from fsh.pipeline.provenance import ABSENT, Manifest, read_manifest
-    from fsh.pipeline.watermark import PUBLIC_KEY, detect
+    from fsh.pipeline.watermark import PUBLIC_KEY
+    from fsh.pipeline.watermark_reading import detect
     from fsh.schemas.errors import FshError
 
     manifest, found, says = Manifest(ABSENT), None, ""

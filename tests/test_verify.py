@@ -17,7 +17,8 @@ from fsh.cli.app import app
 from fsh.pipeline.encode import write_video
 from fsh.pipeline.provenance import Claims, Manifest, sign_file
 from fsh.pipeline.signing import installation_signer
-from fsh.pipeline.watermark import Detection, Watermark
+from fsh.pipeline.watermark import Watermark
+from fsh.pipeline.watermark_reading import Detection
 from fsh.schemas.consent import NOT_STATED, Consent
 from fsh.schemas.errors import FshError
 

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
-from fsh.pipeline import watermark
 from fsh.pipeline.encode import write_video
 from fsh.pipeline.ffmpeg import binary
 from fsh.pipeline.probe import probe
 from fsh.pipeline.video import read_proxy
-from fsh.pipeline.watermark import ALARM, Watermark, detect, payload_of
+from fsh.pipeline.watermark import PUBLIC_KEY, Watermark, payload_of
+from fsh.pipeline.watermark_code import code_of, decode_jointly
+from fsh.pipeline.watermark_reading import ALARM, detect
 from fsh.schemas.errors import FshError
 
 PAYLOAD = 0xC0FFEE42
@@ -106,7 +107,7 @@ def test_no_false_alarm(marked):
 
 def test_a_wrong_hypothesis_is_as_rare_as_the_p_value_says():
     """Hoeffding: z over random keys, whatever is measured, is below the Gaussian bound."""
-    signs = np.stack([watermark._code(str(key).encode()).signs for key in range(400)])
+    signs = np.stack([code_of(str(key).encode()).signs for key in range(400)])
     measured = np.random.default_rng(0).standard_cauchy(signs.shape[1])
     scores = signs @ measured / np.linalg.norm(measured)
     for z in (1.0, 2.0, 2.5):
@@ -115,18 +116,18 @@ def test_a_wrong_hypothesis_is_as_rare_as_the_p_value_says():
 
 def test_marks_made_today_stay_readable():
     """If this fails, films marked by earlier versions are no longer read: do not change it."""
-    word = watermark._code(watermark.PUBLIC_KEY).word(PAYLOAD).astype(np.int8)
+    word = code_of(PUBLIC_KEY).word(PAYLOAD).astype(np.int8)
     assert hashlib.sha256(word.tobytes()).hexdigest()[:16] == "e027016f6e30a95e"
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_every_payload_is_decoded(payload, seed):
-    code = watermark._code(watermark.PUBLIC_KEY)
+    code = code_of(PUBLIC_KEY)
     noise = np.random.default_rng(seed).normal(0, 1, (2, len(code.rows)))
     real, imaginary = np.split(code.word(payload), 2)
     modes = (real + noise[0]) + 1j * (imaginary + noise[1])
-    score, found = watermark._decode_jointly(modes, 0, 0, code)
+    score, found = decode_jointly(modes, 0, 0, code)
     assert found == payload and score > 10
 
 

@@ -23,7 +23,8 @@ import numpy as np
 
 from fsh.pipeline.encode import write_video
 from fsh.pipeline.ffmpeg import binary
-from fsh.pipeline.watermark import Detection, Watermark, detect
+from fsh.pipeline.watermark import Watermark
+from fsh.pipeline.watermark_reading import Detection, detect
 
 RATE, SECONDS = 25, 3.0
 X264 = "-c:v libx264 -preset medium"
