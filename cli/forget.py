@@ -11,7 +11,7 @@ import typer
 from fsh.cli import console, options
 
 if TYPE_CHECKING:
-    from fsh.pipeline.forget import Plan
+    from fsh.pipeline.targets import Plan
     from fsh.schemas.layout import DataFolder
 
 
@@ -46,8 +46,8 @@ def forget(
     `fsh forget --check https://host/talk.mp4`
     """
     from fsh.pipeline.forget import forget as carry_out
-    from fsh.pipeline.forget import plan
     from fsh.pipeline.leftovers import trained_on
+    from fsh.pipeline.targets import plan
     from fsh.pipeline.tombstones import Tombstones
     from fsh.schemas.layout import DataFolder
 

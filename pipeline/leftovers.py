@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsh.pipeline import net_rules
-from fsh.pipeline.forget import VIDEO_ID, contents_of, names_of
+from fsh.pipeline.targets import VIDEO_ID, contents_of, names_of
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import content_id, file_sha256

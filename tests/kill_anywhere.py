@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 
 from fsh.pipeline.config import ShardConfig
-from fsh.pipeline.forget import forget, plan
+from fsh.pipeline.forget import forget
+from fsh.pipeline.targets import plan
 from fsh.schemas.layout import DataFolder
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "tempfile.mkstemp")

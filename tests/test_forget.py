@@ -15,12 +15,13 @@ from erasable import CONFIG, make, reshard
 from kill_anywhere import contents
 from test_cli import fsh
 
-from fsh.pipeline.forget import forget, plan
+from fsh.pipeline.forget import forget
 from fsh.pipeline.journal import Journal, Outcome
 from fsh.pipeline.ledger import Ledger
 from fsh.pipeline.leftovers import leftovers, trained_on
 from fsh.pipeline.requests import Request
 from fsh.pipeline.spans import stored
+from fsh.pipeline.targets import plan
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
