@@ -49,6 +49,7 @@ def forget(
     from fsh.pipeline.leftovers import trained_on
     from fsh.pipeline.targets import plan
     from fsh.pipeline.tombstones import Tombstones
+    from fsh.schemas.errors import FshError
     from fsh.schemas.layout import DataFolder
 
     folder, wanted = DataFolder(data), list(targets or [])
@@ -64,9 +65,11 @@ def forget(
         meant = plan(folder, wanted)
         for line in in_words(meant):
             bar.say(line)
-        asked = not (yes or dry_run or meant.again) and sys.stdin.isatty()
-        if asked and not typer.confirm("Remove this for good?", err=True):
-            raise typer.Exit(1)
+        if not (yes or dry_run or meant.again):
+            if not sys.stdin.isatty():
+                raise FshError("nobody here to ask", remedy="add --yes to remove this for good")
+            if not typer.confirm("Remove this for good?", err=True):
+                raise typer.Exit(1)
         erased = Tombstones.read(folder)
         if dry_run:
             for name in meant.videos:

@@ -267,6 +267,8 @@ def test_the_command(data):
     assert told.returncode == 0 and json.loads(told.stdout)["done"] is False, told.stderr
     assert contents(data.root) == before
     assert fsh("forget", "--check", "bob", cwd=place).returncode == 1
+    unasked = fsh("forget", "bob", cwd=place)
+    assert unasked.returncode == 1 and "--yes" in unasked.stderr and contents(data.root) == before
     done = fsh("forget", "bob", "--yes", "--json", cwd=place)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

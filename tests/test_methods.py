@@ -12,6 +12,7 @@ from fsh.trainer.config import NetworkConfig, resolve
 from fsh.trainer.loop import train
 from fsh.trainer.methods import METHODS
 from fsh.trainer.networks import parameter_count
+from fsh.trainer.personal import load_trained
 from fsh.trainer.plan import plan
 from fsh.trainer.warping import Driver, FaceEmbedder, resample, widths
 
@@ -36,6 +37,9 @@ def test_every_method_trains_resumes_and_plans(tmp_path, method):
     other = "fsth" if method != "fsth" else "x2face"
     with pytest.raises(FshError, match=f"trained with method = {method}"):
         train(data, run, tiny_config(steps=6, method=other), Told())
+    if method != "fsth":
+        with pytest.raises(FshError, match=f"{method} makes no persons"):
+            load_trained(run / "checkpoints" / "step-00000004", Told())
 
 
 @pytest.mark.parametrize("name", NAMES)

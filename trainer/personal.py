@@ -117,6 +117,12 @@ def _no_checkpoint(run: Path) -> FshError:
 def _load(folder: Path, run: str, device: str) -> Trained:
     state = checkpoint.read_state(folder, checkpoint.FORMAT)
     config = TrainConfig.from_json({**state["config"], "device": device})
+    if config.method != "fsth":
+        raise FshError(
+            f"{config.method} makes no persons; it is there to compare with",
+            where=folder,
+            remedy="name a run of fsh's own method with --run",
+        )
     average = checkpoint.read_tensors(folder, state, "average.safetensors")
     networks = checkpoint.read_tensors(folder, state, "networks.safetensors")
     parts = {
