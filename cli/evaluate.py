@@ -94,7 +94,9 @@ def evaluate(
     from fsh.cli.frames_folder import from_frames
     from fsh.cli.looking import FaceWatcher
     from fsh.pipeline.landmarks import has_gpu
+    from fsh.schemas.ids import video_of
     from fsh.schemas.layout import DataFolder
+    from fsh.schemas.shown import EVALUATION, record
     from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
     from fsh.trainer.evaluation import PROTOCOLS, Setting
     from fsh.trainer.evaluation import evaluate as measure
@@ -105,7 +107,7 @@ def evaluate(
     if protocol not in PROTOCOLS:
         raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}")
     counts, schedule = shots_in(shots), steps_of(steps)
-    folder = output or run / "evaluation"
+    folder = output or run / EVALUATION
     device = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
     signer = marking.signer_of(signing_key)
     if not quiet:
@@ -141,6 +143,11 @@ def evaluate(
         for name, why in watcher.missing.items():
             bar.say(f"CSIM by {name} is not computed: {why}")
         setting = Setting(protocol, size, counts, seed, watcher, judges, missing, folder / "cells")
+        # Frames of a folder are of no video that `fsh forget` knows.
+        videos = [] if frames_folder else [video_of(subject.source) for subject in subjects]
+        for place in (folder, user_study):
+            if place:
+                record(run, place, videos)
         outcome = measure(subjects, entered, setting, bar)
         about = {
             "protocol": protocol,

@@ -1,4 +1,4 @@
-"""``fsh forget``: take a video or a person out of the data, for good."""
+"""``fsh forget``: take a video or a person out of the data and what was drawn of it, for good."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fsh.cli import console, options
+from fsh.schemas.errors import FshError
 
 if TYPE_CHECKING:
     from fsh.pipeline.targets import Plan
     from fsh.schemas.layout import DataFolder
+    from fsh.schemas.shown import Shown
 
 
 def forget(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(help="Video ids, identities, URLs or paths.", metavar="TARGET…"),
+        typer.Argument(
+            help="Video ids, identities, URLs or paths; folders of people.", metavar="TARGET…"
+        ),
     ] = None,
     data: options.Data = Path("data"),
     runs: Annotated[Path, typer.Option("--runs", help="Where training runs live.")] = Path("runs"),
@@ -29,7 +33,9 @@ def forget(
     ] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Search the data folder for anything left; exit 1 if so."),
+        typer.Option(
+            "--check", help="Search data and runs' pictures for anything left; exit 1 if so."
+        ),
     ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -39,57 +45,91 @@ def forget(
     A person goes with every video they are in, a video with every URL it came from. Only shards
     that hold them are written anew; all other samples keep their bytes. Salted hashes stay behind:
     `fsh ingest` and `fsh shard` refuse the same video, file or label from then on. Killed at any
-    moment, the same command finishes. Trained weights are not changed: the runs that saw the videos
-    are listed. `--check` without a target looks for everything that was ever erased here.
+    moment, the same command finishes. Evaluations and studies that show them are removed. Trained
+    weights and sample sheets are not changed: the runs that hold them are listed. A path to a
+    folder that `fsh personalize` made removes that person. `--check` without a target looks for
+    everything that was ever erased here.
 
     Examples: `fsh forget v-0123456789abcdef` · `fsh forget "Ada Example" --dry-run` ·
-    `fsh forget --check https://host/talk.mp4`
+    `fsh forget people/ada` · `fsh forget --check https://host/talk.mp4`
     """
     from fsh.pipeline.forget import forget as carry_out
-    from fsh.pipeline.leftovers import trained_on
     from fsh.pipeline.targets import plan
     from fsh.pipeline.tombstones import Tombstones
-    from fsh.schemas.errors import FshError
+    from fsh.pipeline.traces import (
+        is_cache,
+        person_at,
+        remove_person,
+        remove_pictures,
+        showing,
+        trained_on,
+    )
     from fsh.schemas.layout import DataFolder
 
-    folder, wanted = DataFolder(data), list(targets or [])
+    folder, named = DataFolder(data), list(targets or [])
     if not quiet:
-        shown: dict[str, object] = {"data": data, "runs": runs, "people": people}
-        console.show_settings("forget", {**shown, "dry_run": dry_run, "check": check})
+        settings: dict[str, object] = {"data": data, "runs": runs, "people": people}
+        console.show_settings("forget", {**settings, "dry_run": dry_run, "check": check})
     if check:
-        search(folder, wanted, as_json=json)
+        search(folder, runs, named, as_json=json)
         return
-    if not wanted:
+    if not named:
         raise typer.BadParameter("name what to forget, or use --check")
+    persons = [place for place in map(person_at, named) if place]
+    wanted = [target for target in named if person_at(target) is None]
     with console.progress(quiet) as bar:
-        meant = plan(folder, wanted)
-        for line in in_words(meant):
+        meant = plan(folder, wanted) if wanted else None
+        erased = Tombstones.read(folder)
+        for name in meant.videos if meant else ():
+            erased = erased.adding(video=name)
+        pictures = [(shown, is_cache(shown)) for shown in showing(runs, erased)] if meant else []
+        for line in in_words(meant) if meant else ():
             bar.say(line)
-        if not (yes or dry_run or meant.again):
+        for shown, goes in pictures:
+            bar.say(of_pictures(shown, goes))
+        for person in persons:
+            bar.say(f"{person}: the person and all else in it; films elsewhere stay where they are")
+        if not (yes or dry_run or (meant and meant.again and not persons)):
             if not sys.stdin.isatty():
                 raise FshError("nobody here to ask", remedy="add --yes to remove this for good")
             if not typer.confirm("Remove this for good?", err=True):
                 raise typer.Exit(1)
-        erased = Tombstones.read(folder)
-        if dry_run:
-            for name in meant.videos:
-                erased = erased.adding(video=name)
-        else:
+        if not dry_run:
             bar.start("forgetting", None, "step")
-            erased = carry_out(folder, meant, step=lambda what: bar.advance(note=what))
+            if meant:
+                erased = carry_out(folder, meant, step=lambda what: bar.advance(note=what))
+            for shown, goes in pictures:
+                if goes:
+                    remove_pictures(shown)
+            for person in persons:
+                remove_person(person)
             bar.stop()
-        seen = trained_on(runs, people, erased)
+        seen = trained_on(runs, people, erased) if meant else []
         for run in seen:
             bar.say(advice(run))
-    result = {**meant.to_json(), "done": not dry_run, "runs": seen}
+    result = {
+        **(meant.to_json() if meant else {}),
+        "done": not dry_run,
+        "persons": list(map(str, persons)),
+        "pictures": [
+            {"run": str(shown.run), "folder": str(shown.folder), "goes": goes}
+            for shown, goes in pictures
+        ],
+        "runs": seen,
+    }
     console.show_result(result, as_json=json, title="Would forget" if dry_run else "Forgotten")
 
 
-def search(data: DataFolder, targets: list[str], *, as_json: bool) -> None:
+def search(data: DataFolder, runs: Path, targets: list[str], *, as_json: bool) -> None:
     """Print what is left; exit status 1 if anything is."""
-    from fsh.pipeline.leftovers import leftovers
+    from fsh.pipeline.leftovers import Found, leftovers
+    from fsh.pipeline.tombstones import Tombstones
+    from fsh.pipeline.traces import left_in_runs, person_at
 
-    found = leftovers(data, targets)
+    found = [Found(str(person), "a person") for person in map(person_at, targets) if person]
+    if data.root.is_dir() or not found:
+        found += leftovers(data, targets)
+        found += left_in_runs(runs, targets, Tombstones.read(data))
     for place in found:
         console.err.print(f"{place.where}: {place.what}", markup=False, soft_wrap=True)
     places = [place._asdict() for place in found]
@@ -97,6 +137,21 @@ def search(data: DataFolder, targets: list[str], *, as_json: bool) -> None:
     console.show_result(result, as_json=as_json, title="Checked")
     if found:
         raise typer.Exit(1)
+
+
+def of_pictures(shown: Shown, goes: bool) -> str:
+    """What becomes of a folder of pictures, in words."""
+    if goes:
+        return f"{shown.folder}: shows them, so all fsh made there goes; `fsh evaluate` draws anew"
+    if shown.videos is None:
+        return (
+            f"{shown.folder}: whom its pictures show is not written down, so they stay; "
+            f"remove {shown.folder} to be sure"
+        )
+    return (
+        f"{shown.folder}: sample sheets show them, and stay; "
+        f"remove {shown.folder} unless you need them, training does not"
+    )
 
 
 def in_words(meant: Plan) -> list[str]:
@@ -120,6 +175,6 @@ def advice(run: dict[str, Any]) -> str:
     people = f", and the people made of it ({', '.join(run['people'])})" if run["people"] else ""
     return (
         f"{run['run']} was trained on {run['videos']} erased videos: its networks remember them, "
-        f"its checkpoints hold a vector for each (W; the next `fsh train` drops it from new ones), "
-        f"its samples may show them. To be rid of that, remove {run['run']}{people}, and train anew"
+        f"its checkpoints hold a vector for each (W; the next `fsh train` drops it from new ones). "
+        f"To be rid of that, remove {run['run']}{people}, and train anew"
     )

@@ -12,7 +12,7 @@ from fsh.pipeline import shards
 from fsh.pipeline.targets import Row
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import ShardInfo
-from fsh.schemas.ids import file_sha256
+from fsh.schemas.ids import file_sha256, video_of
 from fsh.schemas.layout import DataFolder, replacing
 from fsh.schemas.sample import write_members
 
@@ -75,7 +75,7 @@ def rewrite(
     names = {row["clip_id"]: row["identity"] for row in left if row["kept"]}
     entries = []
     for clip in places:
-        tars = list((data.work / clip.rsplit("_", 2)[0]).glob(f"*/{clip}.tar"))
+        tars = list((data.work / video_of(clip)).glob(f"*/{clip}.tar"))
         if len(tars) != 1 or clip not in names:
             return info  # `fsh shard` will make sure of this shard itself
         tar = str(tars[0].relative_to(data.root))
@@ -99,4 +99,4 @@ def unknown_shards(data: DataFolder, erased: Tombstones) -> Iterator[str]:
 
 
 def _is_erased_clip(clip: str, erased: Tombstones) -> bool:
-    return erased.covers(video=clip.rsplit("_", 2)[0])
+    return erased.covers(video=video_of(clip))

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -156,47 +156,6 @@ def _in_tar(path: Path, wanted: Wanted) -> Iterator[str]:
                             yield f"sample {column}: {name}"
     except (tarfile.TarError, ValueError) as error:
         yield f"cannot be read, so not searched: {error}"
-
-
-def trained_on(runs: Path, people: Path, erased: Tombstones) -> list[dict[str, Any]]:
-    """The training runs with checkpoints that saw erased videos, and the persons made of them.
-
-    Returns:
-        Per run: ``run``, ``videos`` (how many), ``checkpoints``, ``people``.
-    """
-    found = []
-    for run in sorted(path for path in runs.glob("*") if path.is_dir()):
-        videos: set[str] = set()
-        checkpoints, models = [], set()
-        for state in sorted(run.glob("checkpoints/*/state.json")):
-            known = _read_json(state)
-            seen = {v for v in known.get("videos", []) if erased.covers(video=v)}
-            if seen:
-                videos |= seen
-                checkpoints.append(state.parent.name)
-                models.add(known.get("files", {}).get("average.safetensors"))
-        if checkpoints:
-            made = [
-                str(card.parent)
-                for card in sorted(people.glob("*/person.json"))
-                if _is_of_run(_read_json(card).get("about", {}), run.name, models)
-            ]
-            found.append(
-                {"run": str(run), "videos": len(videos), "checkpoints": checkpoints, "people": made}
-            )
-    return found
-
-
-def _is_of_run(about: dict[str, Any], run: str, models: set[Any]) -> bool:
-    return about.get("made_from", {}).get("model") in models or about.get("run") == run
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
 
 
 def _is_telling(name: str) -> bool:

@@ -30,6 +30,11 @@ def clip_id(video_id: str, start: float, track: int) -> str:
     return f"{video_id}_{round(start * 1000):08d}_{track:02d}"
 
 
+def video_of(clip: str) -> str:
+    """The video's id in a clip's id."""
+    return clip.rsplit("_", 2)[0]
+
+
 def sample_key(clip: str, index: int) -> str:
     """``<clip_id>_<index, 4 digits>``: the WebDataset key of the index-th run of a clip."""
     return f"{clip}_{index:04d}"

@@ -18,11 +18,12 @@ from test_cli import fsh
 from fsh.pipeline.forget import forget
 from fsh.pipeline.journal import Journal, Outcome
 from fsh.pipeline.ledger import Ledger
-from fsh.pipeline.leftovers import leftovers, trained_on
+from fsh.pipeline.leftovers import leftovers
 from fsh.pipeline.requests import Request
 from fsh.pipeline.spans import stored
 from fsh.pipeline.targets import plan
 from fsh.pipeline.tombstones import Tombstones
+from fsh.pipeline.traces import trained_on
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256

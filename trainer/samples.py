@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.shown import SAMPLES, record
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data import EpisodeStream, plan_data
 from fsh.trainer.methods import METHODS
@@ -37,6 +38,7 @@ class SampleSheet:
             seed=config.seed,
         )
         batch = next(iter(stream))
+        self.videos = batch.videos
         self.images = (batch.images.float() / 127.5 - 1).movedim(-1, -3).to(config.device)
         self.landmarks = (batch.landmarks.float() / 255).movedim(-1, -3).to(config.device)
 
@@ -48,7 +50,9 @@ class SampleSheet:
         method = METHODS[session.config.method]
         described = method.describe(average, sources, self.landmarks[:, :-1])
         output = average.generator(landmarks, described)
-        path = run / "samples" / f"step-{session.step:08d}.png"
+        folder = run / SAMPLES
+        record(run, folder, self.videos)
+        path = folder / f"step-{session.step:08d}.png"
         columns = [sources[:, 0], landmarks * 2 - 1, self.images[:, -1], output]
         write_png(path, grid([to_pictures(column) for column in columns]))
         return path
