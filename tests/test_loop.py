@@ -15,6 +15,7 @@ from PIL import Image
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.shown import read as read_shown
 from fsh.trainer import loop
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.loop import train
@@ -38,6 +39,8 @@ def test_a_run_leaves_everything_to_look_at(tmp_path):
     assert shown["episodes_per_second"] > 0 and "pixel" in shown["losses"]
     assert [row["step"] for row in metrics(tmp_path / "run")] == [1, 2, 3, 4]
     sheet = Image.open(tmp_path / "run/samples/step-00000004.png")
+    (pictures,) = read_shown(tmp_path / "run")
+    assert pictures.videos and tmp_path / "run/samples/step-00000004.png" in pictures.files()
     assert sheet.size == (4 * 32, 6 * 32)
     assert any((tmp_path / "run/tensorboard").iterdir())
     assert not list((tmp_path / "run").rglob("*.pkl")) and told.steps == 4

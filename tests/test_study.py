@@ -18,6 +18,7 @@ from fsh.pipeline.provenance import read_manifest
 from fsh.pipeline.signing import installation_signer
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
+from fsh.schemas.shown import Shown
 from fsh.trainer.contenders import NearestPhoto
 from fsh.trainer.evaluation import Setting, evaluate
 from fsh.trainer.subjects import from_data
@@ -161,3 +162,15 @@ def test_the_three_pictures_are_treated_alike(outcome):
     assert asked == study.triplets(outcome, 0) != study.triplets(outcome, 1)
     places = np.bincount([t.fake for s in range(30) for t in study.triplets(outcome, s)])
     assert places.min() > 30
+
+
+def test_an_erasure_finds_all_that_was_written(outcome, tmp_path):
+    """What evaluations write is listed in schemas.shown; a file not listed there would stay."""
+    folder = tmp_path / "evaluation"
+    shutil.copytree(outcome.setting.folder, folder / "cells")
+    signer = installation_signer()
+    evaluation_report.write(folder, outcome, table(outcome), ABOUT, signer)
+    study.write(folder, outcome, 0, evaluation_report.marking(ABOUT, signer))
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert len(written) > 10
+    assert Shown(tmp_path, folder, None).files() == written
