@@ -96,9 +96,9 @@ def evaluate(
     from fsh.pipeline.landmarks import has_gpu
     from fsh.schemas.ids import video_of
     from fsh.schemas.layout import DataFolder
-    from fsh.schemas.shown import EVALUATION, record
+    from fsh.schemas.shown import EVALUATION, PROTOCOLS, record
     from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
-    from fsh.trainer.evaluation import PROTOCOLS, Setting
+    from fsh.trainer.evaluation import Setting
     from fsh.trainer.evaluation import evaluate as measure
     from fsh.trainer.judges import load_judges
     from fsh.trainer.subjects import from_data

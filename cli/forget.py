@@ -75,7 +75,7 @@ def forget(
         return
     if not named:
         raise typer.BadParameter("name what to forget, or use --check")
-    persons = [place for place in map(person_at, named) if place]
+    persons = sorted({place for place in map(person_at, named) if place})
     wanted = [target for target in named if person_at(target) is None]
     with console.progress(quiet) as bar:
         meant = plan(folder, wanted) if wanted else None
@@ -86,7 +86,8 @@ def forget(
         for line in in_words(meant) if meant else ():
             bar.say(line)
         for shown, goes in pictures:
-            bar.say(of_pictures(shown, goes))
+            if shown.files():
+                bar.say(of_pictures(shown, goes))
         for person in persons:
             bar.say(f"{person}: the person and all else in it; films elsewhere stay where they are")
         if not (yes or dry_run or (meant and meant.again and not persons)):

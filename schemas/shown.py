@@ -16,15 +16,16 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
 
 SAMPLES, EVALUATION = "samples", "evaluation"
+PROTOCOLS = ("fsth", "modern")
 #: Every file of a folder of samples, of an evaluation or of a study that fsh writes.
 MADE = (
     "step-*.png",
     "cells/*/T*/*",
-    *(f"strips/*{protocol}-*" for protocol in ("fsth", "modern")),
-    *(f"{protocol}.{kind}" for protocol in ("fsth", "modern") for kind in ("json", "md", "html")),
+    *(f"strips/*{protocol}-*" for protocol in PROTOCOLS),
+    *(f"{protocol}.{kind}" for protocol in PROTOCOLS for kind in ("json", "md", "html")),
     *("study.html", "key.json"),
     # What a kill leaves of them, see :func:`fsh.schemas.layout.replacing`.
-    *(f".{stem}-*.tmp" for stem in ("step", "fsth", "modern", "study", "key")),
+    *(f".{stem}-*.tmp" for stem in ("step", *PROTOCOLS, "study", "key")),
 )
 
 

@@ -149,7 +149,7 @@ def test_a_person_goes_by_its_path(tmp_path):
 
 def test_a_person_and_a_video_together(place):
     ada = person(place / "people" / "ada")
-    done = fsh("forget", "bob", "people/ada", "--yes", "--json", cwd=place)
+    done = fsh("forget", "bob", "people/ada", "people/ada/", "--yes", "--json", cwd=place)
     result = json.loads(done.stdout)
     assert result["targets"] == ["bob"] and result["persons"] == ["people/ada"]
     assert not ada.exists()

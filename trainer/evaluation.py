@@ -29,8 +29,6 @@ from fsh.trainer.contenders import Contender, resized
 from fsh.trainer.judges import Judge
 from fsh.trainer.subjects import Frames, Subject, shots_of
 
-PROTOCOLS = ("fsth", "modern")
-
 
 @dataclass(frozen=True)
 class Look:
