@@ -13,17 +13,11 @@ from hypothesis import strategies as st
 from tiny_data import SPEC, clip_of, jpeg, write_data
 
 from fsh.schemas.errors import FshError
-from fsh.trainer import data as module
-from fsh.trainer.data import (
-    Arrays,
-    EpisodeStream,
-    choose_frames,
-    decode_jpeg,
-    loader,
-    plan_data,
-    shard_order,
-    video_of,
-)
+from fsh.trainer import episodes as module
+from fsh.trainer.data import plan_data
+from fsh.trainer.decode import Arrays, decode_jpeg, video_of
+from fsh.trainer.episodes import EpisodeStream, choose_frames, shard_order
+from fsh.trainer.loader import loader
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import torch
 
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.data import EpisodeStream, plan_data
+from fsh.trainer.data import plan_data
+from fsh.trainer.episodes import EpisodeStream
 from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import grid, to_pictures, write_png
 

@@ -22,7 +22,9 @@ import cv2
 import numpy as np
 
 from fsh.schemas.layout import DataFolder
-from fsh.trainer.data import DataPlan, EpisodeStream, Raw, plan_data, reading_scale
+from fsh.trainer.data import DataPlan, plan_data
+from fsh.trainer.decode import reading_scale
+from fsh.trainer.episodes import EpisodeStream, Raw
 
 #: Name: side of the pictures, source frames, episodes per batch.
 CASES = {"paper": (256, 8, 1), "small": (128, 8, 4), "nano": (64, 2, 4)}

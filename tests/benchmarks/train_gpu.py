@@ -19,7 +19,9 @@ from train_speed import compare, product, timed
 
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.config import TrainConfig, resolve
-from fsh.trainer.data import EpisodeStream, loader, plan_data
+from fsh.trainer.data import plan_data
+from fsh.trainer.episodes import EpisodeStream
+from fsh.trainer.loader import loader
 
 
 def rates(config: TrainConfig) -> str:
