@@ -8,7 +8,6 @@ from tiny_run import Told, tiny_config, tiny_folder
 from torch._dynamo.utils import counters
 
 from fsh.trainer import compiling
-from fsh.trainer.checkpoint import read_state
 from fsh.trainer.compiling import Compilation
 from fsh.trainer.loop import train
 
@@ -25,26 +24,23 @@ def metrics(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("how", ["on", "graphs"])
-def test_compiled_networks_train_as_plain_ones_do(tmp_path, monkeypatch, how):
+def test_compiled_networks_train_as_plain_ones_do(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "BACKEND", "eager")
     data, told = tiny_folder(tmp_path / "data"), Told()
     train(data, tmp_path / "plain", tiny_config(steps=3), Told())
-    report = train(data, tmp_path / "compiled", tiny_config(steps=3, compile=how), told)
+    train(data, tmp_path / "compiled", tiny_config(steps=3, compile="on"), told)
     assert metrics(tmp_path / "plain") == metrics(tmp_path / "compiled")
     assert not any("torch.compile" in line for line in told.lines)
     # E; G; D on what was made, on what is real (no gradients), on both (gradients of its own).
     assert counters["stats"]["unique_graphs"] == 5 and not counters["graph_break"]
-    state = read_state(tmp_path / "compiled/checkpoints/step-00000003", "fsh-run")
-    assert report.steps == state["step"] == 3
 
 
 def test_a_run_may_go_on_compiled_or_not(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "BACKEND", "eager")
     data = tiny_folder(tmp_path / "data")
-    for steps, how in ((1, "off"), (2, "on"), (3, "off")):
+    for steps, how in ((1, "off"), (2, "graphs")):
         train(data, tmp_path / "parts", tiny_config(steps=steps, compile=how), Told())
-    train(data, tmp_path / "whole", tiny_config(steps=3), Told())
+    train(data, tmp_path / "whole", tiny_config(steps=2), Told())
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
 
 

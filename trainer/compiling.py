@@ -67,7 +67,7 @@ class Compilation:
         except Exception as error:
             if not self.networks:
                 raise
-            line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            line = " ".join(str(error).split())[:200] or type(error).__name__
             self.progress.say(f"goes on without torch.compile, which failed: {line}")
             self.give_up()
         undo()
