@@ -68,6 +68,7 @@ def _npy_header(head: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
     return shape, dtype, file.tell()
 
 
+@lru_cache(64)
 def reading_scale(size: int, to: int) -> tuple[int, int]:
     """(denominator, OpenCV's flag) of the smallest DCT scale that is still at least ``to``."""
     reduce = next((r for r in (8, 4, 2) if to * r <= size), 1)

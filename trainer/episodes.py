@@ -20,21 +20,28 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.trainer.decode import Arrays, decode_jpeg, read_npy, video_of
+from fsh.trainer.decode import Arrays, decode_jpeg, read_npy
+from fsh.trainer.index import Entry, Index, Shard
 from fsh.trainer.raster import draw_all, rescale
-from fsh.trainer.tar import TarSample, read_samples
 
-#: Episodes' JPEGs held back per worker to mix shards; about 0.1 MB each.
+#: Episodes held back per worker to mix shards; they are read when their turn comes.
 SHUFFLE = 256
 
 
 class Raw(NamedTuple):
-    """An episode not yet decoded: K source frames and, last, the target."""
+    """An episode not yet read: K source frames and, last, the target."""
 
-    key: str
-    video: str
-    jpegs: tuple[bytes, ...]
-    landmarks: np.ndarray
+    shard: Shard
+    entry: Entry
+    chosen: list[int]
+
+    def jpegs(self) -> list[bytes]:
+        places = self.entry.pictures[self.chosen].tolist()
+        return [self.shard.read(start, size) for start, size in places]
+
+    def landmarks(self) -> np.ndarray:
+        """(K+1, 68, 2) in pixels of the crops on disk."""
+        return read_npy(self.shard.read(*self.entry.landmarks))[self.chosen]
 
 
 class Batch(NamedTuple):
@@ -63,7 +70,12 @@ def choose_frames(key: str, found: Sequence[int], frames: int, seed: int, epoch:
     A run with too few frames repeats source frames; with one frame the target is that frame.
     """
     random_ = random.Random(stable_hash(key, salt=f"frames-{seed}-{epoch}"))
-    order = random_.sample(list(found), len(found))
+    pool, order = list(found), []
+    # The first draws of random.sample over all of them, without the rest of it.
+    for left in range(len(pool), max(0, len(pool) - frames - 1), -1):
+        i = random_.randrange(left)
+        order.append(pool[i])
+        pool[i] = pool[left - 1]
     target, rest = order[0], order[1:] or order
     sources = [rest[i % len(rest)] for i in range(frames)]
     return [*sources, target]
@@ -94,7 +106,7 @@ class EpisodeStream(IterableDataset):
         self.shards, self.size, self.image = tuple(shards), size, image
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
-        self.images, self.lines = Arrays(), Arrays()
+        self.index, self.images, self.lines = Index(), Arrays(), Arrays()
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
@@ -115,8 +127,8 @@ class EpisodeStream(IterableDataset):
         while True:
             order = shard_order(self.shards, self.seed, epoch)
             mine = order[self.rank :: self.world][worker::workers]
-            samples = (sample for shard in mine for sample in read_samples(shard))
-            episodes = (raw for sample in samples if (raw := self.pick(sample, epoch)))
+            shards = (self.index.open(path) for path in mine)
+            episodes = (self.pick(shard, i, epoch) for shard in shards for i in shard.entries)
             mixer = random.Random(f"mix-{self.seed}-{epoch}-{self.rank}-{worker}")
             empty = True
             for episode in _shuffled(episodes, mixer, SHUFFLE):
@@ -126,19 +138,10 @@ class EpisodeStream(IterableDataset):
                 raise FshError("no usable sample in these shards", where=", ".join(mine))
             epoch += 1
 
-    def pick(self, sample: TarSample, epoch: int) -> Raw | None:
-        """The episode of a sample; None if it has no frame with landmarks."""
-        key, landmarks = sample.key, read_npy(sample["landmarks.npy"])
-        found = np.flatnonzero(np.isfinite(landmarks).all((1, 2))).tolist()
-        if not found:
-            return None
-        chosen = choose_frames(key, found, self.frames, self.seed, epoch)
-        return Raw(
-            key=key,
-            video=video_of(sample["json"]),
-            jpegs=tuple(sample[f"{i:03d}.jpg"] for i in chosen),
-            landmarks=landmarks[chosen],
-        )
+    def pick(self, shard: Shard, entry: Entry, epoch: int) -> Raw:
+        """The episode of a sample in an epoch."""
+        found = entry.found.tolist()
+        return Raw(shard, entry, choose_frames(entry.key, found, self.frames, self.seed, epoch))
 
     def decode(self, raw: Iterator[Raw]) -> Batch:
         """The next ``batch`` episodes, decoded; damaged ones are replaced and counted."""
@@ -150,18 +153,18 @@ class EpisodeStream(IterableDataset):
             i
             for i, episode in enumerate(episodes)
             if all(
-                decode_jpeg(jpeg, self.size, images[i, k]) for k, jpeg in enumerate(episode.jpegs)
+                decode_jpeg(jpeg, self.size, images[i, k]) for k, jpeg in enumerate(episode.jpegs())
             )
         ]
         if not good:
             raise FshError(
                 "none of these samples can be decoded",
-                where=", ".join(e.key for e in episodes),
+                where=", ".join(e.entry.key for e in episodes),
                 remedy="run `fsh shard` again",
             )
         for i in good:
             draw_all(
-                rescale(episodes[i].landmarks, self.size, self.image), self.image, landmarks[i]
+                rescale(episodes[i].landmarks(), self.size, self.image), self.image, landmarks[i]
             )
         # A damaged episode's place is taken by another: batches keep their size, positions hold.
         order = [i if i in good else good[i % len(good)] for i in range(len(episodes))]
@@ -170,8 +173,8 @@ class EpisodeStream(IterableDataset):
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(landmarks),
-            tuple(episodes[i].video for i in order),
-            tuple(episodes[i].key for i in order),
+            tuple(episodes[i].entry.video for i in order),
+            tuple(episodes[i].entry.key for i in order),
             len(episodes) - len(good),
         )
 

@@ -24,21 +24,21 @@ import numpy as np
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.data import DataPlan, plan_data
 from fsh.trainer.decode import reading_scale
-from fsh.trainer.episodes import EpisodeStream, Raw
+from fsh.trainer.episodes import EpisodeStream
 
 #: Name: side of the pictures, source frames, episodes per batch.
 CASES = {"paper": (256, 8, 1), "small": (128, 8, 4), "nano": (64, 2, 4)}
 
 
 def floor(
-    plan: DataPlan, raws: list[Raw], image: int, episodes: int, bytes_: Iterator[int]
+    plan: DataPlan, raws: list[list[bytes]], image: int, episodes: int, bytes_: Iterator[int]
 ) -> None:
     """Read the bytes of ``episodes`` samples and decode one episode's frames for each."""
     size = plan.card.spec.size
     _, flag = reading_scale(size, image)
     for raw in itertools.islice(itertools.cycle(raws), episodes):
         next(bytes_)
-        for jpeg in raw.jpegs:
+        for jpeg in raw:
             cv2.imdecode(np.frombuffer(jpeg, np.uint8), flag)
 
 
