@@ -93,12 +93,13 @@ def evaluate(
     from fsh.cli import evaluation_report, study
     from fsh.cli.frames_folder import from_frames
     from fsh.cli.looking import FaceWatcher
-    from fsh.pipeline.landmarks import has_gpu
+    from fsh.cli.personalize import judges_of
+    from fsh.pipeline.landmarks import has_gpu, load_backend
     from fsh.schemas.layout import DataFolder
     from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
     from fsh.trainer.evaluation import PROTOCOLS, Setting
     from fsh.trainer.evaluation import evaluate as measure
-    from fsh.trainer.judges import load_judges
+    from fsh.trainer.metric_networks import load_metric_networks
     from fsh.trainer.subjects import from_data
     from fsh.trainer.table import table
 
@@ -132,15 +133,18 @@ def evaluate(
         size = min(one.config.network.size for one in runs.values())
         entered: list[Contender] = []
         methods = [one.config.method for one in runs.values()]
+        judges = judges_of(load_backend(spec.backend)) if steps == "own" else None
         for path, one in runs.items():
             label = path.name if methods.count(one.config.method) > 1 else ""
-            entered += contenders_of(one, schedule, bar, label)
+            entered += contenders_of(one, schedule, bar, label, judges)
         entered += [NearestPhoto(size), WarpedPhoto(size)]
-        judges, missing = load_judges(bar, device)
+        networks, missing = load_metric_networks(bar, device)
         watcher = FaceWatcher(spec)
         for name, why in watcher.missing.items():
             bar.say(f"CSIM by {name} is not computed: {why}")
-        setting = Setting(protocol, size, counts, seed, watcher, judges, missing, folder / "cells")
+        setting = Setting(
+            protocol, size, counts, seed, watcher, networks, missing, folder / "cells"
+        )
         outcome = measure(subjects, entered, setting, bar)
         about = {
             "protocol": protocol,

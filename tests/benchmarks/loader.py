@@ -1,6 +1,6 @@
 """The loader against its floor: reading the tars' bytes and decoding K+1 JPEGs per episode.
 
-    python tests/benchmarks/loader.py DATA [--rounds 5] [--episodes 120]
+    python tests/benchmarks/loader.py DATA [--rounds 5]
 
 Both sides run in one thread, in turn, on the same data set, and decode at the same DCT scale. The
 floor reads every byte of as many samples as episodes are made, 1 MiB at a time, and decodes frames
@@ -88,7 +88,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--episodes", type=int, default=120)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     plan = plan_data(DataFolder(options.data), workers=0)
@@ -101,7 +100,7 @@ def main() -> None:
             batch=batch,
             seed=0,
         )
-        count = options.episodes // batch
+        count = plan.samples // batch  # a whole epoch: the shuffle buffer is filled in bursts
         raws = list(itertools.islice(stream.raw(0, 1), plan.samples + count * batch))
         episodes = [(raw.jpegs(), raw.landmarks()) for raw in raws[-count * batch :]]
         batches, walk = iter(stream), read_bytes(plan)
