@@ -8,7 +8,8 @@ First the rate of one big matrix product and of one convolution in bf16 and fp32
 Then a table of variants of the step, each in turn and each measured alone: plain eager fp32
 (:mod:`plain_step`), fsh's step in fp32, in bf16 with channels-last memory, the same compiled, the
 same as CUDA graphs. What does not work is a line with its reason; what does not fit into
-``--minutes`` is not begun (compiling itself is not cut short). Shares are of the product's rate in the variant's own precision.
+``--minutes`` is not begun (compiling itself is not cut short). Shares are of the product's rate in
+the variant's own precision.
 """
 
 from __future__ import annotations
