@@ -93,14 +93,15 @@ def evaluate(
     from fsh.cli import evaluation_report, study
     from fsh.cli.frames_folder import from_frames
     from fsh.cli.looking import FaceWatcher
-    from fsh.pipeline.landmarks import has_gpu
+    from fsh.cli.personalize import judges_of
+    from fsh.pipeline.landmarks import has_gpu, load_backend
     from fsh.schemas.ids import video_of
     from fsh.schemas.layout import DataFolder
     from fsh.schemas.shown import EVALUATION, PROTOCOLS, record
     from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
     from fsh.trainer.evaluation import Setting
     from fsh.trainer.evaluation import evaluate as measure
-    from fsh.trainer.judges import load_judges
+    from fsh.trainer.metric_networks import load_metric_networks
     from fsh.trainer.subjects import from_data
     from fsh.trainer.table import table
 
@@ -134,15 +135,18 @@ def evaluate(
         size = min(one.config.network.size for one in runs.values())
         entered: list[Contender] = []
         methods = [one.config.method for one in runs.values()]
+        judges = judges_of(load_backend(spec.backend)) if steps == "own" else None
         for path, one in runs.items():
             label = path.name if methods.count(one.config.method) > 1 else ""
-            entered += contenders_of(one, schedule, bar, label)
+            entered += contenders_of(one, schedule, bar, label, judges)
         entered += [NearestPhoto(size), WarpedPhoto(size)]
-        judges, missing = load_judges(bar, device)
+        networks, missing = load_metric_networks(bar, device)
         watcher = FaceWatcher(spec)
         for name, why in watcher.missing.items():
             bar.say(f"CSIM by {name} is not computed: {why}")
-        setting = Setting(protocol, size, counts, seed, watcher, judges, missing, folder / "cells")
+        setting = Setting(
+            protocol, size, counts, seed, watcher, networks, missing, folder / "cells"
+        )
         # Frames of a folder are of no video that `fsh forget` knows.
         videos = [] if frames_folder else [video_of(subject.source) for subject in subjects]
         for place in (folder, user_study):

@@ -36,6 +36,13 @@ def train(
     perceptual: Annotated[
         str | None, typer.Option(help="Content features: vgg, random or off.")
     ] = None,
+    compile_: Annotated[
+        bool,
+        typer.Option(
+            "--compile/--no-compile",
+            help="torch.compile the networks; where that fails, go on without.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the weights and the data order.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print configuration, sizes and data plan only.")
@@ -70,6 +77,7 @@ def train(
         minutes=minutes,
         batch=batch,
         perceptual=perceptual,
+        compile="on" if compile_ else "off",
         seed=seed,
     )
     name = config.preset if config.method == "fsth" else f"{config.method}-{config.preset}"

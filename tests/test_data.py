@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import random
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,17 +16,15 @@ from hypothesis import strategies as st
 from tiny_data import SPEC, clip_of, jpeg, write_data
 
 from fsh.schemas.errors import FshError
-from fsh.trainer import data as module
-from fsh.trainer.data import (
-    Arrays,
-    EpisodeStream,
-    choose_frames,
-    decode_jpeg,
-    loader,
-    plan_data,
-    shard_order,
-    video_of,
-)
+from fsh.schemas.ids import stable_hash
+from fsh.trainer import episodes as module
+from fsh.trainer import index
+from fsh.trainer.data import plan_data
+from fsh.trainer.decode import Arrays, decode_jpeg, video_of
+from fsh.trainer.episodes import EpisodeStream, choose_frames, shard_order
+from fsh.trainer.index import Index
+from fsh.trainer.loader import loader
+from fsh.trainer.tar import read_samples
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +214,52 @@ def test_the_video_is_found_without_parsing_all(info):
 def test_a_video_id_inside_a_name_is_not_taken_for_the_field():
     info = json.dumps({"identity": '"video_id":"evil"', "video_id": "v-2"})
     assert video_of(info.encode()) == "v-2"
+
+
+@given(n=st.integers(1, 60), frames=st.integers(1, 9), epoch=st.integers(0, 5))
+def test_frames_are_the_first_of_a_whole_shuffle(n, frames, epoch):
+    whole = random.Random(stable_hash("key", salt=f"frames-3-{epoch}")).sample(range(n), n)
+    target, rest = whole[0], whole[1:] or whole
+    wanted = [*(rest[i % len(rest)] for i in range(frames)), target]
+    assert choose_frames("key", range(n), frames, 3, epoch) == wanted
+
+
+def test_a_shard_is_looked_through_once_and_again_when_it_changed(tmp_path, monkeypatch):
+    first = write_data(tmp_path / "a", people=1, samples=2, frames=4, shards=1)
+    other = write_data(tmp_path / "b", people=2, samples=2, frames=5, shards=1)
+    path, new = (plan_data(folder, workers=0).shards[0] for folder in (first, other))
+    walked = []
+
+    def walking(shard):
+        walked.append(shard)
+        return read_samples(shard)
+
+    monkeypatch.setattr(index, "read_samples", walking)
+    known = Index()
+    shard = known.open(path)
+    assert known.open(path).entries is shard.entries and len(walked) == 1
+    entry = shard.entries[0]
+    sample = next(read_samples(path))
+    assert entry.key == sample.key and entry.video == video_of(sample["json"])
+    for i, (start, size) in enumerate(entry.pictures.tolist()):
+        assert shard.read(start, size) == sample[f"{i:03d}.jpg"]
+    assert shard.read(*entry.landmarks) == sample["landmarks.npy"]
+    Path(path).write_bytes(Path(new).read_bytes())
+    assert len(known.open(path).entries) == 4 and len(walked) == 2
+
+
+def test_files_are_closed_when_nobody_reads_them_any_more(folder):
+    shard = Index().open(plan_data(folder, workers=0).shards[0])
+    file = shard.file
+    os.fstat(file)
+    del shard
+    with pytest.raises(OSError):
+        os.fstat(file)
+
+
+def test_a_sample_without_one_of_its_files_is_named(tmp_path):
+    path = tmp_path / "shard.tar"
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("a.json"))
+    with pytest.raises(FshError, match=r"sample a lacks 'landmarks.npy'"):
+        Index().open(str(path))

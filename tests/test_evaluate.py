@@ -14,6 +14,7 @@ from tiny_run import Told, tiny_config, tiny_folder
 from fsh.cli.evaluation_report import markdown, plots
 from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.progress import Silent
+from fsh.trainer import contenders
 from fsh.trainer.contenders import (
     NearestPhoto,
     Run,
@@ -25,6 +26,7 @@ from fsh.trainer.contenders import (
 )
 from fsh.trainer.evaluation import Look, Setting, Watcher, evaluate
 from fsh.trainer.loop import train
+from fsh.trainer.stopping import Judges
 from fsh.trainer.subjects import from_data, halves, run_of, shots_of
 from fsh.trainer.table import table
 
@@ -183,3 +185,33 @@ def test_a_picture_of_another_size_is_the_whole_crop():
     assert resized(np.zeros((64, 64, 3), np.uint8), 32).shape == (32, 32, 3)
     up = resized(cv2.resize(clip_of(0, 1).frames[0], (32, 32)), 64)
     assert up.shape == (64, 64, 3)
+
+
+def test_own_steps_go_by_the_judges_and_the_run_is_loaded_once(world, monkeypatch):
+    data, runs = world
+    told, asked, loaded = Told(), [], []
+    real = contenders.load_trained
+    monkeypatch.setattr(
+        contenders, "load_trained", lambda *given: loaded.append(given) or real(*given)
+    )
+
+    def recognise(pictures, points):
+        asked.append(len(pictures))
+        return np.ones((len(pictures), 128), np.float32)
+
+    judges = Judges(find=lambda pictures, points: points, recognise=recognise)
+    run = Run.read(runs["fsth"], told)
+    alone = contenders_of(run, lambda _: None, told)[1]
+    loaded.clear()
+    feed_forward, tuned = contenders_of(run, lambda _: None, told, judges=judges)
+    photos = from_data(data, SPEC, inputs=4, held=4)[0].load().inputs
+    feed_forward.learn(photos)
+    assert not asked
+    drawn = tuned.learn(photos)(photos.landmarks)
+    assert drawn.shape == (len(photos), 32, 32, 3)
+    # First the photos, to know whose they are; then drawings at every look.
+    assert asked[0] == len(photos) and len(asked) > 1
+    assert len(loaded) == 1
+    assert alone.made_of != tuned.made_of  # drawings made by another rule are not taken over
+    fixed = [contenders_of(run, lambda _: 5, told, judges=j)[1].made_of for j in (None, judges)]
+    assert fixed[0] == fixed[1]

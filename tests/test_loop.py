@@ -16,7 +16,7 @@ from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.shown import read as read_shown
-from fsh.trainer import loop
+from fsh.trainer import budget, loop
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.loop import train
 from fsh.trainer.plan import plan
@@ -112,8 +112,8 @@ def test_ctrl_c_is_a_wish():
 
 
 def test_without_steps_the_budget_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0, 0.3))
-    monkeypatch.setattr(loop, "OVERRUN", 1e9)  # a busy machine is no failure
+    monkeypatch.setattr(budget, "MEASURE_SECONDS", (0.0, 0.3))
+    monkeypatch.setattr(budget, "OVERRUN", 1e9)  # a busy machine is no failure
     data, told = tiny_folder(tmp_path / "data"), Told()
     config = tiny_config(steps=None, minutes=0.02)
     report = train(data, tmp_path / "run", config, told)
@@ -122,8 +122,8 @@ def test_without_steps_the_budget_decides(tmp_path, monkeypatch):
 
 
 def test_a_resumed_budget_keeps_its_plan_unless_another_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0,))
-    monkeypatch.setattr(loop, "OVERRUN", 1e9)
+    monkeypatch.setattr(budget, "MEASURE_SECONDS", (0.0,))
+    monkeypatch.setattr(budget, "OVERRUN", 1e9)
     data, run = tiny_folder(tmp_path / "data"), tmp_path / "run"
     asked = []
 
@@ -134,12 +134,12 @@ def test_a_resumed_budget_keeps_its_plan_unless_another_is_asked_for(tmp_path, m
     first = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=stop_at_6)
     assert first.steps == 6 and not first.finished and first.planned > 6
     # Nobody may look at the clock again, however slow the machine has become.
-    monkeypatch.setattr(loop, "_set_target", None)
-    monkeypatch.setattr(loop, "OVERRUN", 0.0)
+    monkeypatch.setattr(budget.Budget, "_measured", None)
+    monkeypatch.setattr(budget, "OVERRUN", 0.0)
     second = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=lambda: True)
     assert (second.steps, second.planned) == (7, first.planned)
     monkeypatch.undo()
-    monkeypatch.setattr(loop, "MEASURE_SECONDS", (0.0,))
+    monkeypatch.setattr(budget, "MEASURE_SECONDS", (0.0,))
     other = train(data, run, tiny_config(steps=None, minutes=0.001), Told())
     assert other.finished and other.planned != first.planned
     longer = train(data, run, tiny_config(steps=None, minutes=0.1), Told(), stop=lambda: True)

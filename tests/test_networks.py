@@ -170,3 +170,11 @@ def test_under_autocast_the_spectral_norm_stays_in_float32():
         half = layer.weight
         assert layer(torch.randn(1, 16, 8, 8)).dtype == torch.bfloat16
     assert half.dtype == torch.float32 and torch.equal(plain, half)
+
+
+def test_baking_a_copy_leaves_the_original_as_it_was():
+    generator = Generator(TINY)
+    lines, psi = torch.rand(1, 3, 32, 32), torch.rand(1, sum(generator.sizes))
+    wanted = bake(copy.deepcopy(generator))(lines, psi)
+    torch.testing.assert_close(generator.eval()(lines, psi), wanted)
+    torch.testing.assert_close(bake(copy.deepcopy(generator))(lines, psi), wanted)

@@ -60,3 +60,20 @@ def test_rescale_goes_there_and_back(size, to):
 def test_draw_all_is_draw_for_each():
     points = np.stack([template() * 64, template() * 60])
     assert np.array_equal(draw_all(points, 64)[1], draw(points[1], 64))
+
+
+@given(
+    size=st.sampled_from([32, 64, 128, 256, 512]),
+    count=st.integers(0, 20),
+    spread=st.floats(0.05, 0.7),
+    seed=st.integers(0, 99),
+)
+def test_many_together_are_drawn_as_each_alone(size, count, spread, seed):
+    """Whether all lie inside, where they are drawn in one call, or some reach over the edge."""
+    random = np.random.default_rng(seed)
+    faces = (size * (0.5 + spread * random.uniform(-1, 1, (count, 68, 2)))).astype(np.float32)
+    alone = [draw(face, size) for face in faces]
+    together = draw_all(faces, size)
+    assert len(together) == count
+    for one, same in zip(alone, together, strict=True):
+        assert np.array_equal(one, same)

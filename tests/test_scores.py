@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from fsh.schemas.progress import Silent
-from fsh.trainer import judges, scores
+from fsh.trainer import metric_networks, scores
 
 
 def pictures(seed: int = 0, count: int = 2, size: int = 32) -> np.ndarray:
@@ -85,25 +85,29 @@ def test_frechet_intervals_hold_the_value():
 def test_lpips_reads_published_weights_and_knows_equal_from_different(tmp_path):
     """The file formats of torchvision's AlexNet and torchmetrics' heads, filled at random."""
     torch.manual_seed(0)
-    blank = judges.Lpips()
+    blank = metric_networks.Lpips()
     stored = {f"features.{k}": v for k, v in blank.features.state_dict().items()}
     torch.save(stored | {"classifier.1.weight": torch.zeros(1)}, tmp_path / "alex.pth")
     heads = {
         f"lin{i}.model.1.weight": torch.rand(1, len(w), 1, 1) for i, w in enumerate(blank.heads)
     }
     torch.save(heads, tmp_path / "heads.pth")
-    network = judges.lpips_with(tmp_path / "alex.pth", tmp_path / "heads.pth")
+    network = metric_networks.lpips_with(tmp_path / "alex.pth", tmp_path / "heads.pth")
     a, b = torch.rand(2, 1, 3, 64, 64) * 2 - 1
     assert float(network(a, a)) == 0 and float(network(a, b)) > 0.01
     torch.testing.assert_close(network(a, b), network(b, a))
 
 
-def test_a_judge_that_cannot_be_had_says_why(tmp_path, monkeypatch):
+def test_a_network_that_cannot_be_had_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(judges, "ALEXNET", judges.Weight("AlexNet", "a.pth", "", "7be5be79", ""))
     monkeypatch.setattr(
-        judges, "INCEPTION", judges.Weight("Inception", "i.pth", "", "6726825d", "")
+        metric_networks, "ALEXNET", metric_networks.Weight("AlexNet", "a.pth", "", "7be5be79", "")
     )
-    found, missing = judges.load_judges(Silent())
+    monkeypatch.setattr(
+        metric_networks,
+        "INCEPTION",
+        metric_networks.Weight("Inception", "i.pth", "", "6726825d", ""),
+    )
+    found, missing = metric_networks.load_metric_networks(Silent())
     assert not found and set(missing) == {"lpips", "fid"} and all(missing.values())

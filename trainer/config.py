@@ -18,6 +18,9 @@ VARIANTS = ("ft", "ff")
 #: The paper's networks, and the alternatives it is compared with (:mod:`fsh.trainer.methods`).
 METHODS = ("fsth", "x2face", "pix2pixhd")
 PERCEPTUAL = ("vgg", "random", "off")
+#: ``torch.compile``: not at all; one kernel for neighboring operations; recorded as CUDA graphs
+#: too, which spares the launches of small networks.
+COMPILE = ("off", "on", "graphs")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class TrainConfig:
         checkpoint_every: steps between checkpoints; ``checkpoint_minutes`` apart at least once.
         keep: checkpoints kept.
         workers: loader processes per rank; 0: a thread of the training process.
+        compile: ``off``, ``on`` or ``graphs`` (:mod:`fsh.trainer.compiling`).
     """
 
     preset: str = "paper"
@@ -128,6 +132,7 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0
     keep: int = 3
     workers: int = 0
+    compile: str = "off"
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -157,7 +162,7 @@ class TrainConfig:
         """The fields that a resumed run must share with its checkpoint."""
         free = {
             *("steps", "minutes", "epochs", "device", "checkpoint_every", "checkpoint_minutes"),
-            *("keep", "workers"),
+            *("keep", "workers", "compile"),
         }
         return {k: v for k, v in flatten(self.to_json()).items() if k not in free}
 
@@ -306,6 +311,7 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
     )
     _one_of("method", config.method, METHODS)
     _one_of("perceptual", config.perceptual, PERCEPTUAL)
+    _one_of("compile", config.compile, COMPILE)
     _one_of("precision", config.precision, ("fp32", "bf16"))
     for name in ("frames", "batch", "discriminator_steps", "checkpoint_every", "keep"):
         if getattr(config, name) < 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,8 +30,16 @@ from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import channels_last
 from fsh.trainer.person import Person
-from fsh.trainer.personal import Photos, newest_folder, personalize, prepare
+from fsh.trainer.personal import (
+    Photos,
+    Trained,
+    load_trained,
+    newest_folder,
+    personalize,
+    prepare,
+)
 from fsh.trainer.raster import draw_all, rescale
+from fsh.trainer.stopping import Judges
 
 #: Fine-tuning steps of the authors' later practice: for one photo, and for more than thirty.
 FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 125, 230, 31
@@ -92,7 +100,11 @@ class Run:
 
 
 def contenders_of(
-    run: Run, steps: Callable[[int], int | None], progress: Progress, label: str = ""
+    run: Run,
+    steps: Callable[[int], int | None],
+    progress: Progress,
+    label: str = "",
+    judges: Judges | None = None,
 ) -> list[Contender]:
     """What a run enters: fsh's feed-forward and fine-tuned, an alternative's fine-tuned.
 
@@ -100,12 +112,14 @@ def contenders_of(
         steps: photos to fine-tuning steps; None leaves it to ``fsh personalize``'s own rule
             (the alternatives then take :func:`authors_steps`).
         label: told apart by it in the table, where two runs are of one method.
+        judges: what ``fsh personalize``'s own rule goes by; None: the loss on held-out photos.
     """
     title = METHODS[run.config.method].title + (f" ({label})" if label else "")
     if run.config.method == "fsth":
+        trained = load_trained(run.folder, progress, run.config.device)
         return [
-            Personalized(f"{title} FF", run, lambda _: 0),
-            Personalized(f"{title} FT", run, steps),
+            Personalized(f"{title} FF", run, trained, lambda _: 0),
+            Personalized(f"{title} FT", run, trained, steps, judges),
         ]
     return [Alternative(title, run, steps, progress)]
 
@@ -113,22 +127,37 @@ def contenders_of(
 class Personalized:
     """What ``fsh personalize`` makes of the photos, drawn as ``fsh animate`` draws."""
 
-    def __init__(self, name: str, run: Run, steps: Callable[[int], int | None]) -> None:
-        self.name, self.run, self.steps = name, run, steps
-        self.made_of = f"{run.sha256} steps {[steps(t) for t in (1, 8, 32)]}"
+    def __init__(
+        self,
+        name: str,
+        run: Run,
+        trained: Trained,
+        steps: Callable[[int], int | None],
+        judges: Judges | None = None,
+    ) -> None:
+        self.name, self.trained, self.steps, self.judges = name, trained, steps, judges
+        counts = [steps(t) for t in (1, 8, 32)]
+        judged = " judged" if judges and None in counts else ""
+        self.made_of = f"{run.sha256} steps {counts}{judged}"
 
     def learn(self, photos: FaceClip) -> Draw:
+        steps, device = self.steps(len(photos)), self.trained.config.device
+        if steps is None and self.judges and photos.embedding is None:
+            # As `fsh personalize` does it: a person's identity is the mean over the photos.
+            known = self.judges.recognise(photos.frames, photos.landmarks)
+            photos = replace(photos, embedding=known.mean(axis=0).astype(np.float32))
         with tempfile.TemporaryDirectory(prefix="fsh-evaluate-") as folder:
             out = Path(folder) / "person"
             personalize(
-                self.run.folder,
+                self.trained,
                 photos,
                 out,
-                steps=self.steps(len(photos)),
+                steps=steps,
                 progress=Silent(),
-                device=self.run.config.device,
+                device=device,
+                judges=self.judges,
             )
-            return Person.load(out, self.run.config.device).draw
+            return Person.load(out, device).draw
 
 
 class Alternative:

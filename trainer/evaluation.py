@@ -26,7 +26,7 @@ from fsh.schemas.progress import Progress
 from fsh.trainer import scores
 from fsh.trainer.adapt import adapt
 from fsh.trainer.contenders import Contender, resized
-from fsh.trainer.judges import Judge
+from fsh.trainer.metric_networks import MetricNetwork
 from fsh.trainer.subjects import Frames, Subject, shots_of
 
 
@@ -97,7 +97,7 @@ class Setting:
     shots: tuple[int, ...]
     seed: int
     watcher: Watcher
-    judges: dict[str, Judge]
+    networks: dict[str, MetricNetwork]
     missing: dict[str, str]
     folder: Path
 
@@ -205,15 +205,15 @@ class Task:
         """The true pictures (self-reenactment) or the driver's, seen at the same size."""
         pictures = self._small(self.truth.frames)
         look = self.setting.watcher.look(pictures, self.truth.landmarks)
-        features = _features(look, pictures, self.setting.judges)
+        features = _features(look, pictures, self.setting.networks)
         if self.setting.protocol == "modern":
             inputs = self._small(self.inputs.frames)
             own = self.setting.watcher.look(inputs, self.inputs.landmarks)
             for name, vectors in own.identities.items():
                 features[f"{name} inputs"] = vectors
-            for name, judge in self.setting.judges.items():
-                if judge.features:
-                    features[f"{name} inputs"] = judge.features(inputs)
+            for name, network in self.setting.networks.items():
+                if network.features:
+                    features[f"{name} inputs"] = network.features(inputs)
             features["consecutive"] = np.array([[self.consecutive]])
         features |= {"points": look.points.reshape(len(pictures), -1)}
         features |= {"pose": look.pose, "expression": look.expression}
@@ -230,9 +230,9 @@ class Task:
         if self.setting.protocol == "fsth":
             values["ssim"] = scores.ssim(drawn, real.drawn)
             values["psnr"] = scores.psnr(drawn, real.drawn)
-            for name, judge in self.setting.judges.items():
-                if judge.pairs:
-                    values[name] = judge.pairs(drawn, real.drawn)
+            for name, network in self.setting.networks.items():
+                if network.pairs:
+                    values[name] = network.pairs(drawn, real.drawn)
             for name, vectors in look.identities.items():
                 values[f"csim_{name}"] = scores.cosine(vectors, truth[name])
         else:
@@ -246,7 +246,7 @@ class Task:
         values["akd"] = scores.keypoint_distance(look.points, landmarks)
         values["pose"] = np.abs(look.pose - truth["pose"]).mean(axis=1)
         values["expression"] = np.abs(look.expression - truth["expression"]).mean(axis=1)
-        return Cell(drawn, values, _features(look, drawn, self.setting.judges))
+        return Cell(drawn, values, _features(look, drawn, self.setting.networks))
 
     def _small(self, pictures: np.ndarray) -> np.ndarray:
         size = self.setting.size
@@ -255,11 +255,13 @@ class Task:
         return np.stack([resized(picture, size) for picture in pictures])
 
 
-def _features(look: Look, pictures: np.ndarray, judges: dict[str, Judge]) -> dict[str, np.ndarray]:
+def _features(
+    look: Look, pictures: np.ndarray, networks: dict[str, MetricNetwork]
+) -> dict[str, np.ndarray]:
     found = dict(look.identities)
-    for name, judge in judges.items():
-        if judge.features:
-            found[name] = judge.features(pictures)
+    for name, network in networks.items():
+        if network.features:
+            found[name] = network.features(pictures)
     return found
 
 
@@ -299,7 +301,7 @@ def _key(
         f"{contender.name} {contender.made_of}" if contender else "",
         sorted(setting.watcher.backbones.items()),
         setting.watcher.landmarks,
-        sorted((name, judge.backbone) for name, judge in setting.judges.items()),
+        sorted((name, network.backbone) for name, network in setting.networks.items()),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

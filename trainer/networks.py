@@ -28,6 +28,8 @@ from fsh.trainer.blocks import (
 from fsh.trainer.config import NetworkConfig
 
 Network = TypeVar("Network", bound=nn.Module)
+#: What Python puts into every class by itself.
+_OF_A_CLASS = ("__dict__", "__weakref__")
 
 
 def _down_path(config: NetworkConfig, first: int) -> tuple[list[nn.Module], int]:
@@ -151,5 +153,8 @@ def bake(module: nn.Module) -> nn.Module:
     module.eval()
     for layer in list(module.modules()):
         if parametrize.is_parametrized(layer):
+            # Copies of a layer share a class made for it, and removing takes `weight` from that.
+            own = {k: v for k, v in vars(type(layer)).items() if k not in _OF_A_CLASS}
+            layer.__class__ = type(type(layer).__name__, type(layer).__bases__, own)
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
     return module

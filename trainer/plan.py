@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.blocks import bare
+from fsh.trainer.budget import planned_steps
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.config import NetworkConfig, TrainConfig
 from fsh.trainer.data import plan_data
-from fsh.trainer.loop import planned_steps
 from fsh.trainer.methods import METHODS
 from fsh.trainer.networks import parameter_count
 

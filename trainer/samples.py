@@ -10,7 +10,8 @@ import torch
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.shown import SAMPLES, record
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.data import EpisodeStream, plan_data
+from fsh.trainer.data import plan_data
+from fsh.trainer.episodes import EpisodeStream
 from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import grid, to_pictures, write_png
 

@@ -73,6 +73,10 @@ class Session:
             counts=plan.card.counts,
         )
 
+    @property
+    def done(self) -> bool:
+        return self.target is not None and self.step >= self.target
+
     def set_rate(self, rate: float) -> None:
         self.rate = rate
         for adam, base in (

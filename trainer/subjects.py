@@ -15,7 +15,8 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.data import decode_jpeg, plan_data, read_npy
+from fsh.trainer.data import plan_data
+from fsh.trainer.decode import decode_jpeg, read_npy
 from fsh.trainer.tar import TarSample, read_samples
 
 #: Input frames and hold-out frames of one identity, as in the paper.

@@ -88,11 +88,11 @@ def table(outcome: Outcome) -> list[Row]:
 
 def metrics_of(setting: Setting) -> list[Metric]:
     """The table's columns, the paper's first; those that cannot be had with the reason."""
-    watcher, judges, missing = setting.watcher, setting.judges, setting.missing
+    watcher, networks, missing = setting.watcher, setting.networks, setting.missing
 
     def judged(name: str, title: str, better: str) -> Metric:
-        if name in judges:
-            return Metric(name, title, better, judges[name].backbone)
+        if name in networks:
+            return Metric(name, title, better, networks[name].backbone)
         return Metric(name, title, better, "", missing.get(name, "not asked for"))
 
     reality = setting.protocol == "fsth"

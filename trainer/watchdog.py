@@ -7,9 +7,11 @@ Known deaths of earlier re-implementations: NaN, collapse to black at 3,000 step
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -75,6 +77,47 @@ class Watchdog:
         data = asdict(self)
         del data["limits"]
         return data
+
+
+@dataclass(frozen=True)
+class Held:
+    """A step's numbers, still on the device."""
+
+    step: int
+    losses: tuple[str, ...]
+    pictures: tuple[str, ...]
+    values: Tensor
+
+    @classmethod
+    def of(cls, step: int, losses: Mapping[str, Tensor], pictures: Mapping[str, Tensor]) -> Held:
+        values = [value.detach().float() for value in (*losses.values(), *pictures.values())]
+        return cls(step, tuple(losses), tuple(pictures), torch.stack(values))
+
+
+class Row(NamedTuple):
+    """A step's numbers as read: every loss, and what :func:`look_at` measured."""
+
+    step: int
+    losses: dict[str, float]
+    pictures: dict[str, float]
+
+
+def read(held: Sequence[Held], watchdog: Watchdog) -> tuple[list[Row], str]:
+    """Steps' numbers from the device in one go, shown to the watchdog in their order.
+
+    Returns:
+        All steps up to the first trouble, and that trouble or an empty string.
+    """
+    rows = []
+    values = torch.stack([step.values for step in held]).tolist()
+    for step, numbers in zip(held, values, strict=True):
+        split = len(step.losses)
+        losses = dict(zip(step.losses, numbers[:split], strict=True))
+        pictures = dict(zip(step.pictures, numbers[split:], strict=True))
+        rows.append(Row(step.step, losses, pictures))
+        if trouble := watchdog.look(step.step, losses, pictures):
+            return rows, trouble
+    return rows, ""
 
 
 def look_at(fake: Tensor, real: Tensor) -> dict[str, Tensor]:

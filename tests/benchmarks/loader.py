@@ -1,12 +1,13 @@
 """The loader against its floor: reading the tars' bytes and decoding K+1 JPEGs per episode.
 
-    python tests/benchmarks/loader.py DATA [--rounds 5] [--episodes 120]
+    python tests/benchmarks/loader.py DATA [--rounds 5]
 
 Both sides run in one thread, in turn, on the same data set, and decode at the same DCT scale. The
 floor reads every byte of as many samples as episodes are made, 1 MiB at a time, and decodes frames
 taken from the data set into fresh arrays; it draws no landmarks, so drawing counts against the
-loader. Prints, per preset, the loader's share of the floor's rate: median over the rounds, and its
-spread; wall-clock and CPU time. Page caches are warm on both sides.
+loader. A second floor draws them too. Prints, per preset, the loader's share of both floors' rates
+in CPU time: medians over the rounds, and their spread. Page caches are warm on all sides, and the
+loader has been through the data set once, as in all epochs but the first.
 """
 
 from __future__ import annotations
@@ -22,22 +23,31 @@ import cv2
 import numpy as np
 
 from fsh.schemas.layout import DataFolder
-from fsh.trainer.data import DataPlan, EpisodeStream, Raw, plan_data, reading_scale
+from fsh.trainer.data import DataPlan, plan_data
+from fsh.trainer.decode import reading_scale
+from fsh.trainer.episodes import EpisodeStream
+from fsh.trainer.raster import draw_all, rescale
 
 #: Name: side of the pictures, source frames, episodes per batch.
 CASES = {"paper": (256, 8, 1), "small": (128, 8, 4), "nano": (64, 2, 4)}
 
 
+#: JPEGs and landmarks.
+Episode = tuple[list[bytes], np.ndarray]
+
+
 def floor(
-    plan: DataPlan, raws: list[Raw], image: int, episodes: int, bytes_: Iterator[int]
+    plan: DataPlan, episodes: list[Episode], image: int, bytes_: Iterator[int], draws: bool
 ) -> None:
-    """Read the bytes of ``episodes`` samples and decode one episode's frames for each."""
+    """Per episode read a sample's bytes, decode the frames; ``draws``: the landmarks too."""
     size = plan.card.spec.size
     _, flag = reading_scale(size, image)
-    for raw in itertools.islice(itertools.cycle(raws), episodes):
+    for jpegs, landmarks in episodes:
         next(bytes_)
-        for jpeg in raw.jpegs:
+        for jpeg in jpegs:
             cv2.imdecode(np.frombuffer(jpeg, np.uint8), flag)
+        if draws:
+            draw_all(rescale(landmarks, size, image), image)
 
 
 def read_bytes(plan: DataPlan) -> Iterator[int]:
@@ -58,17 +68,26 @@ def read_bytes(plan: DataPlan) -> Iterator[int]:
                     got += count
 
 
-def seconds(work: Callable[[], None]) -> tuple[float, float]:
-    wall, cpu = time.perf_counter(), time.thread_time()
+def take(batches: Iterator, count: int) -> None:
+    for _ in itertools.islice(batches, count):
+        pass
+
+
+def seconds(work: Callable[[], None]) -> float:
+    begun = time.thread_time()
     work()
-    return time.perf_counter() - wall, time.thread_time() - cpu
+    return time.thread_time() - begun
+
+
+def shares(over: list[float], under: list[float]) -> str:
+    found = sorted(a / b for a, b in zip(over, under, strict=True))
+    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--episodes", type=int, default=120)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     plan = plan_data(DataFolder(options.data), workers=0)
@@ -81,31 +100,24 @@ def main() -> None:
             batch=batch,
             seed=0,
         )
-        raws = list(itertools.islice(stream.raw(0, 1), 64))
+        count = plan.samples // batch  # a whole epoch: the shuffle buffer is filled in bursts
+        raws = list(itertools.islice(stream.raw(0, 1), plan.samples + count * batch))
+        episodes = [(raw.jpegs(), raw.landmarks()) for raw in raws[-count * batch :]]
         batches, walk = iter(stream), read_bytes(plan)
-        next(batches)  # fills the shuffle buffer
-        episodes = options.episodes // batch * batch
-
-        def load(batches=batches, count=episodes // batch) -> None:
-            for _ in range(count):
-                next(batches)
-
-        def base(raws=raws, image=image, episodes=episodes, walk=walk) -> None:
-            floor(plan, raws, image, episodes, walk)
-
-        base()
-        rounds = []
+        works: dict[str, Callable[[], None]] = {
+            "floor": lambda e=episodes, i=image, w=walk: floor(plan, e, i, w, False),
+            "drawing": lambda e=episodes, i=image, w=walk: floor(plan, e, i, w, True),
+            "loader": lambda b=batches, n=count: take(b, n),
+        }
+        for work in works.values():
+            work()
+        took: dict[str, list[float]] = {name: [] for name in works}
         for i in range(options.rounds):
-            order = (load, base) if i % 2 else (base, load)
-            took = {work: seconds(work) for work in order}
-            rounds.append((took[base], took[load]))
-        wall = sorted(floor_[0] / ours[0] for floor_, ours in rounds)
-        cpu = sorted(floor_[1] / ours[1] for floor_, ours in rounds)
-        rate = statistics.median(episodes / ours[0] for _, ours in rounds)
+            for key in sorted(works, reverse=bool(i % 2)):
+                took[key].append(seconds(works[key]))
         print(
-            f"{name:6s} {image} px, K {frames}: {statistics.median(wall):.2f} of the floor "
-            f"({wall[0]:.2f} to {wall[-1]:.2f}); CPU time {statistics.median(cpu):.2f} "
-            f"({cpu[0]:.2f} to {cpu[-1]:.2f}); {rate:.0f} episodes/s in one thread",
+            f"{name:6s} {image} px, K {frames}: {shares(took['floor'], took['loader'])} of the "
+            f"floor, {shares(took['drawing'], took['loader'])} of the floor with drawing",
             flush=True,
         )
 

@@ -11,7 +11,6 @@ the product is how close the step comes to the machine. Medians.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -22,34 +21,27 @@ from plain_step import PlainStep
 from torch.utils.flop_counter import FlopCounterMode
 
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.config import TrainConfig, resolve
 from fsh.trainer.content import load_content
 from fsh.trainer.data import plan_data
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.loop import open_batches, phases_of, to_device
+from fsh.trainer.feed import open_batches, to_device
 from fsh.trainer.losses import Episodes
+from fsh.trainer.phases import Phases
 from fsh.trainer.session import Session
-from fsh.trainer.watchdog import look_at
+from fsh.trainer.watchdog import Held, look_at
 
 
-class Silent:
-    def say(self, line: str) -> None: ...
+def fsh_step(session: Session, content: torch.nn.Module, progress: Progress) -> Callable:
+    phases = Phases.of(session, content, Ranks(), progress)
 
-
-def fsh_step(session: Session, content: torch.nn.Module, device: str) -> Callable:
-    phases, ranks = phases_of(session, content), Ranks()
-
-    def step(episodes: Episodes) -> dict[str, float]:
-        made, parts = None, {}
-        for phase in phases:
-            made = phase.run(episodes, made, session.config, ranks)
-            parts |= made.parts
+    def step(episodes: Episodes) -> dict[str, float] | Held:
+        parts, fake = phases.run(episodes)
         session.step += 1
         session.average.update(session.model, session.step)
-        parts |= look_at(made.fake, episodes.images)
-        if device == "cpu":
-            return {name: float(value.detach()) for name, value in parts.items()}
-        return parts
+        held = Held.of(session.step, parts, look_at(fake, episodes.images))
+        return held if session.config.device != "cpu" else {"total": held.values.sum().item()}
 
     return step
 
@@ -70,15 +62,21 @@ def timed(work: Callable[[], object], device: str) -> float:
     return time.perf_counter() - begun
 
 
+def started(data: Path, config: TrainConfig) -> tuple[Session, Episodes]:
+    """A new session and one batch on its device."""
+    plan = plan_data(DataFolder(data), workers=0)
+    session = Session.new(config, plan, {})
+    batches = open_batches(plan, session, Ranks())
+    episodes = to_device(next(batches), session.model.columns, config)
+    batches.close()  # the loader's thread has a benchmark of its own
+    return session, episodes
+
+
 def compare(data: Path, config: TrainConfig, rounds: int) -> str:
     device = config.device
-    plan = plan_data(DataFolder(data), workers=0)
     content, _ = load_content(config, Silent())
-    session = Session.new(config, plan, {})
-    batches = open_batches(dataclasses.replace(plan, workers=0), session, Ranks())
-    episodes = to_device(next(batches), session)
-    batches.close()  # the loader's thread has a benchmark of its own
-    ours = fsh_step(session, content, device)
+    session, episodes = started(data, config)
+    ours = fsh_step(session, content, Silent())
     plain = PlainStep(config, session.model, content)
     side = 2048 if device == "cpu" else 8192
     dtype = torch.float32 if config.precision == "fp32" else torch.bfloat16

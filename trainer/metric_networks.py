@@ -41,7 +41,7 @@ _BATCH = 16
 
 
 @dataclass(frozen=True)
-class Judge:
+class MetricNetwork:
     """A network that looks at pictures.
 
     Attributes:
@@ -55,9 +55,11 @@ class Judge:
     features: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-def load_judges(progress: Progress, device: str = "cpu") -> tuple[dict[str, Judge], dict[str, str]]:
+def load_metric_networks(
+    progress: Progress, device: str = "cpu"
+) -> tuple[dict[str, MetricNetwork], dict[str, str]]:
     """``lpips`` and ``fid`` as far as they can be had, and why the others cannot."""
-    found: dict[str, Judge] = {}
+    found: dict[str, MetricNetwork] = {}
     missing: dict[str, str] = {}
     for name, load in (("lpips", load_lpips), ("fid", load_inception)):
         try:
@@ -134,7 +136,7 @@ def lpips_with(backbone: Path, heads: Path) -> Lpips:
     return network
 
 
-def load_lpips(progress: Progress, device: str = "cpu") -> Judge:
+def load_lpips(progress: Progress, device: str = "cpu") -> MetricNetwork:
     """LPIPS for pairs of pictures."""
     package = find_spec("torchmetrics")
     if package is None or package.origin is None:
@@ -151,10 +153,10 @@ def load_lpips(progress: Progress, device: str = "cpu") -> Judge:
                 parts.append(network(a, b).cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
 
-    return Judge(f"AlexNet, LPIPS 0.1, weights {file_sha256(path)[:12]}", pairs=pairs)
+    return MetricNetwork(f"AlexNet, LPIPS 0.1, weights {file_sha256(path)[:12]}", pairs=pairs)
 
 
-def load_inception(progress: Progress, device: str = "cpu") -> Judge:
+def load_inception(progress: Progress, device: str = "cpu") -> MetricNetwork:
     """FID's own InceptionV3, pooled features (N, 2048); it resizes to 299 px itself."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
@@ -172,7 +174,7 @@ def load_inception(progress: Progress, device: str = "cpu") -> Judge:
                 parts.append(network(some.contiguous())[0].flatten(1).cpu().numpy())
         return np.concatenate(parts)
 
-    return Judge(f"InceptionV3, weights {file_sha256(path)[:12]}", features=features)
+    return MetricNetwork(f"InceptionV3, weights {file_sha256(path)[:12]}", features=features)
 
 
 def _signed(pictures: np.ndarray, device: str) -> Tensor:

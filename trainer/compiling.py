@@ -1,0 +1,80 @@
+"""``torch.compile`` for the networks of a run, with a way back.
+
+Spectral norms stay outside of what is compiled: their power iterations write to buffers, and a
+phase computes each norm once however often it calls a network. So every call first fills the cache
+of the phase's :func:`parametrize.cached`, and the compiled part finds the weights there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from fsh.schemas.progress import Progress
+
+#: What turns a traced network into code.
+BACKEND = "inductor"
+
+Result = TypeVar("Result")
+
+
+class Compilation:
+    """Networks whose forward passes were handed to ``torch.compile``, until one fails."""
+
+    def __init__(self, networks: Iterable[nn.Module], how: str, progress: Progress) -> None:
+        """Args:
+        how: one of :data:`fsh.trainer.config.COMPILE`. A network is compiled at its first call.
+        """
+        self.graphs = how == "graphs"
+        self.progress = progress
+        self.networks = (
+            [] if how == "off" else [n for n in networks if next(n.parameters(), None) is not None]
+        )
+        for network in self.networks:
+            network.forward = self._compiled(network)
+
+    def _compiled(self, network: nn.Module) -> Callable:
+        mode = "reduce-overhead" if self.graphs and BACKEND == "inductor" else None
+        # Shapes repeat from step to step. A second one must not bring symbolic sizes with it.
+        compiled = torch.compile(network.forward, backend=BACKEND, dynamic=False, mode=mode)
+        normed = [layer for layer in network.modules() if parametrize.is_parametrized(layer)]
+
+        def forward(*inputs: torch.Tensor) -> object:
+            with parametrize.cached():
+                for layer in normed:
+                    _ = layer.weight  # computed, and kept by the cache
+                return compiled(*inputs)
+
+        return forward
+
+    def begin_step(self) -> None:
+        """What CUDA graphs made in the last step may be written over from here on."""
+        if self.graphs and self.networks:
+            torch.compiler.cudagraph_mark_step_begin()
+
+    def attempt(self, work: Callable[[], Result], undo: Callable[[], None]) -> Result:
+        """``work()``; if it fails while networks are compiled, once more without, and so ever on.
+
+        Code is made at the first calls, forward or backward, so this is where it fails. An error
+        that is not the compiler's comes again from the plain networks.
+        """
+        try:
+            return work()
+        except Exception as error:
+            if not self.networks:
+                raise
+            line = " ".join(str(error).split())[:200] or type(error).__name__
+            self.progress.say(f"goes on without torch.compile, which failed: {line}")
+            self.give_up()
+        undo()
+        return work()
+
+    def give_up(self) -> None:
+        """The networks' own forward passes again."""
+        for network in self.networks:
+            del network.forward
+        self.networks = []
