@@ -36,6 +36,13 @@ def train(
     perceptual: Annotated[
         str | None, typer.Option(help="Content features: vgg, random or off.")
     ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            "--augment/--no-augment",
+            help="Mirror and recolor episodes; default: only where a CPU trains.",
+        ),
+    ] = None,
     compile_: Annotated[
         bool,
         typer.Option(
@@ -77,6 +84,7 @@ def train(
         minutes=minutes,
         batch=batch,
         perceptual=perceptual,
+        augment=augment,
         compile="on" if compile_ else "off",
         seed=seed,
     )

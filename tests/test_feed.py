@@ -43,7 +43,7 @@ def test_a_batch_is_moved_aside_and_handed_over_before_it_is_used():
 
 
 def test_the_cpu_gets_the_loaders_batches_in_order(tmp_path):
-    config = tiny_config()
+    config = tiny_config(augment=False)
     plan = plan_data(tiny_folder(tmp_path), workers=0)
     session = Session.new(config, plan, {})
     batches = open_batches(plan, session, Ranks())
@@ -62,7 +62,7 @@ def test_a_gpu_gets_what_the_cpu_gets(tmp_path):
     from fsh.trainer.feed import SideStream
 
     plan = plan_data(tiny_folder(tmp_path), workers=0)
-    cpu, gpu = tiny_config(), tiny_config(device="cuda")
+    cpu, gpu = tiny_config(augment=False), tiny_config(augment=False, device="cuda")
     session = Session.new(cpu, plan, {})
     columns = Columns(session.model.columns.ids, 8, 0)
     batches = [b for b, _ in zip(open_batches(plan, session, Ranks()), range(6), strict=False)]

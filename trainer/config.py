@@ -97,6 +97,8 @@ class TrainConfig:
         betas: the paper names none; the authors' later code has (0, 0.999).
         discriminator_steps: D steps per G step.
         ema: decay of the running average of E and G that is used to personalise.
+        augment: mirror and recolor whole episodes (:func:`fsh.trainer.augment.varied`); the paper,
+            with its thousands of people, does not.
         perceptual: ``vgg`` (VGG19 and VGGFace weights), ``random`` or ``off``.
         perceptual_width: share of VGG's channels that ``random`` features have.
         precision: ``fp32`` or ``bf16`` (autocast).
@@ -123,6 +125,7 @@ class TrainConfig:
     epsilon: float = 1e-5
     discriminator_steps: int = 2
     ema: float = 0.999
+    augment: bool = False
     perceptual: str = "vgg"
     perceptual_width: float = 1.0
     precision: str = "fp32"
@@ -198,6 +201,7 @@ ON_CPU: dict[str, dict[str, Any]] = {
         "lr_discriminator": 5e-4,
         "discriminator_steps": 1,
         "ema": 0.998,
+        "augment": True,
         "perceptual": "random",
         "perceptual_width": 0.125,
         "checkpoint_every": 500,
@@ -243,6 +247,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lr_discriminator": 1e-3,
         "discriminator_steps": 1,
         "ema": 0.995,
+        "augment": True,
         "perceptual": "random",
         "perceptual_width": 0.125,
         "checkpoint_every": 500,

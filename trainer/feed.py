@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import fields
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from fsh.trainer.augment import varied
 from fsh.trainer.columns import Columns
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data import DataPlan
@@ -40,20 +42,29 @@ def open_episodes(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Ep
     """The loader's batches on the device, copied there while it computes if it is a GPU."""
     config, columns = session.config, session.model.columns
     batches = open_batches(plan, session, ranks)
+    position = itertools.count(session.position)
 
     def move(batch: Batch) -> Episodes:
-        return to_device(batch, columns, config)
+        return to_device(batch, columns, config, (config.seed, next(position), ranks.rank))
 
     if config.device.startswith("cuda"):
         return moved_aside(batches, move, SideStream(config.device))
     return map(move, batches)
 
 
-def to_device(batch: Batch, columns: Columns, config: TrainConfig) -> Episodes:
-    """uint8 pictures to the floats that the networks see, channels last."""
+def to_device(
+    batch: Batch, columns: Columns, config: TrainConfig, seed: tuple[int, ...] = (0,)
+) -> Episodes:
+    """uint8 pictures to the floats that the networks see, channels last.
+
+    Args:
+        seed: how the episodes are varied, if the configuration has them varied.
+    """
     device = config.device
     images = batch.images.to(device, non_blocking=True).float() / 127.5 - 1
     landmarks = batch.landmarks.to(device, non_blocking=True).float() / 255
+    if config.augment:
+        images, landmarks = varied(images, landmarks, seed)
     rows = columns.rows(batch.videos)
     if device.startswith("cuda"):
         rows = rows.pin_memory()  # else the copy would wait for everything before it

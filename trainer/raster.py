@@ -61,7 +61,7 @@ def draw_all(landmarks: np.ndarray, size: int, into: np.ndarray | None = None) -
     exact = size >= 256
     line, shift = (cv2.LINE_8, 0) if exact else (cv2.LINE_AA, _SHIFT)
     points = np.rint(landmarks if exact else landmarks * (1 << _SHIFT))
-    faces = points.clip(-(1 << 14), 1 << 14).astype(np.int32)
+    faces = points.clip(-(1 << 14), 1 << 14).astype(np.int32, order="C")
     margin, end = (2 * width) << shift, size << shift
     for some in (slice(i, i + TOGETHER) for i in range(0, len(faces), TOGETHER)):
         canvas, several = images[some], faces[some]
