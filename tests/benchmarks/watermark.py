@@ -142,7 +142,8 @@ def main() -> None:
                     print(f"clip {number}: not found after {name}", flush=True)
             if number % 20 == 19:
                 show(found, ratios, 1000 * spent / frames)
-        show(found, ratios, 1000 * spent / frames)
+        if frames:
+            show(found, ratios, 1000 * spent / frames)
     alarms = [detect(clip) for clip in clips(options.list, options.alarms, options.side)]
     if alarms:
         print(
