@@ -209,15 +209,7 @@ def describe(data: DataFolder, config: ShardConfig, written: list[ShardInfo]) ->
         if row["kept"]:
             row["shard"], row["offset"], row["bytes"] = places[row["clip_id"]]
     write_table(to_table(rows, CLIPS), data.clips, CLIPS)
-    kept = [row for row in rows if row["kept"]]
-    counts = {
-        "videos": len({row["video_id"] for row in rows}),
-        "clips": len(kept),
-        "identities": len({row["identity"] for row in kept}),
-        "samples": sum(info.samples for info in order),
-        "frames": sum(info.frames for info in order),
-        "rejected": len(rows) - len(kept),
-    }
+    counts = shards.counts_of(rows, order)
     DatasetCard(config.analysis.spec, tuple(order), counts, made_with(config)).write(data.card)
     shards.remove_stale(data, order)
     todo = spans.plan_spans(spans.stored(data), config.analysis.span)

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fsh.pipeline.config import digest
 from fsh.schemas.card import ShardInfo
@@ -174,3 +174,16 @@ def _read_note(path: Path) -> dict | None:
         return json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
+
+
+def counts_of(rows: Sequence[Mapping[str, Any]], infos: Iterable[ShardInfo]) -> dict[str, int]:
+    """What the data set's card counts, from the clips table's rows and the shards."""
+    kept, infos = [row for row in rows if row["kept"]], list(infos)
+    return {
+        "videos": len({row["video_id"] for row in rows}),
+        "clips": len(kept),
+        "identities": len({row["identity"] for row in kept}),
+        "samples": sum(info.samples for info in infos),
+        "frames": sum(info.frames for info in infos),
+        "rejected": len(rows) - len(kept),
+    }

@@ -94,15 +94,7 @@ def _describe(
     card = DatasetCard.read(data.card)
     infos = [written.get(info.path, info) for info in card.shards]
     order = tuple(info for info in infos if info)
-    kept = [row for row in left if row["kept"]]
-    counts = {
-        "videos": len({row["video_id"] for row in left}),
-        "clips": len(kept),
-        "identities": len({row["identity"] for row in kept}),
-        "samples": sum(info.samples for info in order),
-        "frames": sum(info.frames for info in order),
-        "rejected": len(left) - len(kept),
-    }
+    counts = shards.counts_of(left, order)
     DatasetCard(card.spec, order, counts, card.made_with).write(data.card, table)
 
 
