@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from fsh.schemas.spec import FaceSpec
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 
 
 @dataclass(frozen=True)

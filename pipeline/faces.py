@@ -14,6 +14,7 @@ import cv2
 import dlib
 import numpy as np
 
+from fsh.pipeline.resnet import CHIP, ResNet
 from fsh.schemas.errors import FshError
 
 #: dlib's published decision point: two embeddings closer than this (L2) are one person.
@@ -129,44 +130,30 @@ class CnnDetector:
         )
 
 
-class FaceEmbedder:
-    """dlib's 128-d identity embedding; loads its 22 MB at first use, about 100 ms per face."""
-
-    @cached_property
-    def _model(self) -> dlib.face_recognition_model_v1:
-        return dlib.face_recognition_model_v1(
-            str(model_file("dlib_face_recognition_resnet_model_v1.dat"))
-        )
-
-    def embed(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """The identity of the face that the landmarks mark.
-
-        Args:
-            image: uint8 (H, W, 3) RGB.
-            landmarks: (68, 2) iBUG points in pixels of the image, finite. dlib turns the face
-                upright and scales it to 150 px by them.
-
-        Returns:
-            float32 (128,), length about 1.4. Two of them are one person if their L2 distance is
-            below :data:`SAME_PERSON`.
-        """
-        if landmarks.shape != (68, 2) or not np.isfinite(landmarks).all():
-            raise ValueError(f"embed wants finite (68, 2) landmarks, not {landmarks.shape}")
-        points = [dlib.point(round(float(x)), round(float(y))) for x, y in landmarks]
-        (left, top), (right, bottom) = landmarks.min(axis=0), landmarks.max(axis=0)
-        box = dlib.rectangle(round(left), round(top), round(right), round(bottom))
-        chip = dlib.get_face_chip(
-            np.ascontiguousarray(image), dlib.full_object_detection(box, points), size=150
-        )
-        return np.asarray(self._model.compute_face_descriptor(chip), np.float32)
-
-
 @lru_cache(maxsize=1)
-def shared_embedder() -> FaceEmbedder:
-    """This process's embedder."""
-    return FaceEmbedder()
+def _network() -> ResNet:
+    """This process's embedding network; loaded at first use."""
+    return ResNet(model_file("dlib_face_recognition_resnet_model_v1.dat"))
 
 
 def embed(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """:meth:`FaceEmbedder.embed` with this process's embedder."""
-    return shared_embedder().embed(image, landmarks)
+    """dlib's identity embedding of the face that the landmarks mark.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        landmarks: (68, 2) iBUG points in pixels of the image, finite. dlib turns the face
+            upright and scales it to 150 px by them.
+
+    Returns:
+        float32 (128,), length about 1.4. Two of them are one person if their L2 distance is
+        below :data:`SAME_PERSON`.
+    """
+    if landmarks.shape != (68, 2) or not np.isfinite(landmarks).all():
+        raise ValueError(f"embed wants finite (68, 2) landmarks, not {landmarks.shape}")
+    points = [dlib.point(round(float(x)), round(float(y))) for x, y in landmarks]
+    (left, top), (right, bottom) = landmarks.min(axis=0), landmarks.max(axis=0)
+    box = dlib.rectangle(round(left), round(top), round(right), round(bottom))
+    chip = dlib.get_face_chip(
+        np.ascontiguousarray(image), dlib.full_object_detection(box, points), size=CHIP
+    )
+    return _network()(chip[None])[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from dataclasses import replace
 from itertools import pairwise
 
@@ -161,9 +162,13 @@ def test_nothing_ingested_is_told(tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_do_not_change_a_byte(made, videos, tmp_path):
-    data = ingest(tmp_path, videos)
-    shard(data, CONFIG, workers=2, mode="multi_processing", progress=Silent())
+@pytest.mark.parametrize("mode", ["in_memory", "multi_threading", "multi_processing"])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_no_way_to_run_it_changes_a_byte(workers, mode, made, videos, tmp_path):
+    order = list(videos.items())
+    random.Random(f"{workers} {mode}").shuffle(order)
+    data = ingest(tmp_path, dict(order))
+    shard(data, CONFIG, workers=workers, mode=mode, progress=Silent())
     assert contents(data) == contents(made[0])
 
 
