@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsh.trainer.contenders import Contender
+    from fsh.trainer.table import Row
 
 
 def evaluate(
@@ -26,7 +27,11 @@ def evaluate(
         typer.Option("--against", help="Another run to compare with; may be given several times."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="fsth: the paper's self-reenactment; modern: driven by another.")
+        str,
+        typer.Option(
+            help="fsth: the paper's self-reenactment; modern: driven by another; or both with a "
+            "comma, where everybody is learned once."
+        ),
     ] = "fsth",
     shots: Annotated[str, typer.Option(help="Numbers of photos T, with commas.")] = "1,8,32",
     identities: Annotated[
@@ -78,7 +83,7 @@ def evaluate(
     `table.md` and `report.html` go to the run's `evaluation/`. Stopped, the same command goes on.
 
     Examples: `fsh evaluate` · `fsh evaluate --against runs/x2face-nano --shots 1,8` ·
-    `fsh evaluate --protocol modern` · `fsh evaluate --user-study study/` ·
+    `fsh evaluate --protocol fsth,modern` · `fsh evaluate --user-study study/` ·
     `fsh evaluate --score answers.json`
     """
     if score:
@@ -105,8 +110,9 @@ def evaluate(
     from fsh.trainer.subjects import from_data
     from fsh.trainer.table import table
 
-    if protocol not in PROTOCOLS:
-        raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}")
+    protocols = [name for name in PROTOCOLS if name in [p.strip() for p in protocol.split(",")]]
+    if len(protocols) != len(protocol.split(",")):
+        raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}, or both")
     counts, schedule = shots_in(shots), steps_of(steps)
     folder = output or run / EVALUATION
     device = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
@@ -144,32 +150,36 @@ def evaluate(
         watcher = FaceWatcher(spec)
         for name, why in watcher.missing.items():
             bar.say(f"CSIM by {name} is not computed: {why}")
-        setting = Setting(
-            protocol, size, counts, seed, watcher, networks, missing, folder / "cells"
-        )
+        settings = [
+            Setting(name, size, counts, seed, watcher, networks, missing, folder / "cells")
+            for name in protocols
+        ]
         # Frames of a folder are of no video that `fsh forget` knows.
         videos = [] if frames_folder else [video_of(subject.source) for subject in subjects]
         for place in (folder, user_study):
             if place:
                 record(run, place, videos)
-        outcome = measure(subjects, entered, setting, bar)
         about = {
-            "protocol": protocol,
             "runs": {str(p): f"step {r.step}, weights {r.sha256[:12]}" for p, r in runs.items()},
             "fine_tuning_steps": {str(t): schedule(t) or "own rule" for t in counts},
             "crop": str(spec),
             "seed": seed,
             "frames": {s.identity: list(s.counts) for s in subjects},
         }
-        rows = table(outcome)
-        files = evaluation_report.write(folder, outcome, rows, about, signer)
-        if user_study:
-            marks = evaluation_report.marking(about, signer)
-            files["user_study"] = str(study.write(user_study, outcome, seed, marks))
-    result = {"results": [row.to_json() for row in rows], **about, **files}
+        rows: list[Row] = []
+        written: dict[str, dict[str, str]] = {}
+        for name, outcome in zip(protocols, measure(subjects, entered, settings, bar), strict=True):
+            found, of_it = table(outcome), {"protocol": name, **about}
+            written[name] = evaluation_report.write(folder, outcome, found, of_it, signer)
+            rows += found
+            if user_study and name == protocols[0]:
+                marks = evaluation_report.marking(of_it, signer)
+                written[name]["user_study"] = str(study.write(user_study, outcome, seed, marks))
     if json:
+        result = {"results": [row.to_json() for row in rows], **about, "files": written}
         console.show_result(result, as_json=True, title="")
-    else:
+        return
+    for files in written.values():
         console.out.print(Path(files["table"]).read_text(), markup=False, soft_wrap=True)
 
 

@@ -82,7 +82,7 @@ def test_the_table_holds_every_system_shot_and_metric(world, tmp_path):
     subjects = from_data(data, SPEC, inputs=4, held=4)
     setting = setting_of(tmp_path)
     systems = entered(runs.values())
-    outcome = evaluate(subjects, systems, setting, Silent())
+    (outcome,) = evaluate(subjects, systems, [setting], Silent())
     assert [c.name for c in systems] == [
         *("fsh FF", "fsh FT", "X2Face-like", "Pix2pixHD-like", "nearest photo", "warped photo")
     ]
@@ -109,7 +109,7 @@ def test_the_trivial_answers_are_what_they_say(world, tmp_path):
     """On frames that are affine warps of one picture, the affine answer has to be nearly right."""
     data, _ = world
     subjects = from_data(data, SPEC, inputs=4, held=4)
-    outcome = evaluate(subjects, entered([]), setting_of(tmp_path), Silent())
+    (outcome,) = evaluate(subjects, entered([]), [setting_of(tmp_path)], Silent())
     value = {(r.system, r.shots): r.value for r in table(outcome) if r.metric == "ssim"}
     assert value["warped photo", 1] > 0.85 > value["nearest photo", 1]
     assert value["nearest photo", 2] >= value["nearest photo", 1]
@@ -121,7 +121,7 @@ def test_a_second_call_does_nothing_and_a_change_only_what_it_must(world, tmp_pa
 
     def call(steps: int = 1):
         setting = setting_of(tmp_path, shots=(1,))
-        outcome = evaluate(subjects, entered([runs["fsth"]], steps), setting, Silent())
+        (outcome,) = evaluate(subjects, entered([runs["fsth"]], steps), [setting], Silent())
         return table(outcome), setting.watcher.looks
 
     before, looks = call()
@@ -136,12 +136,31 @@ def test_a_second_call_does_nothing_and_a_change_only_what_it_must(world, tmp_pa
 def test_modern_drives_everybody_with_another(world, tmp_path):
     data, runs = world
     subjects = from_data(data, SPEC, inputs=4, held=4)
-    outcome = evaluate(subjects, entered([runs["fsth"]]), setting_of(tmp_path, "modern"), Silent())
+    settings = [setting_of(tmp_path, "modern")]
+    (outcome,) = evaluate(subjects, entered([runs["fsth"]]), settings, Silent())
     rows = {r.metric: r for r in table(outcome)}
     assert "ssim" not in rows and rows["jitter"].value == pytest.approx(1, abs=0.5)
     assert rows["csim_colour"].value is not None and rows["frechet_colour"].n == 12
     with pytest.raises(FshError, match="cannot drive another"):
-        evaluate(subjects[:1], entered([]), setting_of(tmp_path, "modern"), Silent())
+        evaluate(subjects[:1], entered([]), settings, Silent())
+
+
+def test_two_protocols_learn_a_persons_photos_once(world, tmp_path):
+    data, _ = world
+    subjects = from_data(data, SPEC, inputs=4, held=4)
+    settings = [setting_of(tmp_path / "both", name) for name in ("fsth", "modern")]
+    learned = []
+
+    class Counted(NearestPhoto):
+        def learn(self, photos):
+            learned.append(len(photos))
+            return super().learn(photos)
+
+    outcomes = evaluate(subjects, [Counted(32)], settings, Silent())
+    assert sorted(learned) == [1, 1, 1, 2, 2, 2]
+    for outcome, name in zip(outcomes, ("fsth", "modern"), strict=True):
+        (alone,) = evaluate(subjects, [NearestPhoto(32)], [setting_of(tmp_path, name)], Silent())
+        assert table(outcome) == table(alone)
 
 
 def test_frames_to_learn_from_and_to_draw_lie_apart():

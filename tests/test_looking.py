@@ -154,16 +154,18 @@ def test_the_whole_command(tmp_path, monkeypatch):
         train(seen, tmp_path / "runs" / method, tiny_config(steps=2, method=method), Told())
     write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test")
     words = "evaluate --shots 1 --frames 3 --held 3 --steps 1 --json -q --user-study asked"
-    command = [*words.split(), "--against", "runs/x2face"]
+    command = [*words.split(), "--protocol", "fsth,modern", "--against", "runs/x2face"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     body = json.loads(result.stdout)
     systems = {row["system"] for row in body["results"]}
     assert systems == {"fsh FF", "fsh FT", "X2Face-like", "nearest photo", "warped photo"}
-    values = {row["metric"]: row["value"] for row in body["results"] if row["system"] == "fsh FF"}
+    rows = [row for row in body["results"] if row["protocol"] == "fsth"]
+    values = {row["metric"]: row["value"] for row in rows if row["system"] == "fsh FF"}
     assert values["fid"] is None and 0 < values["csim_dlib"] <= 1 and values["ssim"] < 1
-    assert {"protocol", "runs", "frames", "crop", "seed"} <= set(body)
+    assert {"runs", "frames", "crop", "seed"} <= set(body)
+    assert list(body["files"]) == ["fsth", "modern"]
     for key in ("json_file", "table", "page", "user_study"):
-        assert (tmp_path / body[key]).is_file()
+        assert (tmp_path / body["files"]["fsth"][key]).is_file()
     cells = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")}
     again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert json.loads(again.stdout)["results"] == body["results"]

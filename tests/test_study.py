@@ -44,7 +44,7 @@ def outcome(tmp_path_factory):
     data = write_data(root, people=3, samples=1, frames=8, split="test")
     setting = Setting("fsth", 32, (1, 2), 0, PlainWatcher(), {}, {}, root / "cells")
     subjects = from_data(data, SPEC, inputs=4, held=4)
-    return evaluate(subjects, [Dark(32), NearestPhoto(32)], setting, Silent())
+    return evaluate(subjects, [Dark(32), NearestPhoto(32)], [setting], Silent())[0]
 
 
 class Page(HTMLParser):

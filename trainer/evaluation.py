@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import replacing
 from fsh.schemas.progress import Progress
 from fsh.trainer import scores
 from fsh.trainer.adapt import adapt
-from fsh.trainer.contenders import Contender, resized
+from fsh.trainer.cells import Cell, read_cell, slim, write_cell
+from fsh.trainer.contenders import Contender, Draw, resized
 from fsh.trainer.metric_networks import MetricNetwork
 from fsh.trainer.subjects import Frames, Subject, shots_of
 
@@ -66,21 +66,6 @@ class Watcher(Protocol):
         near: (N, 68, 2) where the face should be, in the data set's crop pixels.
         """
         ...
-
-
-@dataclass
-class Cell:
-    """What one contender drew of one person from T photos, and what was measured of it.
-
-    Attributes:
-        drawn: uint8 (N, H, H, 3).
-        values: metric to numbers per picture (N,), or one for all (1,).
-        features: what distances between sets are made of, (N, D).
-    """
-
-    drawn: np.ndarray
-    values: dict[str, np.ndarray]
-    features: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -124,115 +109,128 @@ class Outcome:
 def evaluate(
     subjects: Sequence[Subject],
     contenders: Sequence[Contender],
-    setting: Setting,
+    settings: Sequence[Setting],
     progress: Progress,
-) -> Outcome:
+) -> list[Outcome]:
     """Draw and measure whatever is not on disk yet; the same call goes on after a stop.
+
+    Args:
+        settings: one for each protocol, alike in all else: what a contender has learned from
+            photos is drawn in all of them.
+
+    Returns:
+        One outcome for each setting.
 
     Raises:
         FshError: one identity in a protocol that wants two, or whatever a contender raises.
     """
-    if setting.protocol == "modern" and len(subjects) < 2:
-        raise FshError(
-            "one identity cannot drive another", remedy="evaluate more, or --protocol fsth"
-        )
-    cells: dict[tuple[str, int, str], Cell] = {}
-    real: dict[str, Cell] = {}
-    work = [(c, t) for t in setting.shots for c in contenders]
-    keys = {
-        (c.name, t, s.identity): _key(setting, c, t, s, _driver_of(subjects, i, setting))
-        for i, s in enumerate(subjects)
-        for c, t in work
-    }
-    done = sum(_path(setting, *place).is_file() for place in keys)
-    progress.start(f"evaluate ({setting.protocol})", len(keys), "cell", done=done)
-    for i, subject in enumerate(subjects):
-        driver = _driver_of(subjects, i, setting)
-        task: Task | None = None
-        truth = _path(setting, "real", 0, subject.identity)
-        truth_key = _key(setting, None, 0, subject, driver)
-        known = read_cell(truth, truth_key)
-        if known is None:
-            task = Task.of(subject, driver, setting)
-            known = task.measure_real()
-            write_cell(truth, known, truth_key)
-        real[subject.identity] = _slim(known)
+    for setting in settings:
+        if setting.protocol == "modern" and len(subjects) < 2:
+            raise FshError(
+                "one identity cannot drive another", remedy="evaluate more, or --protocol fsth"
+            )
+    names = tuple(contender.name for contender in contenders)
+    outcomes = [Outcome(setting, tuple(subjects), names, {}, {}) for setting in settings]
+    work = [(c, t) for t in settings[0].shots for c in contenders]
+    tasks = [[Task.of(subjects, i, setting) for setting in settings] for i in range(len(subjects))]
+    places = [task.path(c, t) for several in tasks for task in several for c, t in work]
+    what = f"evaluate ({' and '.join(setting.protocol for setting in settings)})"
+    progress.start(what, len(places), "cell", done=sum(place.is_file() for place in places))
+    for subject, several in zip(subjects, tasks, strict=True):
+        for task, outcome in zip(several, outcomes, strict=True):
+            outcome.real[subject.identity] = slim(task.real)
         for contender, shots in work:
-            place = (contender.name, shots, subject.identity)
-            path = _path(setting, *place)
-            cell = read_cell(path, keys[place])
-            if cell is None:
-                fresh = not path.is_file()
-                task = task or Task.of(subject, driver, setting)
-                cell = task.measure(contender, shots, known)
-                write_cell(path, cell, keys[place])
-                if fresh:
-                    progress.advance(1, note=f"{subject.identity}, T = {shots}, {contender.name}")
-            cells[place] = _slim(cell)
+            known = [task.stored(contender, shots) for task in several]
+            learned: Draw | None = None
+            for task, outcome, cell in zip(several, outcomes, known, strict=True):
+                if cell is None:
+                    learned = learned or contender.learn(task.photos(shots))
+                    fresh = not task.path(contender, shots).is_file()
+                    cell = task.measure(contender, shots, learned)
+                    note = f"{subject.identity}, T = {shots}, {contender.name}"
+                    progress.advance(int(fresh), note=note)
+                outcome.cells[contender.name, shots, subject.identity] = slim(cell)
+        several.clear()  # and with the tasks their frames
     progress.stop()
-    return Outcome(setting, tuple(subjects), tuple(c.name for c in contenders), cells, real)
+    return outcomes
 
 
 @dataclass
 class Task:
-    """One person's part: photos to learn from, landmarks to draw, pictures to compare with."""
+    """One person's part in one setting. Nothing is read before something turns out missing."""
 
-    identity: str
-    inputs: FaceClip
-    landmarks_of: Callable[[FaceClip], np.ndarray]
-    truth: FaceClip
-    consecutive: bool
     setting: Setting
+    subject: Subject
+    driver: Subject | None
 
     @classmethod
-    def of(cls, subject: Subject, driver: Subject | None, setting: Setting) -> Task:
-        own = subject.load()
-        if driver is None:
-            held = own.held
-            return cls(subject.identity, own.inputs, lambda _: held.landmarks, held, False, setting)
-        other: Frames = driver.load()
-        run = other.run or other.held
-        return cls(
-            subject.identity,
-            own.inputs,
-            lambda photos: adapt(run.landmarks, run.times, photos.landmarks),
-            run,
-            other.run is not None,
-            setting,
+    def of(cls, subjects: Sequence[Subject], i: int, setting: Setting) -> Task:
+        """In the modern protocol everybody is driven by the next in the list."""
+        driver = None if setting.protocol == "fsth" else subjects[(i + 1) % len(subjects)]
+        return cls(setting, subjects[i], driver)
+
+    @cached_property
+    def inputs(self) -> FaceClip:
+        return self._own.inputs
+
+    @cached_property
+    def truth(self) -> FaceClip:
+        """The true pictures (self-reenactment) or the driver's."""
+        if self._other is None:
+            return self._own.held
+        return self._other.run or self._other.held
+
+    @cached_property
+    def _own(self) -> Frames:
+        return self.subject.load()
+
+    @cached_property
+    def _other(self) -> Frames | None:
+        return self.driver.load() if self.driver else None
+
+    @cached_property
+    def real(self) -> Cell:
+        """The true pictures, seen at the size of those drawn."""
+        path, key = self._path("real", 0), self._key(None, 0)
+        cell = read_cell(path, key)
+        if cell is None:
+            cell = self._measure_real()
+            write_cell(path, cell, key)
+        return cell
+
+    def path(self, contender: Contender, shots: int) -> Path:
+        return self._path(contender.name, shots)
+
+    def stored(self, contender: Contender, shots: int) -> Cell | None:
+        """The finished cell; None if there is none, or it was made of something else."""
+        return read_cell(self.path(contender, shots), self._key(contender, shots))
+
+    def photos(self, shots: int) -> FaceClip:
+        """The T input frames that every contender gets."""
+        rows = shots_of(self.subject.identity, len(self.inputs), shots, self.setting.seed)
+        return FaceClip(
+            self.inputs.name,
+            self.inputs.frames[rows],
+            self.inputs.landmarks[rows],
+            self.inputs.times[rows],
+            self.inputs.crops[rows],
+            self.inputs.spec,
         )
 
-    def measure_real(self) -> Cell:
-        """The true pictures (self-reenactment) or the driver's, seen at the same size."""
-        pictures = self._small(self.truth.frames)
-        look = self.setting.watcher.look(pictures, self.truth.landmarks)
-        features = _features(look, pictures, self.setting.networks)
-        if self.setting.protocol == "modern":
-            inputs = self._small(self.inputs.frames)
-            own = self.setting.watcher.look(inputs, self.inputs.landmarks)
-            for name, vectors in own.identities.items():
-                features[f"{name} inputs"] = vectors
-            for name, network in self.setting.networks.items():
-                if network.features:
-                    features[f"{name} inputs"] = network.features(inputs)
-            features["consecutive"] = np.array([[self.consecutive]])
-        features |= {"points": look.points.reshape(len(pictures), -1)}
-        features |= {"pose": look.pose, "expression": look.expression}
-        return Cell(pictures, {}, features)
-
-    def measure(self, contender: Contender, shots: int, real: Cell) -> Cell:
-        chosen = shots_of(self.identity, len(self.inputs), shots, self.setting.seed)
-        photos = _take(self.inputs, chosen)
-        landmarks = self.landmarks_of(photos)
-        drawn = self._small(contender.learn(photos)(landmarks))
-        look = self.setting.watcher.look(drawn, landmarks)
+    def measure(self, contender: Contender, shots: int, draw: Draw) -> Cell:
+        """Draw what the setting asks for, measure it, and store the cell."""
+        landmarks, setting = self._landmarks(self.photos(shots)), self.setting
+        drawn = self._small(draw(landmarks))
+        look = setting.watcher.look(drawn, landmarks)
         values: dict[str, np.ndarray] = {}
-        truth = real.features
-        if self.setting.protocol == "fsth":
-            values["ssim"] = scores.ssim(drawn, real.drawn)
-            values["psnr"] = scores.psnr(drawn, real.drawn)
-            for name, network in self.setting.networks.items():
+        truth = self.real.features
+        if setting.protocol == "fsth":
+            true = self.real.drawn
+            values["ssim"] = scores.ssim(drawn, true)
+            values["psnr"] = scores.psnr(drawn, true)
+            for name, network in setting.networks.items():
                 if network.pairs:
-                    values[name] = network.pairs(drawn, real.drawn)
+                    values[name] = network.pairs(drawn, true)
             for name, vectors in look.identities.items():
                 values[f"csim_{name}"] = scores.cosine(vectors, truth[name])
         else:
@@ -246,13 +244,51 @@ class Task:
         values["akd"] = scores.keypoint_distance(look.points, landmarks)
         values["pose"] = np.abs(look.pose - truth["pose"]).mean(axis=1)
         values["expression"] = np.abs(look.expression - truth["expression"]).mean(axis=1)
-        return Cell(drawn, values, _features(look, drawn, self.setting.networks))
+        cell = Cell(drawn, values, _features(look, drawn, setting.networks))
+        write_cell(self.path(contender, shots), cell, self._key(contender, shots))
+        return cell
+
+    def _landmarks(self, photos: FaceClip) -> np.ndarray:
+        """(N, 68, 2): what is to be drawn of a person known from these photos."""
+        if self.driver is None:
+            return self.truth.landmarks
+        return adapt(self.truth.landmarks, self.truth.times, photos.landmarks)
+
+    def _measure_real(self) -> Cell:
+        pictures, networks = self._small(self.truth.frames), self.setting.networks
+        look = self.setting.watcher.look(pictures, self.truth.landmarks)
+        features = _features(look, pictures, networks)
+        if self._other is not None:
+            inputs = self._small(self.inputs.frames)
+            own = self.setting.watcher.look(inputs, self.inputs.landmarks)
+            of_inputs = _features(own, inputs, networks)
+            features |= {f"{name} inputs": vectors for name, vectors in of_inputs.items()}
+            features["consecutive"] = np.array([[self._other.run is not None]])
+        features |= {"points": look.points.reshape(len(pictures), -1)}
+        features |= {"pose": look.pose, "expression": look.expression}
+        return Cell(pictures, {}, features)
 
     def _small(self, pictures: np.ndarray) -> np.ndarray:
         size = self.setting.size
         if pictures.shape[1] == size:
             return pictures
         return np.stack([resized(picture, size) for picture in pictures])
+
+    def _key(self, contender: Contender | None, shots: int) -> str:
+        """What a cell depends on, as one hash: a cell of another key is made again."""
+        setting = self.setting
+        parts = [
+            *(setting.protocol, setting.size, setting.seed, shots, self.subject.made_of),
+            self.driver.made_of if self.driver else "",
+            f"{contender.name} {contender.made_of}" if contender else "",
+            sorted(setting.watcher.backbones.items()),
+            setting.watcher.landmarks,
+            sorted((name, network.backbone) for name, network in setting.networks.items()),
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    def _path(self, system: str, shots: int) -> Path:
+        return _path(self.setting, system, shots, self.subject.identity)
 
 
 def _features(
@@ -265,72 +301,7 @@ def _features(
     return found
 
 
-def _slim(cell: Cell) -> Cell:
-    """A cell without its pictures: at 256 px those of a whole evaluation are gigabytes."""
-    return replace(cell, drawn=cell.drawn[:0])
-
-
-def _take(clip: FaceClip, which: Iterable[int]) -> FaceClip:
-    rows = list(which)
-    return FaceClip(
-        clip.name,
-        clip.frames[rows],
-        clip.landmarks[rows],
-        clip.times[rows],
-        clip.crops[rows],
-        clip.spec,
-    )
-
-
-def _driver_of(subjects: Sequence[Subject], i: int, setting: Setting) -> Subject | None:
-    """In the modern protocol everybody is driven by the next in the list."""
-    return None if setting.protocol == "fsth" else subjects[(i + 1) % len(subjects)]
-
-
-def _key(
-    setting: Setting,
-    contender: Contender | None,
-    shots: int,
-    subject: Subject,
-    driver: Subject | None,
-) -> str:
-    """What a cell depends on, as one hash: a cell of another key is made again."""
-    parts = [
-        *(setting.protocol, setting.size, setting.seed, shots, subject.made_of),
-        driver.made_of if driver else "",
-        f"{contender.name} {contender.made_of}" if contender else "",
-        sorted(setting.watcher.backbones.items()),
-        setting.watcher.landmarks,
-        sorted((name, network.backbone) for name, network in setting.networks.items()),
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
 def _path(setting: Setting, system: str, shots: int, identity: str) -> Path:
     """Hashed, because names of systems and people may hold anything."""
     name = hashlib.sha256(json.dumps([system, identity]).encode()).hexdigest()[:16]
     return setting.folder / setting.protocol / f"T{shots:02d}" / f"{name}.npz"
-
-
-def write_cell(path: Path, cell: Cell, key: str) -> None:
-    arrays: dict[str, Any] = {"drawn": cell.drawn, "key": np.array(key)}
-    arrays |= {f"value/{name}": array for name, array in cell.values.items()}
-    arrays |= {f"feature/{name}": array for name, array in cell.features.items()}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
-def read_cell(path: Path, key: str) -> Cell | None:
-    """A finished cell; None if there is none, or it was made of something else, or cut short."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            arrays = {name: stored[name] for name in stored.files}
-    except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return Cell(
-        drawn=arrays["drawn"],
-        values={k[6:]: v for k, v in arrays.items() if k.startswith("value/")},
-        features={k[8:]: v for k, v in arrays.items() if k.startswith("feature/")},
-    )

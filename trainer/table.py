@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from fsh.trainer import scores
-from fsh.trainer.evaluation import Cell, Outcome, Setting
+from fsh.trainer.cells import Cell
+from fsh.trainer.evaluation import Outcome, Setting
 
 
 @dataclass(frozen=True)

@@ -46,15 +46,14 @@ def main() -> None:
             WarpedPhoto(size),
         ]
         watcher = FaceWatcher(run.spec)
-        for protocol, metrics in SHOWN.items():
-            skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
-            setting = Setting(protocol, size, SHOTS, 0, watcher, {}, skipped, folder)
-            rows = table(evaluate(people[: options.identities], systems, setting, bar))
-            for row in rows:
+        skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
+        settings = [Setting(name, size, SHOTS, 0, watcher, {}, skipped, folder) for name in SHOWN]
+        outcomes = evaluate(people[: options.identities], systems, settings, bar)
+        for outcome, metrics in zip(outcomes, SHOWN.values(), strict=True):
+            for row in table(outcome):
                 if row.metric in metrics:
-                    print(
-                        f"{protocol}  T={row.shots:<2}  {row.system:13}  {row.title}: {told(row)}"
-                    )
+                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {told(row)}"
+                    print(f"{row.protocol}  {shown}")
 
 
 if __name__ == "__main__":
