@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.arcface import ArcFace, arcface_file
-from fsh.pipeline.faces import embed, model_file
+from fsh.pipeline.faces import embed_all, model_file
 from fsh.pipeline.landmarks import face_box, load_backend
 from fsh.pipeline.quality import head_pose, mouth_opening
 from fsh.schemas.errors import FshError
@@ -49,14 +49,13 @@ class FaceWatcher(Watcher):
         points = self.backend.landmarks(large, face_box(near))
         lost = ~np.isfinite(points).all(axis=(1, 2))
         points[lost] = near[lost]
-        identities = {"dlib": [embed(p, x) for p, x in zip(large, points, strict=True)]}
+        identities = {"dlib": embed_all(large, points)}
         if self.arcface is not None:
-            identities["arcface"] = [
-                self.arcface.embed(p, x) for p, x in zip(large, points, strict=True)
-            ]
+            found = [self.arcface.embed(p, x) for p, x in zip(large, points, strict=True)]
+            identities["arcface"] = np.stack(found)
         return Look(
             points=points,
-            identities={name: np.stack(vectors) for name, vectors in identities.items()},
+            identities=identities,
             pose=np.array([head_pose(x, size) for x in points]),
             expression=expression(points),
         )

@@ -18,7 +18,7 @@ import numpy as np
 from fsh.pipeline.config import Analysis
 from fsh.pipeline.cropping import Cropped, crop_tracks
 from fsh.pipeline.crops import box_to_crop
-from fsh.pipeline.faces import FaceDetector, embed
+from fsh.pipeline.faces import FaceDetector, embed_all
 from fsh.pipeline.landmarks import LandmarkBackend, load_backend
 from fsh.pipeline.looks import Looker
 from fsh.pipeline.probe import MediaFacts, probe
@@ -167,7 +167,7 @@ def store(
     if not len(clip.times):
         return failed | {"kept": False, "reason": "no_landmarks", "samples": 0}
     chosen = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
-    embeddings = np.array([embed(clip.crops[i], points[i]) for i in chosen])
+    embeddings = embed_all(clip.crops[chosen], points[chosen])
     every = max(1, round(fps * analysis.look_every))
     scores = score_track(clip.crops[::every], points[::every], embeddings)
     runs = even_runs(len(points), MAX_FRAMES)

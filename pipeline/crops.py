@@ -22,7 +22,7 @@ def window_of(box: np.ndarray, spec: FaceSpec) -> Window:
     """The square window for a face box (left, top, right, bottom), as the spec frames it."""
     left, top, right, bottom = (float(v) for v in box)
     face = max(right - left, bottom - top)
-    side = max(2, round(spec.margin * face))
+    side = max(2, 2 * round(spec.margin * face / 2))  # even: large ones are halved first
     centre_x, centre_y = (left + right) / 2, (top + bottom) / 2 - spec.shift * face
     return round(centre_x - side / 2), round(centre_y - side / 2), side
 
@@ -56,17 +56,24 @@ def cut(image: np.ndarray, window: Window, size: int) -> np.ndarray:
 
 
 def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
-    """A square image shrunk with little aliasing: to a near power-of-two multiple, then by halves.
+    """A square image shrunk with little aliasing: by halves, and once by what that leaves over.
 
-    About a third of the time of ``INTER_AREA`` at an odd factor, which averages pixel by pixel;
-    halving is vectorised. The first step changes the scale by at most the root of two.
+    A quarter to a half of the time of ``INTER_AREA`` at an odd factor, which averages pixel by
+    pixel; halving is vectorised. The odd step changes the scale by at most the root of two.
     """
+    while len(image) > 2 * 2**0.5 * size and len(image) % 2 == 0:
+        image = _halved(image)
     halvings = round(np.log2(len(image) / size))
     first = size << halvings
     image = cv2.resize(image, (first, first), interpolation=cv2.INTER_LINEAR)
-    for half in (first >> k for k in range(1, halvings + 1)):
-        image = cv2.resize(image, (half, half), interpolation=cv2.INTER_AREA)
+    while len(image) > size:
+        image = _halved(image)
     return image
+
+
+def _halved(image: np.ndarray) -> np.ndarray:
+    half = len(image) // 2
+    return cv2.resize(image, (half, half), interpolation=cv2.INTER_AREA)
 
 
 def to_crop(points: np.ndarray, window: Window, size: int) -> np.ndarray:

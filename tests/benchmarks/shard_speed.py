@@ -12,6 +12,9 @@ The floor is the work that cannot be avoided, each part timed alone, in CPU seco
 low resolution, one of the kept stretches at full resolution (``rgb``: with conversion), the
 detector on whole low-resolution frames every 0.2 s, landmarks and JPEG of the kept frames.
 
+One worker uses more than one core, since its ffmpeg decodes ahead; so two workers are compared
+with one worker as it is, and with one worker and its ffmpeg on a single core.
+
 Only Linux: orphaned workers are adopted so that their CPU time counts.
 """
 
@@ -101,8 +104,10 @@ def by_hand(files: list[Path], *, gray: bool) -> int:
     return written
 
 
-def run_fsh(command: str, *arguments: str) -> tuple[dict, float, float]:
-    """(result, seconds, CPU seconds) of a whole fsh command."""
+def run_fsh(
+    command: str, *arguments: str, cores: set[int] | None = None
+) -> tuple[dict, float, float]:
+    """(result, seconds, CPU seconds) of a whole fsh command, kept to these cores."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[1:])}
     before, began = cpu_of_children(), time.perf_counter()
     done = subprocess.run(
@@ -110,6 +115,7 @@ def run_fsh(command: str, *arguments: str) -> tuple[dict, float, float]:
         check=True,
         stdout=subprocess.PIPE,
         env=environment,
+        preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
     )
     seconds = time.perf_counter() - began
     while True:  # the workers end when the command has
@@ -192,6 +198,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--gray", action="store_true")
+    parser.add_argument("--without-script", action="store_true", help="not the script by hand")
     arguments = parser.parse_args()
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     with tempfile.TemporaryDirectory() as scratch:
@@ -206,16 +213,21 @@ def main() -> None:
         data = DataFolder(folder / "data")
         run_fsh("ingest", str(listing), "--data", str(data.root))
         began, cpu = time.perf_counter(), time.process_time()
-        frames = by_hand(files, gray=arguments.gray)
+        frames = 0 if arguments.without_script else by_hand(files, gray=arguments.gray)
         hand, hand_cpu = time.perf_counter() - began, time.process_time() - cpu
         inside: dict[int, list[float]] = {1: [], 2: []}
         outside: dict[int, list[float]] = {1: [], 2: []}
         used: list[float] = []
+        on_one_core: list[float] = []
+        core = min(os.sched_getaffinity(0))
         for _ in range(arguments.rounds):
-            for workers in (1, 2):
+            for workers, cores in ((1, None), (2, None), (1, {core})):
                 shutil.rmtree(data.work, ignore_errors=True)
                 at = ("--data", str(data.root), "--workers", str(workers))
-                result, wall, spent = run_fsh("shard", *at, "--landmarks", "dlib")
+                result, wall, spent = run_fsh("shard", *at, "--landmarks", "dlib", cores=cores)
+                if cores:
+                    on_one_core.append(result["seconds"])
+                    continue
                 inside[workers].append(result["seconds"])
                 outside[workers].append(wall)
                 if workers == 1:
@@ -243,6 +255,8 @@ def main() -> None:
             "throughput_ratio": round(hand / one, 2),
             "throughput_ratio_command": round(hand / statistics.median(outside[1]), 2),
             "second_worker_ratio": round(one / two, 2),
+            "one_worker_on_one_core_s": on_one_core,
+            "second_worker_and_core_ratio": round(statistics.median(on_one_core) / two, 2),
             "cpu_s": [round(s, 2) for s in used],
             "floor_cpu_s": {name: round(s, 2) for name, s in parts.items()},
             "cpu_to_floor": round(spent / least, 2),
