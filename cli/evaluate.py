@@ -103,12 +103,14 @@ def evaluate(
     from fsh.schemas.ids import video_of
     from fsh.schemas.layout import DataFolder
     from fsh.schemas.shown import EVALUATION, PROTOCOLS, record
-    from fsh.trainer.contenders import NearestPhoto, Run, WarpedPhoto, contenders_of
+    from fsh.trainer.contenders import contenders_of
     from fsh.trainer.evaluation import Setting
     from fsh.trainer.evaluation import evaluate as measure
     from fsh.trainer.metric_networks import load_metric_networks
+    from fsh.trainer.runs import Run
     from fsh.trainer.subjects import from_data
     from fsh.trainer.table import table
+    from fsh.trainer.trivial import NearestPhoto, WarpedPhoto
 
     protocols = [name for name in PROTOCOLS if name in [p.strip() for p in protocol.split(",")]]
     if len(protocols) != len(protocol.split(",")):

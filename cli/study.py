@@ -18,9 +18,9 @@ from fsh.cli.marking import Marking
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import replacing
-from fsh.trainer.contenders import NearestPhoto, WarpedPhoto
 from fsh.trainer.evaluation import Outcome
 from fsh.trainer.scores import mean_interval
+from fsh.trainer.trivial import NearestPhoto, WarpedPhoto
 
 PAGE, KEY = "study.html", "key.json"
 

@@ -15,20 +15,14 @@ from fsh.cli.evaluation_report import markdown, plots
 from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.progress import Silent
 from fsh.trainer import contenders
-from fsh.trainer.contenders import (
-    NearestPhoto,
-    Run,
-    WarpedPhoto,
-    authors_steps,
-    contenders_of,
-    nearest,
-    warped,
-)
+from fsh.trainer.contenders import authors_steps, contenders_of
 from fsh.trainer.evaluation import Look, Setting, Watcher, evaluate
 from fsh.trainer.loop import train
+from fsh.trainer.runs import Run
 from fsh.trainer.stopping import Judges
 from fsh.trainer.subjects import from_data, halves, run_of, shots_of
 from fsh.trainer.table import table
+from fsh.trainer.trivial import NearestPhoto, WarpedPhoto, nearest, resized, warped
 
 
 class PlainWatcher(Watcher):
@@ -199,8 +193,6 @@ def test_what_does_not_belong_together_is_refused(world):
 
 
 def test_a_picture_of_another_size_is_the_whole_crop():
-    from fsh.trainer.contenders import resized
-
     assert resized(np.zeros((64, 64, 3), np.uint8), 32).shape == (32, 32, 3)
     up = resized(cv2.resize(clip_of(0, 1).frames[0], (32, 32)), 64)
     assert up.shape == (64, 64, 3)

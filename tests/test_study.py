@@ -19,10 +19,10 @@ from fsh.pipeline.signing import installation_signer
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 from fsh.schemas.shown import Shown
-from fsh.trainer.contenders import NearestPhoto
 from fsh.trainer.evaluation import Setting, evaluate
 from fsh.trainer.subjects import from_data
 from fsh.trainer.table import table
+from fsh.trainer.trivial import NearestPhoto
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ABOUT = {"protocol": "fsth", "runs": {"runs/<x>": "step 2"}}

@@ -25,9 +25,10 @@ from fsh.schemas.progress import Progress
 from fsh.trainer import scores
 from fsh.trainer.adapt import adapt
 from fsh.trainer.cells import Cell, read_cell, slim, write_cell
-from fsh.trainer.contenders import Contender, Draw, resized
+from fsh.trainer.contenders import Contender, Draw
 from fsh.trainer.metric_networks import MetricNetwork
 from fsh.trainer.subjects import Frames, Subject, shots_of
+from fsh.trainer.trivial import resized
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ class Method:
     adversarial: bool
 
 
+def _no_network(_: NetworkConfig) -> nn.Module:
+    """In place of a network that a method does not have."""
+    return nn.Module()
+
+
 def _coefficients(networks: Any, images: Tensor, landmarks: Tensor) -> Tensor:
     """ψ̂ = P·ê, ê the mean over the photos."""
     return networks.generator.project(embed(networks.embedder, images, landmarks).mean(1))
@@ -76,14 +81,14 @@ METHODS = {
         title="X2Face-like",
         embedder=warping.FaceEmbedder,
         generator=warping.Driver,
-        discriminator=warping.no_network,
+        discriminator=_no_network,
         objective=warping.WarpObjective,
         describe=_embedded_face,
         adversarial=False,
     ),
     "pix2pixhd": Method(
         title="Pix2pixHD-like",
-        embedder=warping.no_network,
+        embedder=_no_network,
         generator=translation.Translator,
         discriminator=translation.PatchDiscriminators,
         objective=translation.TranslationObjective,

@@ -24,11 +24,6 @@ from fsh.trainer.losses import Content, Episodes, Terms, embed
 BOTTLENECK = 128
 
 
-def no_network(_: NetworkConfig) -> nn.Module:
-    """In place of a network that a method does not have."""
-    return nn.Module()
-
-
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
