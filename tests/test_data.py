@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,7 @@ from fsh.schemas.ids import stable_hash
 from fsh.trainer import episodes as module
 from fsh.trainer import index
 from fsh.trainer.data import plan_data
-from fsh.trainer.decode import Arrays, decode_jpeg, video_of
+from fsh.trainer.decode import GRID, Arrays, decode_jpeg, reading_scale, video_of
 from fsh.trainer.episodes import EpisodeStream, choose_frames, shard_order
 from fsh.trainer.index import Index
 from fsh.trainer.loader import loader
@@ -161,10 +162,36 @@ def test_reduced_decoding_looks_like_scaling_down(to):
         assert np.abs(small - wanted).mean() < 6
 
 
-def test_a_frame_of_another_size_is_refused():
-    into = np.zeros((16, 16, 3), np.uint8)
-    assert not decode_jpeg(jpeg(np.full((32, 32, 3), 9, np.uint8)), 64, into)
-    assert not decode_jpeg(b"nonsense", 64, into) and not into.any()
+@pytest.mark.parametrize("to", [64, 48, 32, 16, 8])
+def test_pixels_are_those_of_opencvs_decoder(to):
+    data, found = jpeg(clip_of(0, 1).frames[0]), np.zeros((to, to, 3), np.uint8)
+    assert decode_jpeg(data, 64, found)
+    flags = {1: cv2.IMREAD_COLOR_RGB, 2: cv2.IMREAD_REDUCED_COLOR_2}
+    flags |= {4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+    reduce = reading_scale(64, to)[0]
+    wanted = cv2.imdecode(np.frombuffer(data, np.uint8), flags[reduce])
+    if reduce > 1:
+        wanted = wanted[:, :, ::-1]
+    if len(wanted) != to:
+        wanted = cv2.resize(np.ascontiguousarray(wanted), (to, to), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("to", [64, 40, 16])
+def test_a_damaged_frame_or_a_smaller_one_is_refused(to):
+    into = np.zeros((to, to, 3), np.uint8)
+    good = jpeg(clip_of(0, 1).frames[0])
+    middle = len(good) // 2
+    for data in (
+        jpeg(np.full((32, 32, 3), 9, np.uint8)),
+        b"nonsense",
+        b"",
+        good[:middle],
+        good[:-2],
+        good[:middle] + good[middle + 300 :],
+    ):
+        assert not decode_jpeg(data, 64, into)
+    assert decode_jpeg(good, 64, into)
 
 
 def test_preflight(folder, tmp_path):
@@ -185,13 +212,23 @@ def test_memory_comes_back_only_when_nobody_holds_a_view_of_it():
     arrays = Arrays()
     first = arrays.take((2, 3))
     first[:] = 7
-    tensor = torch.from_numpy(first)[1:]
+    tensor, row = torch.from_numpy(first)[1:], first[0]
     del first
-    assert not any(arrays.take((2, 3)) is held for held in arrays.made[:1])
-    assert tensor.tolist() == [[7, 7, 7]]
+    for _ in range(2):
+        arrays.take((2, 3))[:] = 9  # nobody keeps these: one more array does for both
+    assert tensor.tolist() == [[7, 7, 7]] and row.tolist() == [7, 7, 7] and len(arrays.made) == 2
     del tensor
-    assert arrays.take((2, 3)) is arrays.made[0] and len(arrays.made) == 2
+    arrays.take((2, 3))[:] = 9
+    assert row.tolist() == [7, 7, 7]
+    del row
+    arrays.take((2, 3))[:] = 8
+    assert [made[1][made[1] == 8].size for made in arrays.made] == [6, 0]
     assert arrays.take((4, 3)).shape == (4, 3) and len(arrays.made) == 3
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_rows_of_pictures_begin_between_two_multiples_of_a_vector(size):
+    assert Arrays().take((2, 3, size, size, 3)).ctypes.data % GRID == GRID // 2
 
 
 def test_batches_do_not_change_after_they_were_handed_out(tmp_path):

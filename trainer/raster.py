@@ -8,8 +8,6 @@ because a whole pixel there is several pixels of the face.
 
 from __future__ import annotations
 
-import itertools
-
 import cv2
 import numpy as np
 
@@ -23,11 +21,6 @@ GROUPS = (
     (36, 42, True, (255, 0, 255)),  # eye on the image's left
     (42, 48, True, (0, 255, 255)),  # eye on the image's right
     (48, 60, True, (255, 255, 0)),  # outer lip
-)
-#: The same with neighbours of one colour in one call: ((first, after the last), …), closed, RGB.
-_STROKES = tuple(
-    (tuple((first, last) for first, last, *_ in groups), *look)
-    for look, groups in itertools.groupby(GROUPS, key=lambda group: group[2:])
 )
 #: Images drawn in one call.
 TOGETHER = 16
@@ -72,7 +65,6 @@ def draw_all(landmarks: np.ndarray, size: int, into: np.ndarray | None = None) -
         else:
             todo = [(image, face[None]) for image, face in zip(canvas, several, strict=True)]
         for image, group in todo:
-            for spans, closed, color in _STROKES:
-                strokes = [face[start:stop] for face in group for start, stop in spans]
-                cv2.polylines(image, strokes, closed, color, width, line, shift)
+            for start, stop, closed, color in GROUPS:
+                cv2.polylines(image, group[:, start:stop], closed, color, width, line, shift)
     return images
