@@ -1,11 +1,12 @@
-"""A training step as ``fsh train`` makes it, against plain eager and against the matrix rate.
+"""A training step as ``fsh train`` makes it, against plain eager and against two floors.
 
     python tests/benchmarks/train_speed.py DATA [--presets nano,small] [--rounds 7]
 
 Three things in turn, in every round, on the same episodes: fsh's step (phases, watchdog's numbers
 and running average included), :mod:`plain_step`'s, and one big matrix product. The floating-point
 operations of a step are counted on fsh's own by torch's FlopCounterMode; their share of the rate of
-the product is how close the step comes to the machine. Medians.
+the product is how close the step comes to the machine. :mod:`alone` then times each of the step's
+convolutions and products by itself; no step with these networks is faster than their sum. Medians.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from alone import alone
 from plain_step import PlainStep
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -95,11 +97,16 @@ def compare(data: Path, config: TrainConfig, rounds: int) -> str:
     fast, slow, gemm = (statistics.median(column) for column in zip(*rows, strict=True))
     ratio = statistics.median(row[1] / row[0] for row in rows)
     rate = 2 * side**3 / gemm
+    heavy = alone(lambda: ours(episodes), lambda work: timed(work, device))
+    floor = sum(heavy.values())
+    parts = ", ".join(f"{kind} {cost * 1e3:.0f}" for kind, cost in heavy.items())
     return (
         f"{config.preset}, batch {config.batch}, K {config.frames}, {config.precision}: fsh "
         f"{fast * 1e3:.0f} ms, plain eager {slow * 1e3:.0f} ms ({ratio:.2f} times as long); "
         f"{flops / 1e9:.1f} GFLOP a step, {flops / fast / rate:.0%} of the matrix rate "
-        f"({rate / 1e9:.0f} GFLOP/s {dtype})"
+        f"({rate / 1e9:.0f} GFLOP/s {dtype}); its convolutions and products alone "
+        f"{floor * 1e3:.0f} ms ({parts}): a step costs {fast / floor:.2f} times that, plain eager "
+        f"{slow / floor:.2f} times"
     )
 
 
