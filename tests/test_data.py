@@ -70,16 +70,8 @@ def test_a_stream_that_starts_late_goes_on_exactly(folder, start):
         assert torch.equal(a.images, b.images) and torch.equal(a.landmarks, b.landmarks)
 
 
-@given(workers=st.integers(1, 4), start=st.integers(0, 9))
-def test_workers_roles_after_a_restart(workers, start):
-    """The loader asks worker 0 first: after `start` batches it has to play the next one's role."""
-    roles = [(start + w) % workers for w in range(workers)]
-    taken = [(start - r + workers - 1) // workers for r in roles]
-    assert taken == [sum(b % workers == r for b in range(start)) for r in roles]
-
-
 def played(folder, monkeypatch, workers, start, count):
-    """Keys as the loader would give them: one batch of each worker in turn."""
+    """Batches as the loader would give them: one of each worker in turn, worker 0 first."""
     streams = []
     for worker in range(workers):
         info = SimpleNamespace(id=worker, num_workers=workers)
@@ -87,20 +79,55 @@ def played(folder, monkeypatch, workers, start, count):
         streams.append(iter(stream(folder, start=start)))
         first = next(streams[-1])  # the stream asks who it is when it starts
         streams[-1] = itertools.chain([first], streams[-1])
-    return [next(streams[i % workers]).keys for i in range(count)]
+    return [next(streams[i % workers]) for i in range(count)]
 
 
-@pytest.mark.parametrize("start", [1, 2, 3])
-def test_loader_workers_keep_the_order_over_a_restart(folder, monkeypatch, start):
-    whole = played(folder, monkeypatch, 2, 0, 7)
-    assert played(folder, monkeypatch, 2, start, 7 - start) == whole[start:]
+def same(mine, other):
+    return (
+        mine.keys == other.keys
+        and torch.equal(mine.images, other.images)
+        and torch.equal(mine.landmarks, other.landmarks)
+    )
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_loader_workers_keep_the_order_over_a_restart(folder, monkeypatch, workers):
+    """At every position of more than one epoch, 9 samples in batches of 2."""
+    whole = played(folder, monkeypatch, workers, 0, 10)
+    assert len({batch.keys for batch in whole}) > 5
+    for start in range(1, 8):
+        late = played(folder, monkeypatch, workers, start, 10 - start)
+        assert all(map(same, whole[start:], late)), start
 
 
 @pytest.mark.slow
-def test_loader_processes_give_what_the_workers_make(folder, monkeypatch):
-    wanted = played(folder, monkeypatch, 2, 3, 4)
+@pytest.mark.parametrize("start", [3, 4])
+def test_loader_processes_give_what_the_workers_make(folder, monkeypatch, start):
+    wanted = played(folder, monkeypatch, 2, start, 4)
     monkeypatch.undo()
-    assert keys(loader(stream(folder, start=3), 2), 4) == wanted
+    found = itertools.islice(loader(stream(folder, start=start), 2), 4)
+    assert all(map(same, wanted, found))
+
+
+def test_a_rank_and_a_worker_see_other_shards_in_other_epochs(folder, monkeypatch):
+    """Shards are shuffled before they are split; else each reader would see its own for ever."""
+
+    def epochs(**reader):
+        """Sets of keys, epoch by epoch: of three shards of three samples, two readers' shares."""
+        with monkeypatch.context() as patch:
+            if "worker" in reader:
+                info = SimpleNamespace(id=reader["worker"], num_workers=2)
+                patch.setattr(module, "get_worker_info", lambda: info)
+                raw = stream(folder).raw(reader["worker"], 2)
+            else:
+                raw = stream(folder, rank=reader["rank"], world=2).raw(0, 1)
+            share = 6 if 0 in reader.values() else 3
+            return [{next(raw).entry.key for _ in range(share)} for _ in range(6)]
+
+    for kind in ("rank", "worker"):
+        first, second = epochs(**{kind: 0}), epochs(**{kind: 1})
+        assert all(len(a | b) == 9 and not a & b for a, b in zip(first, second, strict=True))
+        assert len(set().union(*second)) == 9
 
 
 def test_ranks_share_the_shards(folder):
@@ -192,6 +219,18 @@ def test_a_damaged_frame_or_a_smaller_one_is_refused(to):
     ):
         assert not decode_jpeg(data, 64, into)
     assert decode_jpeg(good, 64, into)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("workers", [0, 1, 2, 3, 8])
+def test_preflight_leaves_no_reader_without_a_shard(folder, world, workers):
+    plan = plan_data(folder, workers=workers, world=world)
+    assert plan.workers == min(workers, 3 // world)
+    assert bool(plan.note) == (plan.workers < workers)
+    for epoch in range(5):
+        order, each = shard_order(plan.shards, 0, epoch), max(1, plan.workers)
+        shares = [order[r::world][w::each] for r in range(world) for w in range(each)]
+        assert all(shares) and sorted(itertools.chain(*shares)) == sorted(plan.shards)
 
 
 def test_preflight(folder, tmp_path):
