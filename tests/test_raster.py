@@ -73,7 +73,7 @@ def test_many_together_are_drawn_as_each_alone(size, count, spread, seed):
     random = np.random.default_rng(seed)
     faces = (size * (0.5 + spread * random.uniform(-1, 1, (count, 68, 2)))).astype(np.float32)
     alone = [draw(face, size) for face in faces]
-    together = draw_all(faces, size)
+    together = draw_all(faces, size, np.full((count, size, size, 3), 7, np.uint8))
     assert len(together) == count
     for one, same in zip(alone, together, strict=True):
         assert np.array_equal(one, same)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -58,8 +58,7 @@ class SpectralNorm(nn.Module):
                 self._iterate(weight.detach())
             # Copies: the buffers may move on before this pass is differentiated.
             u, v = self._u.clone(), self._arranged(weight, self._v).clone()
-            sigma = torch.vdot(u, torch.mv(_matrix(weight), v))
-            return weight / sigma
+            return cast(Tensor, _OverItsNorm.apply(weight, u, v))
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value
@@ -86,6 +85,29 @@ class SpectralNorm(nn.Module):
 def _matrix(weight: Tensor) -> Tensor:
     """(out, in) or (out, in, h, w) to (out, everything else): a view if memory is channels last."""
     return weight if weight.dim() < 4 else weight.permute(0, 2, 3, 1).flatten(1)
+
+
+class _OverItsNorm(torch.autograd.Function):
+    """w / σ with σ = uᵀWv; what autograd would make of it goes over the weights eight times."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        sigma = torch.vdot(u, torch.mv(_matrix(weight), v))
+        normed = weight / sigma
+        ctx.save_for_backward(normed, u, v, sigma)
+        return normed
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
+        """(s − ⟨s, w/σ⟩ u vᵀ) / σ for a slope s."""
+        normed, u, v, sigma = ctx.saved_tensors
+        slope = _matrix(slopes[0])
+        along = torch.vdot(slope.reshape(-1), _matrix(normed).reshape(-1))
+        slope = torch.addr(slope, u * -along, v).div_(sigma)
+        if normed.dim() == 4:
+            outputs, inputs, height, width = normed.shape
+            slope = slope.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
+        return slope, None, None
 
 
 def _normalised(layer: nn.Conv2d | nn.Linear) -> nn.Module:

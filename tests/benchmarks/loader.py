@@ -73,9 +73,8 @@ def floor(episodes: list[Episode], bytes_: Iterator[int], decode: Decoder) -> No
 
 def drawing(episodes: list[Episode], size: int, image: int) -> None:
     """Draw every episode's landmarks on the same images."""
-    canvas = np.zeros((len(episodes[0][0]), image, image, 3), np.uint8)
+    canvas = np.empty((len(episodes[0][0]), image, image, 3), np.uint8)
     for _, landmarks in episodes:
-        canvas.fill(0)
         draw_all(rescale(landmarks, size, image), image, canvas)
 
 
