@@ -22,8 +22,8 @@ GROUPS = (
     (42, 48, True, (0, 255, 255)),  # eye on the image's right
     (48, 60, True, (255, 255, 0)),  # outer lip
 )
-#: Bytes of images cleared and drawn in one call: what a core keeps close to itself. Clearing a whole
-#: episode first would have thrown its first images out of the cache when their lines come.
+#: Bytes of images cleared and drawn in one call: what a core keeps close to itself. Where a whole
+#: episode is cleared first, its first images have left the cache when their lines come.
 TOGETHER = 1 << 19
 _SHIFT = 4  # fractional bits of a sub-pixel coordinate
 
