@@ -60,7 +60,7 @@ def _described(value: Any) -> Any:
 
 
 def alone(
-    step: Callable[[], object], timed: Callable[[Callable], float], seconds: float = 0.03
+    step: Callable[[], object], timed: Callable[[Callable], float], seconds: float = 0.01
 ) -> dict[str, float]:
     """Seconds per step of its convolutions and products, by kind.
 

@@ -1,10 +1,10 @@
 """One training step as a direct transcription of the paper would do it: what fsh's is held against.
 
 The same networks, spectral norm by torch's own parametrization, losses and Adam; but plain eager
-fp32 in contiguous NCHW: the norms are computed anew in every forward pass, convolutions that are
-pooled are computed in full first, real and made pictures pass D one after the other, gradients of
-D's weights are computed in G's phase too and thrown away, optimizers and averages go parameter by
-parameter.
+fp32 in contiguous NCHW: spectral norms are computed anew in every forward pass, instance norms by
+torch's own, convolutions that are pooled are computed in full first, real and made pictures pass D
+one after the other, gradients of D's weights are computed in G's phase too and thrown away,
+optimizers and averages go parameter by parameter.
 """
 
 from __future__ import annotations
@@ -57,7 +57,14 @@ class PlainStep:
         def pooled(_: nn.Module, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
             return F.avg_pool2d(layer(x), 2)
 
-        with mock.patch.object(blocks.Halving, "forward", pooled):
+        def normed(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+            shift, scale = shift[:, :, None, None], scale[:, :, None, None]
+            return shift + scale * F.instance_norm(x, eps=blocks.EPSILON)
+
+        with (
+            mock.patch.object(blocks.Halving, "forward", pooled),
+            mock.patch.object(blocks, "normed", normed),
+        ):
             return self._step(episodes)
 
     def _step(self, episodes: Episodes) -> dict[str, float]:
