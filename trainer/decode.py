@@ -27,26 +27,22 @@ class Arrays:
     """
 
     def __init__(self) -> None:
-        self.made: list[tuple[tuple[int, ...], np.ndarray]] = []
+        self.made: list[tuple[tuple[int, ...], np.ndarray, slice]] = []
 
     def take(self, shape: tuple[int, ...]) -> np.ndarray:
-        """An array with anything in it."""
-        for made, memory in self.made:
+        """An array with anything in it.
+
+        It begins half-way between two multiples of :data:`GRID`: where a row begins on one,
+        libjpeg-turbo writes past the caches, which is slower here.
+        """
+        for made, memory, part in self.made:
             # Three references: the list's, this loop's and the call's. Views hold `memory` too.
             if made == shape and sys.getrefcount(memory) <= 3:
-                return _off_the_grid(memory, shape)
+                return memory[part].reshape(shape)
         memory = np.empty(math.prod(shape) + 2 * GRID, np.uint8)
-        self.made.append((shape, memory))
-        return _off_the_grid(memory, shape)
-
-
-def _off_the_grid(memory: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A view of ``memory`` that begins half-way between two multiples of :data:`GRID`.
-
-    Where a row begins on one, libjpeg-turbo writes past the caches, which is slower here.
-    """
-    start = -memory.ctypes.data % GRID + GRID // 2
-    return memory[start : start + math.prod(shape)].reshape(shape)
+        start = -memory.ctypes.data % GRID + GRID // 2
+        self.made.append((shape, memory, slice(start, start + math.prod(shape))))
+        return memory[self.made[-1][2]].reshape(shape)
 
 
 def video_of(info: bytes) -> str:
