@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_data import template
 
@@ -62,6 +62,7 @@ def test_draw_all_is_draw_for_each():
     assert np.array_equal(draw_all(points, 64)[1], draw(points[1], 64))
 
 
+@settings(deadline=None)
 @given(
     size=st.sampled_from([32, 64, 128, 256, 512]),
     count=st.integers(0, 20),
