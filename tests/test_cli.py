@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 import typer
 
-from fsh.cli.app import app
+from fsh.cli.app import SPINS, app, share_cores
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -28,6 +29,13 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("own", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}])
+def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch, own):
+    monkeypatch.setattr(os, "environ", dict(own))
+    share_cores()
+    assert os.environ == (own or {"GOMP_SPINCOUNT": SPINS})
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,5 +1,6 @@
 """torch.compile at the seam: the same numbers, one graph per use of a network, and the way back."""
 
+import copy
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from tiny_run import Told, tiny_config, tiny_folder
 from torch._dynamo.utils import counters
 
 from fsh.trainer import compiling
+from fsh.trainer.blocks import FirstDown
 from fsh.trainer.compiling import Compilation
 from fsh.trainer.loop import train
 
@@ -24,6 +26,26 @@ def metrics(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def test_a_compiled_block_gives_the_same_numbers_in_one_graph(monkeypatch):
+    """Values, gradients and the norms' vectors to the bit; norms stay outside of the graph."""
+    monkeypatch.setattr(compiling, "BACKEND", "eager")
+    block = FirstDown(3, 4)
+    other, x = copy.deepcopy(block), torch.randn(2, 3, 8, 8)
+    Compilation([other], "on", Told())
+    for _ in range(2):
+        wanted, found = block(x), other(x)
+        assert torch.equal(wanted, found)
+        for module, out in ((block, wanted), (other, found)):
+            module.zero_grad()
+            out.square().sum().backward()
+    for mine, theirs in zip(block.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine.grad, theirs.grad)
+    for mine, theirs in zip(block.buffers(), other.buffers(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert counters["stats"]["unique_graphs"] == 1 and not counters["graph_break"]
+
+
+@pytest.mark.slow
 def test_compiled_networks_train_as_plain_ones_do(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "BACKEND", "eager")
     data, told = tiny_folder(tmp_path / "data"), Told()
@@ -35,6 +57,7 @@ def test_compiled_networks_train_as_plain_ones_do(tmp_path, monkeypatch):
     assert counters["stats"]["unique_graphs"] == 5 and not counters["graph_break"]
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_compiled_or_not(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "BACKEND", "eager")
     data = tiny_folder(tmp_path / "data")

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,7 @@ from fsh.schemas.ids import stable_hash
 from fsh.trainer import episodes as module
 from fsh.trainer import index
 from fsh.trainer.data import plan_data
-from fsh.trainer.decode import Arrays, decode_jpeg, video_of
+from fsh.trainer.decode import GRID, Arrays, decode_jpeg, reading_scale, video_of
 from fsh.trainer.episodes import EpisodeStream, choose_frames, shard_order
 from fsh.trainer.index import Index
 from fsh.trainer.loader import loader
@@ -69,16 +70,8 @@ def test_a_stream_that_starts_late_goes_on_exactly(folder, start):
         assert torch.equal(a.images, b.images) and torch.equal(a.landmarks, b.landmarks)
 
 
-@given(workers=st.integers(1, 4), start=st.integers(0, 9))
-def test_workers_roles_after_a_restart(workers, start):
-    """The loader asks worker 0 first: after `start` batches it has to play the next one's role."""
-    roles = [(start + w) % workers for w in range(workers)]
-    taken = [(start - r + workers - 1) // workers for r in roles]
-    assert taken == [sum(b % workers == r for b in range(start)) for r in roles]
-
-
 def played(folder, monkeypatch, workers, start, count):
-    """Keys as the loader would give them: one batch of each worker in turn."""
+    """Batches as the loader would give them: one of each worker in turn, worker 0 first."""
     streams = []
     for worker in range(workers):
         info = SimpleNamespace(id=worker, num_workers=workers)
@@ -86,20 +79,55 @@ def played(folder, monkeypatch, workers, start, count):
         streams.append(iter(stream(folder, start=start)))
         first = next(streams[-1])  # the stream asks who it is when it starts
         streams[-1] = itertools.chain([first], streams[-1])
-    return [next(streams[i % workers]).keys for i in range(count)]
+    return [next(streams[i % workers]) for i in range(count)]
 
 
-@pytest.mark.parametrize("start", [1, 2, 3])
-def test_loader_workers_keep_the_order_over_a_restart(folder, monkeypatch, start):
-    whole = played(folder, monkeypatch, 2, 0, 7)
-    assert played(folder, monkeypatch, 2, start, 7 - start) == whole[start:]
+def same(mine, other):
+    return (
+        mine.keys == other.keys
+        and torch.equal(mine.images, other.images)
+        and torch.equal(mine.landmarks, other.landmarks)
+    )
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_loader_workers_keep_the_order_over_a_restart(folder, monkeypatch, workers):
+    """At every position of more than one epoch, 9 samples in batches of 2."""
+    whole = played(folder, monkeypatch, workers, 0, 10)
+    assert len({batch.keys for batch in whole}) > 5
+    for start in range(1, 8):
+        late = played(folder, monkeypatch, workers, start, 10 - start)
+        assert all(map(same, whole[start:], late)), start
 
 
 @pytest.mark.slow
-def test_loader_processes_give_what_the_workers_make(folder, monkeypatch):
-    wanted = played(folder, monkeypatch, 2, 3, 4)
+@pytest.mark.parametrize("start", [3, 4])
+def test_loader_processes_give_what_the_workers_make(folder, monkeypatch, start):
+    wanted = played(folder, monkeypatch, 2, start, 4)
     monkeypatch.undo()
-    assert keys(loader(stream(folder, start=3), 2), 4) == wanted
+    found = itertools.islice(loader(stream(folder, start=start), 2), 4)
+    assert all(map(same, wanted, found))
+
+
+def test_a_rank_and_a_worker_see_other_shards_in_other_epochs(folder, monkeypatch):
+    """Shards are shuffled before they are split; else each reader would see its own for ever."""
+
+    def epochs(**reader):
+        """Sets of keys, epoch by epoch: of three shards of three samples, two readers' shares."""
+        with monkeypatch.context() as patch:
+            if "worker" in reader:
+                info = SimpleNamespace(id=reader["worker"], num_workers=2)
+                patch.setattr(module, "get_worker_info", lambda: info)
+                raw = stream(folder).raw(reader["worker"], 2)
+            else:
+                raw = stream(folder, rank=reader["rank"], world=2).raw(0, 1)
+            share = 6 if 0 in reader.values() else 3
+            return [{next(raw).entry.key for _ in range(share)} for _ in range(6)]
+
+    for kind in ("rank", "worker"):
+        first, second = epochs(**{kind: 0}), epochs(**{kind: 1})
+        assert all(len(a | b) == 9 and not a & b for a, b in zip(first, second, strict=True))
+        assert len(set().union(*second)) == 9
 
 
 def test_ranks_share_the_shards(folder):
@@ -161,10 +189,48 @@ def test_reduced_decoding_looks_like_scaling_down(to):
         assert np.abs(small - wanted).mean() < 6
 
 
-def test_a_frame_of_another_size_is_refused():
-    into = np.zeros((16, 16, 3), np.uint8)
-    assert not decode_jpeg(jpeg(np.full((32, 32, 3), 9, np.uint8)), 64, into)
-    assert not decode_jpeg(b"nonsense", 64, into) and not into.any()
+@pytest.mark.parametrize("to", [64, 48, 32, 16, 8])
+def test_pixels_are_those_of_opencvs_decoder(to):
+    data, found = jpeg(clip_of(0, 1).frames[0]), np.zeros((to, to, 3), np.uint8)
+    assert decode_jpeg(data, 64, found)
+    flags = {1: cv2.IMREAD_COLOR_RGB, 2: cv2.IMREAD_REDUCED_COLOR_2}
+    flags |= {4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+    reduce = reading_scale(64, to)[0]
+    wanted = cv2.imdecode(np.frombuffer(data, np.uint8), flags[reduce])
+    if reduce > 1:
+        wanted = wanted[:, :, ::-1]
+    if len(wanted) != to:
+        wanted = cv2.resize(np.ascontiguousarray(wanted), (to, to), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("to", [64, 40, 16])
+def test_a_damaged_frame_or_a_smaller_one_is_refused(to):
+    into = np.zeros((to, to, 3), np.uint8)
+    good = jpeg(clip_of(0, 1).frames[0])
+    middle = len(good) // 2
+    for data in (
+        jpeg(np.full((32, 32, 3), 9, np.uint8)),
+        b"nonsense",
+        b"",
+        good[:middle],
+        good[:-2],
+        good[:middle] + good[middle + 300 :],
+    ):
+        assert not decode_jpeg(data, 64, into)
+    assert decode_jpeg(good, 64, into)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("workers", [0, 1, 2, 3, 8])
+def test_preflight_leaves_no_reader_without_a_shard(folder, world, workers):
+    plan = plan_data(folder, workers=workers, world=world)
+    assert plan.workers == min(workers, 3 // world)
+    assert bool(plan.note) == (plan.workers < workers)
+    for epoch in range(5):
+        order, each = shard_order(plan.shards, 0, epoch), max(1, plan.workers)
+        shares = [order[r::world][w::each] for r in range(world) for w in range(each)]
+        assert all(shares) and sorted(itertools.chain(*shares)) == sorted(plan.shards)
 
 
 def test_preflight(folder, tmp_path):
@@ -185,13 +251,23 @@ def test_memory_comes_back_only_when_nobody_holds_a_view_of_it():
     arrays = Arrays()
     first = arrays.take((2, 3))
     first[:] = 7
-    tensor = torch.from_numpy(first)[1:]
+    tensor, row = torch.from_numpy(first)[1:], first[0]
     del first
-    assert not any(arrays.take((2, 3)) is held for held in arrays.made[:1])
-    assert tensor.tolist() == [[7, 7, 7]]
+    for _ in range(2):
+        arrays.take((2, 3))[:] = 9  # nobody keeps these: one more array does for both
+    assert tensor.tolist() == [[7, 7, 7]] and row.tolist() == [7, 7, 7] and len(arrays.made) == 2
     del tensor
-    assert arrays.take((2, 3)) is arrays.made[0] and len(arrays.made) == 2
+    arrays.take((2, 3))[:] = 9
+    assert row.tolist() == [7, 7, 7]
+    del row
+    arrays.take((2, 3))[:] = 8
+    assert [made[1][made[1] == 8].size for made in arrays.made] == [6, 0]
     assert arrays.take((4, 3)).shape == (4, 3) and len(arrays.made) == 3
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_rows_of_pictures_begin_between_two_multiples_of_a_vector(size):
+    assert Arrays().take((2, 3, size, size, 3)).ctypes.data % GRID == GRID // 2
 
 
 def test_batches_do_not_change_after_they_were_handed_out(tmp_path):

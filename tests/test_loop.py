@@ -50,9 +50,10 @@ def test_a_run_leaves_everything_to_look_at(tmp_path):
 def test_resume_is_exact_to_the_bit(tmp_path):
     data = tiny_folder(tmp_path / "data")
     train(data, tmp_path / "whole", tiny_config(steps=8), Told())
-    train(data, tmp_path / "parts", tiny_config(steps=3), Told())
+    for steps in (2, 4):  # six samples in batches of two: in the middle of two epochs
+        train(data, tmp_path / "parts", tiny_config(steps=steps), Told())
     report = train(data, tmp_path / "parts", tiny_config(steps=8), Told())
-    assert report.resumed_from == 3
+    assert report.resumed_from == 4
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
     files = ("networks", "average", "columns", "optimizers")
     for name in files:
@@ -61,6 +62,16 @@ def test_resume_is_exact_to_the_bit(tmp_path):
             for run in ("whole", "parts")
         )
         assert a == b, name
+
+
+@pytest.mark.slow
+def test_resume_is_exact_with_loader_processes(tmp_path):
+    """Six samples in batches of two: stopped within an epoch, at its end and in the next one."""
+    data = tiny_folder(tmp_path / "data")
+    for name, stops in (("whole", [8]), ("parts", [2, 3, 7, 8])):
+        for steps in stops:
+            train(data, tmp_path / name, tiny_config(steps=steps, workers=2), Told())
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
 
 
 def test_kill_9_loses_nothing_that_was_saved(tmp_path):
@@ -163,9 +174,10 @@ def test_nan_rolls_back_to_the_last_good_checkpoint(tmp_path, monkeypatch):
 
 
 def test_bf16_losses_are_close_to_fp32s(tmp_path):
+    """For four steps; from then on rounding has grown into another training."""
     data = tiny_folder(tmp_path / "data")
     for precision in ("fp32", "bf16"):
-        train(data, tmp_path / precision, tiny_config(steps=5, precision=precision), Told())
+        train(data, tmp_path / precision, tiny_config(steps=4, precision=precision), Told())
     pairs = zip(metrics(tmp_path / "fp32"), metrics(tmp_path / "bf16"), strict=True)
     for full, half in pairs:
         for name in ("pixel", "feature_matching", "match", "discriminator"):

@@ -10,13 +10,13 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize
 
 from fsh.trainer.blocks import (
-    EPSILON,
     Adaptive,
     Attention,
+    FirstDown,
+    Halving,
     Instance,
     Plain,
     Residual,
-    SpectralNorm,
     bare,
     conv,
 )
@@ -29,6 +29,7 @@ from fsh.trainer.networks import (
     channels_last,
     parameter_count,
 )
+from fsh.trainer.norms import EPSILON, SpectralNorm, normed
 
 PAPER = replace(NetworkConfig(), attention=False)
 TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
@@ -90,6 +91,47 @@ def test_residual_block_equals_the_textbook_order(norm, resample):
     skip = block.skip(F.interpolate(x, scale_factor=2) if resample > 0 else x)
     wanted = F.avg_pool2d(body, 2) + F.avg_pool2d(skip, 2) if resample < 0 else body + skip
     torch.testing.assert_close(block(x, psi), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_halving_is_pooling_what_the_layer_gives():
+    """The same values and gradients, at the borders too, with and without bias."""
+    for layer in (conv(3, 5, 3), conv(3, 5, 3, bias=False)):
+        layer.eval()
+        inputs = [torch.randn(2, 3, 8, 6, requires_grad=True) for _ in range(2)]
+        inputs[1].data.copy_(inputs[0].data)
+        found = Halving()(layer, inputs[0])
+        wanted = F.avg_pool2d(layer(inputs[1]), 2)
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+        pull = torch.randn_like(wanted)
+        slopes = []
+        for out, x in ((found, inputs[0]), (wanted, inputs[1])):
+            slopes.append(torch.autograd.grad(out, [x, *layer.parameters()], pull))
+        for mine, plain in zip(*slopes, strict=True):
+            torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_the_first_block_pools_both_ways():
+    block, x = FirstDown(6, 4).eval(), torch.randn(2, 6, 8, 8)
+    wanted = F.avg_pool2d(block.conv1(F.relu(block.conv0(x))), 2) + block.skip(F.avg_pool2d(x, 2))
+    torch.testing.assert_close(block(x), wanted, rtol=1e-4, atol=1e-5)
+    assert not any("spread" in name for name in block.state_dict())
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_instance_norm_is_torchs(rows, layout):
+    """The same values and gradients; memory stays as it was laid out."""
+    made = [5 + torch.randn(3, 4, 8, 6), torch.randn(rows, 4), torch.randn(rows, 4)]
+    mine, theirs = ([t.clone().requires_grad_() for t in made] for _ in range(2))
+    found = normed(mine[0].contiguous(memory_format=layout), *mine[1:])
+    shift, scale = (t[:, :, None, None] for t in theirs[1:])
+    wanted = shift + scale * F.instance_norm(theirs[0], eps=EPSILON)
+    assert found.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    pull = torch.randn_like(wanted)
+    slopes = (torch.autograd.grad(o, t, pull) for o, t in ((found, mine), (wanted, theirs)))
+    for a, b in zip(*slopes, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_adaptive_norm_sets_mean_and_deviation():

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-#: Keeps normalisations finite in half precision; the authors' code uses it throughout.
-EPSILON = 1e-4
-
+from fsh.trainer.norms import EPSILON, SpectralNorm, normed
 
 _bare = ContextVar("bare", default=False)
 
@@ -31,62 +30,6 @@ def bare() -> Iterator[None]:
         _bare.reset(token)
 
 
-class SpectralNorm(nn.Module):
-    """A weight over its largest singular value, tracked by one power iteration per training pass.
-
-    The numbers and stored vectors are those of ``torch.nn.utils.parametrizations.spectral_norm``,
-    with two differences: a convolution's weight is read in the order in which channels-last memory
-    holds it, so that nothing is copied, and it is always computed in float32, where autocast would
-    round its products to bfloat16.
-    """
-
-    _u: Tensor
-    _v: Tensor
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        matrix = weight.detach().flatten(1)
-        self.register_buffer("_u", F.normalize(torch.randn(len(matrix)), dim=0, eps=EPSILON))
-        self.register_buffer("_v", F.normalize(torch.randn(matrix.shape[1]), dim=0, eps=EPSILON))
-        for _ in range(15):
-            self._iterate(weight.detach())
-
-    def forward(self, weight: Tensor) -> Tensor:
-        with torch.autocast(weight.device.type, enabled=False):
-            if self.training:
-                self._iterate(weight.detach())
-            # Copies: the buffers may move on before this pass is differentiated.
-            u, v = self._u.clone(), self._arranged(weight, self._v).clone()
-            sigma = torch.vdot(u, torch.mv(_matrix(weight), v))
-            return weight / sigma
-
-    def right_inverse(self, value: Tensor) -> Tensor:
-        return value
-
-    @torch.no_grad()
-    def _iterate(self, weight: Tensor) -> None:
-        matrix = _matrix(weight)
-        u = torch.mv(matrix, self._arranged(weight, self._v))
-        self._u.copy_(F.normalize(u, dim=0, eps=EPSILON))
-        v = F.normalize(torch.mv(matrix.mT, self._u), dim=0, eps=EPSILON)
-        if weight.dim() == 4:
-            _, channels, height, width = weight.shape
-            v = v.view(height, width, channels).movedim(2, 0).flatten()
-        self._v.copy_(v)
-
-    @staticmethod
-    def _arranged(weight: Tensor, v: Tensor) -> Tensor:
-        """v, stored input channel by input channel, in the order of :func:`_matrix`'s columns."""
-        if weight.dim() < 4:
-            return v
-        return v.view(weight.shape[1:]).permute(1, 2, 0).flatten()
-
-
-def _matrix(weight: Tensor) -> Tensor:
-    """(out, in) or (out, in, h, w) to (out, everything else): a view if memory is channels last."""
-    return weight if weight.dim() < 4 else weight.permute(0, 2, 3, 1).flatten(1)
-
-
 def _normalised(layer: nn.Conv2d | nn.Linear) -> nn.Module:
     if not _bare.get():
         parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
@@ -102,6 +45,32 @@ def conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Mod
 def linear(inputs: int, outputs: int) -> nn.Module:
     """A spectrally normalised linear layer with bias."""
     return _normalised(nn.Linear(inputs, outputs))
+
+
+class Halving(nn.Module):
+    """``avg_pool2d(layer(x), 2)`` of a 3×3 convolution, as one convolution of 4×4 with stride 2.
+
+    Its weights are the layer's, convolved with a 2×2 mean: 16 products per value instead of 36,
+    and nothing at full size is written or read again. The same trick for doubling, with a
+    transposed convolution, is slower on a CPU than what it replaces.
+    """
+
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        pairs = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]]) / 2
+        self.register_buffer("spread", torch.kron(pairs, pairs), persistent=False)
+
+    def forward(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """(B, C, H, H) to (B, C', H/2, H/2)."""
+        weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
+        taps = weight.permute(0, 2, 3, 1).flatten(1, 2)  # a view if memory is channels last
+        # In half precision the weights would be rounded once more. (Nothing is cast on "meta".)
+        kind = weight.device.type
+        with nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False):
+            wide = torch.matmul(self.spread, taps).unflatten(1, (4, 4)).permute(0, 3, 1, 2)
+        return F.conv2d(x, wide, bias, stride=2, padding=1)
 
 
 class Plain(nn.Module):
@@ -126,7 +95,7 @@ class Instance(nn.Module):
         self.norm = nn.InstanceNorm2d(channels, eps=EPSILON, affine=True)
 
     def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
-        return self.norm(x)
+        return normed(x, self.norm.bias[None], self.norm.weight[None])
 
 
 class Adaptive(nn.Module):
@@ -141,8 +110,7 @@ class Adaptive(nn.Module):
 
     def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
         assert coefficients is not None
-        shift, scale = coefficients[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, F.instance_norm(x, eps=EPSILON), scale)
+        return normed(x, *coefficients.chunk(2, dim=1))
 
 
 class FirstDown(nn.Module):
@@ -152,10 +120,11 @@ class FirstDown(nn.Module):
         super().__init__()
         self.conv0, self.conv1 = conv(inputs, outputs, 3), conv(outputs, outputs, 3)
         self.skip = conv(inputs, outputs, 1)
+        self.halve = Halving()
 
     def forward(self, x: Tensor) -> Tensor:
         # Pooling commutes with the 1×1 convolution and with the sum: pooling first is cheaper.
-        body = F.avg_pool2d(self.conv1(F.relu(self.conv0(x))), 2)
+        body = self.halve(self.conv1, F.relu(self.conv0(x)))
         return body + self.skip(F.avg_pool2d(x, 2))
 
 
@@ -175,6 +144,7 @@ class Residual(nn.Module):
         self.conv0 = conv(inputs, outputs, 3, bias=bias)
         self.conv1 = conv(outputs, outputs, 3, bias=bias)
         self.skip = conv(inputs, outputs, 1) if inputs != outputs or resample else None
+        self.halve = Halving() if resample < 0 else None
         self.affine = self.norm0.affine + self.norm1.affine
 
     def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
@@ -184,14 +154,15 @@ class Residual(nn.Module):
         body = F.relu(self.norm0(x, first))
         if self.resample > 0:
             body = F.interpolate(body, scale_factor=2.0)
-        body = self.conv1(F.relu(self.norm1(self.conv0(body), second)))
+        body = F.relu(self.norm1(self.conv0(body), second))
+        body = self.halve(self.conv1, body) if self.halve else self.conv1(body)
         if self.skip is None:
             return x + body
         # A 1×1 convolution commutes with both resamplings: do it on the smaller image.
         if self.resample > 0:
             return F.interpolate(self.skip(x), scale_factor=2.0) + body
         if self.resample < 0:
-            return self.skip(F.avg_pool2d(x, 2)) + F.avg_pool2d(body, 2)
+            return self.skip(F.avg_pool2d(x, 2)) + body
         return self.skip(x) + body
 
 

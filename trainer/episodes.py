@@ -148,7 +148,6 @@ class EpisodeStream(IterableDataset):
         episodes = list(itertools.islice(raw, self.batch))
         shape = (self.batch, self.frames + 1, self.image, self.image, 3)
         images, landmarks = self.images.take(shape), self.lines.take(shape)
-        landmarks.fill(0)
         good = [
             i
             for i, episode in enumerate(episodes)

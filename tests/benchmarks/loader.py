@@ -1,13 +1,16 @@
 """The loader against its floor: reading the tars' bytes and decoding K+1 JPEGs per episode.
 
-    python tests/benchmarks/loader.py DATA [--rounds 5]
+    python tests/benchmarks/loader.py DATA [--rounds 9]
 
-Both sides run in one thread, in turn, on the same data set, and decode at the same DCT scale. The
+All sides run in one thread, in turn, on the same data set, and decode at the same DCT scale. The
 floor reads every byte of as many samples as episodes are made, 1 MiB at a time, and decodes frames
-taken from the data set into fresh arrays; it draws no landmarks, so drawing counts against the
-loader. A second floor draws them too. Prints, per preset, the loader's share of both floors' rates
-in CPU time: medians over the rounds, and their spread. Page caches are warm on all sides, and the
-loader has been through the data set once, as in all epochs but the first.
+taken from the data set; it draws no landmarks, so drawing counts against the loader. It is made
+four times: with OpenCV's decoder, and with fsh's (simplejpeg) into fresh memory, into one picture's
+memory again and again, and into the same where rows begin half-way between two vectors. The loader
+is held against whichever is the fastest, and against that one with landmarks drawn too. Prints, per
+preset, the loader's share of the rates in CPU time: medians over the rounds, and their spread. Page
+caches are warm on all sides, and the loader has been through the data set once, as in all epochs
+but the first.
 """
 
 from __future__ import annotations
@@ -21,33 +24,58 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import simplejpeg
 
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.data import DataPlan, plan_data
-from fsh.trainer.decode import reading_scale
+from fsh.trainer.decode import GRID, Arrays, reading_scale
 from fsh.trainer.episodes import EpisodeStream
 from fsh.trainer.raster import draw_all, rescale
 
 #: Name: side of the pictures, source frames, episodes per batch.
 CASES = {"paper": (256, 8, 1), "small": (128, 8, 4), "nano": (64, 2, 4)}
-
+#: Denominator of the DCT scale to OpenCV's flag.
+REDUCED = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 #: JPEGs and landmarks.
 Episode = tuple[list[bytes], np.ndarray]
+Decoder = Callable[[bytes], object]
 
 
-def floor(
-    plan: DataPlan, episodes: list[Episode], image: int, bytes_: Iterator[int], draws: bool
-) -> None:
-    """Per episode read a sample's bytes, decode the frames; ``draws``: the landmarks too."""
-    size = plan.card.spec.size
-    _, flag = reading_scale(size, image)
-    for jpegs, landmarks in episodes:
+def decoders(size: int, image: int) -> dict[str, Decoder]:
+    """The ways to decode a picture of ``size`` at the smallest scale that is at least ``image``."""
+    reduce, side = reading_scale(size, image)
+    memory = np.empty(3 * side * side + 2 * GRID, np.uint8)
+    start = -memory.ctypes.data % GRID
+    aligned = memory[start : start + 3 * side * side]
+    between = Arrays().take((side, side, 3))
+    scale = {"min_height": side, "min_width": side, "min_factor": reduce}
+    return {
+        "opencv": lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED[reduce]),
+        "fresh": lambda data: simplejpeg.decode_jpeg(data, "RGB", **scale),
+        "again": lambda data: simplejpeg.decode_jpeg(data, "RGB", buffer=aligned, **scale),
+        "between": lambda data: simplejpeg.decode_jpeg(data, "RGB", buffer=between, **scale),
+    }
+
+
+def floor(episodes: list[Episode], bytes_: Iterator[int], decode: Decoder) -> None:
+    """Per episode read a sample's bytes and decode the frames."""
+    for jpegs, _ in episodes:
         next(bytes_)
         for jpeg in jpegs:
-            cv2.imdecode(np.frombuffer(jpeg, np.uint8), flag)
-        if draws:
-            draw_all(rescale(landmarks, size, image), image)
+            decode(jpeg)
+
+
+def drawing(episodes: list[Episode], size: int, image: int) -> None:
+    """Draw every episode's landmarks on the same images."""
+    canvas = np.empty((len(episodes[0][0]), image, image, 3), np.uint8)
+    for _, landmarks in episodes:
+        draw_all(rescale(landmarks, size, image), image, canvas)
 
 
 def read_bytes(plan: DataPlan) -> Iterator[int]:
@@ -87,37 +115,41 @@ def shares(over: list[float], under: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     plan = plan_data(DataFolder(options.data), workers=0)
+    size = plan.card.spec.size
     for name, (image, frames, batch) in CASES.items():
         stream = EpisodeStream(
-            plan.shards,
-            size=plan.card.spec.size,
-            image=image,
-            frames=frames,
-            batch=batch,
-            seed=0,
+            plan.shards, size=size, image=image, frames=frames, batch=batch, seed=0
         )
         count = plan.samples // batch  # a whole epoch: the shuffle buffer is filled in bursts
         raws = list(itertools.islice(stream.raw(0, 1), plan.samples + count * batch))
         episodes = [(raw.jpegs(), raw.landmarks()) for raw in raws[-count * batch :]]
         batches, walk = iter(stream), read_bytes(plan)
         works: dict[str, Callable[[], None]] = {
-            "floor": lambda e=episodes, i=image, w=walk: floor(plan, e, i, w, False),
-            "drawing": lambda e=episodes, i=image, w=walk: floor(plan, e, i, w, True),
-            "loader": lambda b=batches, n=count: take(b, n),
+            key: lambda e=episodes, w=walk, d=decode: floor(e, w, d)
+            for key, decode in decoders(size, image).items()
         }
+        floors = list(works)
+        works["loader"] = lambda b=batches, n=count: take(b, n)
+        works["drawing"] = lambda e=episodes, i=image: drawing(e, size, i)
         for work in works.values():
             work()
-        took: dict[str, list[float]] = {name: [] for name in works}
+        took: dict[str, list[float]] = {key: [] for key in works}
         for i in range(options.rounds):
             for key in sorted(works, reverse=bool(i % 2)):
                 took[key].append(seconds(works[key]))
+        costs = {key: statistics.median(times) for key, times in took.items()}
+        best = min(floors, key=costs.__getitem__)
+        drawn = [a + b for a, b in zip(took[best], took["drawing"], strict=True)]
+        each = ", ".join(f"{key} {1e3 * cost / len(episodes):.2f}" for key, cost in costs.items())
         print(
-            f"{name:6s} {image} px, K {frames}: {shares(took['floor'], took['loader'])} of the "
-            f"floor, {shares(took['drawing'], took['loader'])} of the floor with drawing",
+            f"{name:6s} {image} px, K {frames}: {shares(took[best], took['loader'])} of the floor "
+            f"({best}), {shares(drawn, took['loader'])} of the floor with drawing, "
+            f"{shares(took['opencv'], took['loader'])} of OpenCV's floor\n"
+            f"       ms per episode: {each}",
             flush=True,
         )
 

@@ -1,8 +1,9 @@
 """One training step as a direct transcription of the paper would do it: what fsh's is held against.
 
 The same networks, spectral norm by torch's own parametrization, losses and Adam; but plain eager
-fp32 in contiguous NCHW: the norms are computed anew in every forward pass, real and made pictures
-pass D one after the other, gradients of D's weights are computed in G's phase too and thrown away,
+fp32 in contiguous NCHW: spectral norms are computed anew in every forward pass, instance norms by
+torch's own, convolutions that are pooled are computed in full first, real and made pictures pass D
+one after the other, gradients of D's weights are computed in G's phase too and thrown away,
 optimizers and averages go parameter by parameter.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations
 
@@ -52,6 +54,20 @@ class PlainStep:
         self.second = adam(config.lr_discriminator, model.discriminator, model.columns)
 
     def __call__(self, episodes: Episodes) -> dict[str, float]:
+        def pooled(_: nn.Module, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
+            return F.avg_pool2d(layer(x), 2)
+
+        def normed(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+            shift, scale = shift[:, :, None, None], scale[:, :, None, None]
+            return shift + scale * F.instance_norm(x, eps=blocks.EPSILON)
+
+        with (
+            mock.patch.object(blocks.Halving, "forward", pooled),
+            mock.patch.object(blocks, "normed", normed),
+        ):
+            return self._step(episodes)
+
+    def _step(self, episodes: Episodes) -> dict[str, float]:
         model, weights = self.model, self.config.loss
         flat = model.embedder(
             episodes.source_images.contiguous().flatten(0, 1),

@@ -1,11 +1,13 @@
-"""A training step as ``fsh train`` makes it, against plain eager and against the matrix rate.
+"""A training step as ``fsh train`` makes it, against plain eager and against two floors.
 
-    python tests/benchmarks/train_speed.py DATA [--presets nano,small] [--rounds 7]
+    python tests/benchmarks/train_speed.py DATA [--presets nano,small] [--rounds 7] [--cpu-time]
 
 Three things in turn, in every round, on the same episodes: fsh's step (phases, watchdog's numbers
 and running average included), :mod:`plain_step`'s, and one big matrix product. The floating-point
 operations of a step are counted on fsh's own by torch's FlopCounterMode; their share of the rate of
-the product is how close the step comes to the machine. Medians.
+the product is how close the step comes to the machine. :mod:`alone` then times each of the step's
+convolutions and products by itself; no step with these networks is faster than their sum. Medians.
+``--cpu-time`` counts CPU seconds of one thread: where others use the machine too.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from alone import alone
 from plain_step import PlainStep
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -52,14 +55,16 @@ def product(device: str, dtype: torch.dtype, side: int) -> Callable[[], None]:
     return lambda: torch.mm(a, b)
 
 
-def timed(work: Callable[[], object], device: str) -> float:
+def timed(
+    work: Callable[[], object], device: str, clock: Callable[[], float] = time.perf_counter
+) -> float:
     if device != "cpu":
         torch.cuda.synchronize()
-    begun = time.perf_counter()
+    begun = clock()
     work()
     if device != "cpu":
         torch.cuda.synchronize()
-    return time.perf_counter() - begun
+    return clock() - begun
 
 
 def started(data: Path, config: TrainConfig) -> tuple[Session, Episodes]:
@@ -72,7 +77,7 @@ def started(data: Path, config: TrainConfig) -> tuple[Session, Episodes]:
     return session, episodes
 
 
-def compare(data: Path, config: TrainConfig, rounds: int) -> str:
+def compare(data: Path, config: TrainConfig, rounds: int, clock: Callable[[], float]) -> str:
     device = config.device
     content, _ = load_content(config, Silent())
     session, episodes = started(data, config)
@@ -90,16 +95,21 @@ def compare(data: Path, config: TrainConfig, rounds: int) -> str:
     for i in range(rounds):
         works = [lambda: ours(episodes), lambda: plain(episodes), multiply]
         order = range(3) if i % 2 else reversed(range(3))
-        took = {k: timed(works[k], device) for k in order}
+        took = {k: timed(works[k], device, clock) for k in order}
         rows.append([took[k] for k in range(3)])
     fast, slow, gemm = (statistics.median(column) for column in zip(*rows, strict=True))
     ratio = statistics.median(row[1] / row[0] for row in rows)
     rate = 2 * side**3 / gemm
+    heavy = alone(lambda: ours(episodes), lambda work: timed(work, device, clock))
+    floor = sum(heavy.values())
+    parts = ", ".join(f"{kind} {cost * 1e3:.0f}" for kind, cost in heavy.items())
     return (
         f"{config.preset}, batch {config.batch}, K {config.frames}, {config.precision}: fsh "
         f"{fast * 1e3:.0f} ms, plain eager {slow * 1e3:.0f} ms ({ratio:.2f} times as long); "
         f"{flops / 1e9:.1f} GFLOP a step, {flops / fast / rate:.0%} of the matrix rate "
-        f"({rate / 1e9:.0f} GFLOP/s {dtype})"
+        f"({rate / 1e9:.0f} GFLOP/s {dtype}); its convolutions and products alone "
+        f"{floor * 1e3:.0f} ms ({parts}): a step costs {fast / floor:.2f} times that, plain eager "
+        f"{slow / floor:.2f} times"
     )
 
 
@@ -108,9 +118,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--presets", default="nano,small")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cpu-time", action="store_true")
     options = parser.parse_args()
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    if options.cpu_time:
+        torch.set_num_threads(1)
     for name in options.presets.split(","):
-        print(compare(options.data, resolve(name, "cpu"), options.rounds), flush=True)
+        print(compare(options.data, resolve(name, "cpu"), options.rounds, clock), flush=True)
 
 
 if __name__ == "__main__":
