@@ -22,7 +22,7 @@ from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer import checkpoint
+from fsh.trainer import checkpoint, tuning
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.losses import Content, Episodes, Terms
@@ -43,7 +43,7 @@ from fsh.trainer.stopping import Judges
 
 #: Fine-tuning steps of the authors' later practice: for one photo, and for more than thirty.
 FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 125, 230, 31
-#: Photos per fine-tuning step of the alternatives at most, as fsh's own.
+#: Photos per fine-tuning step of the alternatives at most; fsh's own take fewer.
 BATCH = 4
 
 #: Landmarks float32 (N, 68, 2), crop pixels, to pictures uint8 (N, H, H, 3).
@@ -138,7 +138,7 @@ class Personalized:
         self.name, self.trained, self.steps, self.judges = name, trained, steps, judges
         counts = [steps(t) for t in (1, 8, 32)]
         judged = " judged" if judges and None in counts else ""
-        self.made_of = f"{run.sha256} steps {counts}{judged}"
+        self.made_of = f"{run.sha256} steps {counts} of {tuning.BATCH}{judged}"
 
     def learn(self, photos: FaceClip) -> Draw:
         steps, device = self.steps(len(photos)), self.trained.config.device
@@ -228,8 +228,8 @@ def fine_tuned(
 ) -> Any:
     """A copy of a method's networks after ``steps`` updates on a person's photos.
 
-    As fsh's own fine-tuning does it: up to :data:`BATCH` photos a step, the
-    run's losses and learning rates. Sources are other photos than the one to draw, if there are.
+    As fsh's own fine-tuning does it, with the run's losses and learning rates, but for up to
+    :data:`BATCH` photos a step. Sources are other photos than the one to draw, if there are.
     """
     networks = copy.deepcopy(networks).train()
     method = METHODS[config.method]

@@ -45,13 +45,13 @@ Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 #: Passes over the photos at most. The paper makes about 40, in batches that it does not state.
-EPOCHS = 60
+EPOCHS = 30
 #: Steps at most, about what the authors' later practice makes of more than 30 photos.
 MOST_STEPS = 240
 #: With fewer photos than this, moved copies are trained on and held out: so many of each photo.
 FEW, COPIES, HELD_COPIES = 4, 4, 3
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
-LOOKS = (0, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1)
+LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
 #: Share of the feed-forward model's mimicry that must be left. Products of identity and mimicry
 #: stopped a painting and a photo after 27 steps, alive and hardly recognisable.
 KEPT = 2 / 3
@@ -97,7 +97,7 @@ class Choice:
 
 def most_steps(photos: int) -> int:
     """Steps tried at most on so many photos, moved copies included."""
-    return min(MOST_STEPS, max(1, EPOCHS * photos // min(BATCH, photos)))
+    return min(MOST_STEPS, EPOCHS * photos // min(BATCH, photos))
 
 
 def choose(looks: Sequence[Look]) -> int:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 #: Photos used at most; more are thinned out evenly over the clip.
 MAX_PHOTOS = 32
-#: Photos per fine-tuning step at most.
-BATCH = 4
+#: Photos per fine-tuning step at most. Of 8 photos, 120 steps of two made persons as good as 120
+#: steps of four (docs/benchmarks.md) at half the cost; steps of one had worse mouths and eyes.
+BATCH = 2
 
 
 @dataclass(frozen=True)
