@@ -32,7 +32,7 @@ from fsh.trainer.expressions import expressions
 from fsh.trainer.losses import Content
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import Generator
-from fsh.trainer.tuning import BATCH, Photos, fine_tuning, lines_of, prepare
+from fsh.trainer.tuning import FEW, Photos, batch_for, fine_tuning, lines_of, prepare
 
 if TYPE_CHECKING:
     from fsh.trainer.personal import Trained
@@ -44,17 +44,20 @@ Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Tells who is to be seen: pictures and landmarks as above to embeddings, float32 (N, D).
 Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-#: Passes over the photos at most. The paper makes about 40, in batches that it does not state.
-EPOCHS = 30
+#: Steps per photo at most, moved copies included. The paper makes about 40 passes over them, in
+#: batches that it does not state.
+STEPS_EACH = 15
 #: Steps at most, about what the authors' later practice makes of more than 30 photos.
 MOST_STEPS = 240
-#: With fewer photos than this, moved copies are trained on and held out: so many of each photo.
-FEW, COPIES, HELD_COPIES = 4, 4, 3
+#: Moved copies of each of few photos that are trained on, and that are held out.
+COPIES, HELD_COPIES = 4, 3
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
 LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
 #: Share of the feed-forward model's mimicry that must be left. Products of identity and mimicry
 #: stopped a painting and a photo after 27 steps, alive and hardly recognisable.
 KEPT = 2 / 3
+#: Drawings made at once.
+_AT_ONCE = 4
 #: Drawings that identity is judged on, at most.
 JUDGED = 4
 #: A model that moves less than this share of what it is told has no mimicry to lose.
@@ -97,7 +100,7 @@ class Choice:
 
 def most_steps(photos: int) -> int:
     """Steps tried at most on so many photos, moved copies included."""
-    return min(MOST_STEPS, EPOCHS * photos // min(BATCH, photos))
+    return min(MOST_STEPS, STEPS_EACH * photos)
 
 
 def choose(looks: Sequence[Look]) -> int:
@@ -178,7 +181,7 @@ def pictures_of(generator: Generator, psi: Tensor, lines: Tensor) -> np.ndarray:
     """Drawings uint8 (N, H, H, 3) of landmark images, in small batches."""
     was = generator.training
     generator.eval()
-    drawn = [to_pictures(generator(some, psi)) for some in lines.split(BATCH)]
+    drawn = [to_pictures(generator(some, psi)) for some in lines.split(_AT_ONCE)]
     generator.train(was)
     return np.concatenate(drawn)
 
@@ -200,7 +203,7 @@ def choose_steps(
         clip: all photos that show the face.
         judges: None leaves the choice to the loss; a clip without an embedding, the identity.
     """
-    trial = fine_tuning(trained, photos, content)
+    trial = fine_tuning(trained, photos, content, batch_for(len(clip)))
     crop, size, device = trained.spec.size, trained.config.network.size, trained.config.device
     shape = neutral(clip.landmarks)
     some = clip.landmarks[np.linspace(0, len(clip) - 1, min(JUDGED, len(clip))).astype(int)]
