@@ -20,6 +20,7 @@ from fsh.trainer.loop import train
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.person import Person
 from fsh.trainer.personal import embedding_of, load_trained, personalize, prepare, run_spec
+from fsh.trainer.stopping import Judges
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,22 @@ def test_one_photo_is_fine_tuned_only_as_far_as_moved_copies_of_it_gain(run, tmp
     points = clip_of(7, 3).landmarks
     p, q = (Person.load(tmp_path / name).draw(points).astype(int) for name in "pq")
     assert np.abs(p - q).max() <= 1  # the trial is the person: nothing is made twice
+
+
+def test_where_faces_are_recognised_the_trial_on_all_photos_is_the_person(run, tmp_path):
+    clip = clip_of(7, 4)
+    known = dataclasses.replace(clip, embedding=np.ones(3, np.float32))
+    told = Told()
+    judges = Judges(
+        find=lambda pictures, points: points,
+        recognise=lambda pictures, points: np.stack([[1, 1, p.mean()] for p in pictures]),
+    )
+    report = personalize(run, known, tmp_path / "p", progress=told, judges=judges)
+    assert not report.held_out and report.likeness["0"] <= report.likeness[str(report.steps)]
+    assert report.likeness.keys() == report.mimicry.keys() and len(report.likeness) > 2
+    personalize(run, known, tmp_path / "q", steps=report.steps, progress=Told())
+    p, q = (Person.load(tmp_path / name).draw(clip.landmarks).astype(int) for name in "pq")
+    assert np.abs(p - q).max() <= 1
 
 
 def test_moved_copies_take_their_landmarks_along():

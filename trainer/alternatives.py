@@ -24,7 +24,7 @@ from fsh.trainer.runs import Run, load_networks
 if TYPE_CHECKING:
     from fsh.trainer.contenders import Draw
 
-#: Photos per fine-tuning step at most, as fsh's own.
+#: Photos per fine-tuning step at most; fsh's own take fewer.
 BATCH = 4
 
 
@@ -68,8 +68,8 @@ def fine_tuned(
 ) -> Any:
     """A copy of a method's networks after ``steps`` updates on a person's photos.
 
-    As fsh's own fine-tuning does it: up to :data:`BATCH` photos a step, the
-    run's losses and learning rates. Sources are other photos than the one to draw, if there are.
+    As fsh's own fine-tuning does it, with the run's losses and learning rates, but for up to
+    :data:`BATCH` photos a step. Sources are other photos than the one to draw, if there are.
     """
     networks = copy.deepcopy(networks).train()
     method = METHODS[config.method]

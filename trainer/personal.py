@@ -2,8 +2,7 @@
 
 Feed-forward: ê is the mean of E over the photos, ψ = P·ê. Fine-tuned: see
 :mod:`fsh.trainer.tuning`. For how many steps is measured, because too few leave an identity gap and
-too many kill mimics (:mod:`fsh.trainer.stopping`): a quarter of the photos, or moved copies of few,
-are held out to find the best number, and that many steps are then made on all of them.
+too many kill mimics (:mod:`fsh.trainer.stopping`).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from fsh.trainer.networks import Discriminator, Embedder, Generator, channels_la
 from fsh.trainer.person import Person, drawable
 from fsh.trainer.session import newest
 from fsh.trainer.stopping import Choice, Judges, Look, choose_steps, hold_out, most_steps
-from fsh.trainer.tuning import Photos, embedding_of, fine_tuning, prepare
+from fsh.trainer.tuning import Photos, batch_for, embedding_of, fine_tuning, prepare
 
 __all__ = [
     "PersonReport",
@@ -47,9 +46,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PersonReport:
-    """``steps`` are the fine-tuning steps made (0: feed-forward); ``held_out`` maps the steps tried
-    to the loss on held-out photos, ``likeness`` to how alike a face recogniser finds drawings and
-    photos (cosine), ``mimicry`` to how far the face moved as told (0 to 1); empty if not measured.
+    """What :func:`personalize` did.
+
+    Attributes:
+        steps: fine-tuning steps made; 0: feed-forward.
+        held_out: steps tried to the loss on held-out photos, if nobody recognised faces.
+        likeness: … to how alike a face recogniser finds drawings and photos (cosine).
+        mimicry: … to how far the face moved as told (0 to 1). All empty if not measured.
     """
 
     person: str
@@ -203,7 +206,9 @@ def personalize(
     inputs, kept = prepare(photos, trained.config.network.size, device)
     content, _ = load_content(trained.config, progress)
     looks: list[Look] = []
-    tried, held, shown = hold_out(inputs, kept, trained.config.network.size, device)
+    judged = judges is not None and kept.embedding is not None
+    size = trained.config.network.size
+    tried, held, shown = hold_out(inputs, kept, size, device, judged=judged)
     embedding = embedding_of(trained, inputs)
     best: Choice | None = None
     if steps is None:
@@ -220,7 +225,7 @@ def personalize(
     if best is not None and steps:
         generator, psi = best.generator, best.coefficients
     elif steps:
-        tuned = fine_tuning(trained, shown, content)
+        tuned = fine_tuning(trained, shown, content, batch_for(len(kept)))
         for _ in range(steps):
             terms = tuned.step()
             progress.advance(1, note=f"D {float(terms.total.detach()):.2f}")
@@ -257,7 +262,7 @@ def personalize(
         photos=len(inputs),
         steps=steps,
         seconds=time.monotonic() - begun,
-        held_out={str(look.step): look.loss for look in looks},
+        held_out={str(look.step): look.loss for look in looks if look.loss is not None},
         likeness={str(k.step): k.likeness for k in looks if k.likeness is not None},
         mimicry={str(k.step): k.mimicry for k in looks if k.mimicry is not None},
         folder=str(out),

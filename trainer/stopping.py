@@ -1,13 +1,15 @@
 """How many fine-tuning steps: as much identity as leaves mimicry alive, both measured on the way.
 
-Identity is how like the photos the drawings are to a face recogniser, or, where none is handed in,
+Identity is how like the photos the drawings are to a face recogniser. Where none is handed in it is
 the content loss on photos that were held out: a quarter of them, or of fewer than four photos, of
-which none can be spared, moved copies. Mimicry is what such photos cannot show, because they make
-the face that was trained on: the person is made to open the mouth, turn, smile
-(:mod:`fsh.trainer.expressions`), the landmarks are found again on the drawings, and what counts is
-how far they moved as they were told, against the feed-forward model. Too few steps leave a
-stranger's face, too many a mask: chosen is the best identity among the steps that keep two thirds
-of the mimicry. No step at all, the feed-forward model, is among the choices.
+which none can be spared, moved copies; the number found is then made anew on all of them. Mimicry
+is what such photos cannot show, because they make the face that was trained on: the person is made
+to open the mouth, turn, smile (:mod:`fsh.trainer.expressions`), the landmarks are found again on
+the drawings, and what counts is how far they moved as they were told, against the feed-forward
+model. Neither a recogniser nor mimicry wants a photo held out: what was tried is the person then.
+
+Too few steps leave a stranger's face, too many a mask: chosen is the best identity among the steps
+that keep two thirds of the mimicry. No step at all, the feed-forward model, is among the choices.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from fsh.trainer.expressions import expressions
 from fsh.trainer.losses import Content
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import Generator
-from fsh.trainer.tuning import BATCH, Photos, fine_tuning, lines_of, prepare
+from fsh.trainer.tuning import FEW, Photos, batch_for, fine_tuning, lines_of, prepare
 
 if TYPE_CHECKING:
     from fsh.trainer.personal import Trained
@@ -42,17 +44,20 @@ Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Tells who is to be seen: pictures and landmarks as above to embeddings, float32 (N, D).
 Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-#: Passes over the photos at most. The paper makes about 40, in batches that it does not state.
-EPOCHS = 60
+#: Steps per photo at most, moved copies included. The paper makes about 40 passes over them, in
+#: batches that it does not state.
+STEPS_EACH = 15
 #: Steps at most, about what the authors' later practice makes of more than 30 photos.
 MOST_STEPS = 240
-#: With fewer photos than this, moved copies are trained on and held out: so many of each photo.
-FEW, COPIES, HELD_COPIES = 4, 4, 3
+#: Moved copies of each of few photos that are trained on, and that are held out.
+COPIES, HELD_COPIES = 4, 3
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
-LOOKS = (0, 0.04, 0.09, 0.16, 0.25, 0.36, 0.49, 0.64, 0.81, 1)
+LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
 #: Share of the feed-forward model's mimicry that must be left. Products of identity and mimicry
 #: stopped a painting and a photo after 27 steps, alive and hardly recognisable.
 KEPT = 2 / 3
+#: Drawings made at once.
+_AT_ONCE = 4
 #: Drawings that identity is judged on, at most.
 JUDGED = 4
 #: A model that moves less than this share of what it is told has no mimicry to lose.
@@ -64,13 +69,13 @@ class Look:
     """A person after ``step`` steps.
 
     Attributes:
-        loss: content loss on the held-out photos.
+        loss: content loss on the held-out photos, or None if none were.
         likeness: cosine of drawings' and photos' face embeddings, or None if nobody recognised.
         mimicry: share of the motion told that was drawn, or None if nobody looked.
     """
 
     step: int
-    loss: float
+    loss: float | None = None
     likeness: float | None = None
     mimicry: float | None = None
 
@@ -95,7 +100,7 @@ class Choice:
 
 def most_steps(photos: int) -> int:
     """Steps tried at most on so many photos, moved copies included."""
-    return min(MOST_STEPS, max(1, EPOCHS * photos // min(BATCH, photos)))
+    return min(MOST_STEPS, STEPS_EACH * photos)
 
 
 def choose(looks: Sequence[Look]) -> int:
@@ -111,7 +116,7 @@ def choose(looks: Sequence[Look]) -> int:
         return before < LEAST_MIMICRY or (look.mimicry or 0.0) >= KEPT * before
 
     def identity(look: Look) -> float:
-        return -look.loss if look.likeness is None else look.likeness
+        return look.likeness if look.likeness is not None else -(look.loss or 0.0)
 
     return max((look for look in looks if alive(look)), key=identity).step
 
@@ -176,7 +181,7 @@ def pictures_of(generator: Generator, psi: Tensor, lines: Tensor) -> np.ndarray:
     """Drawings uint8 (N, H, H, 3) of landmark images, in small batches."""
     was = generator.training
     generator.eval()
-    drawn = [to_pictures(generator(some, psi)) for some in lines.split(BATCH)]
+    drawn = [to_pictures(generator(some, psi)) for some in lines.split(_AT_ONCE)]
     generator.train(was)
     return np.concatenate(drawn)
 
@@ -184,7 +189,7 @@ def pictures_of(generator: Generator, psi: Tensor, lines: Tensor) -> np.ndarray:
 def choose_steps(
     trained: Trained,
     photos: Photos,
-    held: Photos,
+    held: Photos | None,
     clip: FaceClip,
     content: Content,
     most: int,
@@ -194,11 +199,11 @@ def choose_steps(
     """Try fine-tuning on ``photos`` and find the best number of steps.
 
     Args:
-        held: the photos that the loss is measured on.
+        held: the photos that the loss is measured on; None if others judge.
         clip: all photos that show the face.
         judges: None leaves the choice to the loss; a clip without an embedding, the identity.
     """
-    trial = fine_tuning(trained, photos, content)
+    trial = fine_tuning(trained, photos, content, batch_for(len(clip)))
     crop, size, device = trained.spec.size, trained.config.network.size, trained.config.device
     shape = neutral(clip.landmarks)
     some = clip.landmarks[np.linspace(0, len(clip) - 1, min(JUDGED, len(clip))).astype(int)]
@@ -208,10 +213,11 @@ def choose_steps(
         return pictures_of(trial.generator, trial.coefficients, lines)
 
     def look(step: int) -> Look:
-        loss = held_out_loss(trial.generator, trial.coefficients, held, content)
+        likeness = loss = None
+        if held is not None:
+            loss = held_out_loss(trial.generator, trial.coefficients, held, content)
         if judges is None:
             return Look(step, loss)
-        likeness = None
         if clip.embedding is not None:
             likeness = likeness_of(draw, some, clip.embedding, crop, judges.recognise)
         return Look(step, loss, likeness, mimicry_of(draw, shape, crop, judges.find))
@@ -233,19 +239,23 @@ def choose_steps(
 
 
 def hold_out(
-    everything: Photos, clip: FaceClip, size: int, device: str
-) -> tuple[Photos, Photos, Photos]:
+    everything: Photos, clip: FaceClip, size: int, device: str, *, judged: bool
+) -> tuple[Photos, Photos | None, Photos]:
     """Photos for the trial, those held out from it, and those for the final fine-tuning.
 
     Args:
         everything: the photos of ``clip`` as :func:`prepare` gave them.
+        judged: somebody recognises the person: no photo need be held out.
     """
     if len(clip) < FEW:
         moved, _ = prepare(moved_copies(clip, COPIES, seed=1), size, device)
-        held, _ = prepare(moved_copies(clip, HELD_COPIES, seed=2), size, device)
         images = torch.cat([everything.images, moved.images])
-        more = Photos(images, torch.cat([everything.landmarks, moved.landmarks]))
-        return more, held, more
+        everything = Photos(images, torch.cat([everything.landmarks, moved.landmarks]))
+    if judged:
+        return everything, None, everything
+    if len(clip) < FEW:
+        held, _ = prepare(moved_copies(clip, HELD_COPIES, seed=2), size, device)
+        return everything, held, everything
     count = max(1, len(clip) // 4)
     spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
     used = [i for i in range(len(clip)) if i not in spared]

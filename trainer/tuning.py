@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 
 #: Photos used at most; more are thinned out evenly over the clip.
 MAX_PHOTOS = 32
-#: Photos per fine-tuning step at most.
-BATCH = 4
+#: With fewer photos than this, moved copies of them are trained on too.
+FEW = 4
+#: Photos per fine-tuning step. Of 8 photos, 120 steps of two made persons as good as 120 steps of
+#: four (docs/benchmarks.md) at half the cost; steps of one had worse mouths and eyes.
+BATCH = 2
+#: … of moved copies, which are much alike: steps of two made one photo's person less like it.
+BATCH_OF_COPIES = 4
+
+
+def batch_for(photos: int) -> int:
+    """Images per fine-tuning step of a person with so many photos."""
+    return BATCH_OF_COPIES if photos < FEW else BATCH
 
 
 @dataclass(frozen=True)
@@ -96,8 +106,12 @@ class FineTuning:
     step: Callable[[], Terms]
 
 
-def fine_tuning(trained: Trained, photos: Photos, content: Content) -> FineTuning:
-    """Set up fine-tuning on these photos; each ``step()`` is one update of G and of D."""
+def fine_tuning(trained: Trained, photos: Photos, content: Content, batch: int) -> FineTuning:
+    """Set up fine-tuning on these photos; each ``step()`` is one update of G and of D.
+
+    Args:
+        batch: photos per step, if there are so many.
+    """
     config = trained.config
     embedding = embedding_of(trained, photos)
     generator = copy.deepcopy(trained.generator).train()
@@ -122,11 +136,12 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content) -> FineTunin
     ]
     order = np.random.default_rng(config.seed)
     queue: list[int] = []
+    count = min(batch, len(photos))
 
     def step() -> Terms:
-        while len(queue) < min(BATCH, len(photos)):
+        while len(queue) < count:
             queue.extend(order.permutation(len(photos)).tolist())
-        chosen = [queue.pop(0) for _ in range(min(BATCH, len(photos)))]
+        chosen = [queue.pop(0) for _ in range(count)]
         some = photos[chosen]
         nothing = some.images[:, None]
         episodes = Episodes(nothing, nothing, some.images, some.landmarks, torch.tensor(chosen))

@@ -1,12 +1,13 @@
 """How fast people are drawn and made, against what their arithmetic alone would take.
 
     python tests/benchmarks/animate_speed.py --person people/me --driving talk.mp4 \
-        [--run runs/small --photos dir/] [--rounds 5]
+        [--run runs/small --photos dir/] [--rounds 7]
 
-The floor of drawing is the multiply-adds of the generator's convolutions at the rate at which this
-machine multiplies 1024 × 1024 matrices, measured in between, with as many threads. Sizes other than
-the person's are drawn with weights nobody trained: arithmetic takes as long. Run it on an idle
-machine: a second busy process halves every figure.
+Two floors, with as many threads as the drawing: the floating point operations of the generator as
+it is trained, at the rate at which this machine multiplies 1024 × 1024 matrices, measured in turn
+with the drawing; and its convolutions one by one, each in whichever memory layout is faster.
+Presets are those of a CPU, drawn with weights nobody trained: arithmetic takes as long. Run it on
+an idle machine: a second busy process halves every figure.
 """
 
 from __future__ import annotations
@@ -18,86 +19,123 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from fsh.schemas.progress import Silent
-from fsh.trainer.config import PRESETS
+from fsh.trainer.config import resolve
 from fsh.trainer.drawing import Drawing
-from fsh.trainer.networks import Generator, bake
+from fsh.trainer.networks import Generator, bake, channels_last
+
+Work = Callable[[], object]
 
 
-def median_of(work: Callable[[], object], rounds: int) -> tuple[float, float, float]:
-    """Median, least and most seconds of some calls after two to warm up."""
-    work(), work()
-    seconds = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds), min(seconds), max(seconds)
+def in_turn(works: dict[str, Work], rounds: int) -> dict[str, float]:
+    """Median seconds of each, called in turn after two calls to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(rounds + 2):
+        for name, work in works.items():
+            begun = time.perf_counter()
+            work()
+            if number > 1:
+                seconds[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
-def matrix_rate() -> float:
-    """Floating point operations per second of a product of large matrices."""
-    a = torch.randn(1024, 1024)
-    return 2 * 1024**3 / median_of(lambda: a @ a, 5)[0]
+def operations(network: Work) -> float:
+    """Floating point operations of a call."""
+    with FlopCounterMode(display=False) as counter:
+        network()
+    return float(counter.get_total_flops())
 
 
-def operations(network: nn.Module, lines: torch.Tensor) -> float:
-    """Floating point operations of the convolutions for one image."""
-    counts: list[float] = []
+def convolutions(network: nn.Module, work: Work, rounds: int) -> float:
+    """Seconds that the convolutions of a call take by themselves, in the better layout each."""
+    shapes: Counter[tuple[torch.Size, torch.Size]] = Counter()
 
-    def count(layer: nn.Module, _: object, out: torch.Tensor) -> None:
+    def note(layer: nn.Module, inputs: tuple[torch.Tensor], _: object) -> None:
         assert isinstance(layer, nn.Conv2d)
-        counts.append(2.0 * out[0].numel() * layer.weight[0].numel())
+        shapes[(inputs[0].shape, layer.weight.shape)] += 1
 
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d)]
-    network(lines[:1])
+    hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    work()
     for hook in hooks:
         hook.remove()
-    return sum(counts)
+    total = 0.0
+    for (image, weight), count in shapes.items():
+        ways: dict[str, Work] = {}
+        for layout in (torch.contiguous_format, torch.channels_last):
+            x = torch.rand(image).contiguous(memory_format=layout)
+            w = torch.rand(weight).contiguous(memory_format=layout)
+            ways[str(layout)] = lambda x=x, w=w: F.conv2d(x, w, padding=w.shape[2] // 2)
+        total += count * min(in_turn(ways, rounds).values())
+    return total
 
 
-def drawing_rows(preset: str, rounds: int) -> list[dict]:
-    config = PRESETS[preset]["network"]
+def under_onnxruntime(drawing: Drawing, lines: torch.Tensor, threads: int, folder: Path) -> Work:
+    """The same drawing under onnxruntime."""
+    import onnxruntime
+
+    from fsh.trainer.export import write
+
+    path = folder / "drawing.onnx"
+    if not path.exists():
+        write(drawing, {"landmarks": lines}, "images", path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    return lambda: session.run(None, {"landmarks": lines.numpy()})
+
+
+@torch.inference_mode()
+def drawing_rows(preset: str, rounds: int, folder: Path) -> list[dict]:
+    config = resolve(preset, "cpu").network
     torch.manual_seed(0)
-    generator = bake(Generator(config))
-    assert isinstance(generator, Generator)
-    psi = generator.project(torch.randn(1, config.embedding)).detach()
-    plain = generator.requires_grad_(False).eval()
-    folded = Drawing(generator, psi)
+    plain = channels_last(Generator(config))
+    bake(plain).requires_grad_(False)
+    psi = plain.project(torch.randn(1, config.embedding))
+    folded = Drawing(plain, psi)
+    square = torch.randn(1024, 1024)
     rows = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        for batch in (1, 8):
+        for batch in (1, 4, 8):
             lines = torch.rand(batch, 3, config.size, config.size)
-            with torch.inference_mode():
-                floor = operations(folded, lines) / matrix_rate()
-                for name in ("generator", "folded"):
-
-                    def work(lines=lines, name=name):
-                        return folded(lines) if name == "folded" else plain(lines, psi)
-
-                    middle, least, most = (s / batch for s in median_of(work, rounds))
-                    row = {"preset": preset, "way": name, "threads": threads, "batch": batch}
-                    row |= {"ms": 1e3 * middle, "least": 1e3 * least, "most": 1e3 * most}
-                    rows.append({**row, "floor_ms": 1e3 * floor, "of_floor": floor / middle})
+            works: dict[str, Work] = {
+                "generator": lambda lines=lines: plain(lines, psi),
+                "folded": lambda lines=lines: folded(lines),
+                "matrix": lambda: square @ square,
+            }
+            with suppress(ImportError):
+                works["onnxruntime"] = under_onnxruntime(folded, lines, threads, folder)
+            taken = in_turn(works, rounds)
+            rate = 2 * 1024**3 / taken.pop("matrix")
+            about = {"preset": preset, "threads": threads, "batch": batch, "gflops": rate / 1e9}
+            about["floor"] = 1e3 * operations(works["generator"]) / rate / batch
+            about["convolutions"] = 1e3 * convolutions(plain, works["generator"], rounds) / batch
+            for name, seconds in taken.items():
+                rows.append({**about, "way": name, "ms": 1e3 * seconds / batch})
     return rows
 
 
 def end_to_end(person: Path, driving: Path, rounds: int) -> list[dict]:
     rows = []
     for _ in range(rounds):
+        begun = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "fsh.cli", "animate", "--person", str(person)]
             command += ["--driving", str(driving), "-o", f"{folder}/o.mp4", "--json", "-q"]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         told = json.loads(done.stdout)
-        rows.append({k: told[k] for k in ("frames", "generator_fps", "end_to_end_fps", "seconds")})
+        row = {k: told[k] for k in ("frames", "generator_fps", "end_to_end_fps", "seconds")}
+        rows.append({**row, "with_start_fps": row["frames"] / (time.perf_counter() - begun)})
     return rows
 
 
@@ -131,22 +169,26 @@ def main() -> None:
     parser.add_argument("--driving", type=Path)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--photos", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--presets", nargs="*", default=["nano", "small"])
     chosen = parser.parse_args()
     for preset in chosen.presets:
-        for row in drawing_rows(preset, chosen.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            rows = drawing_rows(preset, chosen.rounds, Path(folder))
+        for row in rows:
+            row["of"] = row["ms"] / row["floor"]
             print(
-                "{preset:5} {way:9} {threads} threads, batch {batch}: {ms:6.2f} ms a frame "
-                "({least:.2f} to {most:.2f}), floor {floor_ms:.2f} ({of_floor:.0%})".format(**row),
+                "{preset:5} {threads} threads, batch {batch}: {way:11} {ms:6.2f} ms a frame, "
+                "{of:.2f} of the floor of {floor:.2f} (at {gflops:.0f} GFLOP/s); its convolutions "
+                "alone {convolutions:.2f}".format(**row),
                 flush=True,
             )
     if chosen.person and chosen.driving:
         rows = end_to_end(chosen.person, chosen.driving, min(3, chosen.rounds))
         for row in rows:
             print("animate: " + json.dumps(row), flush=True)
-        fps = statistics.median(row["end_to_end_fps"] for row in rows)
-        print(f"animate: median {fps:.1f} frames a second end to end, start of the process aside")
+        for key in ("end_to_end_fps", "with_start_fps"):
+            print(f"animate: median {key} {statistics.median(row[key] for row in rows):.1f}")
     if chosen.run and chosen.photos:
         print("personalize: " + json.dumps(personalising(chosen.run, chosen.photos)))
 
