@@ -223,7 +223,7 @@ def prepare_photos(
     if not chosen:
         raise FshError(
             "no face to work with: " + "; ".join(f"{r.path.name}: {r.reason}" for r in rejected),
-            where=paths[0].parent,
+            where=paths[0] if len(paths) == 1 else paths[0].parent,
             remedy="use photos in which the face is upright, lit and at least 80 pixels wide",
         )
     if len(paths) == 1 and face is None and (count := len(photos.get(paths[0], []))) > 1:

@@ -85,6 +85,12 @@ def test_identity_that_freezes_the_face_is_not_worth_it():
     assert choose([*looks, Look(120, 1.7, 0.94, 0.33)]) == 120
 
 
+def test_a_little_mimicry_below_the_share_wanted_costs_a_little():
+    looks = [Look(0, None, 0.87, 0.30), Look(11, None, 0.88, 0.20), Look(46, None, 0.92, 0.197)]
+    assert choose(looks) == 46
+    assert choose([*looks[:2], Look(46, None, 0.92, 0.15)]) == 11
+
+
 def test_fine_tuning_that_gains_nothing_is_not_done():
     assert choose([Look(0, 2.0, 0.9, 0.5), Look(10, 1.0, 0.88, 0.5), Look(20, 1, 0.99, 0.1)]) == 0
 

@@ -8,8 +8,9 @@ to open the mouth, turn, smile (:mod:`fsh.trainer.expressions`), the landmarks a
 the drawings, and what counts is how far they moved as they were told, against the feed-forward
 model. Neither a recogniser nor mimicry wants a photo held out: what was tried is the person then.
 
-Too few steps leave a stranger's face, too many a mask: chosen is the best identity among the steps
-that keep two thirds of the mimicry. No step at all, the feed-forward model, is among the choices.
+Too few steps leave a stranger's face, too many a mask: chosen is the most identity gained among the
+steps that keep two thirds of the mimicry; down to one half, what was gained counts less and less. No
+step at all, the feed-forward model, is among the choices.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ MOST_STEPS = 240
 COPIES, HELD_COPIES = 4, 3
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
 LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
-#: Share of the feed-forward model's mimicry that must be left. Products of identity and mimicry
+#: Share of the feed-forward model's mimicry that must be left, and that is too little. Products of identity and mimicry
 #: stopped a painting and a photo after 27 steps, alive and hardly recognisable.
-KEPT = 2 / 3
+KEPT, LOST = 2 / 3, 1 / 2
 #: Drawings made at once.
 _AT_ONCE = 4
 #: Drawings that identity is judged on, at most.
@@ -104,7 +105,10 @@ def most_steps(photos: int) -> int:
 
 
 def choose(looks: Sequence[Look]) -> int:
-    """The number of steps with the most identity of those that keep :data:`KEPT` of the mimicry.
+    """The number of steps that gains the most identity, as far as the mimicry is alive.
+
+    Mimicry is measured with an error, so there is no edge to fall off: the gain counts in full
+    where :data:`KEPT` of the mimicry is left, and not at all from :data:`LOST` down.
 
     Args:
         looks: in the order of steps, the first of them before any step, which can always be chosen.
@@ -112,13 +116,17 @@ def choose(looks: Sequence[Look]) -> int:
     """
     before = looks[0].mimicry or 0.0
 
-    def alive(look: Look) -> bool:
-        return before < LEAST_MIMICRY or (look.mimicry or 0.0) >= KEPT * before
+    def alive(look: Look) -> float:
+        if before < LEAST_MIMICRY:
+            return 1.0
+        left = (look.mimicry or 0.0) / before
+        return min(1.0, max(0.0, (left - LOST) / (KEPT - LOST)))
 
     def identity(look: Look) -> float:
         return look.likeness if look.likeness is not None else -(look.loss or 0.0)
 
-    return max((look for look in looks if alive(look)), key=identity).step
+    start = identity(looks[0])
+    return max(looks, key=lambda look: (identity(look) - start) * alive(look)).step
 
 
 def mimicry_of(
