@@ -8,9 +8,9 @@ to open the mouth, turn, smile (:mod:`fsh.trainer.expressions`), the landmarks a
 the drawings, and what counts is how far they moved as they were told, against the feed-forward
 model. Neither a recogniser nor mimicry wants a photo held out: what was tried is the person then.
 
-Too few steps leave a stranger's face, too many a mask: chosen is the most identity gained among the
-steps that keep two thirds of the mimicry; down to one half, what was gained counts less and less. No
-step at all, the feed-forward model, is among the choices.
+Too few steps leave a stranger's face, too many a mask: chosen is the most identity gained among
+the steps that keep two thirds of the mimicry; down to one half, what was gained counts less and
+less. No step at all, the feed-forward model, is among the choices.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ MOST_STEPS = 240
 COPIES, HELD_COPIES = 4, 3
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
 LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
-#: Share of the feed-forward model's mimicry that must be left, and that is too little. Products of identity and mimicry
-#: stopped a painting and a photo after 27 steps, alive and hardly recognisable.
+#: Share of the feed-forward model's mimicry that must be left, and the share that is too little.
+#: Products of identity and mimicry stopped a painting and a photo after 27 steps, alive and hardly
+#: recognisable.
 KEPT, LOST = 2 / 3, 1 / 2
 #: Drawings made at once.
 _AT_ONCE = 4
