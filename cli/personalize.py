@@ -109,17 +109,13 @@ def personalize(
 
 def judges_of(backend: LandmarkBackend) -> Judges:
     """How personalisation recognises what it drew and finds its landmarks."""
-    import numpy as np
-
-    from fsh.pipeline.faces import embed
+    from fsh.pipeline.faces import embed_all
     from fsh.pipeline.landmarks import face_box
     from fsh.trainer.stopping import Judges
 
     return Judges(
         find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
-        recognise=lambda pictures, points: np.stack(
-            [embed(picture, shape) for picture, shape in zip(pictures, points, strict=True)]
-        ),
+        recognise=embed_all,
     )
 
 
