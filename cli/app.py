@@ -19,6 +19,7 @@ from fsh.cli import (
     inspect,
     personalize,
     shard,
+    threads,
     train,
     verify,
 )
@@ -55,25 +56,9 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 
 
-#: Rounds that a waiting thread spins before it sleeps; GNU OpenMP's own default is 300,000.
-SPINS = "1000"
-
-
-def share_cores() -> None:
-    """Let PyTorch's threads sleep soon when they wait for one another.
-
-    GNU OpenMP, which PyTorch brings along on Linux, has them spin for milliseconds instead. That
-    costs little while every core is theirs; beside one other busy program each wait lasts until
-    the core that it took comes back, and a training step takes several times as long
-    (docs/benchmarks.md, "Train"). Read once, when PyTorch is loaded; a setting of the user's wins.
-    """
-    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
-        os.environ["GOMP_SPINCOUNT"] = SPINS
-
-
 def main() -> None:
     """Run the command line; never show a traceback for a failure that was foreseen."""
-    share_cores()
+    threads.wait_briefly()
     debug = bool(os.environ.get("FSH_DEBUG"))
     # Beam and its friends talk on the root logger while they are imported.
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, stream=sys.stderr)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fsh.cli import console, marking, options
+from fsh.cli.threads import share_cores
 from fsh.schemas.errors import FshError
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def evaluate(
                     f"{subject.identity}: only {subject.counts[0]} + {subject.counts[1]} frames"
                 )
         size = min(one.config.network.size for one in runs.values())
+        share_cores(size)
         entered: list[Contender] = []
         methods = [one.config.method for one in runs.values()]
         judges = judges_of(load_backend(spec.backend)) if steps == "own" else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fsh.cli import console, marking, options
+from fsh.cli.threads import share_cores
 
 if TYPE_CHECKING:
     from fsh.pipeline.landmarks import LandmarkBackend
@@ -83,6 +84,7 @@ def personalize(
         console.show_settings("personalize", shown)
     with console.progress(quiet) as bar:
         trained = load_trained(run, bar)
+        share_cores(trained.config.network.size)
         backend = load_backend(trained.spec.backend)
         clip, rejected = prepare_photos(
             photo_paths(photos, also=VIDEO_SUFFIXES),

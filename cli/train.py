@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fsh.cli import console, options
+from fsh.cli.threads import share_cores
 
 
 def train(
@@ -95,9 +96,11 @@ def train(
             plan(DataFolder(data), folder, config).to_json(), as_json=json, title="Plan"
         )
         return
+    threads = share_cores(config.network.size)
     with console.progress(quiet) as bar:
         if not quiet:
-            console.show_settings("train", {"data": data, "run": folder, **dict(config.table())})
+            shown = {"data": data, "run": folder, **dict(config.table()), "threads": threads}
+            console.show_settings("train", shown)
         with stop_on_signals(bar) as stop:
             report = learn(DataFolder(data), folder, config, bar, stop=stop)
         if not report.finished:

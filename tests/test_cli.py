@@ -10,7 +10,8 @@ import sys
 import pytest
 import typer
 
-from fsh.cli.app import SPINS, app, share_cores
+from fsh.cli import threads
+from fsh.cli.app import app
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -34,8 +35,25 @@ assert not heavy, heavy
 @pytest.mark.parametrize("own", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}])
 def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch, own):
     monkeypatch.setattr(os, "environ", dict(own))
-    share_cores()
-    assert os.environ == (own or {"GOMP_SPINCOUNT": SPINS})
+    threads.wait_briefly()
+    assert os.environ == (own or {"GOMP_SPINCOUNT": threads.SPINS})
+
+
+@pytest.mark.parametrize(
+    ("size", "own", "wanted"), [(64, {}, 3), (128, {}, 4), (64, {"OMP_NUM_THREADS": "4"}, 4)]
+)
+def test_small_networks_leave_a_core_to_others(monkeypatch, size, own, wanted):
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(os, "environ", dict(own))
+    monkeypatch.setattr(threads, "_cores", lambda: 4)
+    torch.set_num_threads(4)
+    try:
+        assert threads.share_cores(size) == wanted == torch.get_num_threads()
+        assert threads.share_cores(size) == wanted, "asked twice, it is still one core"
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

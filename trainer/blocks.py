@@ -47,6 +47,18 @@ def linear(inputs: int, outputs: int) -> nn.Module:
     return _normalised(nn.Linear(inputs, outputs))
 
 
+#: (16, 9): each of a kernel's 3×3 weights onto its place of 4×4 and the next right and below.
+#: Such a pair of places is one pixel, doubled before the convolution or averaged after it.
+PAIRS = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
+SPREAD = torch.kron(PAIRS, PAIRS)
+
+
+def spread(weight: Tensor, matrix: Tensor = SPREAD) -> Tensor:
+    """A kernel (O, I, 3, 3) as (O, I, 4, 4); ``matrix`` is :data:`SPREAD` or a multiple of it."""
+    taps = weight.permute(0, 2, 3, 1).flatten(1, 2)  # a view if memory is channels last
+    return torch.matmul(matrix.to(weight), taps).unflatten(1, (4, 4)).permute(0, 3, 1, 2)
+
+
 class Halving(nn.Module):
     """``avg_pool2d(layer(x), 2)`` of a 3×3 convolution, as one convolution of 4×4 with stride 2.
 
@@ -55,21 +67,19 @@ class Halving(nn.Module):
     transposed convolution, is slower on a CPU than what it replaces.
     """
 
-    spread: Tensor
+    mean: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        pairs = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]]) / 2
-        self.register_buffer("spread", torch.kron(pairs, pairs), persistent=False)
+        self.register_buffer("mean", SPREAD / 4, persistent=False)
 
     def forward(self, layer: nn.Module, x: Tensor) -> Tensor:
         """(B, C, H, H) to (B, C', H/2, H/2)."""
         weight, bias = cast(Tensor, layer.weight), cast(Tensor | None, layer.bias)
-        taps = weight.permute(0, 2, 3, 1).flatten(1, 2)  # a view if memory is channels last
         # In half precision the weights would be rounded once more. (Nothing is cast on "meta".)
         kind = weight.device.type
         with nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False):
-            wide = torch.matmul(self.spread, taps).unflatten(1, (4, 4)).permute(0, 3, 1, 2)
+            wide = spread(weight, self.mean)
         return F.conv2d(x, wide, bias, stride=2, padding=1)
 
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsh.trainer.blocks import EPSILON, Adaptive, FirstDown, Instance, Residual
+from fsh.trainer.blocks import EPSILON, Adaptive, FirstDown, Instance, Residual, spread
 from fsh.trainer.networks import Generator, channels_last
 
 
@@ -121,7 +121,7 @@ def halving(conv: nn.Module) -> nn.Conv2d:
     """The 3×3 convolution and the 2×2 average pooling after it as one."""
     assert isinstance(conv, nn.Conv2d)
     one = nn.Conv2d(conv.in_channels, conv.out_channels, 4, 2, 1, bias=conv.bias is not None)
-    return _with(one, spread(conv.weight) / 4, conv.bias)
+    return _with(one, spread(conv.weight.detach()) / 4, conv.bias)
 
 
 def doubling(conv: nn.Module) -> nn.ConvTranspose2d:
@@ -129,17 +129,7 @@ def doubling(conv: nn.Module) -> nn.ConvTranspose2d:
     assert isinstance(conv, nn.Conv2d)
     bias = conv.bias is not None
     one = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, 2, 1, bias=bias)
-    return _with(one, spread(conv.weight.flip(2, 3)).transpose(0, 1), conv.bias)
-
-
-def spread(kernel: Tensor) -> Tensor:
-    """(O, I, 3, 3) to (O, I, 4, 4): each weight onto its place and the next to the right and below.
-
-    Such a pair of places is one pixel, doubled before the convolution or averaged after it.
-    """
-    outputs, inputs = kernel.shape[:2]
-    flat = kernel.detach().reshape(outputs * inputs, 1, 3, 3)
-    return F.conv2d(flat, flat.new_ones(1, 1, 2, 2), padding=1).view(outputs, inputs, 4, 4)
+    return _with(one, spread(conv.weight.detach().flip(2, 3)).transpose(0, 1), conv.bias)
 
 
 def blocked(conv: nn.Module) -> nn.Conv2d:

@@ -1,0 +1,46 @@
+"""How many threads PyTorch computes with, and how they wait for one another.
+
+Measured in docs/benchmarks.md, "Threads". Whatever the user has set stays.
+"""
+
+from __future__ import annotations
+
+import os
+
+#: Rounds that a waiting thread spins before it sleeps; GNU OpenMP's own default is 300,000.
+SPINS = "1000"
+#: Networks for pictures of this side and less, pixels, leave a core to the rest of the machine.
+SMALL = 64
+
+
+def wait_briefly() -> None:
+    """Let PyTorch's threads sleep soon when they wait for one another.
+
+    GNU OpenMP, which PyTorch brings along on Linux, has them spin for milliseconds instead. Beside
+    one other busy program each wait then lasts until the core that it took comes back, and a
+    training step takes several times as long. Read once, when PyTorch is loaded.
+    """
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
+        os.environ["GOMP_SPINCOUNT"] = SPINS
+
+
+def share_cores(size: int) -> int:
+    """Set the number of threads for networks of ``size`` pixels and return it.
+
+    The pieces of a step at 64 pixels are so short that two threads wait about as long as they
+    save, and the loader wants a core too.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    if size <= SMALL and "OMP_NUM_THREADS" not in os.environ:
+        threads = min(threads, max(1, _cores() - 1))
+        torch.set_num_threads(threads)
+    return threads
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
