@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.arcface import ArcFace, arcface_file
-from fsh.pipeline.faces import embed_all, model_file
+from fsh.pipeline.faces import embed_all
 from fsh.pipeline.landmarks import face_box, load_backend
 from fsh.pipeline.quality import head_pose, mouth_opening
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
+from fsh.schemas.recognizer import RECOGNIZER, model_file
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.evaluation import Look, Watcher
 
-_DLIB_EMBEDDING = "dlib_face_recognition_resnet_model_v1.dat"
 _DLIB_LANDMARKS = "shape_predictor_68_face_landmarks.dat"
 
 
@@ -24,7 +24,7 @@ class FaceWatcher(Watcher):
     def __init__(self, spec: FaceSpec) -> None:
         self.spec = spec
         self.backend = load_backend(spec.backend)
-        weights = file_sha256(model_file(_DLIB_EMBEDDING))[:12]
+        weights = file_sha256(model_file(RECOGNIZER))[:12]
         self.backbones = {"dlib": f"dlib ResNet 128-d, weights {weights}"}
         self.landmarks = f"{spec.backend} 68 points"
         if spec.backend == "dlib":

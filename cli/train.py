@@ -35,7 +35,7 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Episodes per step.", min=1)] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     perceptual: Annotated[
-        str | None, typer.Option(help="Content features: vgg, random or off.")
+        str | None, typer.Option(help="Content features: vgg, dlib, random or off.")
     ] = None,
     augment: Annotated[
         bool | None,
@@ -70,9 +70,9 @@ def train(
     Examples: `fsh train` · `fsh train --preset small --steps 20000` · `fsh train --dry-run`
     """
     from fsh.schemas.layout import DataFolder
-    from fsh.trainer.config import resolve
     from fsh.trainer.loop import train as learn
     from fsh.trainer.plan import plan
+    from fsh.trainer.presets import resolve
     from fsh.trainer.signals import stop_on_signals
 
     config = resolve(

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import cv2
 import dlib
 import numpy as np
 
-from fsh.pipeline.resnet import CHIP, ResNet
-from fsh.schemas.errors import FshError
+from fsh.pipeline.resnet import ResNet
+from fsh.schemas.recognizer import CHIP, RECOGNIZER, model_file
 
 #: dlib's published decision point: two embeddings closer than this (L2) are one person.
 SAME_PERSON = 0.6
@@ -40,21 +38,6 @@ class Face:
         """The longer side of the box, pixels."""
         left, top, right, bottom = self.box
         return float(max(right - left, bottom - top))
-
-
-def model_file(name: str) -> Path:
-    """A file of the ``face_recognition_models`` wheel, found without importing the package.
-
-    Importing it needs pkg_resources, which new setuptools no longer have.
-    """
-    spec = find_spec("face_recognition_models")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / "models" / name
-        if path.is_file():
-            return path
-    raise FshError(
-        f"dlib's model {name} is not installed", remedy="pip install face_recognition_models"
-    )
 
 
 def _edges(box: dlib.rectangle) -> np.ndarray:
@@ -134,7 +117,7 @@ class CnnDetector:
 @lru_cache(maxsize=1)
 def _network() -> ResNet:
     """This process's embedding network; loaded at first use."""
-    return ResNet(model_file("dlib_face_recognition_resnet_model_v1.dat"))
+    return ResNet(model_file(RECOGNIZER))
 
 
 def embed(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ import dlib
 import numpy as np
 
 from fsh.pipeline import weights
-from fsh.pipeline.faces import model_file
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
+from fsh.schemas.recognizer import model_file
 from fsh.schemas.weights import weights_folder
 
 POINTS = 68

@@ -3,9 +3,6 @@
 The wheels of dlib come without BLAS, so its own ``compute_face_descriptor`` takes 145 ms a face
 on one core and was a quarter of the time of ``fsh shard``. As matrix products in NumPy's BLAS
 the same network takes a tenth of that; tests hold it to dlib's own numbers.
-
-The network is dlib's published one (``dnn_face_recognition_ex.cpp``): a ResNet of 29 convolutions,
-each followed by an affine layer, which is folded into it here.
 """
 
 from __future__ import annotations
@@ -14,16 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.schemas.errors import FshError
-
-#: Side of the face chip that the network takes, pixels.
-CHIP = 150
-#: (residual blocks, filters, whether the first of them halves the picture), first level first.
-_LEVELS = ((3, 32, False), (4, 64, True), (3, 128, True), (3, 256, True), (1, 256, True))
-_MEAN = np.array([122.782, 117.001, 104.298], np.float32)
+from fsh.schemas.recognizer import MEAN, SCALE, Convolution, read_recognizer
 
 #: Weights (k · k · channels, filters) and biases (filters,) of a convolution.
-Convolution = tuple[np.ndarray, np.ndarray]
+Matrix = tuple[np.ndarray, np.ndarray]
 
 
 class ResNet:
@@ -34,17 +25,14 @@ class ResNet:
     """
 
     def __init__(self, file: Path) -> None:
-        tensors = _Tensors(file)
-        self._first = tensors.convolution(7, 3, 32)
-        self._blocks: list[tuple[Convolution, Convolution, bool]] = []
-        channels = 32
-        for blocks, filters, halves in _LEVELS:
-            for i in range(blocks):
-                one = tensors.convolution(3, channels, filters)
-                two = tensors.convolution(3, filters, filters)
-                self._blocks.append((one, two, halves and i == 0))
-                channels = filters
-        self._last = tensors.take(channels, 128).reshape(channels, 128)
+        network = read_recognizer(file)
+        self._first = _matrix(network.first)
+        self._blocks = [
+            (_matrix(block.one), _matrix(block.two), block.halves)
+            for level in network.levels
+            for block in level
+        ]
+        self._last = network.last
 
     def __call__(self, chips: np.ndarray) -> np.ndarray:
         """Identity embeddings, as dlib's.
@@ -55,7 +43,7 @@ class ResNet:
         Returns:
             float32 (N, 128).
         """
-        x = (chips.astype(np.float32) - _MEAN) / 256
+        x = (chips.astype(np.float32) - MEAN) / SCALE
         x = _pooled(np.maximum(_convolved(x, self._first, 7, 2, 0), 0), 3, np.maximum)
         for one, two, halves in self._blocks:
             y = np.maximum(_convolved(x, one, 3, 2 if halves else 1, 0 if halves else 1), 0)
@@ -66,9 +54,13 @@ class ResNet:
         return x.mean(axis=(1, 2)) @ self._last
 
 
-def _convolved(
-    x: np.ndarray, weights: Convolution, side: int, stride: int, padding: int
-) -> np.ndarray:
+def _matrix(convolution: Convolution) -> Matrix:
+    """Places of the window row by row, their channels together, as the windows are laid out."""
+    weights = convolution.weights.transpose(2, 3, 1, 0)
+    return np.ascontiguousarray(weights.reshape(-1, weights.shape[-1])), convolution.biases
+
+
+def _convolved(x: np.ndarray, weights: Matrix, side: int, stride: int, padding: int) -> np.ndarray:
     """(N, H, W, C) to (N, H', W', filters)."""
     if padding:
         x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
@@ -95,39 +87,3 @@ def _sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for x in (a, b):
         total[tuple(slice(n) for n in x.shape)] += x
     return total
-
-
-class _Tensors:
-    """The tensors of a serialized dlib network, in the order of its layers.
-
-    dlib writes a tensor as the version 2, four sizes and the plain float32 numbers, and an
-    integer as the number of its bytes and these. What lies between the tensors is not needed.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._data, self._at = file, file.read_bytes(), 0
-
-    def take(self, *sizes: int) -> np.ndarray:
-        """The next tensor of these sizes (the others are 1), flat."""
-        full = (2, *sizes, *[1] * (4 - len(sizes)))
-        head = b"".join(_integer(n) for n in full)
-        found, count = self._data.find(head, self._at), int(np.prod(sizes))
-        start = found + len(head)
-        self._at = start + 4 * count
-        if found < 0 or self._at > len(self._data):
-            raise FshError("is not dlib's face recognition network", where=self._file)
-        return np.frombuffer(self._data, "<f4", count, start)
-
-    def convolution(self, side: int, channels: int, filters: int) -> Convolution:
-        """The next convolution, with the affine layer behind it folded in."""
-        count = side * side * channels * filters
-        numbers = self.take(count + filters)
-        scale, shift = self.take(2 * filters).reshape(2, filters)
-        matrix = numbers[:count].reshape(filters, channels, side * side).transpose(2, 1, 0)
-        matrix = matrix.reshape(-1, filters) * scale
-        return np.ascontiguousarray(matrix), numbers[count:] * scale + shift
-
-
-def _integer(number: int) -> bytes:
-    data = number.to_bytes((number.bit_length() + 7) // 8, "little")
-    return bytes([len(data)]) + data

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.config import LOSSES, PRESETS, NetworkConfig, TrainConfig, resolve
+from fsh.trainer.config import NetworkConfig, TrainConfig
+from fsh.trainer.presets import LOSSES, PRESETS, resolve
 
 
 def test_auto_on_a_cpu_is_nano_with_a_time_budget():
@@ -27,9 +28,19 @@ def test_small_on_a_cpu_is_what_a_cpu_can_train():
     config = resolve("small", "cpu")
     assert config.network == replace(PRESETS["small"]["network"], attention=False)
     assert config.minutes and config.frames == 2 and config.loss.pixel > 0
-    assert (config.perceptual, config.perceptual_width) == ("random", 0.125)
+    assert config.perceptual == "dlib" and config.loss.face > 0
     asked = resolve("small", "cpu", perceptual="vgg", attention=True, steps=5)
     assert asked.network.attention and asked.loss == LOSSES["paper-v2"] and not asked.minutes
+
+
+def test_content_always_has_a_network_that_weighs_something():
+    brief = {"preset": "nano", "device": "cpu"}
+    assert resolve(**brief, perceptual="random").loss.vgg19 > 0
+    named = resolve(**brief, loss="paper-v1")
+    assert named.perceptual == "random" and named.loss == LOSSES["paper-v1"]
+    assert resolve("paper", "cpu").perceptual == "vgg"
+    large = resolve("paper", "cpu", perceptual="dlib")
+    assert large.loss.face > 0 and large.loss.pixel > 0
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -48,6 +59,7 @@ def test_round_trip(preset):
         ({"stepz": 3}, "stepz"),
         ({"perceptual": "clip"}, "clip"),
         ({"batch": 0}, "batch"),
+        ({"perceptual": "dlib", "loss": "paper-v1"}, "leave out one"),
     ],
 )
 def test_mistakes_are_named(options, word):

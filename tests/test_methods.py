@@ -8,12 +8,13 @@ from tiny_run import TINY, Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
 from fsh.trainer.config import METHODS as NAMES
-from fsh.trainer.config import NetworkConfig, resolve
+from fsh.trainer.config import NetworkConfig
 from fsh.trainer.loop import train
 from fsh.trainer.methods import METHODS
 from fsh.trainer.networks import parameter_count
 from fsh.trainer.personal import load_trained
 from fsh.trainer.plan import plan
+from fsh.trainer.presets import resolve
 from fsh.trainer.warping import Driver, FaceEmbedder, resample, widths
 
 

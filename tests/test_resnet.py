@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from faces_helpers import portrait
 
-from fsh.pipeline.faces import model_file
-from fsh.pipeline.resnet import CHIP, ResNet
+from fsh.pipeline.resnet import ResNet
 from fsh.schemas.errors import FshError
-
-MODEL = "dlib_face_recognition_resnet_model_v1.dat"
+from fsh.schemas.recognizer import CHIP, RECOGNIZER, model_file
 
 
 def chips() -> np.ndarray:
@@ -23,16 +21,16 @@ def chips() -> np.ndarray:
 
 
 def test_the_numbers_are_dlibs():
-    theirs = dlib.face_recognition_model_v1(str(model_file(MODEL)))
+    theirs = dlib.face_recognition_model_v1(str(model_file(RECOGNIZER)))
     wanted = [theirs.compute_face_descriptor(np.ascontiguousarray(chip)) for chip in chips()]
-    found = ResNet(model_file(MODEL))(chips())
+    found = ResNet(model_file(RECOGNIZER))(chips())
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, np.array(wanted), atol=1e-5)
     assert np.abs(found[0] - found[2]).max() > 0.1
 
 
 def test_faces_do_not_depend_on_their_neighbours():
-    network = ResNet(model_file(MODEL))
+    network = ResNet(model_file(RECOGNIZER))
     together = network(chips())
     np.testing.assert_allclose(network(chips()[1:2])[0], together[1], atol=1e-5)
 
@@ -40,6 +38,6 @@ def test_faces_do_not_depend_on_their_neighbours():
 @pytest.mark.parametrize("keep", [100, 19_390, 22_000_000])
 def test_another_file_is_refused(tmp_path, keep):
     broken = tmp_path / "broken.dat"
-    broken.write_bytes(model_file(MODEL).read_bytes()[:keep])
+    broken.write_bytes(model_file(RECOGNIZER).read_bytes()[:keep])
     with pytest.raises(FshError, match="not dlib's face recognition network"):
         ResNet(broken)

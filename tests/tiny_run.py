@@ -8,7 +8,8 @@ from pathlib import Path
 from tiny_data import write_data
 
 from fsh.schemas.layout import DataFolder
-from fsh.trainer.config import NetworkConfig, TrainConfig, resolve
+from fsh.trainer.config import NetworkConfig, TrainConfig
+from fsh.trainer.presets import resolve
 
 TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
 

@@ -1,4 +1,4 @@
-"""Which perceptual networks a run gets: VGG weights where they are to be had, else random ones."""
+"""Which perceptual networks a run gets: VGGs, random ones where those are not to be had, dlib's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
+from fsh.schemas.recognizer import RECOGNIZER, model_file, read_recognizer
 from fsh.schemas.weights import Weight, fetch, torch_hub_folder, weights_folder
 from fsh.trainer.config import TrainConfig
+from fsh.trainer.face_features import FaceFeatures
 from fsh.trainer.features import (
     CAFFE_IMAGENET,
     FACE_DAG,
@@ -25,6 +28,7 @@ from fsh.trainer.features import (
     randomize,
 )
 from fsh.trainer.losses import Content
+from fsh.trainer.networks import channels_last
 
 #: The Caffe VGG19 of Simonyan and Zisserman, converted by J. Johnson: BGR, 0…255, mean subtracted.
 VGG19_WEIGHT = Weight(
@@ -57,26 +61,36 @@ NETWORKS = {
 
 def load_content(config: TrainConfig, progress: Progress) -> tuple[Content, dict[str, str]]:
     """The content loss of a run, and per network what its weights are (for the record)."""
-    found: dict[str, Features] = {}
-    record: dict[str, str] = {}
-    for name, network in NETWORKS.items():
-        if config.perceptual == "off" or not getattr(config.loss, name):
-            record[name] = "off"
-            continue
-        features = Features(
-            network.stages,
-            None if config.loss.lab else network.taps,
-            network.convention,
-            average=config.loss.lab,
-            width=1.0 if config.perceptual == "vgg" else config.perceptual_width,
-        )
-        source = _load(name, features, progress) if config.perceptual == "vgg" else ""
-        if not source:
-            randomize(features, config.seed)
-            source = f"random (seed {config.seed}, width {features.width:g})"
-        progress.say(f"content loss: {name} with {source} weights")
-        found[name], record[name] = features.to(config.device), source
-    return Content(config.loss, found.get("vgg19"), found.get("vggface")), record
+    record = dict.fromkeys((*NETWORKS, "face"), "off")
+    found: dict[str, nn.Module] = {}
+    if config.perceptual == "dlib":
+        path = model_file(RECOGNIZER)
+        found["face"] = channels_last(FaceFeatures(read_recognizer(path)))
+        record["face"] = f"dlib's recogniser, SHA-256 {file_sha256(path)}"
+    elif config.perceptual != "off":
+        for name in NETWORKS:
+            if getattr(config.loss, name):
+                found[name], record[name] = _vgg(name, config, progress)
+    for name in found:
+        progress.say(f"content loss: {name} with {record[name]}")
+    return Content(config.loss, {k: v.to(config.device) for k, v in found.items()}), record
+
+
+def _vgg(name: str, config: TrainConfig, progress: Progress) -> tuple[Features, str]:
+    """One of :data:`NETWORKS`, and what its weights are."""
+    network = NETWORKS[name]
+    features = Features(
+        network.stages,
+        None if config.loss.lab else network.taps,
+        network.convention,
+        average=config.loss.lab,
+        width=1.0 if config.perceptual == "vgg" else config.perceptual_width,
+    )
+    source = _load(name, features, progress) if config.perceptual == "vgg" else ""
+    if not source:
+        randomize(features, config.seed)
+        source = f"random (seed {config.seed}, width {features.width:g})"
+    return features, source
 
 
 def _load(name: str, features: Features, progress: Progress) -> str:

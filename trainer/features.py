@@ -121,7 +121,7 @@ def randomize(features: Features, seed: int) -> Features:
     return features
 
 
-def content(features: Features, fake: Tensor, real: Tensor) -> Tensor:
+def content(features: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
     """Sum over the taps of the mean absolute difference of activations; no gradient to ``real``."""
     with torch.no_grad():
         wanted = features(real)

@@ -6,9 +6,10 @@ r = vᵀ(W_i + w0) + b the discriminator's score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fsh.trainer.config import LossConfig
-from fsh.trainer.features import Features, content
+from fsh.trainer.features import content
 from fsh.trainer.networks import Discriminator, Embedder, Generator
+
+#: Pixels within this share of the side, one sixteenth, are near a landmark.
+NEAR = 16
 
 
 @dataclass(frozen=True)
@@ -77,23 +81,46 @@ def embed(embedder: nn.Module, images: Tensor, landmarks: Tensor) -> Tensor:
 
 
 class Content(nn.Module):
-    """L_CNT: VGG19 and VGGFace terms, and the pixel term where a preset has one."""
+    """L_CNT: one term per perceptual network, and the pixel term where a preset has one.
+
+    Args:
+        networks: by the name of the term's weight in :class:`LossConfig`: each takes images
+            (B, 3, H, H) in −1…1 to a list of activations. What weighs 0 is left out.
+    """
 
     def __init__(
-        self, weights: LossConfig, vgg19: Features | None = None, vggface: Features | None = None
+        self, weights: LossConfig, networks: Mapping[str, nn.Module] = MappingProxyType({})
     ) -> None:
         super().__init__()
-        self.weights, self.vgg19, self.vggface = weights, vgg19, vggface
+        self.weights = weights
+        self.networks = nn.ModuleDict(
+            {name: network for name, network in networks.items() if getattr(weights, name)}
+        )
 
-    def forward(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        parts = {}
-        if self.vgg19 is not None and self.weights.vgg19:
-            parts["vgg19"] = self.weights.vgg19 * content(self.vgg19, fake, real)
-        if self.vggface is not None and self.weights.vggface:
-            parts["vggface"] = self.weights.vggface * content(self.vggface, fake, real)
+    def forward(self, fake: Tensor, real: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+        """Args:
+        landmarks: the landmark images (B, 3, H, H) that the images show.
+        """
+        parts = {
+            name: getattr(self.weights, name) * content(network, fake, real)
+            for name, network in self.networks.items()
+        }
         if self.weights.pixel:
-            parts["pixel"] = self.weights.pixel * F.l1_loss(fake, real)
+            parts["pixel"] = self.weights.pixel * pixels(fake, real, landmarks, self.weights.focus)
         return parts
+
+
+def pixels(fake: Tensor, real: Tensor, landmarks: Tensor, focus: float) -> Tensor:
+    """Mean absolute difference, in which pixels near a drawn landmark count 1 + ``focus`` times.
+
+    Eyes and mouth are a twentieth of the picture, and what people look at.
+    """
+    if not focus:
+        return F.l1_loss(fake, real)
+    side = fake.shape[-1] // NEAR * 2 + 1
+    drawn = (landmarks.amax(1, keepdim=True) > 0).to(fake)
+    counts = 1 + focus * F.max_pool2d(drawn, side, 1, side // 2)
+    return ((fake - real).abs() * (counts / counts.mean())).mean()
 
 
 def generator_parts(
@@ -105,7 +132,7 @@ def generator_parts(
     columns: Tensor,
 ) -> dict[str, Tensor]:
     """L_CNT and L_ADV of a batch of images; the part that training and fine-tuning share."""
-    parts = content(fake, episodes.images)
+    parts = content(fake, episodes.images, episodes.landmarks)
     columns = columns.detach()
     score, made = discriminator(fake, episodes.landmarks, columns)
     with torch.no_grad():

@@ -182,7 +182,7 @@ def held_out_loss(generator: Generator, psi: Tensor, photos: Photos, content: Co
     was = generator.training
     fake = generator.eval()(photos.landmarks, psi)
     generator.train(was)
-    return float(sum(content(fake, photos.images).values()))
+    return float(sum(content(fake, photos.images, photos.landmarks).values()))
 
 
 @torch.no_grad()

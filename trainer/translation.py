@@ -128,7 +128,7 @@ class TranslationObjective:
             scores, seen = self.discriminator_net(fake, episodes.landmarks)
             with torch.no_grad():
                 _, wanted = self.discriminator_net(episodes.images, episodes.landmarks)
-        parts = self.content(fake, episodes.images)
+        parts = self.content(fake, episodes.images, episodes.landmarks)
         if not parts:
             parts["pixel"] = F.l1_loss(fake, episodes.images)
         matching = feature_matching(seen, wanted, mean=True)

@@ -135,7 +135,7 @@ class WarpObjective:
     def generator(self, episodes: Episodes, made: Terms | None = None) -> Terms:
         faces = embed(self.embedder, episodes.source_images, episodes.source_landmarks)
         fake = self.generator_net(episodes.landmarks, faces.mean(1))
-        parts = self.content(fake, episodes.images)
+        parts = self.content(fake, episodes.images, episodes.landmarks)
         if "pixel" not in parts:
             parts["pixel"] = F.l1_loss(fake, episodes.images)
         return Terms(torch.stack(list(parts.values())).sum(), parts, fake.detach())

@@ -30,9 +30,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fsh.schemas.progress import Silent
-from fsh.trainer.config import resolve
 from fsh.trainer.drawing import Drawing
 from fsh.trainer.networks import Generator, bake, channels_last
+from fsh.trainer.presets import resolve
 
 Work = Callable[[], object]
 

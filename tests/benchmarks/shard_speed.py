@@ -43,13 +43,14 @@ from fsh.pipeline.clips import jpeg
 from fsh.pipeline.config import Analysis
 from fsh.pipeline.cropping import keep_evenly
 from fsh.pipeline.crops import box_to_crop, cut, window_of
-from fsh.pipeline.faces import FaceDetector, model_file
+from fsh.pipeline.faces import FaceDetector
 from fsh.pipeline.ffmpeg import binary
 from fsh.pipeline.landmarks import load_backend
 from fsh.pipeline.lists import read_lists
 from fsh.pipeline.probe import probe
 from fsh.pipeline.video import proxy_size, read_proxy
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.recognizer import model_file
 from fsh.schemas.sample import SampleInfo
 from fsh.schemas.tables import CLIPS, read_table
 

@@ -29,11 +29,12 @@ from train_speed import fsh_step, product, started, timed
 
 from fsh.schemas.layout import DataFolder
 from fsh.trainer import compiling
-from fsh.trainer.config import TrainConfig, resolve
+from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.data import plan_data
 from fsh.trainer.episodes import EpisodeStream
 from fsh.trainer.loader import loader
+from fsh.trainer.presets import resolve
 
 #: Name, whether it is the plain step, precision, torch.compile.
 VARIANTS = (

@@ -25,13 +25,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress, Silent
-from fsh.trainer.config import TrainConfig, resolve
+from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
 from fsh.trainer.data import plan_data
 from fsh.trainer.distributed import Ranks
 from fsh.trainer.feed import open_batches, to_device
 from fsh.trainer.losses import Episodes
 from fsh.trainer.phases import Phases
+from fsh.trainer.presets import resolve
 from fsh.trainer.session import Session
 from fsh.trainer.watchdog import Held, look_at
 
