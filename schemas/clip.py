@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -50,6 +50,16 @@ class FaceClip:
     def found(self) -> np.ndarray:
         """bool (N,): the frames that have landmarks."""
         return np.isfinite(self.landmarks).all(axis=(1, 2))
+
+    def take(self, which: np.ndarray | list[int]) -> FaceClip:
+        """The frames of these numbers, in this order; whose they are stays known."""
+        return replace(
+            self,
+            frames=self.frames[which],
+            landmarks=self.landmarks[which],
+            times=self.times[which],
+            crops=self.crops[which],
+        )
 
     @classmethod
     def concatenate(cls, clips: list[FaceClip], name: str = "") -> FaceClip:

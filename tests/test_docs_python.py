@@ -36,6 +36,7 @@ def test_a_film_in_three_calls(place):
 
 
 def test_a_person_from_photos(place, monkeypatch):
+    monkeypatch.setattr(stopping, "FEWEST_STEPS", 3)
     monkeypatch.setattr(stopping, "MOST_STEPS", 3)
     train(tiny_folder(place / "data"), place / "runs" / "nano", tiny_config(steps=2), Told())
     (place / "photos").mkdir()

@@ -17,9 +17,9 @@ from fsh.trainer.content import load_content
 from fsh.trainer.losses import Content, Episodes, Terms
 from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import to_pictures
-from fsh.trainer.personal import Photos, prepare
 from fsh.trainer.raster import draw_all, rescale
 from fsh.trainer.runs import Run, load_networks
+from fsh.trainer.tuning import Photos, falling, prepare
 
 if TYPE_CHECKING:
     from fsh.trainer.contenders import Draw
@@ -91,14 +91,16 @@ def fine_tuned(
         )
         for parts, rate, _ in phases
     ]
+    rates = falling(adams, steps)
     random = np.random.default_rng(config.seed)
     for _ in range(steps):
         episodes = _episodes(photos, config.frames, random)
         made: Terms | None = None
-        for (_, _, loss), adam in zip(phases, adams, strict=True):
+        for (_, _, loss), adam, rate in zip(phases, adams, rates, strict=True):
             made = loss(episodes, made)
             made.total.backward()
             adam.step()
+            rate.step()
             adam.zero_grad(set_to_none=True)
     return networks.eval()
 

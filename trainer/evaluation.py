@@ -209,14 +209,7 @@ class Task:
     def photos(self, shots: int) -> FaceClip:
         """The T input frames that every contender gets."""
         rows = shots_of(self.subject.identity, len(self.inputs), shots, self.setting.seed)
-        return FaceClip(
-            self.inputs.name,
-            self.inputs.frames[rows],
-            self.inputs.landmarks[rows],
-            self.inputs.times[rows],
-            self.inputs.crops[rows],
-            self.inputs.spec,
-        )
+        return self.inputs.take(rows)
 
     def measure(self, contender: Contender, shots: int, draw: Draw) -> Cell:
         """Draw what the setting asks for, measure it, and store the cell."""

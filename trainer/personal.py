@@ -22,11 +22,12 @@ from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
+from fsh.trainer.lessons import hold_out
 from fsh.trainer.monitor import grid, write_png
 from fsh.trainer.networks import Discriminator, Embedder, Generator, channels_last
 from fsh.trainer.person import Person, drawable
 from fsh.trainer.session import newest
-from fsh.trainer.stopping import Choice, Judges, Look, choose_steps, hold_out, most_steps
+from fsh.trainer.stopping import Choice, Judges, Look, choose_steps, most_steps
 from fsh.trainer.tuning import Photos, batch_for, embedding_of, fine_tuning, prepare
 
 __all__ = [
@@ -212,7 +213,7 @@ def personalize(
     embedding = embedding_of(trained, inputs)
     best: Choice | None = None
     if steps is None:
-        most = most_steps(len(shown))
+        most = most_steps(len(kept))
         again = tried is not shown  # some photos were spared: the final steps have them too
         progress.start("personalize", most * (1 + again), "step")
         best = choose_steps(trained, tried, held, kept, content, most, progress, judges)
@@ -225,7 +226,7 @@ def personalize(
     if best is not None and steps:
         generator, psi = best.generator, best.coefficients
     elif steps:
-        tuned = fine_tuning(trained, shown, content, batch_for(len(kept)))
+        tuned = fine_tuning(trained, shown, content, batch_for(len(kept)), steps)
         for _ in range(steps):
             terms = tuned.step()
             progress.advance(1, note=f"D {float(terms.total.detach()):.2f}")

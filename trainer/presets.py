@@ -33,9 +33,10 @@ LOSSES = {
 #: sizes, and a CPU run has minutes: content is an L1 on pixels, and one on the activations of
 #: dlib's face recogniser (:mod:`fsh.trainer.face_features`), about half as large. Untrained narrow
 #: VGGs in its place, as ``--perceptual random`` has them, made people worse by every measure
-#: (docs/results.md, "Trying to lead"). The other terms are scaled down with them.
-BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "face": 1.0, "vgg19": 0.03, "vggface": 0.0}
-BRIEF_LOSS |= {"adversarial": 0.1, "feature_matching": 1.0, "match": 1.0}
+#: (docs/results.md, "Trying to lead"), and so did pixels that all count alike. The other terms are
+#: scaled down with these.
+BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "focus": 4.0, "face": 1.0, "vgg19": 0.03}
+BRIEF_LOSS |= {"vggface": 0.0, "adversarial": 0.1, "feature_matching": 1.0, "match": 1.0}
 
 #: What a preset becomes on a CPU, where a step of ``small`` as it stands takes 30 s. Random VGGs of
 #: full width are nine tenths of that, and self-attention over 64×64 positions is more than half of

@@ -28,12 +28,11 @@ from torch import Tensor
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress
 from fsh.trainer.adapt import neutral
-from fsh.trainer.augment import moved_copies
 from fsh.trainer.expressions import expressions
 from fsh.trainer.losses import Content
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import Generator
-from fsh.trainer.tuning import FEW, Photos, batch_for, fine_tuning, lines_of, prepare
+from fsh.trainer.tuning import Photos, batch_for, fine_tuning, lines_of
 
 if TYPE_CHECKING:
     from fsh.trainer.personal import Trained
@@ -45,13 +44,10 @@ Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Tells who is to be seen: pictures and landmarks as above to embeddings, float32 (N, D).
 Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-#: Steps per photo at most, moved copies included. The paper makes about 40 passes over them, in
-#: batches that it does not state.
-STEPS_EACH = 15
-#: Steps at most, about what the authors' later practice makes of more than 30 photos.
-MOST_STEPS = 240
-#: Moved copies of each of few photos that are trained on, and that are held out.
-COPIES, HELD_COPIES = 4, 3
+#: Steps at most: for one photo, and for so many and more; linear between. The authors' later
+#: practice is 125 to 230 at full learning rates; as these fall here, half of that is enough
+#: (docs/results.md, "Trying to lead").
+FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 75, 150, 31
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
 LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
 #: Share of the feed-forward model's mimicry that must be left, and the share that is too little.
@@ -101,8 +97,9 @@ class Choice:
 
 
 def most_steps(photos: int) -> int:
-    """Steps tried at most on so many photos, moved copies included."""
-    return min(MOST_STEPS, STEPS_EACH * photos)
+    """Steps tried at most on so many photos."""
+    share = min(1.0, (photos - 1) / (MANY_PHOTOS - 1))
+    return round(FEWEST_STEPS + share * (MOST_STEPS - FEWEST_STEPS))
 
 
 def choose(looks: Sequence[Look]) -> int:
@@ -212,7 +209,7 @@ def choose_steps(
         clip: all photos that show the face.
         judges: None leaves the choice to the loss; a clip without an embedding, the identity.
     """
-    trial = fine_tuning(trained, photos, content, batch_for(len(clip)))
+    trial = fine_tuning(trained, photos, content, batch_for(len(clip)), most)
     crop, size, device = trained.spec.size, trained.config.network.size, trained.config.device
     shape = neutral(clip.landmarks)
     some = clip.landmarks[np.linspace(0, len(clip) - 1, min(JUDGED, len(clip))).astype(int)]
@@ -245,27 +242,3 @@ def choose_steps(
             progress.advance(1, note="trying: identity and mimicry")
     assert best is not None, "the first look is before the first step"
     return best
-
-
-def hold_out(
-    everything: Photos, clip: FaceClip, size: int, device: str, *, judged: bool
-) -> tuple[Photos, Photos | None, Photos]:
-    """Photos for the trial, those held out from it, and those for the final fine-tuning.
-
-    Args:
-        everything: the photos of ``clip`` as :func:`prepare` gave them.
-        judged: somebody recognises the person: no photo need be held out.
-    """
-    if len(clip) < FEW:
-        moved, _ = prepare(moved_copies(clip, COPIES, seed=1), size, device)
-        images = torch.cat([everything.images, moved.images])
-        everything = Photos(images, torch.cat([everything.landmarks, moved.landmarks]))
-    if judged:
-        return everything, None, everything
-    if len(clip) < FEW:
-        held, _ = prepare(moved_copies(clip, HELD_COPIES, seed=2), size, device)
-        return everything, held, everything
-    count = max(1, len(clip) // 4)
-    spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
-    used = [i for i in range(len(clip)) if i not in spared]
-    return everything[used], everything[spared], everything

@@ -7,7 +7,7 @@ How many steps are good is :mod:`fsh.trainer.stopping`'s business.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LinearLR
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
@@ -34,11 +35,19 @@ FEW = 4
 BATCH = 2
 #: … of moved copies, which are much alike: steps of two made one photo's person less like it.
 BATCH_OF_COPIES = 4
+#: Learning rates at the last step, as a share of those of training. At full rates until the end, a
+#: person's landmarks came out worse than before any step (docs/results.md, "Trying to lead").
+LAST_RATE = 0.02
 
 
 def batch_for(photos: int) -> int:
     """Images per fine-tuning step of a person with so many photos."""
     return BATCH_OF_COPIES if photos < FEW else BATCH
+
+
+def falling(adams: Sequence[torch.optim.Optimizer], steps: int) -> list[LinearLR]:
+    """What lowers the learning rates linearly to :data:`LAST_RATE` in so many steps."""
+    return [LinearLR(adam, 1.0, LAST_RATE, total_iters=max(1, steps)) for adam in adams]
 
 
 @dataclass(frozen=True)
@@ -76,15 +85,7 @@ def prepare(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photos, Fac
         )
     if len(found) > MAX_PHOTOS:
         found = found[np.linspace(0, len(found) - 1, MAX_PHOTOS).round().astype(int)]
-    kept = FaceClip(
-        clip.name,
-        clip.frames[found],
-        clip.landmarks[found],
-        clip.times[found],
-        clip.crops[found],
-        clip.spec,
-        clip.embedding,
-    )
+    kept = clip.take(found)
     how = cv2.INTER_AREA if size < clip.spec.size else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
     images = torch.from_numpy(small).to(device).float().movedim(-1, -3) / 127.5 - 1
@@ -106,11 +107,14 @@ class FineTuning:
     step: Callable[[], Terms]
 
 
-def fine_tuning(trained: Trained, photos: Photos, content: Content, batch: int) -> FineTuning:
+def fine_tuning(
+    trained: Trained, photos: Photos, content: Content, batch: int, steps: int
+) -> FineTuning:
     """Set up fine-tuning on these photos; each ``step()`` is one update of G and of D.
 
     Args:
         batch: photos per step, if there are so many.
+        steps: to be made at most; the learning rates fall linearly until then.
     """
     config = trained.config
     embedding = embedding_of(trained, photos)
@@ -130,6 +134,7 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content, batch: int) 
             ([*discriminator.parameters(), column], config.lr_discriminator),
         )
     ]
+    rates = falling(adams, steps)
     losses: list[Callable[[Episodes, Terms | None], Terms]] = [
         objective.generator,
         objective.discriminator,
@@ -146,10 +151,11 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content, batch: int) 
         nothing = some.images[:, None]
         episodes = Episodes(nothing, nothing, some.images, some.landmarks, torch.tensor(chosen))
         made: Terms | None = None
-        for loss, adam in zip(losses, adams, strict=True):
+        for loss, adam, rate in zip(losses, adams, rates, strict=True):
             made = loss(episodes, made)
             made.total.backward()
             adam.step()
+            rate.step()
             adam.zero_grad(set_to_none=True)
         assert made is not None
         return made

@@ -1,0 +1,64 @@
+"""What a person is learned from: photos, copies that act or are moved, and what is held out.
+
+One photo shows one expression and one place in the picture. Copies bent to other expressions
+(:mod:`fsh.trainer.acting`) and, of few photos, moved ones (:mod:`fsh.trainer.augment`) show that
+the landmarks decide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from fsh.schemas.clip import FaceClip
+from fsh.trainer.acting import acted_copies
+from fsh.trainer.augment import moved_copies
+from fsh.trainer.tuning import FEW, Photos, prepare
+
+#: Copies that act, of all photos together, if they are this many or fewer.
+ACTED = 16
+#: … of one photo at most.
+ACTED_EACH = 8
+#: Moved copies of each of few photos that are trained on, and that are held out.
+MOVED, MOVED_HELD = 4, 3
+
+
+def acted_for(photos: int) -> int:
+    """Copies of each photo that act, of so many photos."""
+    return min(ACTED_EACH, ACTED // photos)
+
+
+def lessons(photos: Photos, clip: FaceClip, size: int, device: str) -> Photos:
+    """The photos, prepared, and what is trained on beside them.
+
+    Args:
+        clip: the same photos.
+    """
+    clips = [acted_copies(clip, copies, seed=3)] if (copies := acted_for(len(clip))) else []
+    if len(clip) < FEW:
+        clips.append(moved_copies(clip, MOVED, seed=1))
+    parts = [photos, *(prepare(more, size, device)[0] for more in clips)]
+    return Photos(
+        torch.cat([part.images for part in parts]), torch.cat([part.landmarks for part in parts])
+    )
+
+
+def hold_out(
+    everything: Photos, clip: FaceClip, size: int, device: str, *, judged: bool
+) -> tuple[Photos, Photos | None, Photos]:
+    """What is shown in the trial, the photos held out from it, and what is shown in the end.
+
+    Args:
+        everything: the photos of ``clip`` as :func:`fsh.trainer.tuning.prepare` gave them.
+        judged: somebody recognises the person: no photo need be held out.
+    """
+    shown = lessons(everything, clip, size, device)
+    if judged:
+        return shown, None, shown
+    if len(clip) < FEW:
+        held, _ = prepare(moved_copies(clip, MOVED_HELD, seed=2), size, device)
+        return shown, held, shown
+    count = max(1, len(clip) // 4)
+    spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
+    used = [i for i in range(len(clip)) if i not in spared]
+    return lessons(everything[used], clip.take(used), size, device), everything[spared], shown
