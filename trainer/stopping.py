@@ -47,13 +47,16 @@ Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Steps at most: for one photo, and for so many and more; linear between. The authors' later
 #: practice is 125 to 230 at full learning rates; as these fall here, half of that is enough
 #: (docs/results.md, "Trying to lead").
-FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 75, 150, 31
+FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 60, 120, 31
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
 LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
 #: Share of the feed-forward model's mimicry that must be left, and the share that is too little.
 #: Products of identity and mimicry stopped a painting and a photo after 27 steps, alive and hardly
 #: recognisable.
 KEPT, LOST = 2 / 3, 1 / 2
+#: Share of the most that can be gained with which a later look is as good as an earlier one: rates
+#: fall, so what comes later is steadier than what one look can tell.
+NEARLY = 0.95
 #: Drawings made at once.
 _AT_ONCE = 4
 #: Drawings that identity is judged on, at most.
@@ -109,8 +112,8 @@ def choose(looks: Sequence[Look]) -> int:
     where :data:`KEPT` of the mimicry is left, and not at all from :data:`LOST` down.
 
     Args:
-        looks: in the order of steps, the first of them before any step, which can always be chosen.
-            Of equals the first is.
+        looks: in the order of steps, the first of them before any step: chosen if none gains. Of
+            looks that gain about as much (:data:`NEARLY`) the last is.
     """
     before = looks[0].mimicry or 0.0
 
@@ -123,8 +126,11 @@ def choose(looks: Sequence[Look]) -> int:
     def identity(look: Look) -> float:
         return look.likeness if look.likeness is not None else -(look.loss or 0.0)
 
-    start = identity(looks[0])
-    return max(looks, key=lambda look: (identity(look) - start) * alive(look)).step
+    gains = [(identity(look) - identity(looks[0])) * alive(look) for look in looks]
+    most = max(gains)
+    if most <= 0:
+        return looks[0].step
+    return [look for look, gain in zip(looks, gains, strict=True) if gain >= NEARLY * most][-1].step
 
 
 def mimicry_of(
