@@ -19,7 +19,7 @@ from fsh.trainer.tuning import FEW, Photos, prepare
 ACTED = 16
 #: … of one photo at most.
 ACTED_EACH = 8
-#: Moved copies of each of few photos that are trained on, and that are held out.
+#: Copies of each of few photos that act and are moved, and moved ones that are held out.
 MOVED, MOVED_HELD = 4, 3
 
 
@@ -36,7 +36,7 @@ def lessons(photos: Photos, clip: FaceClip, size: int, device: str) -> Photos:
     """
     clips = [acted_copies(clip, copies, seed=3)] if (copies := acted_for(len(clip))) else []
     if len(clip) < FEW:
-        clips.append(moved_copies(clip, MOVED, seed=1))
+        clips.append(moved_copies(acted_copies(clip, MOVED, seed=4), 1, seed=1))
     parts = [photos, *(prepare(more, size, device)[0] for more in clips)]
     return Photos(
         torch.cat([part.images for part in parts]), torch.cat([part.landmarks for part in parts])
