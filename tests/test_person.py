@@ -23,7 +23,7 @@ from fsh.trainer.monitor import to_pictures
 from fsh.trainer.person import Person
 from fsh.trainer.personal import embedding_of, load_trained, personalize, prepare, run_spec
 from fsh.trainer.stopping import Judges, most_steps, pictures_of
-from fsh.trainer.tuning import batch_for, fine_tuning
+from fsh.trainer.tuning import fine_tuning
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_where_faces_are_recognised_the_trial_on_all_photos_is_the_person(run, t
     photos, kept = prepare(clip, trained.config.network.size)
     shown, _, _ = hold_out(photos, kept, trained.config.network.size, "cpu", judged=True)
     content, _ = load_content(trained.config, Told())
-    tuned = fine_tuning(trained, shown, content, batch_for(4), most_steps(4))
+    tuned = fine_tuning(trained, shown, content, most_steps(4))
     for _ in range(report.steps):
         tuned.step()
     p = Person.load(tmp_path / "p").draw(clip.landmarks).astype(int)

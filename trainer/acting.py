@@ -53,10 +53,12 @@ def acted_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
 
 
 def mixture(rng: np.random.Generator, steps: np.ndarray) -> np.ndarray:
-    """A random expression (68, 2): each of ``steps`` (E, 68, 2) by some share, often not at all."""
+    """A random expression (68, 2): each of ``steps`` (E, 68, 2) by some share, often not at all.
+
+    The mouth, of which one photo tells least, mostly opens.
+    """
     shares = rng.uniform(0, 1, len(steps)) * (rng.random(len(steps)) < 0.5)
-    shares[0] *= rng.random() < 0.7
-    shares[1] *= shares[0] == 0  # mouth open and half open are one motion
+    shares[:2] = rng.choice([(0, 0), (0, 1), (rng.uniform(0.5, 1), 0)], p=[0.3, 0.2, 0.5])
     shares[2] *= rng.choice([-1, 1])  # a smile, or lips drawn in
     shares[5] *= shares[6] == 0
     shares[5:7] *= _TURNED

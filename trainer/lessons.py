@@ -1,8 +1,8 @@
 """What a person is learned from: photos, copies that act or are moved, and what is held out.
 
 One photo shows one expression and one place in the picture. Copies bent to other expressions
-(:mod:`fsh.trainer.acting`) and, of few photos, moved ones (:mod:`fsh.trainer.augment`) show that
-the landmarks decide.
+(:mod:`fsh.trainer.acting`) and, of few photos, as many that are moved too
+(:mod:`fsh.trainer.augment`) show that the landmarks decide.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from fsh.trainer.tuning import FEW, Photos, prepare
 #: Copies that act, of all photos together, if they are this many or fewer.
 ACTED = 16
 #: … of one photo at most.
-ACTED_EACH = 8
-#: Copies of each of few photos that act and are moved, and moved ones that are held out.
-MOVED, MOVED_HELD = 4, 3
+ACTED_EACH = 12
+#: Moved copies of each of few photos that are held out.
+MOVED_HELD = 3
 
 
 def acted_for(photos: int) -> int:
@@ -34,9 +34,10 @@ def lessons(photos: Photos, clip: FaceClip, size: int, device: str) -> Photos:
     Args:
         clip: the same photos.
     """
-    clips = [acted_copies(clip, copies, seed=3)] if (copies := acted_for(len(clip))) else []
+    copies = acted_for(len(clip))
+    clips = [acted_copies(clip, copies, seed=3)] if copies else []
     if len(clip) < FEW:
-        clips.append(moved_copies(acted_copies(clip, MOVED, seed=4), 1, seed=1))
+        clips.append(moved_copies(acted_copies(clip, copies, seed=4), 1, seed=1))
     parts = [photos, *(prepare(more, size, device)[0] for more in clips)]
     return Photos(
         torch.cat([part.images for part in parts]), torch.cat([part.landmarks for part in parts])

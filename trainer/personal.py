@@ -28,7 +28,7 @@ from fsh.trainer.networks import Discriminator, Embedder, Generator, channels_la
 from fsh.trainer.person import Person, drawable
 from fsh.trainer.session import newest
 from fsh.trainer.stopping import Choice, Judges, Look, choose_steps, most_steps
-from fsh.trainer.tuning import Photos, batch_for, embedding_of, fine_tuning, prepare
+from fsh.trainer.tuning import Photos, embedding_of, fine_tuning, prepare
 
 __all__ = [
     "PersonReport",
@@ -226,7 +226,7 @@ def personalize(
     if best is not None and steps:
         generator, psi = best.generator, best.coefficients
     elif steps:
-        tuned = fine_tuning(trained, shown, content, batch_for(len(kept)), steps)
+        tuned = fine_tuning(trained, shown, content, steps)
         for _ in range(steps):
             terms = tuned.step()
             progress.advance(1, note=f"D {float(terms.total.detach()):.2f}")

@@ -32,7 +32,7 @@ from fsh.trainer.expressions import expressions
 from fsh.trainer.losses import Content
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.networks import Generator
-from fsh.trainer.tuning import Photos, batch_for, fine_tuning, lines_of
+from fsh.trainer.tuning import FEW, Photos, fine_tuning, lines_of
 
 if TYPE_CHECKING:
     from fsh.trainer.personal import Trained
@@ -44,9 +44,9 @@ Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Tells who is to be seen: pictures and landmarks as above to embeddings, float32 (N, D).
 Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-#: Steps at most: for one photo, and for so many and more; linear between. The authors' later
+#: Steps at most: for some photos, and for so many and more; linear between. The authors' later
 #: practice is 125 to 230 at full learning rates; as these fall here, half of that is enough
-#: (docs/results.md, "Trying to lead").
+#: (docs/results.md, "Trying to lead"). Of very few, whose copies all differ, as of many.
 FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 60, 120, 31
 #: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
 LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
@@ -101,6 +101,8 @@ class Choice:
 
 def most_steps(photos: int) -> int:
     """Steps tried at most on so many photos."""
+    if photos < FEW:
+        return MOST_STEPS
     share = min(1.0, (photos - 1) / (MANY_PHOTOS - 1))
     return round(FEWEST_STEPS + share * (MOST_STEPS - FEWEST_STEPS))
 
@@ -215,7 +217,7 @@ def choose_steps(
         clip: all photos that show the face.
         judges: None leaves the choice to the loss; a clip without an embedding, the identity.
     """
-    trial = fine_tuning(trained, photos, content, batch_for(len(clip)), most)
+    trial = fine_tuning(trained, photos, content, most)
     crop, size, device = trained.spec.size, trained.config.network.size, trained.config.device
     shape = neutral(clip.landmarks)
     some = clip.landmarks[np.linspace(0, len(clip) - 1, min(JUDGED, len(clip))).astype(int)]

@@ -28,21 +28,14 @@ if TYPE_CHECKING:
 
 #: Photos used at most; more are thinned out evenly over the clip.
 MAX_PHOTOS = 32
-#: With fewer photos than this, moved copies of them are trained on too.
+#: With fewer photos than this, copies of them that are moved are trained on too.
 FEW = 4
 #: Photos per fine-tuning step. Of 8 photos, 120 steps of two made persons as good as 120 steps of
-#: four (docs/benchmarks.md) at half the cost; steps of one had worse mouths and eyes.
+#: four at half the cost; steps of one had worse mouths and eyes.
 BATCH = 2
-#: … of moved copies, which are much alike: steps of two made one photo's person less like it.
-BATCH_OF_COPIES = 4
 #: Learning rates at the last step, as a share of those of training. At full rates until the end, a
 #: person's landmarks came out worse than before any step (docs/results.md, "Trying to lead").
 LAST_RATE = 0.02
-
-
-def batch_for(photos: int) -> int:
-    """Images per fine-tuning step of a person with so many photos."""
-    return BATCH_OF_COPIES if photos < FEW else BATCH
 
 
 def falling(adams: Sequence[torch.optim.Optimizer], steps: int) -> list[LinearLR]:
@@ -107,13 +100,10 @@ class FineTuning:
     step: Callable[[], Terms]
 
 
-def fine_tuning(
-    trained: Trained, photos: Photos, content: Content, batch: int, steps: int
-) -> FineTuning:
+def fine_tuning(trained: Trained, photos: Photos, content: Content, steps: int) -> FineTuning:
     """Set up fine-tuning on these photos; each ``step()`` is one update of G and of D.
 
     Args:
-        batch: photos per step, if there are so many.
         steps: to be made at most; the learning rates fall linearly until then.
     """
     config = trained.config
@@ -141,7 +131,7 @@ def fine_tuning(
     ]
     order = np.random.default_rng(config.seed)
     queue: list[int] = []
-    count = min(batch, len(photos))
+    count = min(BATCH, len(photos))
 
     def step() -> Terms:
         while len(queue) < count:
