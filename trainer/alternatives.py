@@ -19,7 +19,7 @@ from fsh.trainer.methods import METHODS
 from fsh.trainer.monitor import to_pictures
 from fsh.trainer.raster import draw_all, rescale
 from fsh.trainer.runs import Run, load_networks
-from fsh.trainer.tuning import Photos, falling, prepare
+from fsh.trainer.tuning import LAST_RATE, Photos, falling, prepare
 
 if TYPE_CHECKING:
     from fsh.trainer.contenders import Draw
@@ -35,7 +35,8 @@ class Alternative:
         self, name: str, run: Run, steps: Callable[[int], int], progress: Progress
     ) -> None:
         self.name, self.run, self.steps = name, run, steps
-        self.made_of = f"{run.sha256} steps {[self.steps(t) for t in (1, 8, 32)]}"
+        counts = [self.steps(t) for t in (1, 8, 32)]
+        self.made_of = f"{run.sha256} steps {counts} of {BATCH}, falling to {LAST_RATE}"
         self.networks = load_networks(run)
         self.content, _ = load_content(run.config, progress)
 

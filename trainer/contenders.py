@@ -16,7 +16,7 @@ import numpy as np
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress, Silent
-from fsh.trainer import tuning
+from fsh.trainer import lessons, tuning
 from fsh.trainer.alternatives import Alternative
 from fsh.trainer.methods import METHODS
 from fsh.trainer.person import Person
@@ -95,7 +95,8 @@ class Personalized:
         self.name, self.trained, self.steps, self.judges = name, trained, steps, judges
         counts = [steps(t) for t in (1, 8, 32)]
         judged = " judged" if judges and None in counts else ""
-        self.made_of = f"{run.sha256} steps {counts} of {tuning.BATCH}{judged}"
+        recipe = (tuning.BATCH, tuning.LAST_RATE, lessons.ACTED, lessons.ACTED_EACH)
+        self.made_of = f"{run.sha256} steps {counts} by {recipe}{judged}"
 
     def learn(self, photos: FaceClip) -> Draw:
         steps, device = self.steps(len(photos)), self.trained.config.device
