@@ -13,8 +13,8 @@ from fsh.trainer.distributed import Ranks
 from fsh.trainer.session import Session
 
 #: Seconds after which a time budget is turned into a number of steps: soon, to show when it will
-#: end, and again when the speed is better known. At least :data:`MEASURE_STEPS` come before.
-MEASURE_SECONDS = (2.0, 30.0, 120.0)
+#: end, and again when the speed is better known. At least :data:`MEASURE_STEPS` come before each.
+MEASURE_SECONDS = (2.0, 15.0, 30.0, 60.0, 120.0)
 MEASURE_STEPS = 4
 #: A measured budget may be overrun by this factor before the run ends where it is.
 OVERRUN = 1.1
@@ -33,6 +33,8 @@ class Budget:
         looks: seconds of this call at which the speed is still to be looked at.
         start, before: the session's step and seconds when this call began.
         watched: whether the run may end early, because this call set the number from the clock.
+        since: step and seconds of the last look: the first steps, which also wait for the data,
+            are slower than those to come.
     """
 
     session: Session
@@ -41,6 +43,7 @@ class Budget:
     start: int
     before: float
     watched: bool
+    since: tuple[int, float]
 
     @classmethod
     def of(
@@ -59,7 +62,8 @@ class Budget:
         if config.steps or not config.minutes:
             looks = ()
             session.target = planned_steps(config, plan, ranks.world)
-        return cls(session, ranks, looks, session.step, session.seconds, bool(looks))
+        start = (session.step, session.seconds)
+        return cls(session, ranks, looks, *start, watched=bool(looks), since=start)
 
     def look(self, progress: Progress) -> None:
         """Set the number of steps from the speed so far, or from the time that is up."""
@@ -68,7 +72,8 @@ class Budget:
             return
         if self.looks and self.ranks.agree(self._measured()):
             self.looks = self.looks[1:]
-            done, spent = session.step - self.start, session.seconds - self.before
+            done, spent = self._since_last()
+            self.since = (session.step, session.seconds)
             left = max(0.0, 60 * minutes - session.seconds)
             session.target = int(self.ranks.number(session.step + int(left * done / spent)))
             fitting = f"{session.target} steps fit into {minutes:g} minutes"
@@ -78,8 +83,12 @@ class Budget:
             session.target = session.step
 
     def _measured(self) -> bool:
-        done, spent = self.session.step - self.start, self.session.seconds - self.before
-        return done >= MEASURE_STEPS and spent >= self.looks[0]
+        spent = self.session.seconds - self.before
+        return self._since_last()[0] >= MEASURE_STEPS and spent >= self.looks[0]
+
+    def _since_last(self) -> tuple[int, float]:
+        """Steps made since the last look, and their seconds."""
+        return self.session.step - self.since[0], self.session.seconds - self.since[1]
 
 
 def _asked(config: Mapping[str, Any]) -> tuple[Any, ...]:
