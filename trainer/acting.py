@@ -58,7 +58,7 @@ def mixture(rng: np.random.Generator, steps: np.ndarray) -> np.ndarray:
     The mouth, of which one photo tells least, mostly opens.
     """
     shares = rng.uniform(0, 1, len(steps)) * (rng.random(len(steps)) < 0.5)
-    shares[:2] = rng.choice([(0, 0), (0, 1), (rng.uniform(0.5, 1), 0)], p=[0.3, 0.2, 0.5])
+    shares[:2] = rng.uniform() * (rng.random() < 0.7), 0  # the second is half of the first
     shares[2] *= rng.choice([-1, 1])  # a smile, or lips drawn in
     shares[5] *= shares[6] == 0
     shares[5:7] *= _TURNED

@@ -15,17 +15,15 @@ from fsh.trainer.acting import acted_copies
 from fsh.trainer.augment import moved_copies
 from fsh.trainer.tuning import FEW, Photos, prepare
 
-#: Copies that act, of all photos together, if they are this many or fewer.
-ACTED = 16
-#: … of one photo at most.
-ACTED_EACH = 12
+#: Copies that act, of all photos together, but of each photo one at least and so many at most.
+ACTED, ACTED_EACH = 16, 12
 #: Moved copies of each of few photos that are held out.
 MOVED_HELD = 3
 
 
 def acted_for(photos: int) -> int:
     """Copies of each photo that act, of so many photos."""
-    return min(ACTED_EACH, ACTED // photos)
+    return max(1, min(ACTED_EACH, ACTED // photos))
 
 
 def lessons(photos: Photos, clip: FaceClip, size: int, device: str) -> Photos:
@@ -35,7 +33,7 @@ def lessons(photos: Photos, clip: FaceClip, size: int, device: str) -> Photos:
         clip: the same photos.
     """
     copies = acted_for(len(clip))
-    clips = [acted_copies(clip, copies, seed=3)] if copies else []
+    clips = [acted_copies(clip, copies, seed=3)]
     if len(clip) < FEW:
         clips.append(moved_copies(acted_copies(clip, copies, seed=4), 1, seed=1))
     parts = [photos, *(prepare(more, size, device)[0] for more in clips)]
