@@ -77,7 +77,7 @@ class PlainStep:
         lines, images = episodes.landmarks.contiguous(), episodes.images.contiguous()
         columns = model.columns(episodes.columns)
         fake = model.generator(lines, model.generator.project(frames.mean(1)))
-        parts = self.content(fake, images)
+        parts = self.content(fake, images, lines)
         score, made = model.discriminator(fake, lines, columns)
         _, wanted = model.discriminator(images, lines, columns)
         parts["adversarial"] = weights.adversarial * hinge_generator(score)
