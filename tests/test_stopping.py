@@ -97,6 +97,12 @@ def test_of_looks_that_gain_about_as_much_the_last_is_chosen():
     assert choose([*gained, Look(12, likeness=0.88)]) == 9
 
 
+def test_a_person_that_learns_to_move_is_worth_a_hair_of_likeness():
+    looks = [Look(0, None, 0.948, 0.24), Look(21, None, 0.93, 0.27), Look(74, None, 0.944, 0.42)]
+    assert choose(looks) == 74
+    assert choose([*looks[:2], Look(74, None, 0.93, 0.42)]) == 0
+
+
 def test_fine_tuning_that_gains_nothing_is_not_done():
     assert choose([Look(0, 2.0, 0.9, 0.5), Look(10, 1.0, 0.88, 0.5), Look(20, 1, 0.99, 0.1)]) == 0
 

@@ -54,6 +54,9 @@ LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
 #: Products of identity and mimicry stopped a painting and a photo after 27 steps, alive and hardly
 #: recognisable.
 KEPT, LOST = 2 / 3, 1 / 2
+#: What a gain of mimicry counts beside one of likeness: where the feed-forward model is as like the
+#: person as it gets, fine-tuning may still teach it to move.
+GAINED = 0.05
 #: Share of the most that can be gained with which a later look is as good as an earlier one: rates
 #: fall, so what comes later is steadier than what one look can tell.
 NEARLY = 0.95
@@ -111,7 +114,8 @@ def choose(looks: Sequence[Look]) -> int:
     """The number of steps that gains the most identity, as far as the mimicry is alive.
 
     Mimicry is measured with an error, so there is no edge to fall off: the gain counts in full
-    where :data:`KEPT` of the mimicry is left, and not at all from :data:`LOST` down.
+    where :data:`KEPT` of the mimicry is left, and not at all from :data:`LOST` down. Mimicry
+    gained counts a little by itself.
 
     Args:
         looks: in the order of steps, the first of them before any step: chosen if none gains. Of
@@ -128,11 +132,16 @@ def choose(looks: Sequence[Look]) -> int:
     def identity(look: Look) -> float:
         return look.likeness if look.likeness is not None else -(look.loss or 0.0)
 
-    gains = [(identity(look) - identity(looks[0])) * alive(look) for look in looks]
+    def gain(look: Look) -> float:
+        moved = max(0.0, (look.mimicry or 0.0) - before)
+        return (identity(look) - identity(looks[0])) * alive(look) + GAINED * moved
+
+    gains = [gain(look) for look in looks]
     most = max(gains)
     if most <= 0:
         return looks[0].step
-    return [look for look, gain in zip(looks, gains, strict=True) if gain >= NEARLY * most][-1].step
+    late = [look for look, own in zip(looks, gains, strict=True) if own >= NEARLY * most]
+    return late[-1].step
 
 
 def mimicry_of(
