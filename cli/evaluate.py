@@ -142,7 +142,7 @@ def evaluate(
                     f"{subject.identity}: only {subject.counts[0]} + {subject.counts[1]} frames"
                 )
         size = min(one.config.network.size for one in runs.values())
-        share_cores(size)
+        share_cores(max(one.config.network.size for one in runs.values()))
         entered: list[Contender] = []
         methods = [one.config.method for one in runs.values()]
         judges = judges_of(load_backend(spec.backend)) if steps == "own" else None

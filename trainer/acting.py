@@ -8,19 +8,21 @@ shows shut opens on something dark.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
 from fsh.schemas.clip import FaceClip
 from fsh.trainer.adapt import neutral
-from fsh.trainer.expressions import expressions
+from fsh.trainer.expressions import MOUTH, expressions
 
 #: Places a side where the bend is worked out; between them it is interpolated.
 _GRID = 33
 #: Points that stay, along each side of the picture.
 _STILL = 5
-_INNER_LIP, _OUTER_LIP = np.arange(60, 68), np.arange(48, 60)
+_INNER_LIP = np.arange(60, 68)
 #: Share of a turn that a picture can be bent by: the far cheek is behind the nose soon.
 _TURNED = 0.35
 #: Opening of the inner lip over its width at which a mouth shows its inside.
@@ -35,7 +37,7 @@ def acted_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
     """
     rng = np.random.default_rng(seed)
     shape = neutral(clip.landmarks)
-    steps = np.stack([e.points - shape for e in expressions(shape)])
+    steps = {e.name: e.points - shape for e in expressions(shape)}
     frames, points = [], []
     for frame, landmarks in zip(clip.frames, clip.landmarks, strict=True):
         for _ in range(copies):
@@ -52,17 +54,22 @@ def acted_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
     )
 
 
-def mixture(rng: np.random.Generator, steps: np.ndarray) -> np.ndarray:
-    """A random expression (68, 2): each of ``steps`` (E, 68, 2) by some share, often not at all.
+def mixture(rng: np.random.Generator, steps: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A random expression (68, 2): each step by some share, often not at all.
 
     The mouth, of which one photo tells least, mostly opens.
+
+    Args:
+        steps: name of an expression to how far each point goes, (68, 2).
     """
-    shares = rng.uniform(0, 1, len(steps)) * (rng.random(len(steps)) < 0.5)
-    shares[:2] = rng.uniform() * (rng.random() < 0.7), 0  # the second is half of the first
-    shares[2] *= rng.choice([-1, 1])  # a smile, or lips drawn in
-    shares[5] *= shares[6] == 0
-    shares[5:7] *= _TURNED
-    return np.tensordot(shares, steps, 1)
+    drawn = rng.uniform(0, 1, len(steps)) * (rng.random(len(steps)) < 0.5)
+    shares = dict(zip(steps, drawn, strict=True))
+    shares["mouth open"] = rng.uniform() * (rng.random() < 0.7)
+    shares["mouth half open"] = 0.0  # is the same motion
+    shares["smile"] *= rng.choice([-1, 1])  # or lips drawn in
+    shares["turned left"] *= _TURNED * (shares["turned right"] == 0)
+    shares["turned right"] *= _TURNED
+    return sum((share * steps[name] for name, share in shares.items()), np.zeros((68, 2)))
 
 
 def bent(frame: np.ndarray, landmarks: np.ndarray, moved: np.ndarray) -> np.ndarray:
@@ -97,7 +104,7 @@ def _opened(
     inside = np.zeros(made.shape[:2], np.uint8)
     cv2.fillPoly(inside, [np.rint(moved[_INNER_LIP] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     lips = np.zeros(made.shape[:2], np.uint8)
-    cv2.fillPoly(lips, [np.rint(landmarks[_OUTER_LIP]).astype(np.int32)], 255)
+    cv2.fillPoly(lips, [np.rint(landmarks[MOUTH]).astype(np.int32)], 255)
     shown = frame[lips > 0]
     if not len(shown):
         return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -64,9 +65,7 @@ def load_content(config: TrainConfig, progress: Progress) -> tuple[Content, dict
     record = dict.fromkeys((*NETWORKS, "face"), "off")
     found: dict[str, nn.Module] = {}
     if config.perceptual == "dlib":
-        path = model_file(RECOGNIZER)
-        found["face"] = channels_last(FaceFeatures(read_recognizer(path)))
-        record["face"] = f"dlib's recogniser, SHA-256 {file_sha256(path)}"
+        found["face"], record["face"] = _face()
     elif config.perceptual != "off":
         for name in NETWORKS:
             if getattr(config.loss, name):
@@ -74,6 +73,14 @@ def load_content(config: TrainConfig, progress: Progress) -> tuple[Content, dict
     for name in found:
         progress.say(f"content loss: {name} with {record[name]}")
     return Content(config.loss, {k: v.to(config.device) for k, v in found.items()}), record
+
+
+@lru_cache(maxsize=1)
+def _face() -> tuple[FaceFeatures, str]:
+    """The recogniser's levels, read once a process: they never change."""
+    path = model_file(RECOGNIZER)
+    features = channels_last(FaceFeatures(read_recognizer(path)))
+    return features, f"dlib's recogniser, SHA-256 {file_sha256(path)}"
 
 
 def _vgg(name: str, config: TrainConfig, progress: Progress) -> tuple[Features, str]:

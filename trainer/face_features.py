@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fsh.schemas.recognizer import MEAN, SCALE, Block, Convolution, Recognizer
 
-#: Levels whose outputs are compared; a third is half as many numbers again and a third of the time.
+#: Levels whose outputs are compared.
 LEVELS_USED = 2
 #: Smaller pictures are enlarged to this side: the network knows faces of 150 pixels.
 LEAST_SIDE = 128

@@ -22,7 +22,7 @@ from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.content import load_content
-from fsh.trainer.lessons import hold_out
+from fsh.trainer.lessons import hold_out, lessons
 from fsh.trainer.monitor import grid, write_png
 from fsh.trainer.networks import Discriminator, Embedder, Generator, channels_last
 from fsh.trainer.person import Person, drawable
@@ -205,14 +205,15 @@ def personalize(
     trained = run if isinstance(run, Trained) else load_trained(run, progress, device)
     trained.spec.require(photos.spec, mine=f"run {trained.run}", theirs=photos.name)
     inputs, kept = prepare(photos, trained.config.network.size, device)
-    content, _ = load_content(trained.config, progress)
     looks: list[Look] = []
-    judged = judges is not None and kept.embedding is not None
     size = trained.config.network.size
-    tried, held, shown = hold_out(inputs, kept, size, device, judged=judged)
     embedding = embedding_of(trained, inputs)
     best: Choice | None = None
+    if steps != 0:
+        content, _ = load_content(trained.config, progress)
     if steps is None:
+        judged = judges is not None and kept.embedding is not None
+        tried, held, shown = hold_out(inputs, kept, size, device, judged=judged)
         most = most_steps(len(kept))
         again = tried is not shown  # some photos were spared: the final steps have them too
         progress.start("personalize", most * (1 + again), "step")
@@ -221,6 +222,7 @@ def personalize(
         steps, looks = best.steps, best.looks
         best = None if again else best
     else:
+        shown = lessons(inputs, kept, size, device) if steps else inputs
         progress.start("personalize", steps, "step")
 
     if best is not None and steps:
