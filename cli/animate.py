@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fsh.cli import console, films, marking, options
+from fsh import films, marking
+from fsh.cli import console, options
 
 if TYPE_CHECKING:
-    from fsh.pipeline.driving import Driver
+    from fsh.pipeline.inputs.driver import Driver
 
 
 def animate(
@@ -73,11 +74,11 @@ def animate(
     Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
     `fsh animate --person people/a --person people/b --driving talk.mp4 -o films`
     """
-    from fsh.pipeline.landmarks import load_backend
-    from fsh.pipeline.motion import save_track
-    from fsh.pipeline.paste import read_target
+    from fsh.pipeline.faces.landmarks import load_backend
+    from fsh.pipeline.inputs.landmark_track import save_track
+    from fsh.pipeline.inputs.paste_back import read_target
     from fsh.schemas.errors import FshError
-    from fsh.trainer.person import Person
+    from fsh.trainer.person.person import Person
 
     begun = time.monotonic()
     people_meant = person or [

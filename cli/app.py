@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from fsh import threads
 from fsh.cli import (
     animate,
     demo,
@@ -19,7 +20,6 @@ from fsh.cli import (
     inspect,
     personalize,
     shard,
-    threads,
     train,
     verify,
 )

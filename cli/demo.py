@@ -27,7 +27,7 @@ def demo(
 
     Example: `fsh demo` then open `demo/inspect.html` and `demo/talking.mp4`.
     """
-    from fsh.cli.demo_clips import make_demo_clips
+    from fsh.sample_clips import make_demo_clips
     from fsh.schemas.errors import FshError
 
     clips = folder / "clips"

@@ -48,7 +48,7 @@ def doctor(json: options.Json = False) -> None:
 
 
 def _ffmpeg() -> str:
-    from fsh.pipeline.ffmpeg import binary
+    from fsh.pipeline.media.ffmpeg import binary
 
     words = subprocess.run([binary(), "-version"], capture_output=True, text=True, check=True)
     return f"{words.stdout.split(' Copyright')[0]} at {binary()}"
@@ -67,8 +67,8 @@ def _opencv() -> str:
 def _dlib() -> str:
     from skimage import data
 
-    from fsh.pipeline.faces import FaceDetector
-    from fsh.pipeline.landmarks import load_backend
+    from fsh.pipeline.faces.detection import FaceDetector
+    from fsh.pipeline.faces.landmarks import load_backend
 
     load_backend("dlib")
     found = len(FaceDetector().detect(data.astronaut()))

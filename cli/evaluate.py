@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsh.cli import console, marking, options
-from fsh.cli.threads import share_cores
+from fsh import marking
+from fsh.cli import console, options
 from fsh.schemas.errors import FshError
+from fsh.threads import share_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsh.trainer.contenders import Contender
-    from fsh.trainer.table import Row
+    from fsh.trainer.evaluation.results_table import Row
+    from fsh.trainer.evaluation.systems import Contender
 
 
 def evaluate(
@@ -88,7 +89,7 @@ def evaluate(
     `fsh evaluate --score answers.json`
     """
     if score:
-        from fsh.cli.study import scored
+        from fsh.user_study import scored
 
         result = scored(score, user_study, seed)
         console.show_result(result, as_json=json, title="User study")
@@ -96,22 +97,23 @@ def evaluate(
             console.out.print(study_line(row), markup=False)
         return
     run = run or options.newest_run(Path("runs"))
-    from fsh.cli import evaluation_report, study
-    from fsh.cli.frames_folder import from_frames
-    from fsh.cli.looking import FaceWatcher
+    from fsh import evaluation_report
+    from fsh import user_study as study
     from fsh.cli.personalize import judges_of
-    from fsh.pipeline.landmarks import has_gpu, load_backend
+    from fsh.face_analysis import FaceWatcher
+    from fsh.frames_folder import from_frames
+    from fsh.pipeline.faces.landmarks import has_gpu, load_backend
     from fsh.schemas.ids import video_of
     from fsh.schemas.layout import DataFolder
-    from fsh.schemas.shown import EVALUATION, PROTOCOLS, record
-    from fsh.trainer.contenders import contenders_of
-    from fsh.trainer.evaluation import Setting
-    from fsh.trainer.evaluation import evaluate as measure
-    from fsh.trainer.metric_networks import load_metric_networks
+    from fsh.schemas.run_pictures import EVALUATION, PROTOCOLS, record
+    from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+    from fsh.trainer.evaluation.metric_networks import load_metric_networks
+    from fsh.trainer.evaluation.protocols import Setting
+    from fsh.trainer.evaluation.protocols import evaluate as measure
+    from fsh.trainer.evaluation.results_table import table
+    from fsh.trainer.evaluation.subjects import from_data
+    from fsh.trainer.evaluation.systems import contenders_of
     from fsh.trainer.runs import Run
-    from fsh.trainer.subjects import from_data
-    from fsh.trainer.table import table
-    from fsh.trainer.trivial import NearestPhoto, WarpedPhoto
 
     protocols = [name for name in PROTOCOLS if name in [p.strip() for p in protocol.split(",")]]
     if len(protocols) != len(protocol.split(",")):
@@ -211,7 +213,7 @@ def steps_of(text: str) -> Callable[[int], int | None]:
     Raises:
         FshError: if it is neither a number nor a known word.
     """
-    from fsh.trainer.contenders import authors_steps
+    from fsh.trainer.evaluation.systems import authors_steps
 
     if text == "authors":
         return authors_steps

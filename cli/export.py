@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from fsh.cli import console, marking, options
+from fsh import marking
+from fsh.cli import console, options
 
 
 def export(
@@ -32,9 +33,9 @@ def export(
 
     Example: `fsh export --person people/me --run runs/nano -o me-onnx`
     """
-    from fsh.trainer.export import export as write
-    from fsh.trainer.person import Person, record_unmarked
-    from fsh.trainer.personal import load_trained
+    from fsh.trainer.person.onnx_export import export as write
+    from fsh.trainer.person.person import Person, record_unmarked
+    from fsh.trainer.person.personalize import load_trained
 
     begun = time.monotonic()
     person = person or options.newest(

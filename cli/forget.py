@@ -12,9 +12,9 @@ from fsh.cli import console, options
 from fsh.schemas.errors import FshError
 
 if TYPE_CHECKING:
-    from fsh.pipeline.targets import Plan
+    from fsh.pipeline.erasure.plan import Plan
     from fsh.schemas.layout import DataFolder
-    from fsh.schemas.shown import Shown
+    from fsh.schemas.run_pictures import Shown
 
 
 def forget(
@@ -53,10 +53,7 @@ def forget(
     Examples: `fsh forget v-0123456789abcdef` · `fsh forget "Ada Example" --dry-run` ·
     `fsh forget people/ada` · `fsh forget --check https://host/talk.mp4`
     """
-    from fsh.pipeline.forget import forget as carry_out
-    from fsh.pipeline.targets import plan
-    from fsh.pipeline.tombstones import Tombstones
-    from fsh.pipeline.traces import (
+    from fsh.pipeline.erasure.derived import (
         is_cache,
         person_at,
         remove_person,
@@ -64,6 +61,9 @@ def forget(
         showing,
         trained_on,
     )
+    from fsh.pipeline.erasure.erase import forget as carry_out
+    from fsh.pipeline.erasure.plan import plan
+    from fsh.pipeline.tombstones import Tombstones
     from fsh.schemas.layout import DataFolder
 
     folder, named = DataFolder(data), list(targets or [])
@@ -123,9 +123,9 @@ def forget(
 
 def search(data: DataFolder, runs: Path, targets: list[str], *, as_json: bool) -> None:
     """Print what is left; exit status 1 if anything is."""
-    from fsh.pipeline.leftovers import Found, leftovers
+    from fsh.pipeline.erasure.derived import left_in_runs, person_at
+    from fsh.pipeline.erasure.search import Found, leftovers
     from fsh.pipeline.tombstones import Tombstones
-    from fsh.pipeline.traces import left_in_runs, person_at
 
     found = [Found(str(person), "a person") for person in map(person_at, targets) if person]
     if data.root.is_dir() or not found:

@@ -50,8 +50,8 @@ def ingest(
 
     Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run`
     """
-    from fsh.pipeline.ingest import IngestOptions, TooManyFailures, plan
-    from fsh.pipeline.ingest import ingest as run
+    from fsh.pipeline.ingest.run import IngestOptions, TooManyFailures, plan
+    from fsh.pipeline.ingest.run import ingest as run
     from fsh.schemas.layout import DataFolder
 
     settings = IngestOptions(

@@ -26,7 +26,7 @@ def inspect(
 
     Example: `fsh inspect` and open `data/inspect.html`
     """
-    from fsh.pipeline.contact import make_page
+    from fsh.pipeline.dataset.contact_sheet import make_page
     from fsh.schemas.layout import DataFolder
 
     page = output or data / "inspect.html"

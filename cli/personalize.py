@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsh.cli import console, marking, options
-from fsh.cli.threads import share_cores
+from fsh import marking
+from fsh.cli import console, options
+from fsh.threads import share_cores
 
 if TYPE_CHECKING:
-    from fsh.pipeline.landmarks import LandmarkBackend
+    from fsh.pipeline.faces.landmarks import LandmarkBackend
     from fsh.schemas.clip import FaceClip
-    from fsh.trainer.person import Person
-    from fsh.trainer.stopping import Judges
+    from fsh.trainer.person.person import Person
+    from fsh.trainer.person.step_choice import Judges
 
 
 def personalize(
@@ -64,13 +65,13 @@ def personalize(
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
-    from fsh.pipeline.footage import VIDEO_SUFFIXES
-    from fsh.pipeline.landmarks import load_backend
-    from fsh.pipeline.photos import prepare_photos
-    from fsh.pipeline.pictures import photo_paths
-    from fsh.trainer.person import Person, describe, record_unmarked
-    from fsh.trainer.personal import hashes_of, load_trained
-    from fsh.trainer.personal import personalize as learn
+    from fsh.pipeline.faces.landmarks import load_backend
+    from fsh.pipeline.inputs.photos import prepare_photos
+    from fsh.pipeline.media.footage import VIDEO_SUFFIXES
+    from fsh.pipeline.media.pictures import photo_paths
+    from fsh.trainer.person.person import Person, describe, record_unmarked
+    from fsh.trainer.person.personalize import hashes_of, load_trained
+    from fsh.trainer.person.personalize import personalize as learn
 
     run = run or options.newest_run(Path("runs"))
     person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
@@ -111,9 +112,9 @@ def personalize(
 
 def judges_of(backend: LandmarkBackend) -> Judges:
     """How personalisation recognises what it drew and finds its landmarks."""
-    from fsh.pipeline.faces import embed_all
-    from fsh.pipeline.landmarks import face_box
-    from fsh.trainer.stopping import Judges
+    from fsh.pipeline.faces.detection import embed_all
+    from fsh.pipeline.faces.landmarks import face_box
+    from fsh.trainer.person.step_choice import Judges
 
     return Judges(
         find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
@@ -130,7 +131,7 @@ def identity_similarity(person: Person, photos: FaceClip) -> float | None:
     import cv2
     import numpy as np
 
-    from fsh.pipeline.faces import embed
+    from fsh.pipeline.faces.detection import embed
 
     if photos.embedding is None:
         return None

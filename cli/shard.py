@@ -55,9 +55,9 @@ def shard(
 
     from dataclasses import replace
 
-    from fsh.pipeline.config import Analysis, Filters, ShardConfig
-    from fsh.pipeline.landmarks import choose_backend
-    from fsh.pipeline.shard import shard as run
+    from fsh.pipeline.dataset.config import Analysis, Filters, ShardConfig
+    from fsh.pipeline.dataset.graph import shard as run
+    from fsh.pipeline.faces.landmarks import choose_backend
     from fsh.schemas.layout import DataFolder
     from fsh.schemas.spec import FaceSpec
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fsh.cli import console, options
-from fsh.cli.threads import share_cores
+from fsh.threads import share_cores
 
 
 def train(
@@ -70,10 +70,10 @@ def train(
     Examples: `fsh train` · `fsh train --preset small --steps 20000` · `fsh train --dry-run`
     """
     from fsh.schemas.layout import DataFolder
-    from fsh.trainer.loop import train as learn
-    from fsh.trainer.plan import plan
     from fsh.trainer.presets import resolve
-    from fsh.trainer.signals import stop_on_signals
+    from fsh.trainer.training.dry_run import plan
+    from fsh.trainer.training.loop import train as learn
+    from fsh.trainer.training.signals import stop_on_signals
 
     config = resolve(
         preset,

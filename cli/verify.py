@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fsh.cli import console, marking, options
+from fsh import marking
+from fsh.cli import console, options
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from fsh.pipeline.provenance import Manifest
-    from fsh.pipeline.watermark_reading import Detection
+    from fsh.pipeline.provenance.manifest import Manifest
+    from fsh.pipeline.provenance.watermark_detection import Detection
 
 
 def verify(
@@ -56,9 +57,9 @@ def examine(path: Path, trust: list[Path], key: bytes | None = None) -> dict[str
     Args:
         key: a private watermark key, tried before the public one.
     """
-    from fsh.pipeline.provenance import ABSENT, Manifest, read_manifest
-    from fsh.pipeline.watermark import PUBLIC_KEY
-    from fsh.pipeline.watermark_reading import detect
+    from fsh.pipeline.provenance.manifest import ABSENT, Manifest, read_manifest
+    from fsh.pipeline.provenance.watermark import PUBLIC_KEY
+    from fsh.pipeline.provenance.watermark_detection import detect
     from fsh.schemas.errors import FshError
 
     manifest, found, says = Manifest(ABSENT), None, ""
@@ -115,8 +116,8 @@ def frames_of(path: Path) -> Iterator[np.ndarray]:
     import numpy as np
     from PIL import Image
 
-    from fsh.pipeline.probe import probe
-    from fsh.pipeline.video import proxy_size, read_proxy
+    from fsh.pipeline.media.decode import proxy_size, read_proxy
+    from fsh.pipeline.media.probe import probe
     from fsh.schemas.errors import FshError
 
     try:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from fsh.pipeline import net_rules
-from fsh.pipeline.held import Held
+from fsh.pipeline.dataset.assignment import Held
+from fsh.pipeline.ingest import addresses as net_rules
 from fsh.schemas.layout import DataFolder, replacing
 
 

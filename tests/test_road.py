@@ -7,9 +7,9 @@ import json
 import av
 import numpy as np
 import pytest
-from test_cli import fsh
+from command import fsh
 
-from fsh.cli.demo_clips import LOOKS, frames, no_face, voice, write_clip
+from fsh.sample_clips import LOOKS, frames, no_face, voice, write_clip
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,16 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
+from places import LINKS, ROOT
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("schemas", "pipeline", "trainer", "cli")
+#: Folder to the package it is installed as.
+PACKAGES = {"api": "fsh"} | {n: f"fsh/{n}" for n in ("schemas", "pipeline", "trainer", "cli")}
 
 
 def test_layers():
     """schemas ← pipeline, schemas ← trainer, cli on top; the contracts are in pyproject.toml."""
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
-    environment = {"PYTHONPATH": str(ROOT / ".typecheck"), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(LINKS), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
@@ -44,14 +44,18 @@ def test_the_wheel_holds_the_tree(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     inside = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith("fsh/")}
     wanted = {
-        f"fsh/{name}"
-        for name in tracked
-        if name.startswith(tuple(f"{p}/" for p in PACKAGES)) and (ROOT / name).is_file()
+        f"{PACKAGES[folder]}/{rest}"
+        for folder, _, rest in (name.partition("/") for name in tracked)
+        if folder in PACKAGES and (ROOT / folder / rest).is_file()
     }
     assert inside == wanted
     assert len(wanted) > 20
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_folders_are_flat(package):
-    assert not [p for p in (ROOT / package).iterdir() if p.is_dir() and p.name != "__pycache__"]
+def test_the_links_are_the_tree():
+    """mypy, import-linter and tests in a checkout see the packages through these links."""
+    wanted = {name for name in PACKAGES if name != "api"}
+    wanted |= {path.name for path in (ROOT / "api").iterdir() if path.name != "__pycache__"}
+    links = {path.name: path for path in (LINKS / "fsh").iterdir() if path.name != "__pycache__"}
+    assert set(links) == wanted, "link .typecheck/fsh/NAME to ../../api/NAME for each of them"
+    assert all(path.is_symlink() and path.exists() for path in links.values())

@@ -12,7 +12,7 @@ from typing import Any
 from fsh.schemas.errors import FshError
 
 VARIANTS = ("ft", "ff")
-#: The paper's networks, and the alternatives it is compared with (:mod:`fsh.trainer.methods`).
+#: The paper's networks, and the alternatives to compare with (:mod:`fsh.trainer.training.methods`).
 METHODS = ("fsth", "x2face", "pix2pixhd")
 #: Networks of the content loss: VGG19 and VGGFace, the same untrained, dlib's recogniser, none.
 PERCEPTUAL = ("vgg", "random", "dlib", "off")
@@ -91,15 +91,15 @@ class TrainConfig:
         betas: the paper names none; the authors' later code has (0, 0.999).
         discriminator_steps: D steps per G step.
         ema: decay of the running average of E and G that is used to personalise.
-        augment: mirror and recolor whole episodes (:func:`fsh.trainer.augment.varied`); the paper,
-            with its thousands of people, does not.
+        augment: mirror and recolor whole episodes (:func:`fsh.trainer.data.augmentation.varied`);
+            the paper, with its thousands of people, does not.
         perceptual: one of :data:`PERCEPTUAL`.
         perceptual_width: share of VGG's channels that ``random`` features have.
         precision: ``fp32`` or ``bf16`` (autocast).
         checkpoint_every: steps between checkpoints; ``checkpoint_minutes`` apart at least once.
         keep: checkpoints kept.
         workers: loader processes per rank; 0: a thread of the training process.
-        compile: ``off``, ``on`` or ``graphs`` (:mod:`fsh.trainer.compiling`).
+        compile: ``off``, ``on`` or ``graphs`` (:mod:`fsh.trainer.training.compilation`).
     """
 
     preset: str = "paper"

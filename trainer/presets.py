@@ -31,8 +31,8 @@ LOSSES = {
 
 #: The losses where a CPU trains. VGG19 and VGGFace cost ten times the networks themselves at these
 #: sizes, and a CPU run has minutes: content is an L1 on pixels, and one on the activations of
-#: dlib's face recogniser (:mod:`fsh.trainer.face_features`), about half as large. Untrained narrow
-#: VGGs in its place, as ``--perceptual random`` has them, made people worse by every measure
+#: dlib's face recogniser (:mod:`fsh.trainer.models.face_features`), about half as large. Untrained
+#: narrow VGGs in its place, as ``--perceptual random`` has them, made people worse by every measure
 #: (docs/results.md, "Trying to lead"), and so did pixels that all count alike. The other terms are
 #: scaled down with these.
 BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "focus": 4.0, "face": 1.0, "vgg19": 0.03}

@@ -13,9 +13,9 @@ from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.methods import METHODS
-from fsh.trainer.networks import channels_last
-from fsh.trainer.personal import newest_folder
+from fsh.trainer.models.networks import channels_last
+from fsh.trainer.person.personalize import newest_folder
+from fsh.trainer.training.methods import METHODS
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fsh.schemas.progress import Silent
-from fsh.trainer.drawing import Drawing
-from fsh.trainer.networks import Generator, bake, channels_last
+from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.networks import Generator, bake, channels_last
 from fsh.trainer.presets import resolve
 
 Work = Callable[[], object]
@@ -83,7 +83,7 @@ def under_onnxruntime(drawing: Drawing, lines: torch.Tensor, threads: int, folde
     """The same drawing under onnxruntime."""
     import onnxruntime
 
-    from fsh.trainer.export import write
+    from fsh.trainer.person.onnx_export import write
 
     path = folder / "drawing.onnx"
     if not path.exists():
@@ -141,10 +141,10 @@ def end_to_end(person: Path, driving: Path, rounds: int) -> list[dict]:
 
 def personalising(run: Path, photos: Path) -> dict:
     from fsh.cli.personalize import judges_of
-    from fsh.pipeline.landmarks import load_backend
-    from fsh.pipeline.photos import prepare_photos
-    from fsh.pipeline.pictures import photo_paths
-    from fsh.trainer.personal import load_trained, personalize
+    from fsh.pipeline.faces.landmarks import load_backend
+    from fsh.pipeline.inputs.photos import prepare_photos
+    from fsh.pipeline.media.pictures import photo_paths
+    from fsh.trainer.person.personalize import load_trained, personalize
 
     trained = load_trained(run, Silent())
     backend = load_backend(trained.spec.backend)

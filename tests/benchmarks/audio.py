@@ -21,8 +21,8 @@ import av
 import numpy as np
 from scipy.signal import correlate
 
-from fsh.pipeline.lists import read_lists
-from fsh.pipeline.probe import probe
+from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.media.probe import probe
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.sample import SampleInfo
 

@@ -20,13 +20,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.clips import process
-from fsh.pipeline.config import Analysis
-from fsh.pipeline.ffmpeg import binary
-from fsh.pipeline.lists import read_lists
-from fsh.pipeline.probe import probe
-from fsh.pipeline.spans import Span
-from fsh.pipeline.video import read_window
+from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.dataset.span_analysis import process
+from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.media.decode import read_window
+from fsh.pipeline.media.ffmpeg import binary
+from fsh.pipeline.media.probe import probe
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.sample import SampleInfo
 from fsh.schemas.tables import CLIPS, read_table

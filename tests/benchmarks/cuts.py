@@ -24,10 +24,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.config import Analysis
-from fsh.pipeline.lists import read_lists
-from fsh.pipeline.shots import Shot, ShotFinder
-from fsh.pipeline.video import read_proxy
+from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.media.decode import read_proxy
+from fsh.pipeline.media.shots import Shot, ShotFinder
 
 SIZE = (320, 240)
 FPS = 25.0

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from fsh.cli.console import progress
 from fsh.cli.evaluate import steps_of
-from fsh.cli.evaluation_report import told
-from fsh.cli.looking import FaceWatcher
+from fsh.evaluation_report import told
+from fsh.face_analysis import FaceWatcher
 from fsh.schemas.layout import DataFolder
-from fsh.trainer.contenders import contenders_of
-from fsh.trainer.evaluation import Setting, evaluate
+from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.protocols import Setting, evaluate
+from fsh.trainer.evaluation.results_table import table
+from fsh.trainer.evaluation.subjects import from_data
+from fsh.trainer.evaluation.systems import contenders_of
 from fsh.trainer.runs import Run
-from fsh.trainer.subjects import from_data
-from fsh.trainer.table import table
-from fsh.trainer.trivial import NearestPhoto, WarpedPhoto
 
 SHOTS = (1, 8, 32)
 SHOWN = {"fsth": ("ssim", "csim_dlib", "akd"), "modern": ("csim_dlib", "akd", "jitter")}

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.pipeline.config import ShardConfig
-from fsh.pipeline.identity import identities, splits
+from fsh.pipeline.dataset.config import ShardConfig
+from fsh.pipeline.dataset.identity import identities, splits
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import CLIPS, SOURCES, read_table
 

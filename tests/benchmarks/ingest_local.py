@@ -20,8 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fsh.pipeline import ffmpeg
-from fsh.pipeline.lists import read_lists
+from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.media import ffmpeg
 
 
 def by_hand(files: list[str]) -> float:

@@ -27,10 +27,10 @@ import numpy as np
 import simplejpeg
 
 from fsh.schemas.layout import DataFolder
-from fsh.trainer.data import DataPlan, plan_data
-from fsh.trainer.decode import GRID, Arrays, reading_scale
-from fsh.trainer.episodes import EpisodeStream
-from fsh.trainer.raster import draw_all, rescale
+from fsh.trainer.data.decode import GRID, Arrays, reading_scale
+from fsh.trainer.data.episodes import EpisodeStream
+from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.plan import DataPlan, plan_data
 
 #: Name: side of the pictures, source frames, episodes per batch.
 CASES = {"paper": (256, 8, 1), "small": (128, 8, 4), "nano": (64, 2, 4)}

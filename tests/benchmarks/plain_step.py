@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from fsh.trainer import blocks
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.losses import (
+from fsh.trainer.models import blocks
+from fsh.trainer.training.losses import (
     Content,
     Episodes,
     feature_matching,
@@ -26,7 +26,7 @@ from fsh.trainer.losses import (
     hinge_generator,
     match,
 )
-from fsh.trainer.state import Average, Model
+from fsh.trainer.training.state import Average, Model
 
 
 class PlainStep:

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
-from fsh.pipeline.ffmpeg import binary
-from fsh.pipeline.probe import probe
+from fsh.pipeline.media.ffmpeg import binary
+from fsh.pipeline.media.probe import probe
 
 
 def portraits(width: int, height: int, across: int, count: int):

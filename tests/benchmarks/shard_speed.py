@@ -39,16 +39,16 @@ import cv2
 import dlib
 import numpy as np
 
-from fsh.pipeline.clips import jpeg
-from fsh.pipeline.config import Analysis
-from fsh.pipeline.cropping import keep_evenly
-from fsh.pipeline.crops import box_to_crop, cut, window_of
-from fsh.pipeline.faces import FaceDetector
-from fsh.pipeline.ffmpeg import binary
-from fsh.pipeline.landmarks import load_backend
-from fsh.pipeline.lists import read_lists
-from fsh.pipeline.probe import probe
-from fsh.pipeline.video import proxy_size, read_proxy
+from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.dataset.cropping import keep_evenly
+from fsh.pipeline.dataset.span_analysis import jpeg
+from fsh.pipeline.faces.crop import box_to_crop, cut, window_of
+from fsh.pipeline.faces.detection import FaceDetector
+from fsh.pipeline.faces.landmarks import load_backend
+from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.media.decode import proxy_size, read_proxy
+from fsh.pipeline.media.ffmpeg import binary
+from fsh.pipeline.media.probe import probe
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.recognizer import model_file
 from fsh.schemas.sample import SampleInfo

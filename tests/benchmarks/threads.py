@@ -31,8 +31,8 @@ def steps(data: Path, preset: str, seconds: float) -> None:
     from train_speed import fsh_step, started
 
     from fsh.schemas.progress import Silent
-    from fsh.trainer.content import load_content
     from fsh.trainer.presets import resolve
+    from fsh.trainer.training.content import load_content
 
     config = resolve(preset, "cpu")
     content, _ = load_content(config, Silent())

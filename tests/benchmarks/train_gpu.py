@@ -28,13 +28,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from train_speed import fsh_step, product, started, timed
 
 from fsh.schemas.layout import DataFolder
-from fsh.trainer import compiling
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.content import load_content
-from fsh.trainer.data import plan_data
-from fsh.trainer.episodes import EpisodeStream
-from fsh.trainer.loader import loader
+from fsh.trainer.data.episodes import EpisodeStream
+from fsh.trainer.data.loader import loader
+from fsh.trainer.data.plan import plan_data
 from fsh.trainer.presets import resolve
+from fsh.trainer.training import compilation as compiling
+from fsh.trainer.training.content import load_content
 
 #: Name, whether it is the plain step, precision, torch.compile.
 VARIANTS = (

@@ -26,15 +26,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.content import load_content
-from fsh.trainer.data import plan_data
+from fsh.trainer.data.plan import plan_data
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.feed import open_batches, to_device
-from fsh.trainer.losses import Episodes
-from fsh.trainer.phases import Phases
 from fsh.trainer.presets import resolve
-from fsh.trainer.session import Session
-from fsh.trainer.watchdog import Held, look_at
+from fsh.trainer.training.content import load_content
+from fsh.trainer.training.episode_feed import open_batches, to_device
+from fsh.trainer.training.losses import Episodes
+from fsh.trainer.training.phases import Phases
+from fsh.trainer.training.session import Session
+from fsh.trainer.training.watchdog import Held, look_at
 
 
 def fsh_step(session: Session, content: torch.nn.Module, progress: Progress) -> Callable:

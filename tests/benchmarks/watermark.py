@@ -21,10 +21,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from fsh.pipeline.encode import write_video
-from fsh.pipeline.ffmpeg import binary
-from fsh.pipeline.watermark import Watermark
-from fsh.pipeline.watermark_reading import Detection, detect
+from fsh.pipeline.media.encode import write_video
+from fsh.pipeline.media.ffmpeg import binary
+from fsh.pipeline.provenance.watermark import Watermark
+from fsh.pipeline.provenance.watermark_detection import Detection, detect
 
 RATE, SECONDS = 25, 3.0
 X264 = "-c:v libx264 -preset medium"
@@ -75,7 +75,7 @@ def treated(source: Path, folder: Path, how: tuple[str, str, str]) -> np.ndarray
 def clips(source: Path | None, count: int, side: int) -> Iterator[np.ndarray]:
     """Up to ``count`` clips, spread over the list."""
     if source is None:
-        from fsh.cli.demo_clips import LOOKS, frames
+        from fsh.sample_clips import LOOKS, frames
 
         for seed, look in enumerate(LOOKS[:count]):
             opening = np.abs(np.sin(np.arange(int(RATE * SECONDS)) / 2))

@@ -13,8 +13,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from fsh.pipeline.config import Filters
-from fsh.pipeline.filters import verdicts
+from fsh.pipeline.dataset.config import Filters
+from fsh.pipeline.dataset.filters import verdicts
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import CLIPS, read_table

@@ -1,0 +1,1 @@
+../../api/face_analysis.py

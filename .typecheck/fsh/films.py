@@ -1,0 +1,1 @@
+../../api/films.py

@@ -1,0 +1,1 @@
+../../api/frames_folder.py

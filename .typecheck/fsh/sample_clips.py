@@ -1,0 +1,1 @@
+../../api/sample_clips.py

@@ -1,0 +1,1 @@
+../../api/user_study.py

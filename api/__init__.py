@@ -1,0 +1,1 @@
+"""fsh from Python: `import fsh`."""

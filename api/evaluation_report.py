@@ -1,0 +1,233 @@
+"""What an evaluation leaves to read: JSON, a Markdown table as the paper's, one HTML page."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+from PIL import Image
+
+from fsh.marking import Marking
+from fsh.pipeline.provenance.manifest import Claims
+from fsh.pipeline.provenance.signing import Signer
+from fsh.pipeline.provenance.watermark import Watermark
+from fsh.schemas.ids import stable_hash
+from fsh.schemas.layout import replacing
+from fsh.trainer.evaluation.protocols import Outcome
+from fsh.trainer.evaluation.results_table import Row
+from fsh.trainer.evaluation.subjects import shots_of
+
+#: Identities shown as strips, side of a picture in a strip.
+STRIPS, TILE = 8, 128
+
+
+def write(
+    folder: Path, outcome: Outcome, rows: Sequence[Row], about: dict[str, Any], signer: Signer
+) -> dict[str, str]:
+    """Write ``<protocol>.json``, ``<protocol>.md`` and ``<protocol>.html``; their paths.
+
+    Strips of pictures are marked as everything fsh draws is, and lie in ``strips/`` too.
+    """
+    protocol = outcome.setting.protocol
+    marks = marking(about, signer)
+    strips = [
+        (name, _strip(outcome, name, folder / "strips" / f"{protocol}-{i:02d}.png", marks))
+        for i, name in enumerate([s.identity for s in outcome.subjects][:STRIPS])
+    ]
+    pages = {
+        "json": json.dumps({"results": [row.to_json() for row in rows], **about}, indent=1) + "\n",
+        "md": markdown(rows, about),
+        "html": page(rows, about, outcome.contenders, strips),
+    }
+    for kind, text in pages.items():
+        with replacing(folder / f"{protocol}.{kind}") as temporary:
+            temporary.write_text(text)
+    names = {"json": "json_file", "md": "table", "html": "page"}
+    return {names[kind]: str(folder / f"{protocol}.{kind}") for kind in pages}
+
+
+def marking(about: dict[str, Any], signer: Signer) -> Marking:
+    """Marks that name the runs that drew."""
+    payload = stable_hash(json.dumps(about["runs"])) & 0xFFFFFFFF
+    claims = Claims(made_from={str(k): str(v) for k, v in about["runs"].items()}, watermark=payload)
+    return Marking(Watermark(payload), claims, signer)
+
+
+def markdown(rows: Sequence[Row], about: dict[str, Any]) -> str:
+    """The table: a block per T, a line per system, a column per metric, as in the paper."""
+    computed = [row for row in rows if row.value is not None]
+    metrics = list(dict.fromkeys(row.title for row in computed))
+    lines = [f"# Evaluation, protocol `{about['protocol']}`", ""]
+    lines += [_arrows(rows, metrics)]
+    for shots in dict.fromkeys(row.shots for row in rows):
+        lines += ["", f"## T = {shots}", "", "| system | " + " | ".join(metrics) + " |"]
+        lines += ["| --- |" + " --- |" * len(metrics)]
+        for system in dict.fromkeys(row.system for row in rows):
+            own = {r.title: r for r in computed if (r.shots, r.system) == (shots, system)}
+            cells = [told(own[m]) if m in own else "–" for m in metrics]
+            lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    lines += ["", "Values with 95 % bootstrap intervals over identities.", ""]
+    lines += ["| metric | backbone | pictures | identities | compared |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for metric in metrics:
+        row = next(r for r in computed if r.title == metric)
+        lines.append(f"| {metric} | {row.backbone} | {row.n} | {row.identities} | {row.crop} |")
+    if missing := {row.title: row.missing for row in rows if row.value is None}:
+        lines += ["", "Not computed:", ""]
+        lines += [f"- {title}: {why}" for title, why in missing.items()]
+    lines += ["", "Made with:", ""]
+    for name, value in about.items():
+        lines.append(f"- {name.replace('_', ' ')}: {_plain(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def told(row: Row) -> str:
+    """``0.612 (0.58 to 0.64)``."""
+    if row.value is None:
+        return "–"
+    digits = 3 if abs(row.value) < 10 else 1
+    if row.low is None or row.high is None:
+        return f"{row.value:.{digits}f}"
+    return f"{row.value:.{digits}f} ({row.low:.{digits}f} to {row.high:.{digits}f})"
+
+
+def _arrows(rows: Sequence[Row], metrics: Sequence[str]) -> str:
+    better = {row.title: row.better for row in rows}
+    words = {"higher": "higher is better", "lower": "lower is better", "1": "1 is the driver's own"}
+    return "; ".join(f"{metric}: {words[better[metric]]}" for metric in metrics) + "."
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {_plain(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return " + ".join(map(str, value))
+    return str(value)
+
+
+def page(
+    rows: Sequence[Row],
+    about: dict[str, Any],
+    systems: Sequence[str],
+    strips: Sequence[tuple[str, str]],
+) -> str:
+    """The HTML page; it stands alone."""
+    template = jinja2.Environment(autoescape=True).from_string(
+        (files("fsh") / "evaluation_report.html.j2").read_text()
+    )
+    return template.render(
+        about={name.replace("_", " "): _plain(value) for name, value in about.items()},
+        protocol=about["protocol"],
+        plots=list(plots(rows, systems)),
+        systems=[(name, color(i)) for i, name in enumerate(systems)],
+        shots=list(dict.fromkeys(row.shots for row in rows)),
+        metrics=list(dict.fromkeys(row.title for row in rows if row.value is not None)),
+        values={(r.shots, r.system, r.title): told(r) for r in rows},
+        missing={row.title: row.missing for row in rows if row.value is None},
+        backbones={
+            r.title: (r.backbone, r.n, r.identities, r.crop) for r in rows if r.value is not None
+        },
+        strips=strips,
+    )
+
+
+def color(i: int) -> str:
+    """Colours that stay apart in either colour scheme and for most eyes (Okabe and Ito)."""
+    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a8a8a")
+    return palette[i % len(palette)]
+
+
+def plots(rows: Sequence[Row], systems: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """For each metric: lines of (x, y) in a box of 300 by 160, and the axis' ends.
+
+    T lies on a logarithmic axis; intervals are drawn as bars.
+    """
+    wide, high, left, top = 300.0, 160.0, 46.0, 12.0
+    for title in dict.fromkeys(row.title for row in rows if row.value is not None):
+        own = [row for row in rows if row.title == title and row.value is not None]
+        ends = [v for r in own for v in (r.value, r.low, r.high) if v is not None]
+        low, most = min(ends), max(ends)
+        span = (most - low) or 1.0
+        shots = sorted({row.shots for row in own})
+        reach = math.log2(shots[-1] / shots[0]) or 1.0
+
+        def place(shot: int, value: float) -> tuple[float, float]:
+            x = left + wide * (math.log2(shot / shots[0]) / reach if len(shots) > 1 else 0.5)  # noqa: B023
+            return round(x, 1), round(top + high * (1 - (value - low) / span), 1)  # noqa: B023
+
+        lines = []
+        for i, system in enumerate(systems):
+            points = sorted((r.shots, r) for r in own if r.system == system)
+            # Systems stand a little apart, so that their bars do not hide one another.
+            aside = (i - (len(systems) - 1) / 2) * 3
+            dots = []
+            for shot, row in points:
+                x, y = place(shot, row.value or 0.0)
+                bar = None
+                if row.low is not None and row.high is not None:
+                    bar = (place(shot, row.low)[1], place(shot, row.high)[1])
+                dots.append(
+                    {
+                        "x": x + aside,
+                        "y": y,
+                        "bar": bar,
+                        "tip": f"{system}, T = {shot}: {told(row)}",
+                    }
+                )
+            lines.append({"name": system, "color": color(i), "dots": dots})
+        ticks = [(place(shot, low)[0], shot) for shot in shots]
+        yield {
+            "title": title,
+            "better": own[0].better,
+            "lines": lines,
+            "ticks": ticks,
+            "low": f"{low:.3g}",
+            "high": f"{most:.3g}",
+        }
+
+
+def _strip(outcome: Outcome, identity: str, path: Path, marks: Marking) -> str:
+    """One person: a row per T with a source photo, the driver, each system; as a data URI."""
+    setting = outcome.setting
+    subject = next(s for s in outcome.subjects if s.identity == identity)
+    frames = subject.load()
+    real = outcome.pictures("real", 0, identity)
+    at = len(real) // 2
+    header = [
+        "one of T photos",
+        "true" if setting.protocol == "fsth" else "driver",
+        *outcome.contenders,
+    ]
+    rows = [np.concatenate([_label(text) for text in header], axis=1)]
+    for shots in setting.shots:
+        first = shots_of(identity, len(frames.inputs), shots, setting.seed)[0]
+        tiles = [frames.inputs.frames[first], real[at]]
+        tiles += [outcome.pictures(name, shots, identity)[at] for name in outcome.contenders]
+        rows.append(np.concatenate([_tile(tile) for tile in tiles], axis=1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate(rows)).save(path)
+    marks.picture(path)
+    return data_uri(path.read_bytes(), "png")
+
+
+def _tile(picture: np.ndarray) -> np.ndarray:
+    how = cv2.INTER_AREA if picture.shape[0] > TILE else cv2.INTER_CUBIC
+    return cv2.resize(picture, (TILE, TILE), interpolation=how)
+
+
+def _label(text: str) -> np.ndarray:
+    strip = np.full((20, TILE, 3), 255, np.uint8)
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.38
+    return cv2.putText(strip, text, (3, 14), font, scale, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(content).decode()

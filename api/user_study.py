@@ -1,0 +1,157 @@
+"""A study with people: which of three pictures of one person is the fake? The paper's USER."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+
+from fsh.evaluation_report import data_uri
+from fsh.marking import Marking
+from fsh.schemas.errors import FshError
+from fsh.schemas.ids import stable_hash
+from fsh.schemas.layout import replacing
+from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.metrics import mean_interval
+from fsh.trainer.evaluation.protocols import Outcome
+
+PAGE, KEY = "study.html", "key.json"
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """Two true pictures and a drawn one; ``fake`` is the drawn one's place, 0 to 2."""
+
+    name: str
+    system: str
+    shots: int
+    identity: str
+    frame: int
+    others: tuple[int, int]
+    fake: int
+
+
+def triplets(outcome: Outcome, seed: int) -> list[Triplet]:
+    """One per identity, system and T, in an order that tells nothing.
+
+    The true pictures are other held-out frames than the one that was drawn. The two trivial
+    answers show true pixels and are left out.
+    """
+    random = np.random.default_rng(seed)
+    asked = [n for n in outcome.contenders if n not in (NearestPhoto.name, WarpedPhoto.name)]
+    found = []
+    for subject in outcome.subjects:
+        count = len(outcome.real[subject.identity].features["pose"])
+        if count < 3:
+            continue
+        for system in asked:
+            for shots in outcome.setting.shots:
+                frame, a, b = (int(i) for i in random.choice(count, 3, replace=False))
+                place = int(random.integers(3))
+                found.append((system, shots, subject.identity, frame, (a, b), place))
+    if not found:
+        raise FshError("nobody has three held-out frames", remedy="evaluate with more --frames")
+    order = random.permutation(len(found))
+    return [Triplet(f"q{n:04d}", *found[i]) for n, i in enumerate(order)]
+
+
+def write(folder: Path, outcome: Outcome, seed: int, marks: Marking) -> Path:
+    """Write the page that asks and, beside it, the key that scores; the page's path.
+
+    All three pictures are enlarged, marked and compressed alike: only what was drawn may give the
+    fake away. The page does not hold the key.
+
+    Raises:
+        FshError: in a protocol without true pictures, or with too few of them.
+    """
+    if outcome.setting.protocol != "fsth":
+        raise FshError("only self-reenactment has true pictures", remedy="use --protocol fsth")
+    asked = triplets(outcome, seed)
+    name = f"{stable_hash(json.dumps([asdict(t) for t in asked])):016x}"
+    questions = []
+    for triplet in asked:
+        real = outcome.pictures("real", 0, triplet.identity)
+        shown = [real[i] for i in triplet.others]
+        drawn = outcome.pictures(triplet.system, triplet.shots, triplet.identity)[triplet.frame]
+        shown.insert(triplet.fake, drawn)
+        pictures = [data_uri(_jpeg(picture), "jpeg") for picture in marks.frames(shown)]
+        questions.append({"name": triplet.name, "pictures": pictures})
+    template = jinja2.Environment(autoescape=True).from_string(
+        (files("fsh") / "user_study.html.j2").read_text()
+    )
+    key = {"study": name, "triplets": [asdict(t) for t in asked]}
+    for file, text in (
+        (PAGE, template.render(study=name, questions=questions)),
+        (KEY, json.dumps(key, indent=1) + "\n"),
+    ):
+        with replacing(folder / file) as temporary:
+            temporary.write_text(text)
+    return folder / PAGE
+
+
+def scored(answers: Sequence[Path], study: Path | None, seed: int) -> dict[str, Any]:
+    """USER, the share of fakes found, per system and T; 1/3 is chance.
+
+    Args:
+        answers: files that the page gave, one per participant.
+        study: the study's folder; None: the key lies beside the first file.
+
+    Raises:
+        FshError: if a file is no answer, or of another study.
+    """
+    key = _read((study or answers[0].parent) / KEY, "triplets")
+    fakes = {t["name"]: t for t in key["triplets"]}
+    groups: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for path in answers:
+        given = _read(path, "answers")
+        if given.get("study") != key["study"]:
+            raise FshError("answers of another study", where=path, remedy="name its --user-study")
+        for name, place in given["answers"].items():
+            if name not in fakes or place not in (0, 1, 2):
+                raise FshError(f"no such question or place: {name!r}, {place!r}", where=path)
+            asked = fakes[name]
+            people = groups.setdefault((asked["system"], asked["shots"]), {})
+            people.setdefault(asked["identity"], []).append(float(place == asked["fake"]))
+    rows = []
+    for (system, shots), people in sorted(groups.items(), key=lambda item: (item[0][1], item[0])):
+        found = mean_interval([np.array(v) for v in people.values()], seed=seed)
+        sure = np.isfinite(found.low)
+        rows.append(
+            {
+                "metric": "user",
+                "system": system,
+                "shots": shots,
+                "value": found.value,
+                "low": found.low if sure else None,
+                "high": found.high if sure else None,
+                "n": sum(map(len, people.values())),
+                "identities": len(people),
+                "backbone": "people",
+            }
+        )
+    return {"participants": len(answers), "results": rows}
+
+
+def _read(path: Path, wanted: str) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise FshError("not there", where=path, remedy="name the study with --user-study") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise FshError("not JSON", where=path) from None
+    if not isinstance(body, dict) or wanted not in body:
+        raise FshError(f"no {wanted} in it", where=path)
+    return body
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
+    _, coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
+    return coded.tobytes()

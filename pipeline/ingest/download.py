@@ -1,0 +1,249 @@
+"""Direct links over HTTP: guarded addresses, honest sizes, no patience for a drip."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.client
+import re
+import socket
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fsh.pipeline.ingest import failures
+from fsh.pipeline.ingest.addresses import AddressRule
+from fsh.pipeline.ingest.failures import DiskFull, Failure
+from fsh.schemas.errors import FshError
+
+_AGENT = "fsh/0.1 (+https://pypi.org/project/fsh/)"
+_LIST_BYTES = 256 * 2**20
+_PAGE = re.compile(rb"\s*(?:<!doctype|<html|<\?xml|<head|<script|<!--|<mpd|#EXTM3U)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a host is given up on.
+
+    Attributes:
+        timeout: seconds without a single byte.
+        window, window_bytes: at least so many bytes must come in every so many seconds.
+        max_bytes: no video is larger.
+    """
+
+    timeout: float = 30.0
+    window: float = 60.0
+    window_bytes: int = 64 * 2**10
+    max_bytes: int = 64 * 2**30
+
+
+@dataclass(frozen=True)
+class Received:
+    """A finished download: its bytes' hash and what the host said about them."""
+
+    sha256: str
+    bytes: int
+    content_type: str
+    final_url: str
+    last_modified: str
+
+
+class NotDirect(Exception):
+    """The URL leads to a page or a manifest, not to a media file."""
+
+
+class PeerRule(Protocol):
+    """What judges the address that a connection really has."""
+
+    def check_peer(self, host: str, connection: socket.socket) -> None: ...
+
+
+def guarded(base: type[http.client.HTTPConnection], rule: PeerRule) -> Any:
+    """A connection class that sends nothing to an address that the rule does not open."""
+
+    class Guarded(base):  # type: ignore[valid-type, misc]
+        def connect(self) -> None:
+            super().connect()
+            try:
+                rule.check_peer(self.host, self.sock)
+            except Failure:
+                self.close()
+                raise
+
+    return Guarded
+
+
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, rule: AddressRule) -> None:
+        super().__init__()
+        self._class = guarded(http.client.HTTPConnection, rule)
+
+    def http_open(self, req):
+        return self.do_open(self._class, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, rule: AddressRule) -> None:
+        super().__init__()
+        self._class = guarded(http.client.HTTPSConnection, rule)
+
+    def https_open(self, req):
+        return self.do_open(self._class, req)
+
+
+class _Redirect(urllib.request.HTTPRedirectHandler):
+    def __init__(self, rule: AddressRule) -> None:
+        self._rule = rule
+
+    def http_error_302(self, req, fp, code, msg, headers):
+        if target := headers.get("Location"):
+            self._rule.check_url(urllib.parse.urljoin(req.full_url, target))
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def open_url(url: str, rule: AddressRule, timeout: float) -> Any:
+    """An open response with status 200.
+
+    Raises:
+        Failure: whatever else comes of it.
+    """
+    rule.check_url(url)
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        _Http(rule),
+        _Https(rule),
+        _Redirect(rule),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    headers = {"User-Agent": _AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        response = opener.open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise failures.from_status(error.code, url, error.headers.get("Retry-After")) from error
+    except urllib.error.URLError as error:
+        reason = error.reason
+        if isinstance(reason, OSError):
+            raise failures.from_os(reason, url) from error
+        raise Failure("transient", "network", f"{url}: {reason}") from error
+    except OSError as error:
+        raise failures.from_os(error, url) from error
+    except http.client.InvalidURL as error:
+        raise Failure("permanent", "bad_url", f"{url}: {error}") from error
+    except (http.client.HTTPException, ValueError) as error:
+        raise Failure("transient", "network", f"{url}: {error!r}") from error
+    if response.status != 200:
+        with response:
+            raise Failure("permanent", "http_status", f"HTTP {response.status} from {url}")
+    return response
+
+
+def download(
+    url: str,
+    target: Path,
+    rule: AddressRule,
+    limits: Limits,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Received:
+    """Stream a media file into ``target``, hashing on the way.
+
+    Raises:
+        NotDirect: the first bytes are those of a page or a manifest.
+        Failure: an error, a size over the limit, a drip, fewer bytes than promised.
+        DiskFull: no room for it.
+    """
+    with open_url(url, rule, limits.timeout) as response:
+        promised = response.headers.get("Content-Length", "")
+        length = int(promised) if promised.isdigit() else None
+        if length is not None and length > limits.max_bytes:
+            raise _too_large(url, length, limits)
+        digest, size = hashlib.sha256(), 0
+        window_start, window_size = clock(), 0
+        read = functools.partial(_read, response, url)
+        try:
+            with target.open("wb") as file:
+                while block := read():
+                    if size == 0 and _PAGE.match(block):
+                        raise NotDirect(response.headers.get_content_type())
+                    file.write(block)
+                    digest.update(block)
+                    size += len(block)
+                    window_size += len(block)
+                    if size > limits.max_bytes:
+                        raise _too_large(url, size, limits)
+                    if stopped():
+                        raise Failure("transient", "stopped", "the run was stopped")
+                    if clock() - window_start > limits.window:
+                        if window_size < limits.window_bytes:
+                            raise Failure(
+                                "transient",
+                                "too_slow",
+                                f"{url}: {window_size} bytes in {limits.window:g} s",
+                            )
+                        window_start, window_size = clock(), 0
+        except OSError as error:
+            raise failures.from_os(error, str(target)) from error
+        if length is not None and size != length:
+            raise Failure("transient", "truncated", f"{url}: {size} bytes of {length}")
+        return Received(
+            sha256=digest.hexdigest(),
+            bytes=size,
+            content_type=response.headers.get_content_type(),
+            final_url=response.geturl(),
+            last_modified=response.headers.get("Last-Modified", ""),
+        )
+
+
+def content_type(url: str, timeout: float = 15.0) -> str:
+    """The type that a host states for a URL the user named, or empty if it does not answer."""
+    try:
+        with open_url(url, AddressRule.for_url(url, trusted=True), timeout) as response:
+            return response.headers.get_content_type()
+    except (Failure, DiskFull):  # fetching it will tell, and record, what is wrong
+        return ""
+
+
+def download_list(url: str, target: Path) -> None:
+    """Fetch a list that the user named by its URL.
+
+    Raises:
+        FshError: if it cannot be had.
+    """
+    limits = Limits(max_bytes=_LIST_BYTES)
+    try:
+        download(url, target, AddressRule.for_url(url, trusted=True), limits)
+    except NotDirect:
+        raise FshError("this is a web page, not a list", where=url) from None
+    except Failure as failure:
+        raise FshError(f"the list cannot be fetched ({failure.text})", where=url) from None
+    except DiskFull:
+        raise FshError("no room left for the list", where=target.parent) from None
+
+
+def _read(response: Any, url: str) -> bytes:
+    try:
+        return response.read1(2**18)
+    except http.client.IncompleteRead as error:
+        raise Failure("transient", "truncated", f"{url}: {error!r}") from error
+    except http.client.HTTPException as error:
+        raise Failure("transient", "network", f"{url}: {error!r}") from error
+    except OSError as error:
+        raise failures.from_os(error, url) from error
+
+
+def _too_large(url: str, size: int, limits: Limits) -> Failure:
+    text = f"{url}: {size} bytes, over the limit of {limits.max_bytes}"
+    return Failure("refused", "too_large", text)

@@ -1,0 +1,160 @@
+"""HDTF's lists: a set of text files in which a name leads to a URL, time ranges and boxes.
+
+``<set>_video_url.txt`` holds ``name url``; ``<set>_annotion_time.txt`` holds ``name.mp4 mm:ss-mm:ss
+…``; ``<set>_crop_wh.txt`` holds ``name_<range>.mp4 x width y height`` in pixels of a frame whose
+height is in ``<set>_resolution.txt``. The names are spelled as the data set spells them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from fsh.pipeline.ingest.requests import (
+    BadLine,
+    Box,
+    Listing,
+    Request,
+    check_range,
+    locate,
+    parse_time,
+)
+
+_PARTS = "video_url|annotion_time|annotation_time|crop_wh|crop_ratio|resolution"
+_FILE = re.compile(rf"(?P<set>.*?)_?(?:{_PARTS})\.txt", re.IGNORECASE)
+_LINE = re.compile(r"(\S+)\s+(https?://\S+)\s*")
+
+
+def set_of(path: Path) -> str | None:
+    """The name of the set that a file belongs to by its name, or None."""
+    match = _FILE.fullmatch(path.name)
+    return match["set"] if match else None
+
+
+def is_name_and_url(line: str) -> bool:
+    return _LINE.fullmatch(line) is not None
+
+
+def read_set(folder: Path, name: str) -> Listing:
+    """One request per time range; a video without ranges is asked for as a whole."""
+    urls_file = _find(folder, name, "video_url")
+    if urls_file is None:
+        note = f"{folder / name}: an HDTF set without its video_url.txt, so without URLs"
+        return Listing(notes=[note])
+    listing = Listing()
+    times, where = _table(listing, folder, name, "annotion_time", "annotation_time")
+    boxes, _ = _table(listing, folder, name, "crop_wh")
+    heights, _ = _table(listing, folder, name, "resolution")
+    lines = read_lines(urls_file)
+    people = identities([line.split()[0] for line in lines if is_name_and_url(line)])
+    known = set()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        if not (match := _LINE.fullmatch(line)):
+            listing.bad_lines.append(BadLine(str(urls_file), number, "not a name and a URL"))
+            continue
+        key, url = match.groups()
+        known.add(key)
+        number_of_times, ranges = times.get(key, (0, []))
+        _, height = heights.get(key, (0, []))
+        wanted: list[tuple[int, float | None, float | None]] = []
+        for index, text in enumerate(ranges):
+            try:
+                wanted.append((index, *_parse_range(text)))
+            except ValueError as error:
+                listing.bad_lines.append(BadLine(where, number_of_times, str(error)))
+        if not ranges:
+            wanted.append((0, None, None))
+        for index, start, end in wanted:
+            box_line, numbers = boxes.get(f"{key}_{index}", (0, []))
+            try:
+                box = _parse_box(numbers)
+            except ValueError as error:
+                box_file = str(_find(folder, name, "crop_wh"))
+                listing.bad_lines.append(BadLine(box_file, box_line, str(error)))
+                box = None
+            listing.requests.append(
+                Request(
+                    url=locate(url, folder),
+                    list=str(urls_file),
+                    line=number,
+                    start=start,
+                    end=end,
+                    identity=people[key],
+                    bbox=box,
+                    bbox_height=_parse_height(height) if box else None,
+                )
+            )
+    if without_url := sorted(set(times) - known):
+        listing.notes.append(f"{where}: no URL for {', '.join(without_url)}")
+    return listing
+
+
+def identities(names: Sequence[str]) -> dict[str, str]:
+    """Who a video shows, from its name in the set.
+
+    Numbers tell the videos of one person apart (``AmyKlobuchar0``, ``AmyKlobuchar1``), unless all
+    names of the set are one word with a number (``Radio1`` … ``Radio57``): then they tell people
+    apart.
+    """
+    stems = {name: name.rstrip("0123456789") or name for name in names}
+    if len(set(stems.values())) == 1 and len(names) > 1:
+        return {name: name for name in names}
+    return stems
+
+
+def read_lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+
+
+def _find(folder: Path, name: str, *parts: str) -> Path | None:
+    for part in parts:
+        for candidate in (folder / f"{name}_{part}.txt", folder / f"{name}{part}.txt"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def _table(
+    listing: Listing, folder: Path, name: str, *parts: str
+) -> tuple[dict[str, tuple[int, list[str]]], str]:
+    """key → (line, the other words), and the file's name. The key has no ``.mp4``."""
+    path = _find(folder, name, *parts)
+    if path is None:
+        return {}, ""
+    table: dict[str, tuple[int, list[str]]] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        words = line.split()
+        if len(words) == 1:
+            listing.bad_lines.append(BadLine(str(path), number, f"nothing after {words[0]!r}"))
+        elif words:
+            table[words[0].removesuffix(".mp4")] = number, words[1:]
+    return table, str(path)
+
+
+def _parse_range(text: str) -> tuple[float | None, float | None]:
+    start, dash, end = text.partition("-")
+    if not dash or not start or not end:
+        raise ValueError(f"not a time range: {text!r}")
+    first, last = parse_time(start), parse_time(end)
+    check_range(first, last)
+    return first, last
+
+
+def _parse_box(words: Sequence[str]) -> Box | None:
+    """left, top, right, bottom from HDTF's x, width, y, height."""
+    if not words:
+        return None
+    if len(words) != 4 or not all(re.fullmatch(r"\d+(\.\d+)?", word) for word in words):
+        raise ValueError(f"not x, width, y, height: {' '.join(words)!r}")
+    left, width, top, height = map(float, words)
+    if not width or not height:
+        raise ValueError(f"box without an area: {' '.join(words)!r}")
+    return left, top, left + width, top + height
+
+
+def _parse_height(words: Sequence[str]) -> int | None:
+    """Pixels; HDTF writes 0 where it did not know."""
+    return int(words[0]) or None if words and words[0].isdigit() else None

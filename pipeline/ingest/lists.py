@@ -1,0 +1,219 @@
+"""Lists as users have them, told apart by their shape: what they ask for, and what is malformed."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fsh.pipeline.ingest import addresses as net_rules
+from fsh.pipeline.ingest import download, hdtf, list_tables
+from fsh.pipeline.ingest.requests import (
+    MEDIA_SUFFIXES,
+    BadLine,
+    Listing,
+    Request,
+    check_range,
+    locate,
+    parse_time,
+)
+from fsh.schemas.errors import FshError
+
+_LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
+_LIST_SUFFIXES = frozenset(
+    [".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".list", ".lst"]
+)
+
+
+def read_lists(arguments: Iterable[str]) -> Listing:
+    """Everything that the arguments of a command ask for.
+
+    An argument is a list file, a folder, a video file, or the URL of a video, a YouTube channel or
+    playlist, or a list.
+
+    Raises:
+        FshError: if an argument does not exist or cannot be read.
+    """
+    listing = Listing()
+    for argument in arguments:
+        listing.extend(_read_argument(argument))
+    return listing
+
+
+def _read_argument(argument: str) -> Listing:
+    argument = net_rules.with_scheme(argument.strip())
+    if net_rules.is_url(argument) and not Path(argument).exists():
+        if net_rules.host_group(argument) != net_rules.YOUTUBE and _is_list(argument):
+            return _read_remote(argument)
+        return Listing([Request(argument)])
+    path = Path(argument).expanduser().absolute()
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.exists():
+        if net_rules.is_youtube_id(argument):
+            return Listing([Request(locate(argument, Path.cwd()))])
+        raise FshError(
+            "no such file or folder",
+            where=argument,
+            remedy="give a list, a folder, a video or a URL",
+        )
+    return read_file(path, str(path), path.parent)
+
+
+def read_file(path: Path, where: str, base: Path | None) -> Listing:
+    """A list by its content; a file that is no text is itself the video asked for.
+
+    Args:
+        path: the file.
+        where: what to call it in the ledger and in messages.
+        base: the folder that relative paths start from; None if the list came from the net.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise FshError(f"cannot be read ({error.strerror})", where=path) from None
+    if head.startswith(b"PAR1"):
+        return list_tables.read_parquet(path, where, base)
+    encoding = _encoding(head)
+    if not encoding or (path.suffix.lower() in MEDIA_SUFFIXES and base is not None):
+        return Listing([Request(where, trusted=base is not None)])
+    if base is not None and (name := hdtf.set_of(path)) is not None:
+        return hdtf.read_set(path.parent, name)
+    text = path.read_text(encoding=encoding, errors="surrogateescape")
+    return read_text(text, where, base)
+
+
+def read_text(text: str, where: str, base: Path | None) -> Listing:
+    """A textual list: JSON, a table, or one entry per line."""
+    lines = re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))
+    content = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not content:
+        return Listing(notes=[f"{where}: an empty list"])
+    first = content[0].strip()
+    if first[0] in "[{":
+        return list_tables.read_json(lines, where, base)
+    mark = list_tables.delimiter_of(first)
+    names = list_tables.column_names(first.split(mark) if mark else [first])
+    if list_tables.url_column(names) or _is_headerless_table(first, mark, base):
+        return list_tables.read_delimited(lines, where, base)
+    if mark and _is_table_without_urls(content, mark):
+        return Listing(notes=[list_tables.no_urls(where, len(content) - 1, names)])
+    return _read_plain(lines, where, base)
+
+
+def _read_plain(lines: Sequence[str], where: str, base: Path | None) -> Listing:
+    """One URL or path per line; ``name URL`` and ``URL start end`` are understood as well."""
+    listing = Listing()
+    named = [line.split()[0] for line in lines if hdtf.is_name_and_url(line.strip())]
+    people = hdtf.identities(named)
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        try:
+            listing.requests += _plain_requests(line, where, number, base, people)
+        except ValueError as error:
+            listing.bad_lines.append(BadLine(where, number, str(error)))
+    return listing
+
+
+def _plain_requests(
+    line: str, where: str, number: int, base: Path | None, people: dict[str, str]
+) -> list[Request]:
+    """Raises:
+    ValueError: if the line asks for nothing understandable.
+    """
+    identity, start, end, entry = "", None, None, line
+    words = re.sub(r"\s+#.*$", "", line).split()
+    if hdtf.is_name_and_url(line):
+        identity, entry = people[words[0]], words[1]
+    elif net_rules.is_url(net_rules.with_scheme(line)):
+        entry, *times = words
+        if len(times) == 2:
+            start, end = parse_time(times[0]), parse_time(times[1])
+            check_range(start, end)
+        elif times:
+            raise ValueError(f"more than a URL: {line[:120]!r}")
+    url = locate(entry, base)
+    if base is not None and not net_rules.is_url(url) and Path(url).is_dir():
+        return [Request(str(path), where, number) for path in media_files(Path(url))]
+    return [Request(url, where, number, start, end, identity=identity, trusted=base is not None)]
+
+
+def media_files(folder: Path) -> list[Path]:
+    """A folder's videos by their names' endings, sorted; hidden files and folders are left out."""
+    found = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(root, name)
+            for name in sorted(files)
+            if not name.startswith(".") and Path(name).suffix.lower() in MEDIA_SUFFIXES
+        ]
+    return found
+
+
+def _read_folder(folder: Path) -> Listing:
+    """A folder's videos; if it has none, the lists in it, HDTF's sets among them."""
+    if videos := media_files(folder):
+        return Listing([Request(str(path), str(folder), i) for i, path in enumerate(videos, 1)])
+    listing = Listing()
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    sets = sorted({name for path in files if (name := hdtf.set_of(path)) is not None})
+    for name in sets:
+        listing.extend(hdtf.read_set(folder, name))
+    for path in files:
+        if path.suffix.lower() in _LIST_SUFFIXES and hdtf.set_of(path) is None:
+            listing.extend(read_file(path, str(path), folder))
+    if not listing.requests and not listing.notes:
+        raise FshError("no videos and no lists in this folder", where=folder)
+    return listing
+
+
+def _read_remote(url: str) -> Listing:
+    """A list fetched off the net: its local paths and private addresses are refused later."""
+    with tempfile.TemporaryDirectory(prefix="fsh-list-") as folder:
+        path = Path(folder, "list")
+        download.download_list(url, path)
+        return read_file(path, url, None)
+
+
+def _is_list(url: str) -> bool:
+    """Whether a URL leads to a list: by its ending, else by the type that the host states."""
+    suffix = Path(re.sub(r"[?#].*", "", url)).suffix.lower()
+    if suffix in _LIST_SUFFIXES or suffix in MEDIA_SUFFIXES:
+        return suffix in _LIST_SUFFIXES
+    return download.content_type(url) in _LIST_TYPES
+
+
+def _encoding(head: bytes) -> str:
+    """The encoding of a text's first bytes; empty if it is no text."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    odd = sum(byte < 32 and byte not in b"\t\n\f\r\x1b" for byte in head)
+    return "" if odd * 100 > len(head) else "utf-8-sig"  # a stray one is one malformed line
+
+
+def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:
+    """Whether a delimited first line already is ``url, start, end …`` or ``url, identity``."""
+    cells = [cell.strip().strip('"') for cell in first.split(mark)] if mark else []
+    if len(cells) < 2 or not cells[1] or "/" in cells[1]:
+        return False
+    if net_rules.is_url(net_rules.with_scheme(cells[0])):
+        return not any(re.match(r"[\w%.-]*[=&/]", cell) for cell in cells[1:])
+    return base is not None and Path(cells[0]).suffix.lower() in MEDIA_SUFFIXES
+
+
+def _is_table_without_urls(lines: Sequence[str], mark: str) -> bool:
+    """Whether lines have as many columns as their header and no URL or file name among them."""
+    sample = [line.split(mark) for line in lines[:50]]
+    if len({len(cells) for cells in sample}) != 1:
+        return False
+    cells = [cell.strip() for row in sample for cell in row]
+    return not any(
+        "://" in cell or "/" in cell or Path(cell).suffix.lower() in MEDIA_SUFFIXES
+        for cell in cells
+    )

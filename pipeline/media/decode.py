@@ -1,0 +1,244 @@
+"""Frames and their exact times out of ffmpeg, and nothing but the frames one wants.
+
+Times are seconds on the video's clock, which starts where the container starts. They come from
+the presentation time stamps that ffmpeg's ``showinfo`` writes for every frame, so they are exact
+on variable frame rate and after seeking, and the same frame has the same time in every pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import re
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import ffmpeg
+import numpy as np
+
+from fsh.pipeline.media.ffmpeg import binary
+from fsh.schemas.errors import FshError
+
+_BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
+_FRAME = re.compile(r"\] n: *\d+ pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
+#: ``-ss`` and ``trim`` round to microseconds; a frame on the edge must fall inside.
+_SLACK = 0.002
+
+
+class Frame(NamedTuple):
+    """A decoded frame: seconds on the video's clock, and uint8 pixels.
+
+    RGB frames have the shape (H, W, 3); I420 frames (H · 3 / 2, W): luma above, chroma below.
+    """
+
+    time: float
+    pixels: np.ndarray
+
+
+def proxy_size(width: int, height: int, shorter: int) -> tuple[int, int]:
+    """Even (width, height) of a frame scaled so that its shorter side is at most ``shorter``."""
+    scale = min(1.0, shorter / min(width, height))
+    return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
+
+
+def read_proxy(
+    path: Path, size: tuple[int, int], start: float | None = None, end: float | None = None
+) -> Iterator[Frame]:
+    """Decode [start, end) scaled to an even ``size`` = (width, height), as I420.
+
+    Luma comes as it was coded, which the face detector needs; chroma costs half a byte a pixel
+    and no conversion. ``area`` averages, so that nothing aliases into the shot detector.
+    """
+
+    def shrink(stream: ffmpeg.Stream) -> ffmpeg.Stream:
+        return stream.filter("scale", *size, flags="area").filter("setsar", 1)
+
+    yield from _read(path, shrink, "yuv420p", start, end, late=0.1)
+
+
+def read_window(
+    path: Path,
+    size: tuple[int, int],
+    window: tuple[int, int, int, int],
+    start: float | None = None,
+    end: float | None = None,
+) -> Iterator[Frame]:
+    """Decode [start, end) at full resolution, as RGB, and only a window of every frame.
+
+    Args:
+        size: the frame's width and height as a player shows them.
+        window: left, top, right, bottom inside the frame; made by :func:`even_window`.
+        start: the time of a frame.
+    """
+    left, top, right, bottom = window
+
+    def crop(stream: ffmpeg.Stream) -> ffmpeg.Stream:
+        whole = stream.filter("scale", *size).filter("setsar", 1)
+        return whole.filter("crop", right - left, bottom - top, left, top, exact=1)
+
+    yield from _read(path, crop, "rgb24", start, end, late=0.001)
+
+
+def even_window(
+    windows: list[tuple[int, int, int]], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """The smallest part of a frame that holds all square windows (left, top, side).
+
+    Left and top are even, so that subsampled chroma is not shifted. A window wholly outside
+    leaves the nearest edge in.
+    """
+    width, height = size
+    left = min(max(0, min(w[0] for w in windows)), width - 2) // 2 * 2
+    top = min(max(0, min(w[1] for w in windows)), height - 2) // 2 * 2
+    right = max(left + 2, min(width, max(w[0] + w[2] for w in windows)))
+    bottom = max(top + 2, min(height, max(w[1] + w[2] for w in windows)))
+    return left, top, right, bottom
+
+
+def read_sound(path: Path, start: float, end: float) -> bytes:
+    """The sound of [start, end) as FLAC; empty if there is none.
+
+    The first sample lies at ``start`` exactly: sound that begins later is padded with silence.
+    """
+    stream = ffmpeg.input(str(path), ss=f"{max(0.0, start - 1):.6f}").audio
+    stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
+    stream = stream.filter("atrim", start=f"{min(start, 1.0):.6f}", duration=f"{end - start:.6f}")
+    out = stream.output(
+        "pipe:", format="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
+    )
+    done = subprocess.run(
+        out.global_args("-hide_banner", "-nostdin", "-v", "error").compile(binary()),
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout if done.returncode == 0 else b""
+
+
+def _read(
+    path: Path,
+    shape: Callable[[ffmpeg.Stream], ffmpeg.Stream],
+    pixel_format: str,
+    start: float | None,
+    end: float | None,
+    *,
+    late: float,
+) -> Iterator[Frame]:
+    """Decode [start, end), from the key frame before it if the file can be trusted to seek.
+
+    Some files (MPEG-TS, broken indexes) come back behind the place that was asked for. If the
+    first frame is more than ``late`` seconds after ``start``, it is read from the beginning.
+    """
+    if start:
+        frames = _decode(path, shape, pixel_format, start, end, seek=True)
+        with contextlib.closing(frames):
+            try:
+                first = next(frames, None)
+            except FshError:
+                first = None
+            if first is not None and first.time <= start + late:
+                yield first
+                yield from frames
+                return
+    yield from _decode(path, shape, pixel_format, start, end, seek=False)
+
+
+def _decode(
+    path: Path,
+    shape: Callable[[ffmpeg.Stream], ffmpeg.Stream],
+    pixel_format: str,
+    start: float | None,
+    end: float | None,
+    *,
+    seek: bool,
+) -> Generator[Frame, None, None]:
+    """Run ffmpeg with one chain of filters and pair each raw frame with its time."""
+    edges = {"start": f"{max(0.0, (start or 0.0) - _SLACK):.6f}"}
+    if end is not None:
+        edges["end"] = f"{end + _SLACK:.6f}"
+    # -start_at_zero makes the container's first time stamp zero, and -copyts keeps the clock
+    # running from there even after a seek: one clock for every pass.
+    stream = ffmpeg.input(str(path), threads=1, **({"ss": edges["start"]} if seek else {})).video
+    stream = (
+        shape(stream.filter("trim", **edges))
+        .filter("format", pixel_format)
+        .filter("showinfo", checksum=0)
+    )
+    command = (
+        stream.output("pipe:", format="rawvideo", fps_mode="passthrough")
+        .global_args("-hide_banner", "-nostdin", "-nostats", "-copyts", "-start_at_zero")
+        .global_args("-filter_threads", "1", "-v", "info")
+        .compile(binary())
+    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout and process.stderr
+    notes = _Notes(process.stderr)
+    try:
+        yield from _paired(process.stdout, notes, pixel_format, start, end)
+        process.stdout.close()
+        if process.wait() != 0:
+            raise FshError(f"cannot be decoded ({notes.last_words()})", where=path)
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+        notes.join()
+
+
+def _paired(
+    stdout: IO[bytes], notes: _Notes, pixel_format: str, start: float | None, end: float | None
+) -> Iterator[Frame]:
+    while (note := notes.next()) is not None:
+        time, width, height = note
+        shape = (height, width, 3) if pixel_format == "rgb24" else (height * 3 // 2, width)
+        pixels = np.empty(shape, np.uint8)
+        view = pixels.data.cast("B")
+        read = 0
+        while read < len(view):
+            count = stdout.readinto(view[read:])  # type: ignore[attr-defined]
+            if not count:
+                return
+            read += count
+        if (start or 0.0) <= time < (float("inf") if end is None else end):
+            yield Frame(time, pixels)
+
+
+class _Notes:
+    """What ffmpeg says on stderr: one note per frame, and the last lines for an error message."""
+
+    def __init__(self, stderr: IO[bytes]) -> None:
+        self._notes: queue.SimpleQueue[tuple[float, int, int] | None] = queue.SimpleQueue()
+        self._tail: deque[str] = deque(maxlen=4)
+        self._thread = threading.Thread(target=self._listen, args=(stderr,), daemon=True)
+        self._thread.start()
+
+    def next(self) -> tuple[float, int, int] | None:
+        """(time, width, height) of the next frame, or None after the last."""
+        return self._notes.get()
+
+    def last_words(self) -> str:
+        self.join()
+        return " ".join(self._tail)[-300:] or "no reason given"
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _listen(self, stderr: IO[bytes]) -> None:
+        base = Fraction(1, 1)
+        with contextlib.closing(stderr):
+            for raw in stderr:
+                line = raw.decode(errors="replace").rstrip()
+                if found := _FRAME.search(line):
+                    pts, width, height = found.groups()
+                    # Without a time stamp a frame cannot be placed: as NaN it is in no range.
+                    time = float("nan") if pts == "NOPTS" else float(int(pts) * base)
+                    self._notes.put((time, int(width), int(height)))
+                elif found := _BASE.search(line):
+                    base = Fraction(int(found[1]), int(found[2]))
+                elif line and "showinfo" not in line:
+                    self._tail.append(line)
+        self._notes.put(None)

@@ -1,0 +1,232 @@
+"""C2PA manifests: who drew this file, with what, and that nothing was changed since.
+
+Everything happens on this machine: no time stamp service, no remote manifest, no revocation query.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fsh.pipeline.provenance.signing import Signer, authority, one_line, read_text
+from fsh.schemas.consent import NOT_STATED, Consent
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import replacing
+
+VALID, UNTRUSTED, TAMPERED, ABSENT = "valid", "untrusted signer", "tampered", "absent"
+#: The assertion that holds what only fsh says.
+LABEL = "fsh.rendering"
+AI_GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+
+# Every JUMBF manifest store begins with this type.
+_STORE = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x008\x9bq"
+_KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a manifest says about a file.
+
+    Attributes:
+        made_from: SHA-256 (hex) by what it is of: ``model``, ``dataset``, ``person`` …
+        consent: the statement, or None for "not stated".
+        watermark: the payload that the pixels carry, or None if they carry none.
+        private: whether the watermark can be read with a secret key only.
+    """
+
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    consent: Consent | None = None
+    watermark: int | None = None
+    private: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "made_from": dict(self.made_from),
+            "consent": self.consent.to_json() if self.consent else NOT_STATED,
+            "watermark": None if self.watermark is None else f"{self.watermark:08x}",
+            "watermark_key": "private" if self.private else "public",
+        }
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a file's manifest says, and whether to believe it.
+
+    Attributes:
+        state: ``valid``, ``untrusted signer`` (unchanged, but who signed is not known here),
+            ``tampered`` or ``absent``.
+        detail: why, in C2PA's own codes; empty if valid.
+        signer: common name in the certificate; empty if there is none.
+        generator: the tool that made the claim, with its version.
+        ai_generated: whether the manifest says so.
+        claims: the content of fsh's own assertion; empty if another tool wrote the manifest.
+    """
+
+    state: str
+    detail: str = ""
+    signer: str = ""
+    generator: str = ""
+    ai_generated: bool = False
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def intact(self) -> bool:
+        return self.state in (VALID, UNTRUSTED)
+
+
+def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None = None) -> Path:
+    """Give a PNG, JPEG or MP4 file a signed manifest.
+
+    Args:
+        source: the file; its content decides what it is.
+        to: where the signed file goes; default: in its own place. It appears only when complete.
+
+    Raises:
+        FshError: if it is something else, or the key or its certificates are refused.
+    """
+    import c2pa
+
+    target, kind = to or source, media_type(source)
+    if kind is None:
+        raise FshError("cannot be signed: no PNG, JPEG or MP4", where=source)
+    tool = {"name": "fsh", "version": _version()}
+    created = {"action": "c2pa.created", "digitalSourceType": AI_GENERATED, "softwareAgent": tool}
+    definition = {
+        "claim_generator_info": [tool],
+        "title": target.name,
+        "format": kind,
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
+            {"label": LABEL, "data": claims.to_json() | {"fsh": tool["version"]}},
+        ],
+    }
+    try:
+        info = c2pa.C2paSignerInfo(
+            c2pa.C2paSigningAlg[signer.algorithm],
+            signer.chain.encode(),
+            signer.key.encode(),
+            None,
+        )
+        with (
+            replacing(target) as temporary,
+            source.open("rb") as before,
+            temporary.open("w+b") as after,
+            c2pa.Signer.from_info(info) as pen,
+            c2pa.Builder(definition, _context()) as builder,
+        ):
+            builder.sign(pen, kind, before, after)
+    except c2pa.C2paError as error:
+        raise FshError(
+            f"cannot be signed ({one_line(error)})",
+            where=source,
+            remedy="check the signing key and its certificates; C2PA refuses self-signed ones",
+        ) from error
+    return target
+
+
+def read_manifest(path: Path, anchors: Sequence[Path] = ()) -> Manifest:
+    """Read and check a file's manifest, whoever made the file, without the network.
+
+    Args:
+        anchors: PEM files of certificate authorities to trust besides this installation's own.
+
+    Raises:
+        FshError: if the file or an anchor cannot be read at all.
+    """
+    import c2pa
+
+    trusted = [read_text(anchor) for anchor in (*anchors, *authority())]
+    try:
+        with path.open("rb") as file:
+            reader = c2pa.Reader.try_create(file, context=_context("\n".join(trusted)))
+            if reader is None:
+                return _without(path, "a manifest is there but not where the format has it")
+            with reader:
+                return _told(json.loads(reader.json()))
+    except OSError as error:
+        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+    except c2pa.C2paError as error:
+        return _without(path, one_line(error))
+
+
+def media_type(path: Path) -> str | None:
+    """``image/png``, ``image/jpeg`` or ``video/mp4`` by a file's first bytes; else None.
+
+    Raises:
+        FshError: if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+    if start[4:8] == b"ftyp":
+        return "video/mp4"
+    return next((kind for magic, kind in _KINDS.items() if start.startswith(magic)), None)
+
+
+def _told(store: dict[str, Any]) -> Manifest:
+    """The reader's JSON in our words."""
+    active = store.get("manifests", {}).get(store.get("active_manifest"))
+    if active is None:
+        return Manifest(TAMPERED, detail="the manifest that counts is not among those there")
+    results = store.get("validation_results", {}).get("activeManifest", {})
+    codes = [found["code"] for found in results.get("failure", [])]
+    about_signer = all(code.startswith("signingCredential.") for code in codes)
+    state = {"Trusted": VALID, "Valid": UNTRUSTED}.get(store.get("validation_state", ""), TAMPERED)
+    if state == TAMPERED and codes and about_signer:
+        state = UNTRUSTED
+    data = {found["label"]: found.get("data", {}) for found in active.get("assertions", [])}
+    actions = [
+        action
+        for label, content in data.items()
+        if label.startswith("c2pa.actions")
+        for action in content.get("actions", [])
+    ]
+    tool = (active.get("claim_generator_info") or [{}])[0]
+    signature = active.get("signature_info") or {}
+    return Manifest(
+        state=state,
+        detail=", ".join(dict.fromkeys(codes)),
+        signer=signature.get("common_name") or signature.get("issuer") or "",
+        generator=f"{tool.get('name', '')} {tool.get('version', '')}".strip(),
+        ai_generated=any(
+            "trainedAlgorithmicMedia" in str(action.get("digitalSourceType", ""))
+            for action in actions
+        ),
+        claims=data.get(LABEL, {}),
+    )
+
+
+def _without(path: Path, reason: str) -> Manifest:
+    """A file in which no manifest can be read: there is none, or its remains are there."""
+    if path.stat().st_size:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as all_:
+            if all_.find(_STORE) >= 0:
+                return Manifest(TAMPERED, detail=reason)
+    return Manifest(ABSENT)
+
+
+def _context(anchors: str = ""):
+    """c2pa's settings: nothing is asked of the network, no thumbnail is made."""
+    import c2pa
+
+    settings: dict[str, Any] = {
+        "verify": {"verify_trust": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
+        "builder": {"thumbnail": {"enabled": False}},
+    }
+    if anchors:
+        settings["trust"] = {"user_anchors": anchors}
+    return c2pa.Context.from_dict(settings)
+
+
+def _version() -> str:
+    try:
+        return version("fsh")
+    except PackageNotFoundError:  # run from a source tree
+        return "unknown"

@@ -1,0 +1,72 @@
+"""The public-domain portrait that scikit-image ships, and what is known about it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from skimage import data
+
+from fsh.pipeline.faces.detection import Face, FaceDetector
+from fsh.pipeline.faces.landmarks import DlibLandmarks
+
+#: iBUG indices of a mirrored face.
+MIRROR = [
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *range(27, 31),
+    *range(35, 30, -1),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *range(54, 47, -1),
+    *range(59, 54, -1),
+    *range(64, 59, -1),
+    *(67, 66, 65),
+]
+
+
+class Told:
+    """A Progress that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.started: list[tuple[str, float | None, str]] = []
+        self.advanced = 0.0
+
+    def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
+        self.started.append((what, total, unit))
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        self.advanced += amount
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def stop(self) -> None: ...
+
+
+def portrait() -> np.ndarray:
+    """uint8 (512, 512, 3) RGB: Eileen Collins; her face is about 88 px wide."""
+    return data.astronaut()
+
+
+@lru_cache(maxsize=1)
+def detector() -> FaceDetector:
+    return FaceDetector()
+
+
+@lru_cache(maxsize=1)
+def dlib_landmarks() -> DlibLandmarks:
+    return DlibLandmarks()
+
+
+@lru_cache(maxsize=1)
+def portrait_face() -> Face:
+    return detector().detect(portrait())[0]
+
+
+@lru_cache(maxsize=1)
+def portrait_points() -> np.ndarray:
+    """float32 (68, 2) in pixels of the portrait."""
+    points = dlib_landmarks().landmarks(portrait()[None], portrait_face().box[None])[0]
+    points.setflags(write=False)
+    return points

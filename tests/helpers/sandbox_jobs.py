@@ -1,0 +1,48 @@
+"""Jobs for sandboxes; a worker process imports them by name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+from fsh.pipeline.sandbox import Sandbox as Sandbox
+from fsh.schemas.errors import FshError
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def own_id() -> int:
+    return os.getpid()
+
+
+def explain() -> None:
+    raise FshError("no frame", where="a.mp4")
+
+
+def stumble() -> None:
+    raise ValueError("a bug")
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def hang_with_child(pid_file: str) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    Path(pid_file).write_text(str(child.pid))
+    time.sleep(60)
+
+
+def eat(megabytes: int) -> int:
+    return int(np.ones((megabytes, 2**20), np.uint8)[:, 0].sum())

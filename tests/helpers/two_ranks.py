@@ -1,0 +1,51 @@
+"""One of two training processes: its averaged gradients, the joined batch's, a run."""
+
+import sys
+from pathlib import Path
+
+import torch
+from tiny_run import Told, tiny_config
+
+from fsh.schemas.layout import DataFolder
+from fsh.trainer import distributed
+from fsh.trainer.training.loop import train
+from fsh.trainer.training.losses import Content, Episodes, MetaObjective
+from fsh.trainer.training.state import Model
+
+root = Path(sys.argv[1])
+ranks = distributed.start("cpu")
+config = tiny_config(batch=4, steps=9)
+half = config.batch // 2
+
+
+def batch() -> Episodes:
+    g = torch.Generator().manual_seed(0)
+    shapes = [(4, 2, 3, 32, 32)] * 2 + [(4, 3, 32, 32)] * 2
+    return Episodes(*(torch.rand(shape, generator=g) for shape in shapes), torch.arange(4) % 3)
+
+
+def gradients(which: slice, average: bool) -> dict[str, torch.Tensor]:
+    """Of both phases, for a part of the batch."""
+    model = Model(config, ["a", "b", "c"])
+    objective = MetaObjective(
+        model.embedder,
+        model.generator,
+        model.discriminator,
+        model.columns,
+        Content(config.loss),
+        config.loss,
+    )
+    whole = batch()
+    part = Episodes(*(getattr(whole, f)[which] for f in Episodes.__dataclass_fields__))
+    made = objective.generator(part)
+    made.total.backward()
+    objective.discriminator(part, made).total.backward()
+    if average:
+        ranks.average(model.parameters())
+    return {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+mine = slice(ranks.rank * half, (ranks.rank + 1) * half)
+found = {"averaged": gradients(mine, True), "joined": gradients(slice(0, 4), False)}
+report = train(DataFolder(root / "data"), root / "run", tiny_config(steps=9), Told())
+torch.save({**found, "steps": report.steps}, root / "out" / f"{ranks.rank}.pt")

@@ -1,0 +1,96 @@
+"""Filters: thresholds on stored rows, one reason each."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from fsh.pipeline.dataset.config import Analysis, Filters, ShardConfig
+from fsh.pipeline.dataset.filters import cut_off, reject
+from fsh.schemas.spec import FaceSpec
+
+GOOD = {
+    "reason": None,
+    "frames": 100,
+    "frames_failed": 0,
+    "fps": 25.0,
+    "width": 1280,
+    "height": 720,
+    "crop_left": 300.0,
+    "crop_top": 100.0,
+    "crop_side": 380.0,
+    "face_px": 200.0,
+    "detected": 1.0,
+    "sharpness": 80.0,
+    "brightness": 0.5,
+    "contrast": 0.15,
+    "yaw": -10.0,
+    "stillness": 0.02,
+    "mouth_motion": 0.05,
+    "purity": 0.97,
+}
+
+
+def test_a_good_clip_is_kept():
+    assert reject(GOOD, Filters(), FaceSpec()) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"frames": 10}, "too_short"),
+        ({"face_px": 30.0}, "small_face"),
+        ({"crop_top": -150.0}, "cut_off"),
+        ({"detected": 0.2}, "unsteady"),
+        ({"frames_failed": 60}, "no_landmarks"),
+        ({"sharpness": 1.0}, "blurred"),
+        ({"brightness": 0.01}, "dark"),
+        ({"brightness": 0.99}, "overexposed"),
+        ({"contrast": 0.001}, "flat"),
+        ({"yaw": -80.0}, "profile"),
+        ({"stillness": 0.0}, "still"),
+        ({"purity": 0.3}, "mixed"),
+        ({"reason": "no_face"}, "no_face"),
+    ],
+)
+def test_each_score_rejects_for_its_own_reason(change, reason):
+    assert reject(GOOD | change, Filters(), FaceSpec()) == reason
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_what_was_not_measured_rejects_nothing(nothing):
+    scores = ("sharpness", "brightness", "contrast", "yaw", "stillness", "mouth_motion", "purity")
+    assert reject(GOOD | dict.fromkeys(scores, nothing), Filters(), FaceSpec()) == ""
+
+
+def test_silent_faces_are_kept_unless_asked_otherwise():
+    silent = GOOD | {"mouth_motion": 0.0}
+    assert reject(silent, Filters(), FaceSpec()) == ""
+    assert reject(silent, replace(Filters(), min_mouth_motion=0.01), FaceSpec()) == "not_talking"
+
+
+def test_a_head_inside_the_frame_is_not_cut_off():
+    assert cut_off(GOOD, FaceSpec()) < 0
+    right = {"crop_left": 1280 - 190 - 0.65 * 200 + 40}  # the ear lies 40 px outside
+    assert cut_off(GOOD | right, FaceSpec()) == pytest.approx(0.2)
+
+
+def test_settings_that_change_pixels_change_the_analysis_and_filters_do_not():
+    config = ShardConfig()
+    stricter = replace(config, filters=replace(config.filters, min_face=200))
+    assert stricter.hash != config.hash
+    assert stricter.analysis.hash == config.analysis.hash
+    assert replace(config, video_timeout=1, memory_limit=1).hash == config.hash
+    for field in fields(Analysis):
+        if field.type in ("float", "int"):
+            changed = replace(Analysis(), **{field.name: getattr(Analysis(), field.name) + 1})
+            assert changed.hash != Analysis().hash, field.name
+
+
+def test_sharpness_is_judged_as_at_256_pixels():
+    """The same picture is about 3.25 times as sharp in crops of half the size."""
+    soft = GOOD | {"sharpness": 20.0}
+    assert reject(soft, Filters(), FaceSpec()) == ""
+    assert reject(soft, Filters(), replace(FaceSpec(), size=128)) == "blurred"
+    assert reject(GOOD | {"sharpness": 5.0}, Filters(), replace(FaceSpec(), size=512)) == ""

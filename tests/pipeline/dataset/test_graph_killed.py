@@ -1,0 +1,83 @@
+"""``fsh shard`` killed for real, again and again, and then the same bytes as if it never was."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from erasable import contents
+from videos import ingest, moving, write_video
+
+from fsh.schemas.layout import DataFolder
+
+VIDEOS = 8
+
+
+def start(data: DataFolder) -> subprocess.Popen:
+    command = [sys.executable, "-m", "fsh.cli", "shard", "--data", str(data.root), "--quiet"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [*command, "--landmarks", "dlib", "--workers", "2", "--json"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finished(data: DataFolder) -> dict[Path, int]:
+    """The tables of finished spans and when they were written."""
+    tables = data.work.glob("v-*/*/clips.parquet")
+    return {table: table.stat().st_mtime_ns for table in tables}
+
+
+def kill_when(data: DataFolder, due: Callable[[], bool], patience: float) -> bool:
+    """Run until something is there and ``patience`` seconds longer, then kill -9.
+
+    Returns:
+        Whether the run was still alive to be killed.
+    """
+    process = start(data)
+    while process.poll() is None and not due():
+        time.sleep(0.005)
+    time.sleep(patience)
+    alive = process.poll() is None
+    process.kill()
+    process.communicate()
+    time.sleep(0.3)  # its workers notice and go
+    return alive
+
+
+@pytest.mark.slow
+def test_ten_kills_do_not_change_a_byte(tmp_path):
+    videos = {}
+    for number in range(VIDEOS):
+        frames = [frame // (1 + number // 2) for frame in moving(1.3, mirrored=bool(number % 2))]
+        videos[write_video(tmp_path / f"{number}.mp4", frames)] = f"person {number}"
+    whole = ingest(tmp_path / "whole", videos)
+    assert start(whole).wait() == 0
+    data = ingest(tmp_path / "killed", videos)
+    patience = random.Random(4)
+    shards = lambda: list(data.root.glob("shards/*/*.tar"))  # noqa: E731
+    moments: list[Callable[[], bool]] = [
+        *(lambda n=n: len(finished(data)) >= n for n in range(VIDEOS)),
+        lambda: len(finished(data)) == VIDEOS,
+        lambda: bool(shards()),
+    ]
+    killed = []
+    before: dict[Path, int] = {}
+    for due in moments:
+        killed.append(kill_when(data, due, patience.uniform(0, 0.2)))
+        after = finished(data)
+        assert before.items() <= after.items(), "finished work was done again"
+        before = after
+    assert sum(killed) >= 9, killed
+    assert len(before) >= VIDEOS - 1
+    assert start(data).wait() == 0
+    assert before.items() <= finished(data).items()
+    assert contents(data) == contents(whole)

@@ -1,0 +1,157 @@
+"""Shards: which clip lies where, and that the same clips give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fsh.pipeline.dataset.shards import (
+    Entry,
+    places_in,
+    plan,
+    remove_stale,
+    shard_count,
+    write_shard,
+)
+from fsh.schemas.ids import sample_key
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.spec import FaceSpec
+
+
+def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) -> Entry:
+    path = data.work / f"{name}.tar"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(len(name) + samples)
+    with path.open("wb") as file:
+        for k in range(samples):
+            info = SampleInfo(
+                name, "v-0", "", 25.0, [0.0] * frames, [[0.0] * 4] * frames, [0.0] * 3, FaceSpec()
+            )
+            jpegs = [rng.bytes(700) for _ in range(frames)]
+            points = np.zeros((frames, 68, 2))
+            write_members(file, sample_members(sample_key(name, k), info, points, jpegs), end=False)
+    size = path.stat().st_size
+    return Entry(name, f"person-{name[-1]}", str(path.relative_to(data.root)), size)
+
+
+def clips(data: DataFolder, count: int) -> list[Entry]:
+    return [make_clip(data, f"v-0_{k:08d}_{k:02d}") for k in range(count)]
+
+
+def sums(data: DataFolder) -> dict[str, str]:
+    return {
+        str(path.relative_to(data.root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(data.shards.glob("*/*"))
+    }
+
+
+def test_a_shard_is_a_tar_of_its_clips_with_their_identities(tmp_path):
+    data = DataFolder(tmp_path)
+    entries = clips(data, 3)
+    (shard,) = plan("train", entries, 2**30)
+    info = write_shard(data, shard)
+    path = data.root / info.path
+    assert path.read_bytes()[-1024:] == bytes(1024)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == info.sha256
+    assert (info.samples, info.frames, info.bytes) == (6, 18, path.stat().st_size)
+    with tarfile.open(path) as archive:
+        members = archive.getmembers()
+        infos = {
+            m.name: SampleInfo.from_json(archive.extractfile(m).read())
+            for m in members
+            if m.name.endswith(".json")
+        }
+    assert all(m.mtime == 0 and m.mode == 0o444 for m in members)
+    assert len(infos) == 6
+    assert all(i.identity == f"person-{i.clip_id[-1]}" for i in infos.values())
+
+
+def test_a_clips_place_is_where_it_can_be_read_alone(tmp_path):
+    data = DataFolder(tmp_path)
+    entries = clips(data, 4)
+    (shard,) = plan("val", entries, 2**30)
+    info = write_shard(data, shard)
+    content = (data.root / info.path).read_bytes()
+    places = places_in(data, info)
+    assert set(places) == {entry.clip_id for entry in entries}
+    for clip_id, (offset, size) in places.items():
+        alone = tmp_path / "alone.tar"
+        alone.write_bytes(content[offset : offset + size] + bytes(1024))
+        with tarfile.open(alone) as archive:
+            assert all(name.startswith(f"{clip_id}_") for name in archive.getnames())
+            assert len(archive.getnames()) == 10
+
+
+def test_order_does_not_matter_and_nothing_is_written_twice(tmp_path):
+    data = DataFolder(tmp_path)
+    entries = clips(data, 9)
+    for shard in plan("train", entries, 20_000):
+        write_shard(data, shard)
+    before = sums(data)
+    assert len(before) > 1
+    times = {path: path.stat().st_mtime_ns for path in data.shards.glob("*/*")}
+    for shard in reversed(plan("train", entries[::-1], 20_000)):
+        write_shard(data, shard)
+    assert {path: path.stat().st_mtime_ns for path in data.shards.glob("*/*")} == times
+    next(data.shards.glob("*/*")).unlink()
+    for shard in plan("train", entries, 20_000):
+        write_shard(data, shard)
+    assert sums(data) == before
+
+
+def test_one_more_clip_touches_one_shard(tmp_path):
+    data = DataFolder(tmp_path)
+    entries = clips(data, 12)
+    before = plan("train", entries[:11], 40_000)
+    after = plan("train", entries, 40_000)
+    assert len(before) == len(after) > 1
+    assert sum(a.digest != b.digest for a, b in zip(before, after, strict=True)) == 1
+
+
+def test_another_identity_rewrites_the_shard(tmp_path):
+    data = DataFolder(tmp_path)
+    (entry,) = clips(data, 1)
+    first = write_shard(data, plan("train", [entry], 2**30)[0])
+    second = write_shard(data, plan("train", [entry._replace(identity="other")], 2**30)[0])
+    assert first.sha256 != second.sha256
+
+
+def test_stale_and_half_written_shards_go(tmp_path):
+    data = DataFolder(tmp_path)
+    entries = clips(data, 9)
+    written = [write_shard(data, shard) for shard in plan("train", entries, 20_000)]
+    half = data.shards / "train" / ".fsh-train-000000-xyz.tmp"
+    half.write_bytes(b"half")
+    remove_stale(data, written[:1])
+    assert [str(p.relative_to(tmp_path)) for p in data.shards.glob("*/*")] == [written[0].path]
+    assert len(list((data.work / "shards").iterdir())) == 1
+
+
+def test_no_clips_no_shards():
+    assert plan("train", [], 1000) == []
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(1, 2**26), st.integers(0, 2**64 - 1)), min_size=1, max_size=80),
+    st.integers(2**20, 2**28),
+)
+def test_the_number_of_shards(clips, target):
+    sizes, keys = zip(*clips, strict=True)
+    count = shard_count(sizes, keys, target)
+    assert count & (count - 1) == 0
+    assert len({key % count for key in keys}) == count
+    wanted = max(1, sum(sizes) / target)
+    assert count < 2 * max(wanted, 8)
+
+
+def test_small_data_still_feeds_several_readers():
+    keys = list(range(400))
+    assert shard_count([2**20] * 400, keys, 128 * 2**20) == 8
+    assert shard_count([2**10] * 400, keys, 128 * 2**20) == 1
+    assert shard_count([2**26] * 400, keys, 128 * 2**20) == 256

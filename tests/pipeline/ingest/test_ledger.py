@@ -1,0 +1,203 @@
+"""The ledger: nothing finished is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsh.pipeline.ingest.failures import DiskFull
+from fsh.pipeline.ingest.journal import Job, Journal, Outcome, journal_files, parse_journal
+from fsh.pipeline.ingest.ledger import Ledger, locked, plan_jobs, row_of, rows_of
+from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.tables import SOURCES, read_table
+
+TIME = "2026-11-22T10:00:00+00:00"
+LATER = "2026-11-23T10:00:00+00:00"
+
+
+@pytest.fixture
+def data(tmp_path) -> DataFolder:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "videos").mkdir()
+    return DataFolder(tmp_path)
+
+
+def stored(data: DataFolder, name: str = "v-0123456789abcdef", size: int = 3) -> Outcome:
+    path = data.videos / f"{name}.mp4"
+    path.write_bytes(b"x" * size)
+    relative = str(path.relative_to(data.root))
+    return Outcome("stored", video_id=name, path=relative, bytes=size, attempts=1, last_tried=TIME)
+
+
+def failure(error_class: str, code: str = "x", attempts: int = 1) -> Outcome:
+    state = "refused" if error_class == "refused" else "failed"
+    return Outcome(state, error_class, code, attempts=attempts, last_tried=TIME)
+
+
+def rows(*pairs: tuple[Request, Outcome]) -> dict:
+    return {request.request_id: row_of(request, outcome) for request, outcome in pairs}
+
+
+def test_ten_ranges_of_one_video_are_one_job(data):
+    requests = [Request("https://h.org/a", "l", i, float(i), i + 1.0) for i in range(10)]
+    requests.append(Request("https://h.org/b", "l", 11))
+    plan = plan_jobs(requests, {}, data)
+    assert [(job.key, len(job.requests)) for job in plan.jobs] == [
+        ("https://h.org/a", 10),
+        ("https://h.org/b", 1),
+    ]
+
+
+def test_a_stored_video_serves_new_ranges_and_labels(data):
+    old = Request("https://h.org/a", "l", 1, 0.0, 1.0, identity="Ann")
+    new = [replace(old, line=7, identity="Anna"), replace(old, start=5.0, end=6.0)]
+    plan = plan_jobs(new, rows((old, stored(data))), data)
+    assert not plan.jobs
+    assert [(r["line"], r["identity"], r["start"], r["state"]) for r in plan.settled] == [
+        (7, "Anna", 0.0, "stored"),
+        (1, "Ann", 5.0, "stored"),
+    ]
+    assert plan.settled[0]["first_seen"] == TIME
+
+
+def test_a_stored_video_whose_file_is_gone_or_changed_is_fetched_again(data):
+    request = Request("https://h.org/a")
+    outcome = stored(data)
+    (data.root / outcome.path).write_bytes(b"other")
+    assert plan_jobs([request], rows((request, outcome)), data).jobs
+    (data.root / outcome.path).unlink()
+    assert plan_jobs([request], rows((request, outcome)), data).jobs
+
+
+@pytest.mark.parametrize(
+    ("retry", "again"),
+    [
+        ("none", set()),
+        ("transient", {"transient"}),
+        ("permanent", {"permanent"}),
+        ("all", {"transient", "permanent", "refused"}),
+    ],
+)
+def test_retry_by_class(data, retry, again):
+    classes = ("transient", "permanent", "refused")
+    requests = {name: Request(f"https://h.org/{name}") for name in classes}
+    known = rows(*((request, failure(name, attempts=3)) for name, request in requests.items()))
+    jobs = plan_jobs(list(requests.values()), known, data, retry).jobs
+    assert {job.key.rsplit("/", 1)[1] for job in jobs} == again
+    assert all(job.attempts == 3 for job in jobs)
+
+
+def test_a_local_file_that_failed_is_looked_at_again(data):
+    request = Request("/videos/a.mp4")
+    known = rows((request, failure("permanent", "missing")))
+    assert plan_jobs([request], known, data).jobs
+    assert not plan_jobs([request], known, data, "none").jobs
+
+
+def test_journal_then_table(data):
+    wanted = (
+        Request("https://h.org/a", "l", 1, 1.0, 2.0, "Ann", (0.0, 0.0, 5.0, 5.0), 10, 20),
+        Request("https://h.org/a", "l", 2, license="CC BY"),
+    )
+    journal = Journal(data)
+    journal.append(Job("https://h.org/a", wanted), stored(data))
+    journal.note("a note")
+    journal.close()
+    ledger = Ledger(data)
+    found = rows_of(wanted, ledger)
+    assert [row["bbox"] for row in found] == [[0.0, 0.0, 5.0, 5.0], None]
+    assert [row["license"] for row in found] == ["unknown", "CC BY"]
+    ledger.compact(drop_journals=True)
+    assert not journal_files(data)
+    assert read_table(data.sources, SOURCES).num_rows == 2
+    again = Ledger(data)
+    assert rows_of(wanted, again) == found
+    again.compact(drop_journals=True)
+
+
+def test_later_tries_win_and_the_first_sight_stays(data):
+    request = Request("https://h.org/a")
+    for outcome in (failure("transient"), replace(stored(data), last_tried=LATER)):
+        journal = Journal(data)
+        journal.append(Job(request.key, (request,)), outcome)
+        journal.close()
+        Ledger(data).compact(drop_journals=True)
+    (row,) = Ledger(data).rows.values()
+    assert (row["state"], row["first_seen"], row["last_tried"]) == ("stored", TIME, LATER)
+
+
+@given(st.integers(0, 400), st.binary(max_size=20))
+def test_a_torn_line_never_was_a_record(cut, noise):
+    whole = b'{"outcome": 1}\n{"outcome": 2}\n{"note": "caf\xc3\xa9"}\n'
+    records = list(parse_journal(whole[:cut]))
+    assert records == list(parse_journal(whole))[: whole[:cut].count(b"\n")]
+    assert list(parse_journal(whole + noise.replace(b"\n", b"")))[:3] == list(parse_journal(whole))
+
+
+def test_a_full_disk_leaves_the_journal_as_it_was(data, monkeypatch):
+    """/dev/full answers as a full disk does."""
+    journal = Journal(data)
+    journal.append(Job("https://h.org/a", (Request("https://h.org/a"),)), failure("transient"))
+    before = journal.path.read_bytes()
+    full = os.open("/dev/full", os.O_WRONLY)
+    real, journal._descriptor = journal._descriptor, full
+    with pytest.raises(DiskFull):
+        journal.append(Job("https://h.org/b", (Request("https://h.org/b"),)), failure("transient"))
+    os.close(full)
+    journal._descriptor = real
+    journal.close()
+    assert journal.path.read_bytes() == before
+
+
+def test_two_ingests_on_one_folder(data):
+    """The second is refused; when the first is killed the kernel lets go of the folder."""
+    script = """
+        import sys, time
+        from pathlib import Path
+        from fsh.pipeline.ingest.ledger import locked
+        from fsh.schemas.layout import DataFolder
+        with locked(DataFolder(Path(sys.argv[1]))):
+            print("held", flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(data.root)]
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    assert holder.stdout.readline() == b"held\n"
+    with (
+        pytest.raises(FshError, match=f"another ingest .* .pid {holder.pid}"),
+        locked(data),
+    ):
+        pass
+    holder.kill()
+    holder.communicate()
+    with locked(data):
+        pass
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(FshError, match="cannot be written"), locked(DataFolder(tmp_path / "data")):
+        pass
+
+
+def test_tombstones_name_nobody(data):
+    assert not Tombstones.read(data).covers(key="yt-x", sha256="1", identity="Ann")
+    Tombstones.read(data).add(data, key="yt-x", identity="Ann")
+    Tombstones.read(data).add(data, sha256="ab")
+    stones = Tombstones.read(data)
+    assert stones.covers(key="yt-x") and stones.covers(identity="Ann")
+    assert stones.covers(sha256="ab")
+    assert not stones.covers(key="Ann", identity="yt-x")
+    assert "Ann" not in Path(data.tombstones).read_text()

@@ -1,0 +1,215 @@
+"""Heads put back: only there, in the target's colours, at the target's place, in step."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import av
+import numpy as np
+import pytest
+from command import fsh
+from faces_helpers import dlib_landmarks, portrait, portrait_points
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tiny_data import template
+from videos import moving, write_video
+
+from fsh.films import ahead, names
+from fsh.pipeline.faces.crop import cut, to_crop
+from fsh.pipeline.inputs.paste_back import Target, mask_of, paste, pasted, read_target, tone_of
+from fsh.pipeline.media.ffmpeg import binary
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Silent
+from fsh.schemas.spec import FaceSpec
+from fsh.trainer.person.motion_transfer import RIGID, apply, lock, similarity
+from fsh.trainer.person.person import Person
+
+SPEC = FaceSpec()
+SAME = (np.ones(3), np.zeros(3))
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    path = tmp_path_factory.mktemp("target") / "portrait.png"
+    Image.fromarray(portrait()).save(path)
+    return read_target(path, SPEC, dlib_landmarks(), Silent())
+
+
+def test_its_own_crop_pasted_back_changes_nothing_but_the_face_and_that_little(target):
+    window = target.windows[0]
+    crop = cut(portrait(), window, SPEC.size)
+    mask = mask_of(target.landmarks, SPEC.size)
+    out = paste(portrait(), window, crop, mask, SAME).astype(int)
+    # Down to the crop's size and up again: a few sharp pixels lose a tenth of their contrast.
+    assert np.abs(out - portrait()).max() < 28 and np.abs(out - portrait()).mean() < 0.2
+    left, top, side = window
+    outside = np.ones(portrait().shape[:2], bool)
+    outside[max(0, top) : top + side, max(0, left) : left + side] = False
+    assert (out[outside] == portrait()[outside]).all()
+
+
+def test_the_mask_covers_the_face_and_ends_before_the_crop_does(target):
+    mask = mask_of(target.landmarks, SPEC.size)
+    points = target.landmarks[0].round().astype(int)
+    assert (mask[points[:, 1], points[:, 0]] > 0.7).all()
+    edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    assert edge.max() < 0.01 and mask.min() >= 0 and mask.max() <= 1.001
+    assert np.abs(np.diff(mask, axis=0)).max() < 0.2  # feathered
+    lost = np.full((1, 68, 2), np.nan, np.float32)
+    assert (mask_of(np.concatenate([target.landmarks, lost]), SPEC.size) == mask).all()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(-150, 600), st.integers(-150, 600), st.integers(2, 400))
+def test_a_window_over_the_edge_is_cut_off(left, top, side):
+    frame = np.full((300, 400, 3), 10, np.uint8)
+    ones = np.ones((16, 16), np.float32)
+    out = paste(frame, (left, top, side), np.full((16, 16, 3), 200, np.uint8), ones, SAME)
+    x0, x1 = np.clip([left, left + side], 0, 400)
+    y0, y1 = np.clip([top, top + side], 0, 300)
+    assert (out == 200).all(axis=2).sum() == (x1 - x0) * (y1 - y0)
+    assert (frame == 10).all()
+
+
+def test_a_drawing_in_other_colours_takes_the_targets(target):
+    crop = cut(portrait(), target.windows[0], SPEC.size)
+    mask = mask_of(target.landmarks, SPEC.size)
+    drawing = (crop * [0.6, 0.7, 0.8] + [40, 10, 0]).astype(np.uint8)
+    gain, offset = tone_of(drawing, crop, mask)
+    toned = drawing * gain + offset
+    inside = mask > 0.5
+    assert np.abs(toned[inside] - crop[inside]).mean() < 3
+
+
+def test_a_locked_head_is_where_the_target_is_and_keeps_its_expression():
+    place = np.stack([template() * 200 + 20] * 3)
+    face = template() * 90 + 5
+    talking = np.stack([face, face, face @ [[0.9, 0.3], [-0.3, 0.9]] + 7])
+    talking[1, 55:60, 1] += 9
+    out = lock(talking, place)
+    np.testing.assert_allclose(out[0], place[0], atol=0.01)
+    np.testing.assert_allclose(out[2], place[2], atol=0.01)
+    assert out[1, 57, 1] - place[1, 57, 1] == pytest.approx(20, abs=0.1)
+    again = similarity(out[1][RIGID], place[1][RIGID])
+    np.testing.assert_allclose(apply(again, out[1]), out[1], atol=0.01)
+
+
+def clock_target(times):
+    return Target(
+        np.array(times), np.zeros((len(times), 68, 2)), [(0, 0, 2)] * len(times), None, None
+    )
+
+
+def test_each_film_frame_shows_what_is_on_screen_then():
+    target = clock_target([0.0, 0.1, 0.3, 0.4])
+    shown = target.shown_at(np.array([5.0, 5.05, 5.1, 5.29, 5.31, 9.0]))
+    assert shown.tolist() == [0, 0, 1, 1, 2, 3]
+    assert clock_target([0.0]).shown_at(np.array([0.0, 1.0])).tolist() == [0, 0]
+
+
+def test_every_drawing_goes_into_a_frame(target):
+    drawings = iter([np.zeros((64, 64, 3), np.uint8)] * 3)
+    points = np.repeat(target.landmarks, 3, axis=0)
+    out = list(pasted(target, np.zeros(3, int), drawings, points, SPEC.size))
+    assert len(out) == 3 and out[0].shape == portrait().shape
+    there = portrait_points()[30].round().astype(int)
+    inside = to_crop(portrait_points()[30], target.windows[0], SPEC.size)
+    assert np.linalg.norm(inside - target.landmarks[0, 30]) < 6
+    assert (out[2][there[1], there[0]] != portrait()[there[1], there[0]]).any()
+
+
+def test_items_made_ahead_are_the_same_items_and_errors_come_through():
+    assert list(ahead(iter(range(100)), depth=3)) == list(range(100))
+
+    def failing():
+        yield 1
+        raise FshError("broken")
+
+    items = ahead(failing())
+    assert next(items) == 1
+    with pytest.raises(FshError, match="broken"):
+        next(items)
+    early = ahead(iter(range(10**9)), depth=2)
+    assert next(early) == 0
+    early.close()  # leaves no thread that waits
+
+
+def test_films_are_named_after_both(tmp_path):
+    from pathlib import Path
+
+    a, b, x = Path("people/a"), Path("people/b"), Path("x.mp4")
+    assert names([a], [x], Path("o.mp4")) == [(a, x, Path("o.mp4"))]
+    films = [film for *_, film in names([a, b], [x], Path("o"))]
+    assert films == [Path("o/a--x.mp4"), Path("o/b--x.mp4")]
+    with pytest.raises(FshError, match="both be written"):
+        names([a], [x, Path("other/x.npz")], Path("o"))
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory):
+    """A feed-forward person of an untrained generator: what it looks like is no matter here."""
+    from untrained import untrained
+
+    folder = tmp_path_factory.mktemp("people") / "ada"
+    untrained().save(folder)
+    assert Person.load(folder).size == 32
+    return folder
+
+
+def seconds(path, kind: str) -> tuple[float, float, int]:
+    with av.open(str(path)) as file:
+        stream = getattr(file.streams, kind)[0]
+        times = [float(f.pts * f.time_base) for f in file.decode(stream)]
+    return times[0], times[-1], len(times)
+
+
+def test_a_film_in_a_full_picture_keeps_sound_rate_and_duration_of_a_variable_rate(
+    person, tmp_path
+):
+    silent = write_video(tmp_path / "silent.mp4", moving(1.4))
+    talk, photo = tmp_path / "talk.mp4", tmp_path / "photo.png"
+    uneven = "settb=1/1000,setpts='(N*40+12*mod(N*N,3))/1000/TB'"
+    make = f"-v error -i {silent} -f lavfi -i sine=d=1.4 -fps_mode passthrough"
+    make += " -enc_time_base 1:1000 -c:v libx264 -preset ultrafast -c:a aac -shortest"
+    subprocess.run([binary(), *make.split(), "-vf", uneven, str(talk)], check=True)
+    Image.fromarray(portrait()).save(photo)
+    common = ["--person", person, "--driving", talk, "--json"]
+    done = fsh("animate", *common, "--paste-back", photo, "-o", tmp_path / "film.mp4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    film = json.loads(done.stdout)
+    assert film["preflight"]["frames"] == film["frames"]
+    before, after = seconds(talk, "video"), seconds(tmp_path / "film.mp4", "video")
+    assert after[2] == before[2] == film["frames"]
+    frame = 0.04
+    assert abs((after[1] - after[0]) - (before[1] - before[0])) < frame / 10
+    before, after = seconds(talk, "audio"), seconds(tmp_path / "film.mp4", "audio")
+    assert abs(before[0] - after[0]) < frame and abs(before[1] - after[1]) < 2 * frame
+    with av.open(str(tmp_path / "film.mp4")) as file:
+        picture = next(file.decode(video=0)).to_ndarray(format="rgb24")
+    assert picture.shape == portrait().shape
+    assert np.abs(picture[:60].astype(int) - portrait()[:60]).mean() < 8
+
+
+def test_several_films_in_one_call_and_a_track_that_drives_without_a_face(person, tmp_path):
+    talk = write_video(tmp_path / "talk.mp4", moving(0.6))
+    track = tmp_path / "track.npz"
+    done = fsh(
+        *("animate", "--person", person, "--driving", talk, "--save-landmarks", track),
+        *("-o", tmp_path / "one.mp4", "--compare", "--json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    track.rename(tmp_path / "still.npz")
+    done = fsh(
+        *("animate", "--person", person, "--driving", talk, "--driving", tmp_path / "still.npz"),
+        *("-o", tmp_path / "films", "--json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    made = [film["output"] for film in told["films"]]
+    assert made == [str(tmp_path / "films" / f"ada--{n}.mp4") for n in ("talk", "still")]
+    a, b = (seconds(path, "video") for path in made)
+    assert a == b and told["frames"] == 2 * a[2]

@@ -1,0 +1,108 @@
+"""What runs in a sandbox may crash, hang or eat memory: only that job is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sandbox_jobs import crash, double, eat, explain, hang_with_child, leave, own_id, stumble
+
+from fsh.pipeline.sandbox import JobFailed, Sandbox, SandboxPool
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def gone(pid: int) -> bool:
+    for _ in range(100):
+        if not alive(pid):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def sandbox():
+    box = Sandbox(memory_limit=600 * 2**20)
+    yield box
+    box.close()
+
+
+def test_one_worker_does_many_jobs(sandbox):
+    assert [sandbox.run(double, x, timeout=20) for x in range(3)] == [0, 2, 4]
+    assert sandbox.run(own_id, timeout=20) == sandbox.run(own_id, timeout=20) != os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "detail"),
+    [
+        (explain, "unreadable", "a.mp4: no frame"),
+        (stumble, "internal", "ValueError: a bug (stumble:"),
+        (crash, "crashed", "SIGSEGV"),
+        (leave, "crashed", "exit 3"),
+    ],
+)
+def test_a_failure_has_a_kind_and_the_next_job_works(sandbox, work, kind, detail):
+    with pytest.raises(JobFailed) as failure:
+        sandbox.run(work, timeout=20)
+    assert failure.value.kind == kind
+    assert detail in failure.value.detail
+    assert sandbox.run(double, 4, timeout=20) == 8
+
+
+def test_a_hanging_job_is_killed_with_its_children(sandbox, tmp_path):
+    note = tmp_path / "pid"
+    with pytest.raises(JobFailed, match="timeout"):
+        sandbox.run(hang_with_child, str(note), timeout=3)
+    assert gone(int(note.read_text()))
+    assert sandbox.run(double, 4, timeout=20) == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_DATA")
+def test_a_job_that_eats_memory_fails_alone(sandbox):
+    assert sandbox.run(eat, 50, timeout=20) == 50
+    with pytest.raises(JobFailed) as failure:
+        sandbox.run(eat, 900, timeout=20)
+    assert failure.value.kind == "memory"
+    assert sandbox.run(double, 4, timeout=20) == 8
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_workers_and_their_children_die_with_whoever_started_them(tmp_path):
+    note = tmp_path / "pid"
+    script = (
+        f"from sandbox_jobs import *\nSandbox().run(hang_with_child, {str(note)!r}, timeout=60)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    for _ in range(200):
+        if note.exists() and note.read_text():
+            break
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert gone(int(note.read_text()))
+
+
+def test_a_pool_shares_jobs_and_outlives_a_crash():
+    pool = SandboxPool(2)
+    try:
+        jobs = [pool.submit(double, x, timeout=20) for x in range(6)]
+        bad = pool.submit(leave, timeout=20)
+        more = pool.submit(double, 50, timeout=20)
+        assert [job.result() for job in jobs] == [0, 2, 4, 6, 8, 10]
+        with pytest.raises(JobFailed):
+            bad.result()
+        assert more.result() == 100
+    finally:
+        pool.close()

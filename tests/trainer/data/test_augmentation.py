@@ -1,0 +1,62 @@
+"""Varied episodes: whole, repeatable, and with landmarks that still fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fsh.trainer.data import augmentation as augment
+from fsh.trainer.data.augmentation import varied
+from fsh.trainer.data.landmark_images import draw_all
+
+#: The 68 points as a mirror shows them, in iBUG order.
+MIRRORED = [
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *(27, 28, 29, 30, 35, 34, 33, 32, 31),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
+]
+
+
+def episodes(count: int = 16) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    random = np.random.default_rng(0)
+    points = random.uniform(8, 56, (count, 2, 68, 2)).astype(np.float32)
+    lines = np.stack([draw_all(own, 64) for own in points])
+    images = torch.from_numpy(random.uniform(-1, 1, (count, 2, 64, 64, 3))).float()
+    return images, torch.from_numpy(lines).float() / 255, points
+
+
+def test_the_same_numbers_give_the_same_episodes():
+    images, lines, _ = episodes()
+    one, two, other = (varied(images, lines, seed) for seed in ((0, 5, 0), (0, 5, 0), (0, 6, 0)))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not torch.equal(one[0], other[0])
+    assert one[0].abs().max() <= 1
+
+
+def test_a_mirrored_landmark_image_is_that_of_the_mirrored_face():
+    _, lines, points = episodes()
+    _, got = varied(torch.zeros(len(lines), 2, 64, 64, 3), lines, (0, 0, 0))
+    mirror = points[:, :, MIRRORED] * (-1, 1) + (63, 0)
+    wanted = torch.from_numpy(np.stack([draw_all(own, 64) for own in mirror.astype(np.float32)]))
+    kinds = []
+    for i in range(len(lines)):
+        same = torch.equal(got[i], lines[i])
+        # Strokes drawn from the other end differ at single pixels, and so do crossings.
+        close = (got[i] - wanted[i].float() / 255).abs().mean() < 0.05
+        kinds.append((same, bool(close)))
+    assert set(kinds) == {(True, False), (False, True)}
+
+
+def test_all_frames_of_an_episode_change_alike(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(augment, "BRIGHTNESS", 0.0)
+    flat = torch.full((4, 3, 8, 8, 3), -0.5)
+    flat[..., 0] = -0.2
+    changed, _ = varied(flat, torch.zeros_like(flat), (0, 1, 0))
+    assert (changed == changed[:, :1, :1, :1]).all()
+    assert len({tuple(c.tolist()) for c in changed[:, 0, 0, 0]}) == 4
+    gray = torch.full((4, 1, 8, 8, 3), 0.0)
+    monkeypatch.setattr(augment, "GAIN", 0.0)
+    torch.testing.assert_close(varied(gray, gray, (0, 1, 0))[0], gray)  # gray stays gray

@@ -1,0 +1,80 @@
+"""Photos made to act: landmarks and pixels move together, a shut mouth opens on something dark."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from tiny_data import template
+
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.spec import FaceSpec
+from fsh.trainer.person.expression_copies import acted_copies, bent, mixture
+from fsh.trainer.person.expressions import expressions
+from fsh.trainer.person.training_set import acted_for
+
+SPEC = FaceSpec(backend="dlib")
+SHAPE = template() * SPEC.size
+
+
+def dotted(points: np.ndarray) -> np.ndarray:
+    """A gray picture with a bright spot at every landmark."""
+    picture = np.full((SPEC.size, SPEC.size, 3), 90, np.uint8)
+    for x, y in points:
+        cv2.circle(picture, (round(x * 16), round(y * 16)), 32, (250, 250, 250), -1, shift=4)
+    return picture
+
+
+def clip(count: int = 2) -> FaceClip:
+    frames = np.stack([dotted(SHAPE)] * count)
+    points = np.stack([SHAPE] * count).astype(np.float32)
+    crops = np.zeros((count, 3), np.float32)
+    return FaceClip("p", frames, points, np.arange(count, dtype=np.float64), crops, SPEC)
+
+
+@pytest.mark.parametrize("name", ["mouth half open", "smile", "brows up", "nodding"])
+def test_pixels_go_where_their_landmarks_go(name):
+    moved = next(e.points for e in expressions(SHAPE) if e.name == name)
+    made = bent(dotted(SHAPE), SHAPE, moved)
+    at = np.rint(moved[:60]).astype(int)  # the inner lip's lie in what is dark
+    assert (made[at[:, 1], at[:, 0]].mean(axis=1) > 180).mean() > 0.95
+
+
+def test_a_face_that_stays_is_unchanged():
+    picture = dotted(SHAPE)
+    assert np.array_equal(bent(picture, SHAPE, SHAPE.copy()), picture)
+
+
+def test_a_shut_mouth_opens_on_something_dark_and_an_open_one_keeps_its_inside():
+    expression = expressions(SHAPE)[0]
+    shut = SHAPE.copy()
+    shut[65:68] = shut[[63, 62, 61]]  # lower onto upper
+    opened = shut + (expression.points - SHAPE)
+    inside = np.rint(opened[[61, 62, 63, 65, 66, 67]].mean(axis=0)).astype(int)
+    red = np.full((SPEC.size, SPEC.size, 3), (180, 40, 40), np.uint8)
+    x, y = inside
+    assert bent(red, shut, opened)[y, x].sum() < 0.75 * red[y, x].sum()
+    wider = opened + (expression.points - SHAPE) / 4
+    assert np.abs(bent(red, opened, wider).astype(int) - red).max() <= 1
+
+
+def test_copies_are_many_different_and_repeatable():
+    one, two, other = (acted_copies(clip(), 3, seed) for seed in (3, 3, 4))
+    assert one.frames.shape == (6, SPEC.size, SPEC.size, 3)
+    assert np.array_equal(one.frames, two.frames) and np.array_equal(one.landmarks, two.landmarks)
+    assert not np.array_equal(one.landmarks, other.landmarks)
+    assert len({points.tobytes() for points in one.landmarks}) > 3
+
+
+def test_turns_stay_small():
+    steps = {e.name: e.points - SHAPE for e in expressions(SHAPE)}
+    far = np.abs(steps["turned left"]).max()
+    turns = {name: step * name.startswith("turned") for name, step in steps.items()}
+    random = np.random.default_rng(0)
+    turned = [np.abs(mixture(random, turns)).max() for _ in range(200)]
+    assert 0.2 * far < max(turned) < 0.4 * far
+
+
+@pytest.mark.parametrize(("photos", "copies"), [(1, 12), (2, 8), (8, 2), (16, 1), (32, 1)])
+def test_few_photos_act_more(photos, copies):
+    assert acted_for(photos) == copies

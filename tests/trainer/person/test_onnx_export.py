@@ -1,0 +1,65 @@
+"""One person's generator with everything folded in, and the same as ONNX."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_data import SPEC, clip_of
+from tiny_run import TINY
+from untrained import untrained
+
+from fsh.schemas.errors import FshError
+from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.networks import Embedder
+from fsh.trainer.person.fine_tuning import lines_of
+from fsh.trainer.person.onnx_export import export
+
+#: With self-attention at 32 × 32 and 64 × 64.
+ATTENTIVE = replace(TINY, size=64, generator=16, embedder=16, max_channels=32, downs=3)
+ATTENTIVE = replace(ATTENTIVE, attention=True)
+
+
+@pytest.mark.parametrize("network", [TINY, ATTENTIVE])
+def test_folded_in_the_drawing_is_the_same(network):
+    person = untrained(network)
+    lines = lines_of(clip_of(5, 5).landmarks, SPEC.size, person.size)
+    before = person.coefficients.clone()
+    with torch.inference_mode():
+        folded = Drawing(person.generator, person.coefficients)(lines)
+        wanted = person.generator(lines, person.coefficients)
+    torch.testing.assert_close(folded, wanted, atol=1e-4, rtol=1e-3)
+    assert torch.equal(person.coefficients, before)
+
+
+@pytest.mark.parametrize("network", [TINY, ATTENTIVE])
+def test_under_onnxruntime_it_draws_the_same(tmp_path, network):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra [onnx]")
+    pytest.importorskip("onnx", reason="the extra [onnx]")
+    person = untrained(network)
+    torch.manual_seed(1)
+    embedder = Embedder(person.network).eval()
+    differences = export(person, embedder, tmp_path / "ada")
+    assert set(differences) == {"generator", "embedder"} and max(differences.values()) < 1e-3
+    points = clip_of(5, 7).landmarks
+    session = onnxruntime.InferenceSession(str(tmp_path / "ada" / "generator.onnx"))
+    lines = lines_of(points, SPEC.size, person.size).numpy()
+    images = session.run(None, {"landmarks": lines})[0]
+    pictures = ((images + 1) * 127.5).round().clip(0, 255).transpose(0, 2, 3, 1)
+    assert np.abs(pictures - person.draw(points)).max() <= 1
+    card = json.loads((tmp_path / "ada" / "model.json").read_text())
+    shape = card["networks"]["generator"]["inputs"]["landmarks"]["shape"]
+    assert shape[1:] == [3, network.size, network.size]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ada"]
+    with pytest.raises(FshError, match="there already"):
+        export(person, None, tmp_path / "ada")
+
+
+def test_without_the_extra_it_says_which(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(FshError, match=r"fsh\[onnx\]"):
+        export(untrained(), None, tmp_path / "ada")
+    assert not list(tmp_path.iterdir())

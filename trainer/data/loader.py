@@ -1,0 +1,77 @@
+"""Batches decoded ahead, by a thread or by processes, always in the same order."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Iterator
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+
+from fsh.trainer.data.episodes import Batch, EpisodeStream
+
+
+def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterator[Batch]:
+    """The stream's batches in a fixed order, decoded ahead by ``workers`` processes.
+
+    0 workers decode in a thread of this process, which is enough on a CPU: OpenCV lets go of the
+    interpreter while it decodes. Processes are started afresh, never forked from this one, whose
+    thread pools would be dead and locked in a fork.
+    """
+    if workers == 0:
+        return _ahead(iter(stream))
+    return iter(
+        DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=_start_worker,
+            prefetch_factor=4,
+            pin_memory=pin,
+            multiprocessing_context="forkserver",
+        )
+    )
+
+
+def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
+    """The same batches, made by a thread that stays up to ``depth`` ahead."""
+    made: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+    closed = threading.Event()
+
+    def work() -> None:
+        item: Batch | BaseException
+        while not closed.is_set():
+            try:
+                item = next(batches)
+            except BaseException as error:  # handed over, raised where the batch is wanted
+                item = error
+            while not closed.is_set():
+                try:
+                    made.put(item, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+            if isinstance(item, BaseException):
+                return
+
+    thread = threading.Thread(target=work, name="decode", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = made.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        closed.set()
+        thread.join()  # an interpreter that ends under a thread inside OpenCV aborts
+
+
+def _start_worker(_: int) -> None:
+    # Ctrl-C reaches every process of a terminal; the training process decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,124 @@
+"""Another method's networks as a contender: fine-tuned on the photos as the paper did."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.progress import Progress
+from fsh.trainer.config import TrainConfig
+from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.person.fine_tuning import LAST_RATE, Photos, falling, prepare
+from fsh.trainer.runs import Run, load_networks
+from fsh.trainer.training.content import load_content
+from fsh.trainer.training.losses import Content, Episodes, Terms
+from fsh.trainer.training.methods import METHODS
+from fsh.trainer.training.monitor import to_pictures
+
+if TYPE_CHECKING:
+    from fsh.trainer.evaluation.systems import Draw
+
+#: Photos per fine-tuning step at most; fsh's own take fewer.
+BATCH = 4
+
+
+class Alternative:
+    """Another method's networks, fine-tuned on the photos with its own losses."""
+
+    def __init__(
+        self, name: str, run: Run, steps: Callable[[int], int], progress: Progress
+    ) -> None:
+        self.name, self.run, self.steps = name, run, steps
+        counts = [self.steps(t) for t in (1, 8, 32)]
+        self.made_of = f"{run.sha256} steps {counts} of {BATCH}, falling to {LAST_RATE}"
+        self.networks = load_networks(run)
+        self.content, _ = load_content(run.config, progress)
+
+    def learn(self, photos: FaceClip) -> Draw:
+        config = self.run.config
+        inputs, _ = prepare(photos, config.network.size, config.device)
+        method = METHODS[config.method]
+        steps = self.steps(len(inputs))
+        networks = fine_tuned(self.networks, inputs, self.content, config, steps)
+        with torch.inference_mode():
+            described = method.describe(networks, inputs.images[None], inputs.landmarks[None])
+        generator, size = networks.generator, config.network.size
+
+        @torch.inference_mode()
+        def draw(landmarks: np.ndarray) -> np.ndarray:
+            lines = draw_all(rescale(landmarks, photos.spec.size, size), size)
+            pictures = [np.empty((0, size, size, 3), np.uint8)]
+            for start in range(0, len(lines), 16):
+                some = torch.from_numpy(lines[start : start + 16]).to(config.device)
+                pictures.append(
+                    to_pictures(generator(some.float().movedim(-1, -3) / 255, described))
+                )
+            return np.concatenate(pictures)
+
+        return draw
+
+
+def fine_tuned(
+    networks: Any, photos: Photos, content: Content, config: TrainConfig, steps: int
+) -> Any:
+    """A copy of a method's networks after ``steps`` updates on a person's photos.
+
+    As fsh's own fine-tuning does it, with the run's losses and learning rates, but for up to
+    :data:`BATCH` photos a step. Sources are other photos than the one to draw, if there are.
+    """
+    networks = copy.deepcopy(networks).train()
+    method = METHODS[config.method]
+    objective = method.objective(
+        networks.embedder, networks.generator, networks.discriminator, None, content, config.loss
+    )
+    phases: list[tuple[list[nn.Module], float, Callable[[Episodes, Terms | None], Terms]]] = [
+        ([networks.embedder, networks.generator], config.lr_generator, objective.generator)
+    ]
+    if method.adversarial:
+        lr = config.lr_discriminator
+        phases.append(([networks.discriminator], lr, objective.discriminator))
+    adams = [
+        torch.optim.Adam(
+            [p for part in parts for p in part.parameters()],
+            lr=rate,
+            betas=config.betas,
+            eps=config.epsilon,
+        )
+        for parts, rate, _ in phases
+    ]
+    rates = falling(adams, steps)
+    random = np.random.default_rng(config.seed)
+    for _ in range(steps):
+        episodes = _episodes(photos, config.frames, random)
+        made: Terms | None = None
+        for (_, _, loss), adam, rate in zip(phases, adams, rates, strict=True):
+            made = loss(episodes, made)
+            made.total.backward()
+            adam.step()
+            rate.step()
+            adam.zero_grad(set_to_none=True)
+    return networks.eval()
+
+
+def _episodes(photos: Photos, frames: int, random: np.random.Generator) -> Episodes:
+    count = len(photos)
+    targets = random.permutation(count)[:BATCH]
+    sources = []
+    for target in targets:
+        others = [i for i in range(count) if i != target] or [int(target)]
+        sources.append(random.choice(others, frames, replace=len(others) < frames))
+    rows = torch.from_numpy(np.array(sources))
+    wanted = torch.from_numpy(targets)
+    return Episodes(
+        source_images=photos.images[rows],
+        source_landmarks=photos.landmarks[rows],
+        images=photos.images[wanted],
+        landmarks=photos.landmarks[wanted],
+        columns=torch.zeros(len(targets), dtype=torch.long),
+    )

@@ -1,0 +1,148 @@
+"""A person as ONNX: landmark images in, pictures out, for programs without PyTorch or fsh.
+
+``generator.onnx`` draws one person (ψ is folded in); ``embedder.onnx`` is E of the run, if it is
+given. ``model.json`` says what goes in and comes out, and how faces were cropped and landmarked.
+What is written is run under onnxruntime and compared with PyTorch before it takes its name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fsh.schemas.errors import FshError
+from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.networks import Embedder, bake
+from fsh.trainer.person.fine_tuning import lines_of
+from fsh.trainer.person.person import Person
+
+#: An output may differ by this much between PyTorch and onnxruntime; images are −1…1.
+TOLERANCE = 1e-3
+OPSET = 17
+
+
+def export(person: Person, embedder: Embedder | None, folder: Path) -> dict[str, float]:
+    """Write the folder; the largest difference of each network's output from PyTorch's.
+
+    Args:
+        embedder: of the run that the person was made from; None leaves it out.
+
+    Raises:
+        FshError: if the extra ``onnx`` is not installed, the folder exists, or an output differs.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise FshError(
+            f"{error.name} is not installed", remedy='pip install "fsh[onnx]"'
+        ) from error
+    if folder.exists():
+        raise FshError("this folder is there already", where=folder, remedy="name another one")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        lines = lines_of(person.landmarks[:4], person.spec.size, person.size)
+        drawing = Drawing(person.generator, person.coefficients).cpu()
+        networks: dict[str, tuple[nn.Module, dict[str, Tensor], str]] = {
+            "generator": (drawing, {"landmarks": lines}, "images")
+        }
+        if embedder is not None:
+            with torch.inference_mode():
+                images = drawing(lines)
+            inputs = {"images": images.clone(), "landmarks": lines}
+            networks["embedder"] = (bake(embedder).cpu(), inputs, "embeddings")
+        differences = {}
+        for name, (network, inputs, output) in networks.items():
+            path = temporary / f"{name}.onnx"
+            write(network.requires_grad_(False), inputs, output, path)
+            differences[name] = difference(network, inputs, path)
+            if not differences[name] < TOLERANCE:
+                raise FshError(
+                    f"{name}.onnx gives outputs that differ by {differences[name]:.2g}",
+                    where=folder,
+                    remedy="draw with fsh itself, and report this",
+                )
+        (temporary / "model.json").write_text(json.dumps(card(person, list(networks)), indent=1))
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return differences
+
+
+def write(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
+    """One network as ONNX; the number of images is free."""
+    import onnx
+
+    names = [*inputs, output]
+    # The attention's ``.mT``, which this exporter does not know, on (N, C, positions).
+    torch.onnx.register_custom_op_symbolic("aten::mT", _transpose, OPSET)
+    with warnings.catch_warnings():
+        # PyTorch's newer exporter wants onnxscript, 20 MB more for the same file.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            tuple(value[:1].clone() for value in inputs.values()),
+            str(path),
+            input_names=[*inputs],
+            output_names=[output],
+            dynamic_axes={name: {0: "n"} for name in names},
+            opset_version=OPSET,
+            # Weights that happen to be equal would be merged, in a way onnxruntime refuses.
+            keep_initializers_as_inputs=True,
+            dynamo=False,
+        )
+    model = onnx.load(str(path))
+    real = [entry for entry in model.graph.input if entry.name in inputs]
+    del model.graph.input[:]
+    model.graph.input.extend(real)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _transpose(graph, x):
+    return graph.op("Transpose", x, perm_i=[0, 2, 1])
+
+
+def difference(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> float:
+    """The largest absolute difference between onnxruntime's output and PyTorch's.
+
+    Relative to the output's largest value where that is above 1, as an embedding's is.
+    """
+    import onnxruntime
+
+    with torch.inference_mode():
+        wanted = network(*inputs.values()).numpy()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
+    return float(np.abs(found - wanted).max() / max(1.0, float(np.abs(wanted).max())))
+
+
+def card(person: Person, networks: list[str]) -> dict:
+    """What a program needs to know to use the files."""
+    size = person.size
+    image = {"shape": ["n", 3, size, size], "type": "float32"}
+    lines = {**image, "range": [0, 1], "what": "landmarks drawn as lines, black background"}
+    pictures = {**image, "range": [-1, 1], "what": "RGB"}
+    known = {
+        "generator": {"inputs": {"landmarks": lines}, "outputs": {"images": pictures}},
+        "embedder": {
+            "inputs": {"images": pictures, "landmarks": lines},
+            "outputs": {"embeddings": {"shape": ["n", person.network.embedding]}},
+        },
+    }
+    return {
+        "person": person.name,
+        "networks": {name: known[name] for name in networks},
+        "opset": OPSET,
+        "spec": person.spec.to_json(),
+        "about": person.about,
+        "marks": "none: whoever draws with these files owes the marks that fsh sets itself",
+    }

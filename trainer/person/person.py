@@ -1,0 +1,174 @@
+"""A person's folder: everything needed to draw them, and nothing else.
+
+``person.json`` is the model card: name, crop and landmark specification, network sizes, how it was
+made, the consent statement, and the SHA-256 of each file beside it. ``generator.safetensors`` has
+the generator's weights with the spectral norms written in; ``person.safetensors`` ψ, ê, the photos'
+landmarks and their mean face embedding. ``preview.png`` shows photos, landmarks, drawings;
+``README.md`` says in words what ``person.json`` holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsh.schemas.errors import FshError
+from fsh.schemas.spec import FaceSpec
+from fsh.trainer import checkpoint
+from fsh.trainer.config import NetworkConfig
+from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.model_cards import write_person_card
+from fsh.trainer.models.blocks import bare
+from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.networks import Generator, bake, channels_last
+from fsh.trainer.training.monitor import to_pictures
+
+FORMAT = "fsh-person-1"
+CARD = "person.json"
+
+
+@dataclass
+class Person:
+    """One person, ready to be drawn.
+
+    Attributes:
+        network: sizes of the generator.
+        generator: baked, in evaluation mode.
+        coefficients: ψ (1, ψ̂), P·ê or what fine-tuning made of it.
+        embedding: ê (N,).
+        landmarks: float32 (T, 68, 2) of the photos, crop pixels: the person's own shape.
+        identity: float32 (128,) mean face embedding of the photos, or None if not asked for.
+        about: what the model card says besides: photos, steps, run, consent …
+    """
+
+    name: str
+    spec: FaceSpec
+    network: NetworkConfig
+    generator: Generator
+    coefficients: Tensor
+    embedding: Tensor
+    landmarks: np.ndarray
+    identity: np.ndarray | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Side of the drawn images, pixels."""
+        return self.network.size
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        """The generator with ψ folded in, made at the first drawing."""
+        return Drawing(self.generator, self.coefficients)
+
+    @torch.inference_mode()
+    def draw(self, landmarks: np.ndarray, *, batch: int = 8) -> np.ndarray:
+        """Draw the person with these landmarks.
+
+        Args:
+            landmarks: float32 (N, 68, 2) in pixels of a ``spec.size`` crop; no NaN.
+            batch: images per pass.
+
+        Returns:
+            uint8 (N, H, H, 3) RGB, H = :attr:`size`.
+
+        Raises:
+            FshError: if a frame has no landmarks.
+        """
+        landmarks = np.asarray(landmarks, np.float32)
+        if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 2):
+            raise FshError(f"landmarks have shape {landmarks.shape}, expected (N, 68, 2)")
+        missing = np.flatnonzero(~np.isfinite(landmarks).all(axis=(1, 2)))
+        if len(missing):
+            raise FshError(
+                f"{len(missing)} frames have no landmarks, the first is {missing[0]}",
+                remedy="fill the gaps first",
+            )
+        points = rescale(landmarks, self.spec.size, self.size)
+        device = self.coefficients.device
+        drawn = [np.empty((0, self.size, self.size, 3), np.uint8)]
+        for start in range(0, len(points), batch):
+            lines = torch.from_numpy(draw_all(points[start : start + batch], self.size)).to(device)
+            images = self.drawing(lines.movedim(-1, -3).float() / 255)
+            drawn.append(to_pictures(images))
+        return np.concatenate(drawn)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole (an older one of the same name is replaced)."""
+        tensors = {
+            "coefficients": self.coefficients,
+            "embedding": self.embedding,
+            "landmarks": torch.from_numpy(np.ascontiguousarray(self.landmarks, np.float32)),
+        }
+        if self.identity is not None:
+            tensors["identity"] = torch.from_numpy(np.asarray(self.identity, np.float32))
+        card = {
+            "name": self.name,
+            "spec": self.spec.to_json(),
+            "network": asdict(self.network),
+            "about": self.about,
+        }
+        weights = {k: v for k, v in self.generator.state_dict().items() if "project" not in k}
+        files = {"generator.safetensors": weights, "person.safetensors": tensors}
+        checkpoint.write_folder(folder, card, files, FORMAT, CARD)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Person:
+        """Raises:
+        FshError: if the folder is no person's, was changed or cut short.
+        """
+        card = checkpoint.read_state(folder, FORMAT, CARD)
+        weights = checkpoint.read_tensors(folder, card, "generator.safetensors")
+        tensors = checkpoint.read_tensors(folder, card, "person.safetensors")
+        network = NetworkConfig(**card["network"])
+        with bare():
+            generator = Generator(network)
+        missing, unexpected = generator.load_state_dict(weights, strict=False)
+        generator.requires_grad_(False).eval()
+        if unexpected or any("project" not in name for name in missing):
+            raise FshError("its weights do not fit its network sizes", where=folder)
+        return cls(
+            name=card["name"],
+            spec=FaceSpec.from_json(card["spec"]),
+            network=network,
+            generator=channels_last(generator.to(device)),
+            coefficients=tensors["coefficients"].to(device),
+            embedding=tensors["embedding"],
+            landmarks=tensors["landmarks"].numpy(),
+            identity=tensors["identity"].numpy() if "identity" in tensors else None,
+            about=card["about"],
+        )
+
+
+def record_unmarked(folder: Path, what: str, day: str) -> None:
+    """Write into a person's card that ``what`` was made of them without marks.
+
+    Raises:
+        FshError: if the folder is no person's.
+    """
+    card = checkpoint.read_state(folder, FORMAT, CARD)
+    about = card["about"]
+    about["unmarked"] = [*about.get("unmarked", []), {"what": what, "on": day}]
+    checkpoint.rewrite_state(folder, card, CARD)
+    write_person_card(folder, card)
+
+
+def describe(folder: Path) -> None:
+    """Write the person's model card, ``README.md``.
+
+    Raises:
+        FshError: if the folder is no person's.
+    """
+    write_person_card(folder, checkpoint.read_state(folder, FORMAT, CARD))
+
+
+def drawable(generator: Generator) -> Generator:
+    """Spectral norms written into the weights; for drawing only."""
+    bake(generator)
+    return generator.requires_grad_(False).eval()

@@ -1,0 +1,208 @@
+"""A run in memory, and its way to disk and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Progress
+from fsh.schemas.spec import FaceSpec
+from fsh.trainer import checkpoint
+from fsh.trainer.config import TrainConfig
+from fsh.trainer.data.plan import DataPlan
+from fsh.trainer.model_cards import write_run_card
+from fsh.trainer.models.video_embeddings import carry_over
+from fsh.trainer.training.state import Average, Model, load_optimizer, optimizer, optimizer_tensors
+from fsh.trainer.training.watchdog import Watchdog
+
+
+@dataclass
+class Session:
+    """Everything that changes while training.
+
+    Attributes:
+        step: generator steps done.
+        position: batches taken from the loader by each rank; runs ahead of ``step`` only after a
+            rollback, which goes on with other data.
+        target: steps planned, or None while the speed is still being measured.
+        seconds: time spent in steps by all calls together.
+        rate: factor on the learning rates; halved by every rollback.
+        datasets: SHA-256 of every ``dataset.json`` trained on, the newest last; counts: its own.
+    """
+
+    config: TrainConfig
+    spec: FaceSpec
+    model: Model
+    average: Average
+    generator_adam: torch.optim.Adam
+    discriminator_adam: torch.optim.Adam
+    features: dict[str, str]
+    watchdog: Watchdog = field(default_factory=Watchdog)
+    step: int = 0
+    position: int = 0
+    target: int | None = None
+    seconds: float = 0.0
+    rate: float = 1.0
+    good: int | None = None
+    world: int = 1
+    datasets: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, config: TrainConfig, plan: DataPlan, features: dict[str, str]) -> Session:
+        model = Model(config, plan.videos)
+        return cls(
+            config=config,
+            spec=plan.card.spec,
+            model=model,
+            average=Average(model, config.ema),
+            generator_adam=optimizer(
+                [model.embedder, model.generator], config.lr_generator, config
+            ),
+            discriminator_adam=optimizer(
+                [model.discriminator, model.columns], config.lr_discriminator, config
+            ),
+            features=features,
+            datasets=(plan.card.sha256,),
+            counts=plan.card.counts,
+        )
+
+    @property
+    def done(self) -> bool:
+        return self.target is not None and self.step >= self.target
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+        for adam, base in (
+            (self.generator_adam, self.config.lr_generator),
+            (self.discriminator_adam, self.config.lr_discriminator),
+        ):
+            for group in adam.param_groups:
+                group["lr"] = base * rate
+
+    def _names(self) -> dict[torch.Tensor, str]:
+        return {p: name for name, p in self.model.named_parameters()}
+
+    def save(self, run: Path, losses: Mapping[str, float]) -> Path:
+        """Write ``step-<n>`` and forget old ones."""
+        folder = checkpoint.folder_of(run, self.step)
+        calm = self.watchdog.calm
+        good = self.step if calm else self.good
+        networks = {k: v for k, v in self.model.state_dict().items() if k != "columns.weight"}
+        names = self._names()
+        adam = optimizer_tensors(self.generator_adam, names)
+        adam |= optimizer_tensors(self.discriminator_adam, names)
+        state = {
+            "config": self.config.to_json(),
+            "spec": self.spec.to_json(),
+            "step": self.step,
+            "position": self.position,
+            "target": self.target,
+            "seconds": self.seconds,
+            "rate": self.rate,
+            "good": good,
+            "world": self.world,
+            "workers": self.config.workers,
+            "features": self.features,
+            "watchdog": self.watchdog.to_json(),
+            "videos": list(self.model.columns.ids),
+            "losses": dict(losses),
+            "datasets": list(self.datasets),
+            "counts": self.counts,
+            "torch": torch.__version__,
+        }
+        files = {
+            "networks.safetensors": networks,
+            "average.safetensors": self.average.state_dict(),
+            "columns.safetensors": {"weight": self.model.columns.weight},
+            "optimizers.safetensors": adam,
+            "random.safetensors": {"torch": torch.get_rng_state()},
+        }
+        checkpoint.write_folder(folder, state, files, checkpoint.FORMAT)
+        write_run_card(run, checkpoint.read_state(folder, checkpoint.FORMAT))
+        self.good = good
+        checkpoint.prune(run, self.config.keep, good)
+        return folder
+
+    def load(self, folder: Path, *, weights_only: bool = False) -> dict[str, Any]:
+        """Take over a checkpoint written by :meth:`save`.
+
+        Args:
+            weights_only: for a rollback: position, time and rate stay as they are.
+
+        Raises:
+            FshError: if it is damaged, foreign, or of another configuration.
+            SpecMismatch: if it was trained on faces cropped another way.
+        """
+        state = checkpoint.read_state(folder, checkpoint.FORMAT)
+        require_same_run(self.config, state, folder)
+        self.spec.require(
+            FaceSpec.from_json(state["spec"]), mine="the data set", theirs=folder.name
+        )
+        tensors = {
+            name: checkpoint.read_tensors(folder, state, f"{name}.safetensors")
+            for name in ("networks", "average", "columns", "optimizers", "random")
+        }
+        columns = self.model.columns
+        old_ids = state["videos"]
+        tensors["networks"]["columns.weight"] = carry_over(
+            tensors["columns"]["weight"], old_ids, columns.weight.detach(), columns.ids
+        )
+        adam = tensors["optimizers"]
+        for key in ("exp_avg", "exp_avg_sq"):
+            if (name := f"columns.weight/{key}") in adam:
+                blank = torch.zeros_like(columns.weight)
+                adam[name] = carry_over(adam[name], old_ids, blank, columns.ids)
+        try:
+            self.model.load_state_dict(tensors["networks"])
+            self.average.load_state_dict(tensors["average"])
+        except RuntimeError as error:
+            line = str(error).splitlines()[0]
+            raise FshError(f"tensors do not fit the networks ({line})", where=folder) from error
+        for part in (self.generator_adam, self.discriminator_adam):
+            part.state.clear()
+            load_optimizer(part, self._names(), adam)
+        self.step, self.good = state["step"], state["good"]
+        self.datasets = tuple(dict.fromkeys([*state.get("datasets", []), *self.datasets]))
+        if not weights_only:
+            torch.set_rng_state(tensors["random"]["torch"])
+            self.position, self.target = state["position"], state["target"]
+            self.seconds = state["seconds"]
+            self.watchdog = Watchdog(**state["watchdog"])
+            self.set_rate(state["rate"])
+        return state
+
+
+def require_same_run(config: TrainConfig, state: Mapping[str, Any], folder: Path) -> None:
+    """Raise unless the checkpoint's configuration and this one train the same thing."""
+    mine = json.loads(json.dumps(config.identity()))
+    theirs = json.loads(json.dumps(TrainConfig.from_json(state["config"]).identity()))
+    different = [k for k in mine if mine[k] != theirs.get(k)]
+    if different:
+        name = different[0]
+        raise FshError(
+            f"this run was trained with {name} = {theirs.get(name)}, now it is {mine[name]}"
+            + (f" (and {len(different) - 1} more differ)" if len(different) > 1 else ""),
+            where=folder,
+            remedy="use the same options, or name another --run",
+        )
+
+
+def newest(run: Path, progress: Progress) -> Path | None:
+    """The newest checkpoint that reads well; damaged ones are named and passed over."""
+    for _, folder in reversed(checkpoint.list_checkpoints(run)):
+        try:
+            state = checkpoint.read_state(folder, checkpoint.FORMAT)
+            for name in state["files"]:
+                checkpoint.read_tensors(folder, state, name)
+        except FshError as error:
+            progress.say(f"refused: {error}")
+            continue
+        return folder
+    return None
