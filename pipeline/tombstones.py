@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fsh.pipeline.dataset.assignment import Held
-from fsh.pipeline.ingest import addresses as net_rules
+from fsh.schemas import urls
 from fsh.schemas.layout import DataFolder, replacing
 
 
@@ -53,7 +53,7 @@ class Tombstones:
     def covers_row(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of the sources table is of anything erased."""
         return bool(self.marks) and self.covers(
-            key=net_rules.source_key(row["url"]),
+            key=urls.source_key(row["url"]),
             sha256=row["sha256"],
             identity=row["identity"],
             video=row["video_id"],
@@ -67,7 +67,7 @@ class Tombstones:
     def adding(
         self, *, key: str = "", sha256: str = "", identity: str = "", video: str = ""
     ) -> Tombstones:
-        """These and one erasure more. ``key`` is :func:`net_rules.source_key` of the URL."""
+        """These and one erasure more. ``key`` is :func:`urls.source_key` of the URL."""
         salted = self if self.salt else replace(self, salt=secrets.token_hex(16))
         new = salted._marks(key, sha256, identity, video)
         return replace(salted, marks=salted.marks | frozenset(new))

@@ -40,6 +40,11 @@ def sample_key(clip: str, index: int) -> str:
     return f"{clip}_{index:04d}"
 
 
+def clip_of(key: str) -> str:
+    """The clip's id in a sample's key."""
+    return key.rsplit("_", 1)[0]
+
+
 def stable_hash(text: str, salt: str = "") -> int:
     """A 64-bit number that is the same on every machine and in every process."""
     return int.from_bytes(hashlib.sha256(f"{salt}\0{text}".encode()).digest()[:8], "big")

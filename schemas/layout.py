@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SPLITS = ("train", "val", "test")
+#: What :func:`replacing` calls a file that has not got its name yet.
+TEMPORARY = ".*.tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +22,51 @@ class DataFolder:
 
     @property
     def card(self) -> Path:
+        """JSON, Croissant: what the data set is; written last."""
         return self.root / "dataset.json"
+
+    @property
+    def inspect_page(self) -> Path:
+        """HTML: the contact sheet of ``fsh inspect``."""
+        return self.root / "inspect.html"
 
     @property
     def videos(self) -> Path:
         return self.root / "videos"
 
     @property
+    def incoming(self) -> Path:
+        """Downloads that are not finished; on the same file system as :attr:`videos`."""
+        return self.videos / ".incoming"
+
+    @property
+    def records(self) -> Path:
+        """The folder of all that is known of sources: table, journals, tombstones, locks."""
+        return self.root / "sources"
+
+    @property
     def sources(self) -> Path:
         """Parquet, one row per requested URL or file."""
-        return self.root / "sources" / "sources.parquet"
+        return self.records / "sources.parquet"
+
+    @property
+    def journals(self) -> Path:
+        """JSON lines per worker: what has been fetched and is not in :attr:`sources` yet."""
+        return self.records / "journal"
+
+    @property
+    def rate_limits(self) -> Path:
+        """JSON: when each host may be asked again."""
+        return self.records / "governor.json"
 
     @property
     def tombstones(self) -> Path:
         """JSON: hashes of what was erased on request; a later ingest refuses it."""
-        return self.root / "sources" / "tombstones.json"
+        return self.records / "tombstones.json"
+
+    def lock(self, command: str) -> Path:
+        """The file that ``command`` (``ingest``, ``shard``) holds while it works here."""
+        return self.records / (".lock" if command == "ingest" else f".lock-{command}")
 
     @property
     def clips(self) -> Path:
@@ -47,6 +79,20 @@ class DataFolder:
         return self.root / "work"
 
     @property
+    def clips_without_shards(self) -> Path:
+        """Parquet: :attr:`clips` as long as it is not known where in a shard each clip lies."""
+        return self.work / "settled.parquet"
+
+    @property
+    def shard_notes(self) -> Path:
+        """The folder of :meth:`shard_note`."""
+        return self.work / "shards"
+
+    def shard_note(self, split: str, index: int) -> Path:
+        """JSON: what is known of a written shard."""
+        return self.shard_notes / f"{self.shard(split, index).stem}.json"
+
+    @property
     def shards(self) -> Path:
         return self.root / "shards"
 
@@ -54,12 +100,94 @@ class DataFolder:
         return self.shards / split / f"fsh-{split}-{index:06d}.tar"
 
 
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A training run's folder, ``runs/<name>``."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """JSON: the configuration, and the sign that this folder is a run."""
+        return self.root / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """JSON lines: every step's losses."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        return self.checkpoints / f"step-{step:08d}"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of sample sheets."""
+        return self.root / "samples"
+
+    def sample_sheet(self, step: int) -> Path:
+        return self.samples / f"step-{step:08d}.png"
+
+    @property
+    def evaluation(self) -> Path:
+        """Where ``fsh evaluate`` writes by default."""
+        return self.root / "evaluation"
+
+    @property
+    def pictures(self) -> Path:
+        """JSON per folder of pictures: whom they show (:mod:`fsh.schemas.run_pictures`)."""
+        return self.root / "shown"
+
+    @property
+    def card(self) -> Path:
+        """Markdown: the model card."""
+        return self.root / "README.md"
+
+
+#: Files of one checkpoint's folder.
+CHECKPOINT_STATE = "state.json"
+NETWORKS, AVERAGE = "networks.safetensors", "average.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFolder:
+    """A person's folder, ``people/<name>``."""
+
+    root: Path
+
+    @property
+    def card(self) -> Path:
+        """JSON: what the person is made of, and the sign that this folder is a person's."""
+        return self.root / PERSON_CARD
+
+    @property
+    def preview(self) -> Path:
+        """PNG: photos, landmarks, drawings."""
+        return self.root / "preview.png"
+
+    @property
+    def readme(self) -> Path:
+        """Markdown: the model card."""
+        return self.root / "README.md"
+
+
+#: What makes a folder a person's.
+PERSON_CARD = "person.json"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes ``path``'s name at once.
 
     A kill at any moment leaves either the old file or the new one, never half a file under the
-    final name. The temporary name starts with a dot and ends in ``.tmp``.
+    final name. The temporary name fits :data:`TEMPORARY`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)

@@ -1,6 +1,7 @@
 """The tables of a data set: one ``pa.schema`` per record, every field with its description.
 
-Written and read only through :func:`write_table` and :func:`read_table`, which check the columns.
+Written and read only through this module, which checks the columns: whole, as records
+(:func:`read_clips`, :func:`read_sources` and their counterparts), or as Arrow tables.
 ``docs/data.md`` is generated from what stands here.
 """
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import SchemaMismatch
 from fsh.schemas.layout import replacing
+from fsh.schemas.records import Clip, RejectReason, Source
 
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
 
@@ -109,12 +111,12 @@ CLIPS = pa.schema(
             "width: near 0 the face does not talk",
         ),
         _field(
-            "stillness",
+            "frame_difference",
             _f,
             "mean absolute luma difference of consecutive crops, 0 to 1: near 0 it is a photograph",
         ),
         _field(
-            "purity",
+            "identity_consistency",
             _f,
             "smallest cosine similarity between face embeddings along the "
             "track; low: two people in one track",
@@ -134,8 +136,12 @@ CLIPS = pa.schema(
     metadata={
         "title": "clips",
         "description": "one row per face track, kept or rejected, and one per video that gave none",
+        "version": "2",
     },
 )
+#: Names of version 1 of the table of clips, which is still read.
+_OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
+_OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
 
 
 def describe(schema: pa.Schema) -> list[tuple[str, str, str]]:
@@ -174,8 +180,39 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         raise SchemaMismatch(
             f"not a readable Parquet file ({error})", where=path, remedy="remove it and run again"
         ) from error
+    table = _of_today(table)
     _check(table.schema, schema, path)
     return table
+
+
+def read_clips(path: Path) -> list[Clip]:
+    """The rows of a table of clips, as :func:`read_table` reads them."""
+    return [Clip.from_row(row) for row in read_table(path, CLIPS).to_pylist()]
+
+
+def write_clips(clips: Iterable[Clip], path: Path) -> None:
+    """Write a table of clips: the same clips, the same bytes."""
+    write_table(to_table((clip.to_row() for clip in clips), CLIPS), path, CLIPS)
+
+
+def read_sources(path: Path) -> list[Source]:
+    """The rows of a table of sources, as :func:`read_table` reads them."""
+    return [Source.from_row(row) for row in read_table(path, SOURCES).to_pylist()]
+
+
+def write_sources(sources: Iterable[Source], path: Path) -> None:
+    """Write a table of sources: the same sources, the same bytes."""
+    write_table(to_table((source.to_row() for source in sources), SOURCES), path, SOURCES)
+
+
+def _of_today(table: pa.Table) -> pa.Table:
+    """A table with the names of this version, if it was written by an older one."""
+    if not _OLD_COLUMNS.keys() <= set(table.schema.names):
+        return table
+    table = table.rename_columns([_OLD_COLUMNS.get(n, n) for n in table.schema.names])
+    reasons = [_OLD_REASONS.get(reason, reason) for reason in table["reason"].to_pylist()]
+    place = table.schema.get_field_index("reason")
+    return table.set_column(place, table.schema.field("reason"), pa.array(reasons, pa.string()))
 
 
 def _title(schema: pa.Schema) -> str:

@@ -71,10 +71,10 @@ class Filters:
         min_brightness, max_brightness: face luma, 0 to 1; outside is ``dark`` or ``overexposed``.
         min_contrast: face luma's standard deviation, 0 to 1; less is ``flat``.
         max_yaw: degrees; more is ``profile``.
-        min_stillness: mean luma change between frames; less is ``still``: a photograph.
+        min_frame_difference: mean luma change between frames; less is ``still``: a photograph.
         min_mouth_motion: less is ``not_talking``; 0 keeps everybody, since a silent face also
             teaches a face.
-        min_purity: cosine similarity along the track; less is ``mixed``: two people.
+        min_identity_consistency: cosine similarity along the track; less is ``mixed``: two people.
     """
 
     min_seconds: float = 1.0
@@ -87,9 +87,9 @@ class Filters:
     max_brightness: float = 0.95
     min_contrast: float = 0.03
     max_yaw: float = 75.0
-    min_stillness: float = 0.0008
+    min_frame_difference: float = 0.0008
     min_mouth_motion: float = 0.0
-    min_purity: float = 0.80
+    min_identity_consistency: float = 0.80
 
 
 @dataclass(frozen=True)

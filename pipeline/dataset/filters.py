@@ -69,6 +69,6 @@ def verdicts(
     yield "overexposed", score("brightness") > filters.max_brightness
     yield "flat", score("contrast") < filters.min_contrast
     yield "profile", abs(score("yaw")) > filters.max_yaw
-    yield "still", score("stillness") < filters.min_stillness
+    yield "still", score("frame_difference") < filters.min_frame_difference
     yield "not_talking", score("mouth_motion") < filters.min_mouth_motion
-    yield "mixed", score("purity") < filters.min_purity
+    yield "mixed", score("identity_consistency") < filters.min_identity_consistency

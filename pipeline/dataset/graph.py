@@ -21,7 +21,7 @@ from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.filters import reject
 from fsh.pipeline.dataset.span_progress import watched
 from fsh.pipeline.dataset.spans import Span
-from fsh.pipeline.ingest.ledger import locked
+from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import KINDS, JobFailed, SandboxPool
 from fsh.pipeline.tombstones import Tombstones

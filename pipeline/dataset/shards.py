@@ -19,7 +19,8 @@ from fsh.pipeline.dataset.config import digest
 from fsh.schemas.card import ShardInfo
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import DataFolder, replacing
-from fsh.schemas.sample import SampleInfo, write_members
+from fsh.schemas.sample import SampleInfo
+from fsh.schemas.tar import write_members
 
 #: A small data set still gets this many train shards, one for each of a trainer's readers …
 _WANTED = 8

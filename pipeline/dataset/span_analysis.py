@@ -31,8 +31,9 @@ from fsh.pipeline.media.shots import ShotFinder
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.layout import DataFolder, replacing
-from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members, write_members
+from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members
 from fsh.schemas.tables import CLIPS, to_table, write_table
+from fsh.schemas.tar import write_members
 
 #: Shares of a clip at which its face is embedded: far enough apart to tell a change of person.
 #: Four tell people apart no better than two (tests/benchmarks/identity.py).
@@ -55,11 +56,11 @@ def process(root: Path, span: Span, analysis: Analysis) -> int:
     facts = probe(path)
     pulse = Pulse(folder)
     times, tracks = find_tracks(path, facts, span, analysis, pulse)
-    worth = [t for t in tracks if not glimpse(t, times, analysis)]
+    worth = [t for t in tracks if not why_not_cropped(t, times, analysis)]
     rows = [
         track_row(span, facts, t, times, analysis) | {"kept": False, "reason": reason}
         for t in tracks
-        if (reason := glimpse(t, times, analysis))
+        if (reason := why_not_cropped(t, times, analysis))
     ]
     for number, cropped in enumerate(crop_tracks(path, facts, times, worth, analysis)):
         pulse.at(_FIRST + (1 - _FIRST) * number / len(worth))
@@ -112,10 +113,10 @@ def find_tracks(
     return clock, tracks
 
 
-def glimpse(track: Track, times: np.ndarray, analysis: Analysis) -> str:
+def why_not_cropped(track: Track, times: np.ndarray, analysis: Analysis) -> str:
     """Why a track is not worth cropping; empty if it is."""
     if times[track.frames[-1]] - times[track.frames[0]] < analysis.shortest:
-        return "glimpse"
+        return "brief_track"
     return "tiny_face" if track.face < analysis.smallest_face else ""
 
 

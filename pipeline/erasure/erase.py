@@ -19,7 +19,7 @@ from fsh.pipeline.dataset.assignment import Held, hold
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.erasure.plan import Plan, Row, known_clips, known_sources
 from fsh.pipeline.erasure.removal import sweep
-from fsh.pipeline.ingest.ledger import locked
+from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.layout import SPLITS, DataFolder
 

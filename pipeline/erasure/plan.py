@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest.journal import journal_files
 from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas import ids
+from fsh.schemas import ids, urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
@@ -30,7 +29,7 @@ class Plan:
 
     Attributes:
         targets: what was asked for; ``people`` are those among them that name somebody.
-        videos: ids; keys: sources (:func:`net_rules.source_key`); contents: hex SHA-256.
+        videos: ids; keys: sources (:func:`urls.source_key`); contents: hex SHA-256.
         rows: of the sources table. clips: of the clips table, rejected ones included.
         shards: tars that will be written anew or removed.
         others: identity to the clips that go because they are in the same videos.
@@ -77,7 +76,7 @@ def plan(data: DataFolder, targets: Sequence[str]) -> Plan:
     for target in sorted(named):
         names, sums = names_of(target), contents_of(target)
         here = target in people or any(
-            names & {net_rules.source_key(row["url"]), row["video_id"]} or row["sha256"] in sums
+            names & {urls.source_key(row["url"]), row["video_id"]} or row["sha256"] in sums
             for row in rows
         )
         here |= target in cached or any(target == row["video_id"] for row in clips)
@@ -97,7 +96,7 @@ def plan(data: DataFolder, targets: Sequence[str]) -> Plan:
         targets=tuple(sorted(named)),
         people=tuple(sorted(wanted | {t for t in named if erased.covers(identity=t)})),
         videos=tuple(sorted({row["video_id"] or "" for row in [*gone, *lost]} - {""} | cached)),
-        keys=tuple(sorted({net_rules.source_key(row["url"]) for row in gone})),
+        keys=tuple(sorted({urls.source_key(row["url"]) for row in gone})),
         contents=tuple(sorted({row["sha256"] or "" for row in gone} - {""})),
         rows=len(gone),
         clips=len(lost),
@@ -110,11 +109,11 @@ def plan(data: DataFolder, targets: Sequence[str]) -> Plan:
 
 def names_of(target: str) -> set[str]:
     """Every name that sources and videos may have for a target: keys of URLs, ids, paths."""
-    url = net_rules.with_scheme(target.strip())
-    names = {target, url, net_rules.source_key(url)}
-    if net_rules.is_youtube_id(target):
+    url = urls.with_scheme(target.strip())
+    names = {target, url, urls.source_key(url)}
+    if urls.is_youtube_id(target):
         names.add(f"yt-{target}")
-    if not net_rules.is_url(url):
+    if not urls.is_url(url):
         path = Path(target).expanduser()
         names |= {str(path.absolute()), str(path.resolve())}
     return names
@@ -147,7 +146,7 @@ def _closure(
         for row in rows:
             if _is_of(row, videos, keys, contents, people):
                 videos |= {row["video_id"] or ""} - {""}
-                keys.add(net_rules.source_key(row["url"]))
+                keys.add(urls.source_key(row["url"]))
                 contents |= {row["sha256"] or ""} - {""}
         if len(videos) + len(keys) + len(contents) == size:
             return videos, keys, contents
@@ -160,7 +159,7 @@ def _is_of(
         row["video_id"] in videos
         or row["sha256"] in contents
         or row["identity"] in people
-        or net_rules.source_key(row["url"]) in keys
+        or urls.source_key(row["url"]) in keys
     )
 
 

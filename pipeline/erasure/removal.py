@@ -14,10 +14,10 @@ from pathlib import Path
 from fsh.pipeline.dataset import shards
 from fsh.pipeline.erasure.plan import VIDEO_ID, Row, known_clips, known_sources
 from fsh.pipeline.erasure.shard_rewriting import rewrite, unknown_shards
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest.journal import journal_files
 from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas import urls
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder, replacing
@@ -107,8 +107,8 @@ def _sweep_sources(data: DataFolder, erased: Tombstones) -> None:
     gone = [name for name, row in ledger.rows.items() if erased.covers_row(row)]
     if not gone and not journal_files(data):
         return
-    hosts = {net_rules.host_group(ledger.rows.pop(name)["url"]) for name in gone}
-    hosts -= {net_rules.host_group(row["url"]) for row in ledger.rows.values()}
+    hosts = {urls.host_group(ledger.rows.pop(name)["url"]) for name in gone}
+    hosts -= {urls.host_group(row["url"]) for row in ledger.rows.values()}
     governor = data.sources.parent / "governor.json"
     if governor.is_file():
         text = governor.read_text()

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsh.pipeline.erasure.plan import VIDEO_ID, contents_of, names_of
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import content_id, file_sha256
 from fsh.schemas.layout import DataFolder
@@ -76,7 +76,7 @@ class Wanted:
         found = [name for name in self.names if name in value]
         found += [word for word in self.words if word == value]
         kinds = {"video_id": "video", "sha256": "sha256", "identity": "identity"}
-        if column == "url" and self.erased.covers(key=net_rules.source_key(value)):
+        if column == "url" and self.erased.covers(key=urls.source_key(value)):
             found.append("an erased source")
         elif column in kinds and self.erased.covers(**{kinds[column]: value}):
             found.append(f"an erased {column}")

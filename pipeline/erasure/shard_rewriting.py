@@ -14,7 +14,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import ShardInfo
 from fsh.schemas.ids import file_sha256, video_of
 from fsh.schemas.layout import DataFolder, replacing
-from fsh.schemas.sample import write_members
+from fsh.schemas.tar import write_members
 
 
 def cut(path: Path, erased: Tombstones) -> tuple[dict[str, tuple[int, int]], Counter[str]] | None:

@@ -149,7 +149,7 @@ def mouth_opening(points: np.ndarray) -> np.ndarray:
     return gaps.mean(axis=1) / np.maximum(width, 1e-6)
 
 
-def stillness(grays: np.ndarray) -> float:
+def frame_difference(grays: np.ndarray) -> float:
     """Mean absolute luma difference of consecutive frames, 0 to 1; NaN for fewer than two.
 
     Args:
@@ -161,7 +161,7 @@ def stillness(grays: np.ndarray) -> float:
     return float(np.mean(steps)) / 255
 
 
-def purity(embeddings: np.ndarray) -> float:
+def identity_consistency(embeddings: np.ndarray) -> float:
     """Smallest cosine similarity between any two embeddings (N, 128); NaN for fewer than two."""
     if len(embeddings) < 2:
         return float("nan")
@@ -176,13 +176,14 @@ def score_track(
 
     Args:
         frames: uint8 (N, S, S, 3) RGB crops of one window.
-        landmarks: float32 (N, 68, 2) in crop pixels; frames with NaN count only for stillness.
+        landmarks: float32 (N, 68, 2) in crop pixels; frames with NaN count only for the
+            frame difference.
         embeddings: float32 (M, 128) of some of the frames, or None.
 
     Returns:
         sharpness, brightness, contrast, yaw, pitch, roll: medians over the frames. pose_range:
-        degrees between the 5th and 95th percentile of yaw. mouth_motion, stillness, purity. NaN
-        where there is too little to say.
+        degrees between the 5th and 95th percentile of yaw. mouth_motion, frame_difference,
+        identity_consistency. NaN where there is too little to say.
     """
     size = frames.shape[1]
     grays = np.stack([luma(frame) for frame in frames])
@@ -201,8 +202,10 @@ def score_track(
     return scores | {
         "pose_range": float(high - low),
         "mouth_motion": float(opening.std()) if opening.size > 1 else float("nan"),
-        "stillness": stillness(grays),
-        "purity": purity(embeddings) if embeddings is not None else float("nan"),
+        "frame_difference": frame_difference(grays),
+        "identity_consistency": identity_consistency(embeddings)
+        if embeddings is not None
+        else float("nan"),
     }
 
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest import addresses as net_rules
-from fsh.pipeline.ingest import failures
+from fsh.pipeline.ingest import addresses, failures
 from fsh.pipeline.ingest.download import Limits, NotDirect, download
 from fsh.pipeline.ingest.failures import DiskFull, Failure
 from fsh.pipeline.ingest.journal import Job, Outcome, now
@@ -24,7 +23,7 @@ from fsh.pipeline.ingest.rate_limit import Governor
 from fsh.pipeline.ingest.storage import RESERVE, place
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas import ids
+from fsh.schemas import ids, urls
 from fsh.schemas.layout import DataFolder
 
 _CREATIVE_COMMONS = re.compile(r"creative\s*commons|creativecommons|\bcc[\s_-]?(by|0|zero)\b", re.I)
@@ -90,7 +89,7 @@ class Fetcher:
             DiskFull: if there is no room left.
             Interrupted: if the run was stopped: the job is as it was.
         """
-        host = net_rules.host_group(job.requests[0].url)
+        host = urls.host_group(job.requests[0].url)
         for attempt in range(1, self.settings.attempts + 1):
             began = self.governor.clock()
             try:
@@ -122,13 +121,13 @@ class Fetcher:
         url = job.requests[0].url
         incoming = self.data.videos / ".incoming"
         incoming.mkdir(parents=True, exist_ok=True)
-        if not net_rules.is_url(url):
+        if not urls.is_url(url):
             return self._store(self._local(Path(url)), job, attempts)
         if shutil.disk_usage(incoming).free < RESERVE:
             raise DiskFull(incoming)
         with tempfile.TemporaryDirectory(dir=incoming) as folder:
-            rule = net_rules.AddressRule.for_url(url, trusted=_trusted(job))
-            if net_rules.host_group(url) == net_rules.YOUTUBE:
+            rule = addresses.AddressRule.for_url(url, trusted=_trusted(job))
+            if urls.host_group(url) == urls.YOUTUBE:
                 found = self._site(url, Path(folder), rule)
             else:
                 found = self._direct(url, Path(folder), rule)
@@ -149,7 +148,7 @@ class Fetcher:
         note = {"mtime_ns": about.st_mtime_ns}
         return _Found(path, facts, sha256, about.st_size, about={"metadata": note})
 
-    def _direct(self, url: str, folder: Path, rule: net_rules.AddressRule) -> _Found:
+    def _direct(self, url: str, folder: Path, rule: addresses.AddressRule) -> _Found:
         """A direct link; a page goes on to yt-dlp."""
         target = folder / "video"
         try:
@@ -166,7 +165,7 @@ class Fetcher:
         facts = self._facts()
         return _Found(target, facts, received.sha256, received.bytes, about={"metadata": about})
 
-    def _site(self, url: str, folder: Path, rule: net_rules.AddressRule) -> _Found:
+    def _site(self, url: str, folder: Path, rule: addresses.AddressRule) -> _Found:
         from fsh.pipeline.ingest import sites  # yt-dlp is large, and local files need none of it
 
         video = sites.fetch_video(
@@ -182,7 +181,7 @@ class Fetcher:
         self.prober.start(video.path)
         sha256 = ids.file_sha256(video.path)
         facts = self._facts()
-        key = net_rules.youtube_key(url)
+        key = urls.youtube_key(url)
         about = {
             "uploader": video.uploader,
             "license": str(video.info.get("license") or "unknown"),
@@ -213,7 +212,7 @@ class Fetcher:
             about["metadata"] = {**about.get("metadata", {}), "truncated": True}
         video_id = found.video_id or ids.content_id(found.sha256)
         final = self.data.videos / f"{video_id}.{facts.extension}"
-        local = not net_rules.is_url(job.requests[0].url)
+        local = not urls.is_url(job.requests[0].url)
         try:
             place(found.path, final, copy=self.settings.copy, local=local)
         except OSError as error:
@@ -248,8 +247,8 @@ class Fetcher:
 
     def _check_allowed(self, job: Job) -> None:
         url = job.requests[0].url
-        if net_rules.is_url(url):
-            net_rules.AddressRule.for_url(url, trusted=_trusted(job)).check_url(url)
+        if urls.is_url(url):
+            addresses.AddressRule.for_url(url, trusted=_trusted(job)).check_url(url)
         elif not _trusted(job):
             text = f"{url}: a local path in a list from the net"
             raise Failure("refused", "local_path", text)

@@ -55,7 +55,7 @@ class Job:
     """One video to fetch, for all requests that want it.
 
     Attributes:
-        key: which video (:func:`net_rules.source_key`).
+        key: which video (:func:`urls.source_key`).
         requests: who wants it; the first one's URL is fetched.
         attempts: how often it was tried in earlier runs.
     """

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
-import os
-import socket
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest.failures import DiskFull
 from fsh.pipeline.ingest.journal import Job, Outcome, journal_files, now, read_journals
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas.errors import FshError
+from fsh.schemas import urls
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import SOURCES, read_table, to_table, write_table
 
@@ -71,7 +66,7 @@ def plan_jobs(
     """
     known: dict[str, Row] = {}
     for row in rows.values():
-        key = net_rules.source_key(row["url"])
+        key = urls.source_key(row["url"])
         best = known.get(key)
         if best is None or (row["state"] == "stored", row["last_tried"]) > (
             best["state"] == "stored",
@@ -112,7 +107,7 @@ def is_intact(row: Mapping[str, Any], data: DataFolder) -> bool:
 def _again(row: Row, data: DataFolder, retry: str) -> bool:
     if row["state"] == "stored":
         return not is_intact(row, data)
-    local = not net_rules.is_url(row["url"])
+    local = not urls.is_url(row["url"])
     if retry != "none" and (local or row["error_code"] in ("license", "erased")):
         return True
     return row["error_class"] in RETRIES[retry]
@@ -164,37 +159,6 @@ class Ledger:
         if drop_journals:
             for path in journal_files(self.data):
                 path.unlink()
-
-
-@contextmanager
-def locked(data: DataFolder, what: str = "ingest") -> Iterator[None]:
-    """Hold the data folder for one ``what``. The kernel lets go of it when the process dies.
-
-    Raises:
-        FshError: if another one holds it.
-    """
-    folder = data.sources.parent
-    name = ".lock" if what == "ingest" else f".lock-{what}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise FshError(f"cannot be written ({error.strerror})", where=data.root) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-            raise FshError(
-                f"another {what} is working here ({holder})",
-                where=data.root,
-                remedy="wait for it, or give another --data",
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def rows_of(requests: Iterable[Request], ledger: Ledger) -> list[Row]:

@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest.requests import (
     BadLine,
     Listing,
@@ -22,6 +21,7 @@ from fsh.pipeline.ingest.requests import (
     parse_box,
     parse_time,
 )
+from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 
 # The first name that a table has wins.
@@ -249,7 +249,7 @@ def _url(record: Mapping[str, Any], base: Path | None) -> str:
     key = _text(record, _YOUTUBE)
     if not key:
         raise ValueError("no URL, path or video id")
-    if len(key) == 11 and net_rules.youtube_key(f"https://youtu.be/{key}"):
+    if len(key) == 11 and urls.youtube_key(f"https://youtu.be/{key}"):
         return f"https://www.youtube.com/watch?v={key}"
     return locate(key, base)
 

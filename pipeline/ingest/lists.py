@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest import download, hdtf, list_tables
 from fsh.pipeline.ingest.requests import (
     MEDIA_SUFFIXES,
@@ -19,6 +18,7 @@ from fsh.pipeline.ingest.requests import (
     locate,
     parse_time,
 )
+from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 
 _LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
@@ -43,16 +43,16 @@ def read_lists(arguments: Iterable[str]) -> Listing:
 
 
 def _read_argument(argument: str) -> Listing:
-    argument = net_rules.with_scheme(argument.strip())
-    if net_rules.is_url(argument) and not Path(argument).exists():
-        if net_rules.host_group(argument) != net_rules.YOUTUBE and _is_list(argument):
+    argument = urls.with_scheme(argument.strip())
+    if urls.is_url(argument) and not Path(argument).exists():
+        if urls.host_group(argument) != urls.YOUTUBE and _is_list(argument):
             return _read_remote(argument)
         return Listing([Request(argument)])
     path = Path(argument).expanduser().absolute()
     if path.is_dir():
         return _read_folder(path)
     if not path.exists():
-        if net_rules.is_youtube_id(argument):
+        if urls.is_youtube_id(argument):
             return Listing([Request(locate(argument, Path.cwd()))])
         raise FshError(
             "no such file or folder",
@@ -130,7 +130,7 @@ def _plain_requests(
     words = re.sub(r"\s+#.*$", "", line).split()
     if hdtf.is_name_and_url(line):
         identity, entry = people[words[0]], words[1]
-    elif net_rules.is_url(net_rules.with_scheme(line)):
+    elif urls.is_url(urls.with_scheme(line)):
         entry, *times = words
         if len(times) == 2:
             start, end = parse_time(times[0]), parse_time(times[1])
@@ -138,7 +138,7 @@ def _plain_requests(
         elif times:
             raise ValueError(f"more than a URL: {line[:120]!r}")
     url = locate(entry, base)
-    if base is not None and not net_rules.is_url(url) and Path(url).is_dir():
+    if base is not None and not urls.is_url(url) and Path(url).is_dir():
         return [Request(str(path), where, number) for path in media_files(Path(url))]
     return [Request(url, where, number, start, end, identity=identity, trusted=base is not None)]
 
@@ -202,7 +202,7 @@ def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:
     cells = [cell.strip().strip('"') for cell in first.split(mark)] if mark else []
     if len(cells) < 2 or not cells[1] or "/" in cells[1]:
         return False
-    if net_rules.is_url(net_rules.with_scheme(cells[0])):
+    if urls.is_url(urls.with_scheme(cells[0])):
         return not any(re.match(r"[\w%.-]*[=&/]", cell) for cell in cells[1:])
     return base is not None and Path(cells[0]).suffix.lower() in MEDIA_SUFFIXES
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from fsh.pipeline.ingest.addresses import YOUTUBE, is_loopback
 from fsh.pipeline.ingest.failures import Failure
+from fsh.schemas.urls import YOUTUBE, is_loopback
 
 #: Videos that may start at once before the rate holds.
 BURST = 5

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest.ledger import Ledger, rows_of
 from fsh.pipeline.ingest.requests import Listing, Request
+from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 
 
@@ -91,7 +91,7 @@ def make_report(
 ) -> IngestReport:
     """The state of these requests in the ledger, whichever run brought it about."""
     rows = rows_of(requests, ledger)
-    videos = {net_rules.source_key(row["url"]): row for row in rows}
+    videos = {urls.source_key(row["url"]): row for row in rows}
     ends = Counter(row["error_class"] or row["state"] for row in videos.values())
     return IngestReport(
         rows=len(listing.requests),

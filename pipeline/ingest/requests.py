@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsh.pipeline.ingest import addresses as net_rules
+from fsh.schemas import urls
 
 Box = tuple[float, float, float, float]
 
@@ -67,7 +67,7 @@ class Request:
     @property
     def key(self) -> str:
         """The video it asks for: requests of one key are fetched once."""
-        return net_rules.source_key(self.url)
+        return urls.source_key(self.url)
 
     @property
     def request_id(self) -> str:
@@ -116,12 +116,12 @@ def locate(entry: str, base: Path | None) -> str:
     Raises:
         ValueError: if it is neither a URL nor anything like a path.
     """
-    entry = net_rules.with_scheme(entry.strip())
+    entry = urls.with_scheme(entry.strip())
     if not entry:
         raise ValueError("empty")
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in entry):
         raise ValueError("holds control characters or is not UTF-8")
-    if net_rules.is_url(entry):
+    if urls.is_url(entry):
         if re.search(r"\s", entry):
             raise ValueError(f"blank inside a URL: {entry[:120]!r}")
         return entry
@@ -135,7 +135,7 @@ def locate(entry: str, base: Path | None) -> str:
                 return str(candidate.absolute())
         except OSError as error:  # a name too long, for one
             raise ValueError(f"not a path ({error.strerror})") from None
-    if net_rules.is_youtube_id(entry):
+    if urls.is_youtube_id(entry):
         return f"https://www.youtube.com/watch?v={entry}"
     if "/" in entry or wanted.suffix.lower() in MEDIA_SUFFIXES:
         return str(candidates[0].absolute())

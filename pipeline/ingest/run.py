@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from fsh.pipeline.ingest import addresses as net_rules
+from fsh.pipeline.ingest import addresses
 from fsh.pipeline.ingest import ledger as ledgers
 from fsh.pipeline.ingest.failures import DiskFull, Failure
 from fsh.pipeline.ingest.fetch import (
@@ -36,7 +36,9 @@ from fsh.pipeline.ingest.report import (
 from fsh.pipeline.ingest.report import TooManyFailures as TooManyFailures
 from fsh.pipeline.ingest.requests import Listing, Request, unique
 from fsh.pipeline.ingest.workers import STOP, FetchVideos, IngestOptions, governor_of
+from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import make_pipeline
+from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
@@ -54,7 +56,7 @@ def plan(
     work = ledgers.plan_jobs(
         requests, ledger.rows if ledger else {}, data or DataFolder(Path()), options.retry
     )
-    hosts = Counter(net_rules.host_group(job.requests[0].url) for job in work.jobs)
+    hosts = Counter(urls.host_group(job.requests[0].url) for job in work.jobs)
     governor = governor_of(data or DataFolder(Path()), options)
     hours = max((n / rate for host, n in hosts.items() if (rate := governor.rate(host))), default=0)
     return IngestPlan(
@@ -62,7 +64,7 @@ def plan(
         requests=len(requests),
         videos=len({request.key for request in requests}),
         ranges=count_ranges(requests),
-        playlists=sum(net_rules.is_playlist(request.url) for request in requests),
+        playlists=sum(urls.is_playlist(request.url) for request in requests),
         bad_lines=tuple(map(str, listing.bad_lines)),
         notes=tuple(listing.notes),
         states=dict(Counter(row["state"] for row in rows)),
@@ -95,7 +97,7 @@ def ingest(
         )
     for note in listing.notes:
         progress.say(note)
-    with ledgers.locked(data):
+    with locked(data):
         try:
             return _ingest_locked(listing, data, options, progress)
         except DiskFull as full:
@@ -160,19 +162,19 @@ def _expand(
     requests: Sequence[Request], options: IngestOptions, governor: Governor, progress: Progress
 ) -> tuple[list[Request], list[tuple[Request, Outcome]]]:
     """Playlists and channels as their videos, and those that could not be read."""
-    if not any(net_rules.is_playlist(request.url) for request in requests):
+    if not any(urls.is_playlist(request.url) for request in requests):
         return list(requests), []
     from fsh.pipeline.ingest import sites  # yt-dlp is large, and most lists need none of it here
 
     expanded: list[Request] = []
     dead: list[tuple[Request, Outcome]] = []
     for request in requests:
-        if not net_rules.is_playlist(request.url):
+        if not urls.is_playlist(request.url):
             expanded.append(request)
             continue
-        rule = net_rules.AddressRule.for_url(request.url, trusted=request.trusted)
+        rule = addresses.AddressRule.for_url(request.url, trusted=request.trusted)
         try:
-            governor.acquire(net_rules.YOUTUBE)
+            governor.acquire(urls.YOUTUBE)
             with tempfile.TemporaryDirectory(prefix="fsh-") as folder:
                 links = sites.expand(
                     request.url, rule, options.limits, Path(folder), options.cookies
@@ -194,8 +196,8 @@ def _admitted(row: Row, options: IngestOptions) -> Row:
 
 
 def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -> None:
-    hosts = Counter(net_rules.host_group(job.requests[0].url) for job in jobs)
-    youtube = hosts[net_rules.YOUTUBE]
+    hosts = Counter(urls.host_group(job.requests[0].url) for job in jobs)
+    youtube = hosts[urls.YOUTUBE]
     if youtube and options.rate_per_hour:
         hours = youtube / options.rate_per_hour
         progress.say(
@@ -220,5 +222,5 @@ def _check_finished(jobs: Sequence[Job], ledger: Ledger, data: DataFolder) -> No
 
 
 def _workers(jobs: Sequence[Job], options: IngestOptions) -> int:
-    remote = any(net_rules.is_url(job.requests[0].url) for job in jobs)
+    remote = any(urls.is_url(job.requests[0].url) for job in jobs)
     return min(len(jobs), options.workers or (8 if remote else os.cpu_count() or 1))

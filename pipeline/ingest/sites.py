@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.addresses import AddressRule, source_key, youtube_key
+from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import Limits
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.ytdlp import params_of, talking
+from fsh.schemas.urls import source_key, youtube_key
 
 #: The best picture up to 1080 lines, H.264 in MP4 where there is a choice.
 _PREFERENCE = ["res:1080", "vcodec:h264", "acodec:aac", "ext:mp4:m4a"]

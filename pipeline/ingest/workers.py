@@ -9,7 +9,6 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest.download import Limits
 from fsh.pipeline.ingest.failures import REMEDIES, DiskFull
 from fsh.pipeline.ingest.fetch import Fetcher, Interrupted, Settings
@@ -18,6 +17,7 @@ from fsh.pipeline.ingest.ledger import RETRIES
 from fsh.pipeline.ingest.prober import Prober
 from fsh.pipeline.ingest.rate_limit import Governor
 from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 
@@ -64,7 +64,7 @@ class IngestOptions:
             raise FshError("no such cookie file", where=self.cookies)
 
     def governor_rates(self) -> dict[str, float]:
-        return {net_rules.YOUTUBE: self.rate_per_hour, **self.rates}
+        return {urls.YOUTUBE: self.rate_per_hour, **self.rates}
 
 
 class FetchVideos(beam.DoFn):

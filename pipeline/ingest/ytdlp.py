@@ -14,10 +14,11 @@ from yt_dlp.networking._urllib import HTTPHandler, UrllibRH
 from yt_dlp.networking.exceptions import HTTPError
 
 from fsh.pipeline.ingest import failures
-from fsh.pipeline.ingest.addresses import AddressRule, youtube_key
+from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import Limits, PeerRule, guarded
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.media import ffmpeg
+from fsh.schemas.urls import youtube_key
 
 
 class _Log:

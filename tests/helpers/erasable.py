@@ -16,9 +16,10 @@ from fsh.pipeline.dataset.span_analysis import Span
 from fsh.pipeline.dataset.spans import plan_spans, stored
 from fsh.schemas.ids import clip_id, content_id, file_sha256, sample_key
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, SOURCES, to_table, write_table
+from fsh.schemas.tar import write_members
 
 SPEC = replace(FaceSpec(), backend="dlib", size=32)
 CONFIG = ShardConfig(
@@ -126,8 +127,8 @@ def _analyze(data: DataFolder, span: Span, number: int, who: int, *, kept: bool)
         "roll": 0.0,
         "pose_range": 5.0,
         "mouth_motion": 0.1,
-        "stillness": 0.1,
-        "purity": 1.0,
+        "frame_difference": 0.1,
+        "identity_consistency": 1.0,
         "embedding": np.eye(128, dtype=np.float32)[who].tolist(),
         "spec": SPEC.hash,
     }

@@ -18,9 +18,10 @@ from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.ids import clip_id, file_sha256, sample_key
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, to_table, write_table
+from fsh.schemas.tar import write_members
 
 SPEC = FaceSpec(size=64)
 

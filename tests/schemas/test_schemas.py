@@ -18,9 +18,10 @@ from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SchemaMismatch, SpecMismatch
 from fsh.schemas.layout import replacing
-from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, SOURCES, describe, read_table, to_table, write_table
+from fsh.schemas.tar import write_members
 
 
 def a_clip(count: int = 1, spec: FaceSpec = FaceSpec(size=32), name: str = "a") -> FaceClip:

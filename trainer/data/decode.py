@@ -1,11 +1,8 @@
-"""A sample's bytes to arrays: pictures, landmarks, the video's id, and memory to put them in."""
+"""JPEGs to arrays, and memory to put them in."""
 
 from __future__ import annotations
 
-import io
-import json
 import math
-import re
 import sys
 from functools import lru_cache
 
@@ -13,11 +10,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
-_VIDEO = re.compile(rb'"video_id":\s?"([^"\\]*)"')
 #: libjpeg-turbo's vector stores are this many bytes wide.
 GRID = 32
-#: Bytes of ``.npy`` in which the header of a plain array ends.
-NPY_HEADER = 128
 
 
 class Arrays:
@@ -43,32 +37,6 @@ class Arrays:
         start = -memory.ctypes.data % GRID + GRID // 2
         self.made.append((shape, memory, slice(start, start + math.prod(shape))))
         return memory[self.made[-1][2]].reshape(shape)
-
-
-def video_of(info: bytes) -> str:
-    """``video_id`` of a sample's JSON, without parsing its hundreds of times and boxes.
-
-    Inside a string the quotes would be escaped, so what is found is the field.
-    """
-    found = _VIDEO.search(info)
-    return found[1].decode() if found else json.loads(info)["video_id"]
-
-
-def read_npy(data: bytes) -> np.ndarray:
-    """An array from ``.npy`` bytes; never unpickles. Headers repeat, so they are parsed once."""
-    shape, dtype, at = _npy_header(data[:NPY_HEADER])
-    return np.frombuffer(data, dtype, offset=at).reshape(shape)
-
-
-@lru_cache(256)
-def _npy_header(head: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
-    file = io.BytesIO(head)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("only .npy of version 1.0 is read")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if fortran or dtype.hasobject:
-        raise ValueError("only plain arrays in C order are read")
-    return shape, dtype, file.tell()
 
 
 @lru_cache(64)

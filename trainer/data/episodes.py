@@ -20,7 +20,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.trainer.data.decode import Arrays, decode_jpeg, read_npy
+from fsh.schemas.sample import read_npy
+from fsh.trainer.data.decode import Arrays, decode_jpeg
 from fsh.trainer.data.landmark_images import draw_all, rescale
 from fsh.trainer.data.shard_index import Entry, Index, Shard
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.tar import TarSample, read_samples
-from fsh.trainer.data.decode import read_npy, video_of
+from fsh.schemas.sample import StoredSample, read_npy, read_samples, video_id_of
 
 LANDMARKS = "landmarks.npy"
 
@@ -69,7 +68,7 @@ class Index:
             raise FshError(f"cannot be read ({error})", where=path, remedy=remedy) from error
 
 
-def entry_of(sample: TarSample, path: str) -> Entry:
+def entry_of(sample: StoredSample, path: str) -> Entry:
     """Raises:
     FshError: if the sample lacks one of its files.
     """
@@ -78,7 +77,7 @@ def entry_of(sample: TarSample, path: str) -> Entry:
         names: Sequence[str] = [f"{i:03d}.jpg" for i in range(len(landmarks))]
         return Entry(
             key=sample.key,
-            video=video_of(sample["json"]),
+            video=video_id_of(sample["json"]),
             found=np.flatnonzero(np.isfinite(landmarks).all((1, 2))).astype(np.int16),
             pictures=np.array([sample.places[name] for name in names], np.int64).reshape(-1, 2),
             landmarks=sample.places[LANDMARKS],

@@ -14,9 +14,9 @@ from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.sample import StoredSample, read_npy, read_samples
 from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tar import TarSample, read_samples
-from fsh.trainer.data.decode import decode_jpeg, read_npy
+from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.plan import plan_data
 
 #: Input frames and hold-out frames of one identity, as in the paper.
@@ -105,7 +105,7 @@ def from_data(
     """
     spec.require(DatasetCard.read(data.card).spec, mine="the run", theirs=str(data.root))
     plan = plan_data(data, workers=0, split=split)
-    clips: dict[str, dict[str, list[TarSample]]] = {}
+    clips: dict[str, dict[str, list[StoredSample]]] = {}
     for shard in plan.shards:
         for sample in read_samples(shard):
             info = json.loads(sample["json"])
@@ -123,7 +123,7 @@ def from_data(
     return found
 
 
-def _places(samples: list[TarSample]) -> list[tuple[int, int]]:
+def _places(samples: list[StoredSample]) -> list[tuple[int, int]]:
     """(sample, frame) of every frame with landmarks, in time order."""
     samples.sort(key=lambda sample: sample.key)
     return [
@@ -134,7 +134,7 @@ def _places(samples: list[TarSample]) -> list[tuple[int, int]]:
 
 
 def _subject(
-    identity: str, clip: str, samples: list[TarSample], spec: FaceSpec, wanted: int, spared: int
+    identity: str, clip: str, samples: list[StoredSample], spec: FaceSpec, wanted: int, spared: int
 ) -> Subject:
     places = _places(samples)
     infos = [json.loads(sample["json"]) for sample in samples]

@@ -6,7 +6,8 @@ which none can be spared, moved copies; the number found is then made anew on al
 is what such photos cannot show, because they make the face that was trained on: the person is made
 to open the mouth, turn, smile (:mod:`fsh.trainer.person.expressions`), the landmarks are found
 again on the drawings, and what counts is how far they moved as they were told, against the
-feed-forward model. Neither a recogniser nor mimicry wants a photo held out: what was tried is the person then.
+feed-forward model. Neither a recogniser nor mimicry wants a photo held out: what was tried is the
+person then.
 
 Too few steps leave a stranger's face, too many a mask: chosen is the most identity gained among
 the steps that keep two thirds of the mimicry; down to one half, what was gained counts less and

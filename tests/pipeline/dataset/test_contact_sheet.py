@@ -10,9 +10,10 @@ from fsh.pipeline.dataset.contact_sheet import draw_landmarks, make_page, summar
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent
-from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, to_table, write_table
+from fsh.schemas.tar import write_members
 
 
 @pytest.fixture

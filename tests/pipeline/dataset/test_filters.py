@@ -26,9 +26,9 @@ GOOD = {
     "brightness": 0.5,
     "contrast": 0.15,
     "yaw": -10.0,
-    "stillness": 0.02,
+    "frame_difference": 0.02,
     "mouth_motion": 0.05,
-    "purity": 0.97,
+    "identity_consistency": 0.97,
 }
 
 
@@ -49,8 +49,8 @@ def test_a_good_clip_is_kept():
         ({"brightness": 0.99}, "overexposed"),
         ({"contrast": 0.001}, "flat"),
         ({"yaw": -80.0}, "profile"),
-        ({"stillness": 0.0}, "still"),
-        ({"purity": 0.3}, "mixed"),
+        ({"frame_difference": 0.0}, "still"),
+        ({"identity_consistency": 0.3}, "mixed"),
         ({"reason": "no_face"}, "no_face"),
     ],
 )
@@ -60,7 +60,15 @@ def test_each_score_rejects_for_its_own_reason(change, reason):
 
 @pytest.mark.parametrize("nothing", [None, float("nan")])
 def test_what_was_not_measured_rejects_nothing(nothing):
-    scores = ("sharpness", "brightness", "contrast", "yaw", "stillness", "mouth_motion", "purity")
+    scores = (
+        "sharpness",
+        "brightness",
+        "contrast",
+        "yaw",
+        "frame_difference",
+        "mouth_motion",
+        "identity_consistency",
+    )
     assert reject(GOOD | dict.fromkeys(scores, nothing), Filters(), FaceSpec()) == ""
 
 

@@ -19,8 +19,9 @@ from fsh.pipeline.dataset.shards import (
 )
 from fsh.schemas.ids import sample_key
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import SampleInfo, sample_members, write_members
+from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tar import write_members
 
 
 def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) -> Entry:

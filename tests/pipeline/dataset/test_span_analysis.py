@@ -77,8 +77,8 @@ def test_one_person_one_clip_with_all_its_scores(talk):
     assert row["frames_failed"] == 0
     assert 22 < row["fps"] <= 25.2
     assert len(row["embedding"]) == 128
-    assert row["purity"] > 0.9
-    for score in ("face_px", "sharpness", "brightness", "yaw", "stillness", "mouth_motion"):
+    assert row["identity_consistency"] > 0.9
+    for score in ("face_px", "sharpness", "brightness", "yaw", "frame_difference", "mouth_motion"):
         assert np.isfinite(row[score]), score
 
 
@@ -165,7 +165,7 @@ def test_a_video_without_faces_says_so(tmp_path):
 def test_short_and_tiny_faces_are_recorded_but_not_cropped(tmp_path):
     path = write_video(tmp_path / "short.mp4", moving(0.4))
     ((row,), samples) = run(path)
-    assert (row["reason"], samples) == ("glimpse", {})
+    assert (row["reason"], samples) == ("brief_track", {})
     ((row,), samples) = run(path, replace(ANALYSIS, shortest=0.1, smallest_face=900))
     assert (row["reason"], samples) == ("tiny_face", {})
 

@@ -18,14 +18,14 @@ from fsh.pipeline.faces.scores import (
     camera,
     contrast,
     face_mask,
+    frame_difference,
     head_pose,
+    identity_consistency,
     luma,
     mouth_opening,
-    purity,
     rotation,
     score_track,
     sharpness,
-    stillness,
 )
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS
@@ -121,17 +121,19 @@ def test_an_opening_mouth():
 def test_a_photograph_is_still():
     rng = np.random.default_rng(0)
     photograph = np.repeat(rng.integers(0, 255, (1, 16, 16), np.uint8), 5, axis=0)
-    assert stillness(photograph) == 0
+    assert frame_difference(photograph) == 0
     flicker = np.array([np.zeros((4, 4)), np.full((4, 4), 255), np.zeros((4, 4))], np.uint8)
-    assert stillness(flicker) == 1
-    assert np.isnan(stillness(photograph[:1]))
+    assert frame_difference(flicker) == 1
+    assert np.isnan(frame_difference(photograph[:1]))
 
 
 def test_purity_is_the_worst_pair():
     one, other = np.eye(128, dtype=np.float32)[:2]
-    assert purity(np.stack([one, 3 * one])) == pytest.approx(1)
-    assert purity(np.stack([one, one, (one + other) / 2])) == pytest.approx(2**-0.5, abs=1e-6)
-    assert np.isnan(purity(one[None]))
+    assert identity_consistency(np.stack([one, 3 * one])) == pytest.approx(1)
+    assert identity_consistency(np.stack([one, one, (one + other) / 2])) == pytest.approx(
+        2**-0.5, abs=1e-6
+    )
+    assert np.isnan(identity_consistency(one[None]))
 
 
 def test_a_track_is_scored_under_the_tables_own_names():
@@ -142,8 +144,8 @@ def test_a_track_is_scored_under_the_tables_own_names():
     scores = score_track(frames, landmarks, np.ones((2, 128), np.float32))
     assert set(scores) <= set(CLIPS.names) and len(scores) == 10
     assert all(isinstance(value, float) and np.isfinite(value) for value in scores.values())
-    assert 0.2 < scores["brightness"] < 0.8 and 0 < scores["stillness"] < 0.1
-    assert scores["mouth_motion"] > 0.01 and scores["purity"] == pytest.approx(1)
+    assert 0.2 < scores["brightness"] < 0.8 and 0 < scores["frame_difference"] < 0.1
+    assert scores["mouth_motion"] > 0.01 and scores["identity_consistency"] == pytest.approx(1)
 
 
 def test_a_track_without_landmarks_or_embeddings_scores_nan():

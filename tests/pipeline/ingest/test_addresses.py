@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from fsh.pipeline.ingest import addresses as net_rules
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import DiskFull, Failure
+from fsh.schemas import urls
 
 ID = "dQw4w9WgXcQ"
 
@@ -25,9 +25,9 @@ ID = "dQw4w9WgXcQ"
     ],
 )
 def test_one_video_by_many_urls(url):
-    assert net_rules.source_key(url) == f"yt-{ID}"
-    assert net_rules.host_group(url) == "youtube"
-    assert not net_rules.is_playlist(url)
+    assert urls.source_key(url) == f"yt-{ID}"
+    assert urls.host_group(url) == "youtube"
+    assert not urls.is_playlist(url)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_one_video_by_many_urls(url):
     ],
 )
 def test_playlists(url, playlist):
-    assert net_rules.is_playlist(url) is playlist
-    assert not net_rules.youtube_key(url)
+    assert urls.is_playlist(url) is playlist
+    assert not urls.youtube_key(url)
 
 
 def test_keys_of_other_urls_keep_what_tells_them_apart():
-    key = net_rules.source_key
+    key = urls.source_key
     assert key("HTTP://Host.org/A.mp4#x") == key("http://host.org/A.mp4")
     assert key("http://h.org/a?x=1") != key("http://h.org/a?x=2")
     assert key("/videos/A.mp4") == "/videos/A.mp4"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from fsh.pipeline.ingest.failures import DiskFull
 from fsh.pipeline.ingest.journal import Job, Journal, Outcome, journal_files, parse_journal
-from fsh.pipeline.ingest.ledger import Ledger, locked, plan_jobs, row_of, rows_of
+from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, row_of, rows_of
 from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
@@ -165,7 +166,7 @@ def test_two_ingests_on_one_folder(data):
     script = """
         import sys, time
         from pathlib import Path
-        from fsh.pipeline.ingest.ledger import locked
+        from fsh.pipeline.locks import locked
         from fsh.schemas.layout import DataFolder
         with locked(DataFolder(Path(sys.argv[1]))):
             print("held", flush=True)

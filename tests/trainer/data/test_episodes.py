@@ -18,10 +18,10 @@ from tiny_data import SPEC, clip_of, jpeg, write_data
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.tar import read_samples
+from fsh.schemas.sample import read_samples, video_id_of
 from fsh.trainer.data import episodes as module
 from fsh.trainer.data import shard_index as index
-from fsh.trainer.data.decode import GRID, Arrays, decode_jpeg, reading_scale, video_of
+from fsh.trainer.data.decode import GRID, Arrays, decode_jpeg, reading_scale
 from fsh.trainer.data.episodes import EpisodeStream, choose_frames, shard_order
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.plan import plan_data
@@ -284,12 +284,12 @@ def test_batches_do_not_change_after_they_were_handed_out(tmp_path):
 
 @pytest.mark.parametrize("info", [b'{"a":"b","video_id":"v-1"}', b'{"video_id" : "v-1"}'])
 def test_the_video_is_found_without_parsing_all(info):
-    assert video_of(info) == "v-1"
+    assert video_id_of(info) == "v-1"
 
 
 def test_a_video_id_inside_a_name_is_not_taken_for_the_field():
     info = json.dumps({"identity": '"video_id":"evil"', "video_id": "v-2"})
-    assert video_of(info.encode()) == "v-2"
+    assert video_id_of(info.encode()) == "v-2"
 
 
 @given(n=st.integers(1, 60), frames=st.integers(1, 9), epoch=st.integers(0, 5))
@@ -316,7 +316,7 @@ def test_a_shard_is_looked_through_once_and_again_when_it_changed(tmp_path, monk
     assert known.open(path).entries is shard.entries and len(walked) == 1
     entry = shard.entries[0]
     sample = next(read_samples(path))
-    assert entry.key == sample.key and entry.video == video_of(sample["json"])
+    assert entry.key == sample.key and entry.video == video_id_of(sample["json"])
     for i, (start, size) in enumerate(entry.pictures.tolist()):
         assert shard.read(start, size) == sample[f"{i:03d}.jpg"]
     assert shard.read(*entry.landmarks) == sample["landmarks.npy"]

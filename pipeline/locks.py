@@ -1,0 +1,43 @@
+"""One command at a time works in a data folder: a lock that ends with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder
+
+
+@contextmanager
+def locked(data: DataFolder, what: str = "ingest") -> Iterator[None]:
+    """Hold the data folder for one ``what``. The kernel lets go of it when the process dies.
+
+    Raises:
+        FshError: if another one holds it.
+    """
+    folder = data.sources.parent
+    name = ".lock" if what == "ingest" else f".lock-{what}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise FshError(f"cannot be written ({error.strerror})", where=data.root) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            raise FshError(
+                f"another {what} is working here ({holder})",
+                where=data.root,
+                remedy="wait for it, or give another --data",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

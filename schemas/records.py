@@ -1,0 +1,217 @@
+"""The records of a data set's tables as typed values: a requested source, and a face clip.
+
+They are what travels between the steps. :mod:`fsh.schemas.tables` turns them into Parquet and back,
+and nothing else does; the columns are described there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from fsh.schemas.urls import source_key
+
+
+class SourceState(StrEnum):
+    """What became of a request."""
+
+    STORED = "stored"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class ErrorClass(StrEnum):
+    """Why a request failed: for good, for now, or because fsh does not let it in."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    REFUSED = "refused"
+
+
+class RejectReason(StrEnum):
+    """Why a face track, or a video that gave none, is not in the shards."""
+
+    # Found while a video is analysed.
+    NO_FACE = "no_face"
+    BRIEF_TRACK = "brief_track"
+    TINY_FACE = "tiny_face"
+    NO_LANDMARKS = "no_landmarks"
+    # What a video failed of; the same names as :class:`fsh.pipeline.sandbox.JobFailed` has.
+    UNREADABLE = "unreadable"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    CRASHED = "crashed"
+    INTERNAL = "internal"
+    # Filters on stored scores, in their order.
+    TOO_SHORT = "too_short"
+    SMALL_FACE = "small_face"
+    CUT_OFF = "cut_off"
+    UNSTEADY = "unsteady"
+    BLURRED = "blurred"
+    DARK = "dark"
+    OVEREXPOSED = "overexposed"
+    FLAT = "flat"
+    PROFILE = "profile"
+    STILL = "still"
+    NOT_TALKING = "not_talking"
+    MIXED = "mixed"
+
+
+#: Reasons that say that a video, or a span of it, could not be worked on.
+FAILURES = frozenset(
+    {
+        RejectReason.UNREADABLE,
+        RejectReason.TIMEOUT,
+        RejectReason.MEMORY,
+        RejectReason.CRASHED,
+        RejectReason.INTERNAL,
+    }
+)
+
+
+class IdentityOrigin(StrEnum):
+    """Where a clip's identity comes from: the user's list, a cluster of faces, or its video."""
+
+    LABEL = "label"
+    CLUSTER = "cluster"
+    VIDEO = "video"
+
+
+class _Record:
+    """Rows of a table to records and back; enums are their values, and "" where there is none."""
+
+    _enums: ClassVar[Mapping[str, type[StrEnum]]] = {}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """A record of a table's row, whose columns are the record's fields.
+
+        Raises:
+            ValueError: if a column that has a fixed set of values holds another one.
+        """
+        values = dict(row)
+        for name, kind in cls._enums.items():
+            values[name] = kind(values[name]) if values.get(name) else None
+        return cls(**values)
+
+    def to_row(self) -> dict[str, Any]:
+        """The record as a table's row."""
+        row = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        for name in self._enums:
+            row[name] = row[name].value if row[name] else ""
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(_Record):
+    """One requested URL or file: a row of ``sources.parquet``.
+
+    The columns are described in :data:`~fsh.schemas.tables.SOURCES`.
+    """
+
+    _enums: ClassVar[Mapping[str, type[StrEnum]]] = {
+        "state": SourceState,
+        "error_class": ErrorClass,
+    }
+
+    request_id: str
+    url: str
+    list: str = ""
+    line: int = 0
+    video_id: str = ""
+    start: float | None = None
+    end: float | None = None
+    identity: str = ""
+    bbox: tuple[float, float, float, float] | None = None
+    bbox_width: int | None = None
+    bbox_height: int | None = None
+    state: SourceState
+    error_class: ErrorClass | None = None
+    error_code: str = ""
+    error: str = ""
+    attempts: int = 0
+    uploader: str = ""
+    license: str = "unknown"
+    upload_date: str = ""
+    metadata: str = ""
+    path: str = ""
+    sha256: str = ""
+    bytes: int | None = None
+    duration: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    rotation: int | None = None
+    video_codec: str = ""
+    audio_codec: str = ""
+    pixel_format: str = ""
+    first_seen: str = ""
+    last_tried: str = ""
+
+    @property
+    def key(self) -> str:
+        """Which video was asked for (:func:`fsh.schemas.urls.source_key`)."""
+        return source_key(self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip(_Record):
+    """One face track, or a video that gave none: a row of ``clips.parquet``.
+
+    Scores are None where the track was not scored and NaN where there was too little to say. The
+    columns are described in :data:`~fsh.schemas.tables.CLIPS`.
+    """
+
+    _enums: ClassVar[Mapping[str, type[StrEnum]]] = {
+        "identity_from": IdentityOrigin,
+        "reason": RejectReason,
+    }
+
+    clip_id: str | None = None
+    video_id: str
+    identity: str | None = None
+    identity_from: IdentityOrigin | None = None
+    shot: int | None = None
+    track: int | None = None
+    start: float | None = None
+    end: float | None = None
+    fps: float | None = None
+    frames: int | None = None
+    frames_failed: int | None = None
+    samples: int | None = None
+    width: int | None = None
+    height: int | None = None
+    crop_left: float | None = None
+    crop_top: float | None = None
+    crop_side: float | None = None
+    face_px: float | None = None
+    drift: float | None = None
+    detected: float | None = None
+    score: float | None = None
+    sharpness: float | None = None
+    brightness: float | None = None
+    contrast: float | None = None
+    yaw: float | None = None
+    pitch: float | None = None
+    roll: float | None = None
+    pose_range: float | None = None
+    mouth_motion: float | None = None
+    frame_difference: float | None = None
+    identity_consistency: float | None = None
+    embedding: np.ndarray | None = field(default=None, compare=False)
+    spec: str | None = None
+    kept: bool = False
+    reason: RejectReason | None = None
+    error: str | None = None
+    split: str | None = None
+    shard: str | None = None
+    offset: int | None = None
+    bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.embedding is not None and not isinstance(self.embedding, np.ndarray):
+            object.__setattr__(self, "embedding", np.array(self.embedding, np.float32))
