@@ -13,11 +13,24 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
-from fsh.pipeline.dataset.assignment import Held
-from fsh.schemas import urls
 from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.records import Source
+
+
+@dataclass(frozen=True)
+class PinnedAssignments:
+    """Who is who and where, kept as it was before an erasure. Usually empty.
+
+    Attributes:
+        names: clip id to [identity, where from].
+        splits: identity to split.
+        shards: split to its least number of shards.
+    """
+
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    splits: Mapping[str, str] = field(default_factory=dict)
+    shards: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,12 +40,12 @@ class Tombstones:
     Attributes:
         salt: of this data folder, 32 hex digits; empty as long as nothing was erased.
         marks: hex HMAC-SHA-256 under the salt, one per source, content, video and person.
-        held: names and places of other clips that the erasures would have changed.
+        pinned: identities and splits of other clips that the erasures would have changed.
     """
 
     salt: str = ""
     marks: frozenset[str] = frozenset()
-    held: Held = field(default_factory=Held)
+    pinned: PinnedAssignments = field(default_factory=PinnedAssignments)
 
     @classmethod
     def read(cls, data: DataFolder) -> Tombstones:
@@ -40,7 +53,7 @@ class Tombstones:
             known = json.loads(data.tombstones.read_text())
         except FileNotFoundError:
             return cls()
-        return cls(known["salt"], frozenset(known["erased"]), Held(**known["held"]))
+        return cls(known["salt"], frozenset(known["erased"]), PinnedAssignments(**known["held"]))
 
     def covers(
         self, *, key: str = "", sha256: str = "", identity: str = "", video: str = ""
@@ -50,24 +63,24 @@ class Tombstones:
             return False
         return not self.marks.isdisjoint(self._marks(key, sha256, identity, video))
 
-    def covers_row(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of the sources table is of anything erased."""
+    def covers_source(self, source: Source) -> bool:
+        """Whether a requested source is of anything erased, by any name it has."""
         return bool(self.marks) and self.covers(
-            key=urls.source_key(row["url"]),
-            sha256=row["sha256"],
-            identity=row["identity"],
-            video=row["video_id"],
+            key=source.key,
+            sha256=source.sha256,
+            identity=source.identity,
+            video=source.video_id,
         )
 
-    def spared(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """The rows of the sources table whose video was not erased, by any name it has there."""
-        erased = {row["video_id"] for row in rows if self.covers_row(row)}
-        return [row for row in rows if row["video_id"] not in erased]
+    def spared(self, sources: Sequence[Source]) -> list[Source]:
+        """The sources whose video was not erased, by any name it has among them."""
+        erased = {source.video_id for source in sources if self.covers_source(source)}
+        return [source for source in sources if source.video_id not in erased]
 
     def adding(
         self, *, key: str = "", sha256: str = "", identity: str = "", video: str = ""
     ) -> Tombstones:
-        """These and one erasure more. ``key`` is :func:`urls.source_key` of the URL."""
+        """These and one erasure more. ``key``: :func:`~fsh.schemas.urls.source_key` of the URL."""
         salted = self if self.salt else replace(self, salt=secrets.token_hex(16))
         new = salted._marks(key, sha256, identity, video)
         return replace(salted, marks=salted.marks | frozenset(new))
@@ -79,18 +92,27 @@ class Tombstones:
         return changed
 
     def write(self, data: DataFolder) -> None:
-        body = {"salt": self.salt, "erased": sorted(self.marks), "held": asdict(self.held)}
+        body = {"salt": self.salt, "erased": sorted(self.marks), "held": asdict(self.pinned)}
         with replacing(data.tombstones) as temporary:
             temporary.write_text(json.dumps(body, indent=0, sort_keys=True) + "\n")
 
-    def scrubbed(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """A row of the sources table that a list asks for again, without what it asks for."""
-        if row["error_code"] != "erased" or row["url"].startswith("erased:"):
-            return dict(row)
-        mark = self._mark("request", row["request_id"])[:16]
-        blank = {"identity": "", "bbox": None, "bbox_width": None, "bbox_height": None}
-        blank |= {"start": None, "end": None, "license": "unknown"}
-        return {**row, **blank, "request_id": mark, "url": f"erased:{mark}"}
+    def scrubbed(self, source: Source) -> Source:
+        """A source that a list asks for again after its erasure, without what it asks for."""
+        if source.error_code != "erased" or source.url.startswith("erased:"):
+            return source
+        mark = self._mark("request", source.request_id)[:16]
+        return replace(
+            source,
+            request_id=mark,
+            url=f"erased:{mark}",
+            identity="",
+            bbox=None,
+            bbox_width=None,
+            bbox_height=None,
+            start=None,
+            end=None,
+            license="unknown",
+        )
 
     def _marks(self, key: str, sha256: str, identity: str, video: str) -> Iterable[str]:
         kinds = (("source", key), ("content", sha256), ("person", identity), ("video", video))

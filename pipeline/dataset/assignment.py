@@ -8,10 +8,11 @@ its neighbours, move them from train to test, or deal all clips anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fsh.pipeline.dataset.identity import identities, label_of, splits
+from fsh.pipeline.tombstones import PinnedAssignments
 
 
 class Place(NamedTuple):
@@ -22,26 +23,11 @@ class Place(NamedTuple):
     split: str
 
 
-@dataclass(frozen=True)
-class Held:
-    """What stays as it was before an erasure. Usually empty.
-
-    Attributes:
-        names: clip id to [identity, where from].
-        splits: identity to split.
-        shards: split to its least number of shards.
-    """
-
-    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    splits: Mapping[str, str] = field(default_factory=dict)
-    shards: Mapping[str, int] = field(default_factory=dict)
-
-
 def places(
     kept: Sequence[Mapping[str, Any]],
     requests: Mapping[str, Sequence[Mapping[str, Any]]],
     same_person: float,
-    held: Held,
+    held: PinnedAssignments,
 ) -> list[Place]:
     """Identity and split of every kept clip.
 
@@ -72,8 +58,8 @@ def hold(
     gone: frozenset[str],
     requests: Mapping[str, Sequence[Mapping[str, Any]]],
     same_person: float,
-    held: Held,
-) -> Held:
+    held: PinnedAssignments,
+) -> PinnedAssignments:
     """What must be held so that the clips left stay what they are once ``gone`` videos are not."""
     rest = [row for row in kept if row["video_id"] not in gone]
     wanted = {

@@ -165,7 +165,7 @@ def settle(data: DataFolder, config: ShardConfig) -> list[shards.ShardPlan]:
     by_video: dict[str, list[dict]] = {}
     for request in requests:
         by_video.setdefault(request["video_id"], []).append(request)
-    held = Tombstones.read(data).held
+    held = Tombstones.read(data).pinned
     for row, place in zip(kept, places(kept, by_video, config.same_person, held), strict=True):
         row |= {"identity": place.identity, "identity_from": place.source, "split": place.split}
     plans = [

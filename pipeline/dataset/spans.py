@@ -16,6 +16,7 @@ from fsh.pipeline.sandbox import KINDS
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.records import Source
 from fsh.schemas.tables import CLIPS, SOURCES, read_table, to_table, write_table
 
 #: A span this much longer than asked for is not worth another one.
@@ -83,7 +84,8 @@ def stored(data: DataFolder) -> list[dict[str, Any]]:
     rows = [r for r in read_table(data.sources, SOURCES).to_pylist() if r["state"] == "stored"]
     if not rows:
         raise FshError("none of the videos asked for is stored", where=data.sources, remedy=remedy)
-    spared = Tombstones.read(data).spared(rows)
+    sources = Tombstones.read(data).spared([Source.from_row(row) for row in rows])
+    spared = [source.to_row() for source in sources]
     if not spared:
         raise FshError("all videos stored here were erased on request", where=data.sources)
     return spared

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.dataset import shards
-from fsh.pipeline.dataset.assignment import Held, hold
+from fsh.pipeline.dataset.assignment import hold
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.erasure.plan import Plan, Row, known_clips, known_sources
 from fsh.pipeline.erasure.removal import sweep
 from fsh.pipeline.locks import locked
-from fsh.pipeline.tombstones import Tombstones
+from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
 from fsh.schemas.layout import SPLITS, DataFolder
 
 
@@ -61,7 +61,9 @@ def forget(
         return Tombstones.read(data)
 
 
-def _held(data: DataFolder, gone: frozenset[str], erased: Tombstones, config: ShardConfig) -> Held:
+def _held(
+    data: DataFolder, gone: frozenset[str], erased: Tombstones, config: ShardConfig
+) -> PinnedAssignments:
     """What the rest of the data set must keep, so that sharding again gives what is there."""
     requests: dict[str, list[Row]] = defaultdict(list)
     for row in known_sources(data):
@@ -71,7 +73,7 @@ def _held(data: DataFolder, gone: frozenset[str], erased: Tombstones, config: Sh
     for row in kept:
         embedding = row["embedding"]
         row["embedding"] = None if embedding is None else np.array(embedding, np.float32)
-    held = hold(kept, gone, requests, config.same_person, erased.held)
+    held = hold(kept, gone, requests, config.same_person, erased.pinned)
     least = dict(held.shards)
     for split in SPLITS:
         part = [row for row in kept if row["split"] == split and row["video_id"] not in gone]
@@ -89,4 +91,4 @@ def _held(data: DataFolder, gone: frozenset[str], erased: Tombstones, config: Sh
         planned = shards.plan(split, entries, config.shard_bytes)
         if present > 1 and len(planned) < present:
             least[split] = present
-    return Held(held.names, held.splits, least)
+    return PinnedAssignments(held.names, held.splits, least)

@@ -21,6 +21,7 @@ from fsh.schemas import urls
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.records import Source
 from fsh.schemas.tables import CLIPS, to_table, write_table
 
 #: Temporary files of :func:`fsh.schemas.layout.replacing` that a kill left behind.
@@ -104,7 +105,7 @@ def _sweep_sources(data: DataFolder, erased: Tombstones) -> None:
     if not data.sources.is_file() and not journal_files(data):
         return
     ledger = Ledger(data)
-    gone = [name for name, row in ledger.rows.items() if erased.covers_row(row)]
+    gone = [name for name, row in ledger.rows.items() if erased.covers_source(Source.from_row(row))]
     if not gone and not journal_files(data):
         return
     hosts = {urls.host_group(ledger.rows.pop(name)["url"]) for name in gone}

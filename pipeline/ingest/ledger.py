@@ -15,6 +15,7 @@ from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.records import Source
 from fsh.schemas.tables import SOURCES, read_table, to_table, write_table
 
 Row = dict[str, Any]
@@ -148,7 +149,8 @@ class Ledger:
             DiskFull: if there is no room for it; the journals stay and nothing is lost.
         """
         erased = Tombstones.read(self.data)
-        known = {row["request_id"]: row for row in map(erased.scrubbed, self.rows.values())}
+        scrubbed = [erased.scrubbed(Source.from_row(r)).to_row() for r in self.rows.values()]
+        known = {row["request_id"]: row for row in scrubbed}
         rows = sorted(known.values(), key=lambda row: (row["list"], row["line"], row["request_id"]))
         try:
             write_table(to_table(rows, SOURCES), self.data.sources, SOURCES)

@@ -34,17 +34,17 @@ from fsh.trainer.training.episode_feed import open_batches, to_device
 from fsh.trainer.training.losses import Episodes
 from fsh.trainer.training.phases import Phases
 from fsh.trainer.training.session import Session
-from fsh.trainer.training.watchdog import Held, look_at
+from fsh.trainer.training.watchdog import PinnedAssignments, look_at
 
 
 def fsh_step(session: Session, content: torch.nn.Module, progress: Progress) -> Callable:
     phases = Phases.of(session, content, Ranks(), progress)
 
-    def step(episodes: Episodes) -> dict[str, float] | Held:
+    def step(episodes: Episodes) -> dict[str, float] | PinnedAssignments:
         parts, fake = phases.run(episodes)
         session.step += 1
         session.average.update(session.model, session.step)
-        held = Held.of(session.step, parts, look_at(fake, episodes.images))
+        held = PinnedAssignments.of(session.step, parts, look_at(fake, episodes.images))
         return held if session.config.device != "cpu" else {"total": held.values.sum().item()}
 
     return step
