@@ -104,8 +104,8 @@ def evaluate(
     from fsh.frames_folder import from_frames
     from fsh.pipeline.faces.landmarks import has_gpu, load_backend
     from fsh.schemas.ids import video_of
-    from fsh.schemas.layout import DataFolder
-    from fsh.schemas.run_pictures import EVALUATION, PROTOCOLS, record
+    from fsh.schemas.layout import DataFolder, RunFolder
+    from fsh.schemas.run_pictures import PROTOCOLS, record_pictures
     from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
     from fsh.trainer.evaluation.metric_networks import load_metric_networks
     from fsh.trainer.evaluation.protocols import Setting
@@ -119,7 +119,7 @@ def evaluate(
     if len(protocols) != len(protocol.split(",")):
         raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}, or both")
     counts, schedule = shots_in(shots), steps_of(steps)
-    folder = output or run / EVALUATION
+    folder = output or RunFolder(run).evaluation
     device = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
     signer = marking.signer_of(signing_key)
     if not quiet:
@@ -164,7 +164,7 @@ def evaluate(
         videos = [] if frames_folder else [video_of(subject.source) for subject in subjects]
         for place in (folder, user_study):
             if place:
-                record(run, place, videos)
+                record_pictures(run, place, videos)
         about = {
             "runs": {str(p): f"step {r.step}, weights {r.sha256[:12]}" for p, r in runs.items()},
             "fine_tuning_steps": {str(t): schedule(t) or "own rule" for t in counts},

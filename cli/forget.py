@@ -12,9 +12,10 @@ from fsh.cli import console, options
 from fsh.schemas.errors import FshError
 
 if TYPE_CHECKING:
-    from fsh.pipeline.erasure.plan import Plan
+    from fsh.pipeline.erasure.derived import AffectedRun
+    from fsh.pipeline.erasure.plan import ErasurePlan
     from fsh.schemas.layout import DataFolder
-    from fsh.schemas.run_pictures import Shown
+    from fsh.schemas.run_pictures import RunPictures
 
 
 def forget(
@@ -54,15 +55,15 @@ def forget(
     `fsh forget people/ada` · `fsh forget --check https://host/talk.mp4`
     """
     from fsh.pipeline.erasure.derived import (
-        is_cache,
+        can_be_drawn_again,
         person_at,
+        pictures_of_erased,
         remove_person,
         remove_pictures,
-        showing,
-        trained_on,
+        runs_trained_on,
     )
-    from fsh.pipeline.erasure.erase import forget as carry_out
-    from fsh.pipeline.erasure.plan import plan
+    from fsh.pipeline.erasure.erase import erase
+    from fsh.pipeline.erasure.plan import plan_erasure
     from fsh.pipeline.tombstones import Tombstones
     from fsh.schemas.layout import DataFolder
 
@@ -78,11 +79,12 @@ def forget(
     persons = sorted({place for place in map(person_at, named) if place})
     wanted = [target for target in named if person_at(target) is None]
     with console.progress(quiet) as bar:
-        meant = plan(folder, wanted) if wanted else None
+        meant = plan_erasure(folder, wanted) if wanted else None
         erased = Tombstones.read(folder)
         for name in meant.videos if meant else ():
             erased = erased.adding(video=name)
-        pictures = [(shown, is_cache(shown)) for shown in showing(runs, erased)] if meant else []
+        showing = pictures_of_erased(runs, erased) if meant else []
+        pictures = [(shown, can_be_drawn_again(shown)) for shown in showing]
         for line in in_words(meant) if meant else ():
             bar.say(line)
         for shown, goes in pictures:
@@ -98,14 +100,14 @@ def forget(
         if not dry_run:
             bar.start("forgetting", None, "step")
             if meant:
-                erased = carry_out(folder, meant, step=lambda what: bar.advance(note=what))
+                erased = erase(folder, meant, step=lambda what: bar.advance(note=what))
             for shown, goes in pictures:
                 if goes:
                     remove_pictures(shown)
             for person in persons:
                 remove_person(person)
             bar.stop()
-        seen = trained_on(runs, people, erased) if meant else []
+        seen = runs_trained_on(runs, people, erased) if meant else []
         for run in seen:
             bar.say(advice(run))
     result = {
@@ -116,21 +118,21 @@ def forget(
             {"run": str(shown.run), "folder": str(shown.folder), "goes": goes}
             for shown, goes in pictures
         ],
-        "runs": seen,
+        "runs": [run.to_json() for run in seen],
     }
     console.show_result(result, as_json=json, title="Would forget" if dry_run else "Forgotten")
 
 
 def search(data: DataFolder, runs: Path, targets: list[str], *, as_json: bool) -> None:
     """Print what is left; exit status 1 if anything is."""
-    from fsh.pipeline.erasure.derived import left_in_runs, person_at
-    from fsh.pipeline.erasure.search import Found, leftovers
+    from fsh.pipeline.erasure.derived import find_remnants_in_runs, person_at
+    from fsh.pipeline.erasure.search import Remnant, find_remnants
     from fsh.pipeline.tombstones import Tombstones
 
-    found = [Found(str(person), "a person") for person in map(person_at, targets) if person]
+    found = [Remnant(str(person), "a person") for person in map(person_at, targets) if person]
     if data.root.is_dir() or not found:
-        found += leftovers(data, targets)
-        found += left_in_runs(runs, targets, Tombstones.read(data))
+        found += find_remnants(data, targets)
+        found += find_remnants_in_runs(runs, targets, Tombstones.read(data))
     for place in found:
         console.err.print(f"{place.where}: {place.what}", markup=False, soft_wrap=True)
     places = [place._asdict() for place in found]
@@ -140,7 +142,7 @@ def search(data: DataFolder, runs: Path, targets: list[str], *, as_json: bool) -
         raise typer.Exit(1)
 
 
-def of_pictures(shown: Shown, goes: bool) -> str:
+def of_pictures(shown: RunPictures, goes: bool) -> str:
     """What becomes of a folder of pictures, in words."""
     if goes:
         return f"{shown.folder}: shows them, so all fsh made there goes; `fsh evaluate` draws anew"
@@ -155,7 +157,7 @@ def of_pictures(shown: Shown, goes: bool) -> str:
     )
 
 
-def in_words(meant: Plan) -> list[str]:
+def in_words(meant: ErasurePlan) -> list[str]:
     """What a plan takes, in lines for people."""
     if meant.again:
         return ["erased before; looking whether anything of it was left undone"]
@@ -171,11 +173,11 @@ def in_words(meant: Plan) -> list[str]:
     return lines
 
 
-def advice(run: dict[str, Any]) -> str:
+def advice(run: AffectedRun) -> str:
     """What to do about a run that saw erased videos."""
-    people = f", and the people made of it ({', '.join(run['people'])})" if run["people"] else ""
+    people = f", and the people made of it ({', '.join(run.people)})" if run.people else ""
     return (
-        f"{run['run']} was trained on {run['videos']} erased videos: its networks remember them, "
+        f"{run.run} was trained on {run.videos} erased videos: its networks remember them, "
         f"its checkpoints hold a vector for each (W; the next `fsh train` drops it from new ones). "
-        f"To be rid of that, remove {run['run']}{people}, and train anew"
+        f"To be rid of that, remove {run.run}{people}, and train anew"
     )

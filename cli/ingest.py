@@ -50,8 +50,9 @@ def ingest(
 
     Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run`
     """
-    from fsh.pipeline.ingest.run import IngestOptions, TooManyFailures, plan
-    from fsh.pipeline.ingest.run import ingest as run
+    from fsh.pipeline.ingest.options import IngestOptions
+    from fsh.pipeline.ingest.plan import plan_ingest
+    from fsh.pipeline.ingest.report import TooManyFailures
     from fsh.schemas.layout import DataFolder
 
     settings = IngestOptions(
@@ -68,9 +69,11 @@ def ingest(
         shown = {"data": data, "copy": copy, "license": license, "retry": retry}
         console.show_settings("ingest", {**shown, "youtube_per_hour": f"{rate:g}"})
     if dry_run:
-        intended = plan(lists, DataFolder(data), settings).to_json()
+        intended = plan_ingest(lists, DataFolder(data), settings).to_json()
         console.show_result(intended, as_json=json, title="Would ingest")
         return
+    from fsh.pipeline.ingest.run import ingest as run
+
     with console.progress(quiet) as bar:
         try:
             report = run(lists, DataFolder(data), settings, bar)

@@ -1,4 +1,4 @@
-"""One command at a time works in a data folder: a lock that ends with its process."""
+"""One command at a time works in a data folder: locks that end with the process that holds them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from fsh.schemas.layout import DataFolder
 
 
 @contextmanager
-def locked(data: DataFolder, what: str = "ingest") -> Iterator[None]:
-    """Hold the data folder for one ``what``. The kernel lets go of it when the process dies.
+def locked(data: DataFolder, command: str = "ingest") -> Iterator[None]:
+    """Hold a data folder's lock for a command. The kernel releases it when the process dies.
+
+    Args:
+        command: ``ingest`` or ``shard``; the two have locks of their own.
 
     Raises:
-        FshError: if another one holds it.
+        FshError: if another process holds it, or the folder cannot be written.
     """
-    folder = data.sources.parent
-    name = ".lock" if what == "ingest" else f".lock-{what}"
+    path = data.lock(command)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise FshError(f"cannot be written ({error.strerror})", where=data.root) from None
     try:
@@ -32,7 +34,7 @@ def locked(data: DataFolder, what: str = "ingest") -> Iterator[None]:
         except OSError:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
             raise FshError(
-                f"another {what} is working here ({holder})",
+                f"another {command} is working here ({holder})",
                 where=data.root,
                 remedy="wait for it, or give another --data",
             ) from None

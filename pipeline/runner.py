@@ -1,4 +1,7 @@
-"""Which Beam runner a pipeline runs on. A local run names FnApiRunner, so nothing is downloaded."""
+"""Which Beam runner a pipeline runs on.
+
+A local run names Beam's FnApiRunner: without a name, Beam would download another runner first.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+#: Beam's runner in this process.
 LOCAL = "FnApiRunner"
 
 
@@ -21,9 +25,9 @@ def make_pipeline(
 
     Args:
         runner: a Beam runner's name (FlinkRunner, SparkRunner, DataflowRunner …), or None: local.
-        workers: parallel bundles of a local run.
+        workers: bundles that a local run works on at a time; with one, ``mode`` is in_memory.
         mode: a local run's in_memory, multi_threading or multi_processing.
-        flags: further flags, handed to Beam as they are.
+        flags: further flags, given to Beam as they are.
     """
     arguments = list(flags)
     if runner in (None, LOCAL):

@@ -1,4 +1,4 @@
-"""Work that may crash, hang or eat memory, done where it can be killed.
+"""Work that may crash, hang or use up the memory, done in processes that can be killed.
 
 A codec that reads files from the internet can do all three, and an exception handler catches
 none of them; a thread cannot be stopped. So each worker is a process of its own, in a process
@@ -27,21 +27,22 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.records import FAILURES, RejectReason
 
-#: What a job can fail of. ``unreadable``: an expected failure that the job itself explained.
-KINDS = ("unreadable", "timeout", "memory", "crashed", "internal")
+#: What a job can fail of, in the order of messages. ``unreadable``: the job itself said why.
+KINDS = tuple(reason for reason in RejectReason if reason in FAILURES)
 _MEMORY_WORDS = ("MemoryError", "bad allocation", "bad_alloc", "Cannot allocate memory")
 
 
 class JobFailed(Exception):
-    """A job failed, alone. Its cause is the FshError that the job raised, if it did.
+    """One job failed; its cause is the FshError that the job raised, if it did.
 
     Args:
-        kind: one of KINDS.
+        kind: one of :data:`KINDS`.
         detail: the cause in one line.
     """
 
-    def __init__(self, kind: str, detail: str) -> None:
+    def __init__(self, kind: RejectReason, detail: str) -> None:
         super().__init__(kind, detail)
         self.kind, self.detail = kind, detail
 
@@ -74,7 +75,7 @@ class Sandbox:
     def start(self, work: Callable[..., Any], *args: Any) -> None:
         """Begin a job; the caller can do something else before it asks for the result."""
         gone = self._process is not None and self._process.poll() is not None
-        if self._busy or gone:  # the caller lost interest in the last result, or it died idle
+        if self._busy or gone:  # the last result was never asked for, or the idle worker died
             self.close()
         self.launch()
         self._busy = True
@@ -90,18 +91,18 @@ class Sandbox:
         try:
             if not self._results.poll(timeout):
                 self.close()
-                raise JobFailed("timeout", f"no result after {timeout:g} s")
-            state, value = self._results.recv()
+                raise JobFailed(RejectReason.TIMEOUT, f"no result after {timeout:g} s")
+            failure, value = self._results.recv()
         except (EOFError, OSError):
-            raise JobFailed(*self._post_mortem()) from None
+            raise JobFailed(*self._cause_of_death()) from None
         self._busy = False
-        if state == "done":
+        if failure is None:
             return value
-        if state == "memory":
-            self.close()  # what is left of its memory is unknown
+        if failure is RejectReason.MEMORY:
+            self.close()  # how much memory the worker still has is unknown
         if isinstance(value, FshError):
-            raise JobFailed(state, str(value)) from value
-        raise JobFailed(state, value)
+            raise JobFailed(failure, str(value)) from value
+        raise JobFailed(failure, value)
 
     def launch(self) -> None:
         """Start the worker if there is none: it loads while the caller does something else."""
@@ -127,14 +128,14 @@ class Sandbox:
         results_out, results_in = os.pipe()
         life_out, self._lifeline = os.pipe()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
-        theirs = (jobs_out, results_in, life_out)
+        worker_ends = (jobs_out, results_in, life_out)
         self._process = subprocess.Popen(
             [
                 sys.executable,
                 "-c",
-                f"from {__name__} import _serve; _serve{(*theirs, self._limit)}",
+                f"from {__name__} import _serve; _serve{(*worker_ends, self._limit)}",
             ],
-            pass_fds=theirs,
+            pass_fds=worker_ends,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=self._stderr,
@@ -144,12 +145,13 @@ class Sandbox:
             | {"PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
             | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         )
-        for end in theirs:
+        for end in worker_ends:
             os.close(end)
         self._jobs = Connection(jobs_in, readable=False)
         self._results = Connection(results_out, writable=False)
 
-    def _post_mortem(self) -> tuple[str, str]:
+    def _cause_of_death(self) -> tuple[RejectReason, str]:
+        """Kind and detail of the failure of a worker that died."""
         assert self._process
         code = self._process.wait()
         self._stderr.seek(0)
@@ -157,9 +159,9 @@ class Sandbox:
         self.close()
         last = lines[-1][-200:] if lines else ""
         if any(word in line for word in _MEMORY_WORDS for line in lines):
-            return "memory", last
+            return RejectReason.MEMORY, last
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return "crashed", f"worker died of {name} {last}".strip()
+        return RejectReason.CRASHED, f"worker died of {name} {last}".strip()
 
 
 class SandboxPool:
@@ -202,16 +204,18 @@ def _serve(jobs_fd: int, results_fd: int, life_fd: int, memory_limit: int) -> No
             work, args = jobs.recv()
         except EOFError:
             return
+        answer: tuple[RejectReason | None, Any]
         try:
-            answer = ("done", work(*args))
+            answer = (None, work(*args))
         except FshError as error:
-            kind = "memory" if any(word in str(error) for word in _MEMORY_WORDS) else "unreadable"
-            answer = (kind, error)
+            memory = any(word in str(error) for word in _MEMORY_WORDS)
+            answer = (RejectReason.MEMORY if memory else RejectReason.UNREADABLE, error)
         except MemoryError as error:
-            answer = ("memory", f"out of memory {error}".strip())
+            answer = (RejectReason.MEMORY, f"out of memory {error}".strip())
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            answer = ("internal", f"{type(error).__name__}: {error} ({where.name}:{where.lineno})")
+            detail = f"{type(error).__name__}: {error} ({where.name}:{where.lineno})"
+            answer = (RejectReason.INTERNAL, detail)
         results.send(answer)
 
 

@@ -1,8 +1,8 @@
-"""What was erased on request and must not come back: salted hashes, so that nobody stays named.
+"""What was erased on request and must not come back: salted hashes, which name nobody.
 
-The file is also the intent of an erasure: it is written first, and everything else that
-``fsh forget`` does follows from it, so a kill at any moment leaves nothing that the same command
-would not finish.
+The file is also the plan of an erasure that is under way. It is written first, and everything else
+that ``fsh forget`` does follows from it, so after a kill at any moment the same command finishes
+what is left to do.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from fsh.schemas.records import Source
 
 @dataclass(frozen=True)
 class PinnedAssignments:
-    """Who is who and where, kept as it was before an erasure. Usually empty.
+    """Identities and splits of clips, kept as they were before an erasure. Usually empty.
 
     Attributes:
-        names: clip id to [identity, where from].
-        splits: identity to split.
-        shards: split to its least number of shards.
+        names: clip id → [identity, where it comes from].
+        splits: identity → split.
+        shards: split → the least number of shards that it is divided into.
     """
 
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -39,8 +39,8 @@ class Tombstones:
 
     Attributes:
         salt: of this data folder, 32 hex digits; empty as long as nothing was erased.
-        marks: hex HMAC-SHA-256 under the salt, one per source, content, video and person.
-        pinned: identities and splits of other clips that the erasures would have changed.
+        marks: hex HMAC-SHA-256 with the salt as key, one per source, content, video and person.
+        pinned: what the erasures would have changed of other people's clips.
     """
 
     salt: str = ""
@@ -49,6 +49,7 @@ class Tombstones:
 
     @classmethod
     def read(cls, data: DataFolder) -> Tombstones:
+        """A data folder's tombstones; none if nothing was ever erased in it."""
         try:
             known = json.loads(data.tombstones.read_text())
         except FileNotFoundError:
@@ -58,13 +59,20 @@ class Tombstones:
     def covers(
         self, *, key: str = "", sha256: str = "", identity: str = "", video: str = ""
     ) -> bool:
-        """Whether a source, a file's content, a person or a video's id was erased."""
+        """Whether a source, a file's content, a person or a video was erased.
+
+        Args:
+            key: which video a URL or path names (:func:`fsh.schemas.urls.source_key`).
+            sha256: hex SHA-256 of a file.
+            identity: a person's label.
+            video: a video's id.
+        """
         if not self.marks:
             return False
         return not self.marks.isdisjoint(self._marks(key, sha256, identity, video))
 
     def covers_source(self, source: Source) -> bool:
-        """Whether a requested source is of anything erased, by any name it has."""
+        """Whether anything that is known of a source was erased: URL, content, person or video."""
         return bool(self.marks) and self.covers(
             key=source.key,
             sha256=source.sha256,
@@ -73,20 +81,20 @@ class Tombstones:
         )
 
     def spared(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources whose video was not erased, by any name it has among them."""
+        """The sources that are left: those of a video go if any source of the video was erased."""
         erased = {source.video_id for source in sources if self.covers_source(source)}
         return [source for source in sources if source.video_id not in erased]
 
     def adding(
         self, *, key: str = "", sha256: str = "", identity: str = "", video: str = ""
     ) -> Tombstones:
-        """These and one erasure more. ``key``: :func:`~fsh.schemas.urls.source_key` of the URL."""
+        """These and one erasure more, named as for :meth:`covers`."""
         salted = self if self.salt else replace(self, salt=secrets.token_hex(16))
         new = salted._marks(key, sha256, identity, video)
         return replace(salted, marks=salted.marks | frozenset(new))
 
     def add(self, data: DataFolder, **what: str) -> Tombstones:
-        """:meth:`adding`, remembered on disk."""
+        """:meth:`adding`, written to the data folder."""
         changed = self.adding(**what)
         changed.write(data)
         return changed
@@ -97,7 +105,7 @@ class Tombstones:
             temporary.write_text(json.dumps(body, indent=0, sort_keys=True) + "\n")
 
     def scrubbed(self, source: Source) -> Source:
-        """A source that a list asks for again after its erasure, without what it asks for."""
+        """A source without anything that names it, if it was refused because it was erased."""
         if source.error_code != "erased" or source.url.startswith("erased:"):
             return source
         mark = self._mark("request", source.request_id)[:16]

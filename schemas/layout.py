@@ -68,6 +68,10 @@ class DataFolder:
         """The file that ``command`` (``ingest``, ``shard``) holds while it works here."""
         return self.records / (".lock" if command == "ingest" else f".lock-{command}")
 
+    def ingest_run(self, run: str) -> Path:
+        """An empty file that is there as long as an ingest run is to go on."""
+        return self.records / f".run-{run}"
+
     @property
     def clips(self) -> Path:
         """Parquet, one row per face track, kept or rejected."""

@@ -85,6 +85,8 @@ class _Record:
     """Rows of a table to records and back; enums are their values, and "" where there is none."""
 
     _enums: ClassVar[Mapping[str, type[StrEnum]]] = {}
+    #: Those of them that are null, not "", where there is none.
+    _null: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -102,7 +104,8 @@ class _Record:
         """The record as a table's row."""
         row = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         for name in self._enums:
-            row[name] = row[name].value if row[name] else ""
+            blank = None if name in self._null else ""
+            row[name] = row[name].value if row[name] else blank
         return row
 
 
@@ -152,6 +155,10 @@ class Source(_Record):
     first_seen: str = ""
     last_tried: str = ""
 
+    def __post_init__(self) -> None:
+        if self.bbox is not None and not isinstance(self.bbox, tuple):  # a list in a table's row
+            object.__setattr__(self, "bbox", tuple(self.bbox))
+
     @property
     def key(self) -> str:
         """Which video was asked for (:func:`fsh.schemas.urls.source_key`)."""
@@ -170,6 +177,7 @@ class Clip(_Record):
         "identity_from": IdentityOrigin,
         "reason": RejectReason,
     }
+    _null: ClassVar[frozenset[str]] = frozenset({"identity_from"})
 
     clip_id: str | None = None
     video_id: str

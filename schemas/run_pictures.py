@@ -1,7 +1,8 @@
-"""Whom the pictures of a run show, so that an erasure finds them.
+"""Which videos the pictures of a training run show, so that an erasure finds them.
 
-``shown/<hash>.json`` in a run's folder names one folder of pictures, which may lie elsewhere, and
-the videos of everybody in them. It is written before the first picture is, and grows with them.
+:attr:`fsh.schemas.layout.RunFolder.pictures` holds one JSON file per folder of pictures: where the
+folder is (it may lie outside the run) and the ids of all videos that it shows. The file is written
+before the first picture is, and is extended as more pictures are added.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import replacing
+from fsh.schemas.layout import RunFolder, replacing
 
-SAMPLES, EVALUATION = "samples", "evaluation"
 PROTOCOLS = ("fsth", "modern")
-#: Every file of a folder of samples, of an evaluation or of a study that fsh writes.
-MADE = (
+#: Every file that fsh writes into a folder of sample sheets, of an evaluation or of a user study.
+_WRITTEN = (
     "step-*.png",
     "cells/*/T*/*",
     *(f"strips/*{protocol}-*" for protocol in PROTOCOLS),
@@ -30,13 +30,13 @@ MADE = (
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A folder of pictures.
+class RunPictures:
+    """A folder of pictures that a training run drew.
 
     Attributes:
-        run: the run that drew them.
-        folder: where they are.
-        videos: ids of the videos that they show; None if nobody wrote it down.
+        run: the run's folder.
+        folder: where the pictures are.
+        videos: ids of the videos that they show; None if that was not recorded.
     """
 
     run: Path
@@ -45,44 +45,50 @@ class Shown:
 
     @property
     def record(self) -> Path:
-        return _record(self.run, _name(self.run, self.folder))
+        """The JSON file in the run that names the folder and the videos."""
+        return _record_path(self.run, _folder_name(self.run, self.folder))
 
     def files(self) -> list[Path]:
-        """What fsh made there; nothing else in the folder is fsh's."""
-        return sorted(path for made in MADE for path in self.folder.glob(made) if path.is_file())
+        """What fsh wrote into the folder, sorted; no other file in it is fsh's."""
+        return sorted(
+            path for name in _WRITTEN for path in self.folder.glob(name) if path.is_file()
+        )
 
 
-def record(run: Path, folder: Path, videos: Iterable[str]) -> None:
-    """Write down, before they are drawn, that pictures of these videos come into a folder."""
-    name, now = _name(run, folder), frozenset(videos)
-    known = next((shown for shown in read(run) if shown.folder == run / name), None)
+def record_pictures(run: Path, folder: Path, videos: Iterable[str]) -> None:
+    """Record, before they are drawn, that pictures of these videos will be written to a folder.
+
+    Videos recorded earlier are kept as long as the folder holds pictures.
+    """
+    name, shown = _folder_name(run, folder), frozenset(videos)
+    known = next((one for one in recorded_pictures(run) if one.folder == run / name), None)
     if known and known.files():
-        now |= known.videos or frozenset()
-    if known is None or now != known.videos:
-        with replacing(_record(run, name)) as temporary:
-            temporary.write_text(json.dumps({"folder": name, "videos": sorted(now)}) + "\n")
+        shown |= known.videos or frozenset()
+    if known is None or shown != known.videos:
+        with replacing(_record_path(run, name)) as temporary:
+            temporary.write_text(json.dumps({"folder": name, "videos": sorted(shown)}) + "\n")
 
 
-def read(run: Path) -> Iterator[Shown]:
-    """Every folder of pictures that a run has written down.
+def recorded_pictures(run: Path) -> Iterator[RunPictures]:
+    """Every folder of pictures that is recorded in a run.
 
     Raises:
         FshError: if a record is damaged.
     """
-    for path in sorted((run / "shown").glob("*.json")):
+    for path in sorted(RunFolder(run).pictures.glob("*.json")):
         try:
             known = json.loads(path.read_text())
-            yield Shown(run, run / known["folder"], frozenset(known["videos"]))
+            yield RunPictures(run, run / known["folder"], frozenset(known["videos"]))
         except (ValueError, KeyError, TypeError) as error:
             remedy = "remove the run's pictures, then this file"
             raise FshError("cannot be read", where=path, remedy=remedy) from error
 
 
-def _record(run: Path, name: str) -> Path:
-    return run / "shown" / f"{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
+def _record_path(run: Path, name: str) -> Path:
+    return RunFolder(run).pictures / f"{hashlib.sha256(name.encode()).hexdigest()[:12]}.json"
 
 
-def _name(run: Path, folder: Path) -> str:
-    """Relative to the run where it lies in it: runs are moved."""
+def _folder_name(run: Path, folder: Path) -> str:
+    """The folder's path, relative to the run if it lies in it, because runs are moved."""
     own, place = run.resolve(), folder.resolve()
     return str(place.relative_to(own) if place.is_relative_to(own) else place)

@@ -74,7 +74,7 @@ def source_key(url: str) -> str:
 
 
 def host_group(url: str) -> str:
-    """Whom the governor counts: ``youtube``, a host name, or empty for a local file."""
+    """What requests are counted by: ``youtube``, a host name, or empty for a local file."""
     if not is_url(url):
         return ""
     parts = split_url(url)

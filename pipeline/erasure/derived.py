@@ -1,6 +1,6 @@
-"""What lies outside the data folder of the erased: runs that saw them, pictures of them, persons.
+"""What is derived from the erased outside the data folder: training runs, pictures, and persons.
 
-Runs and persons are the trainer's; what is read of them here is plain JSON.
+Runs and persons are written by the trainer; here their JSON files are read as they are.
 """
 
 from __future__ import annotations
@@ -8,69 +8,73 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.erasure.search import Found, Wanted
+from fsh.pipeline.erasure.search import Remnant, SearchTerms
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.run_pictures import EVALUATION, SAMPLES, Shown, read
-
-#: What makes a folder a person's.
-CARD = "person.json"
+from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, PersonFolder, RunFolder
+from fsh.schemas.run_pictures import RunPictures, recorded_pictures
 
 
-def pictures(runs: Path) -> Iterator[Shown]:
-    """Every folder of pictures that runs have written down, or that lies in them untold."""
-    for run in sorted(path for path in runs.glob("*") if path.is_dir()):
-        known = list(read(run))
-        yield from known
-        told = {shown.folder for shown in known}
-        untold = (Shown(run, run / name, None) for name in (EVALUATION, SAMPLES))
-        yield from (shown for shown in untold if shown.folder not in told and shown.files())
+def picture_folders(runs: Path) -> Iterator[RunPictures]:
+    """Every folder of pictures that a run has recorded, or that lies in a run without a record."""
+    for run in _folders_in(runs):
+        recorded = list(recorded_pictures(run))
+        yield from recorded
+        known = {folder.folder for folder in recorded}
+        for path in (RunFolder(run).evaluation, RunFolder(run).samples):
+            unrecorded = RunPictures(run, path, None)
+            if path not in known and unrecorded.files():
+                yield unrecorded
 
 
-def showing(runs: Path, erased: Tombstones) -> list[Shown]:
-    """Those that show anybody erased, or may: nobody wrote down whom."""
+def pictures_of_erased(runs: Path, erased: Tombstones) -> list[RunPictures]:
+    """Folders of pictures that show anybody erased, or may, because it is not recorded whom."""
     return [
-        shown
-        for shown in pictures(runs)
-        if shown.videos is None or any(erased.covers(video=video) for video in shown.videos)
+        pictures
+        for pictures in picture_folders(runs)
+        if pictures.videos is None or any(erased.covers(video=video) for video in pictures.videos)
     ]
 
 
-def is_cache(shown: Shown) -> bool:
-    """Whether one command draws them again, or there are none; other pictures are only told of."""
-    return shown.videos is not None and (shown.folder.name != SAMPLES or not shown.files())
+def can_be_drawn_again(pictures: RunPictures) -> bool:
+    """Whether one command draws the pictures again, or there are none: only these are removed."""
+    samples = RunFolder(pictures.run).samples.name
+    return pictures.videos is not None and (pictures.folder.name != samples or not pictures.files())
 
 
-def remove_pictures(shown: Shown) -> None:
-    """Remove what fsh made in a folder, the folders this empties, and, last, the record."""
-    files = shown.files()
+def remove_pictures(pictures: RunPictures) -> None:
+    """Remove what fsh wrote into a folder, the folders this empties, and, last, the record."""
+    files = pictures.files()
     for path in files:
         path.unlink()
-    inside = {folder for path in files for folder in path.relative_to(shown.folder).parents}
-    for folder in sorted((shown.folder / name for name in inside), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    shown.record.unlink(missing_ok=True)
+    inside = {parent for path in files for parent in path.relative_to(pictures.folder).parents}
+    for emptied in sorted((pictures.folder / name for name in inside), reverse=True):
+        if not any(emptied.iterdir()):
+            emptied.rmdir()
+    pictures.record.unlink(missing_ok=True)
 
 
-def left_in_runs(runs: Path, targets: Sequence[str], erased: Tombstones) -> list[Found]:
+def find_remnants_in_runs(runs: Path, targets: Sequence[str], erased: Tombstones) -> list[Remnant]:
     """Every folder of pictures that shows a target or anybody ever erased, or may."""
-    wanted, found = Wanted.of(targets, erased), []
-    for shown in pictures(runs):
-        files = shown.files()
-        if shown.videos is None:
-            found.append(Found(str(shown.folder), "whom its pictures show is not written down"))
+    terms, found = SearchTerms.of_targets(targets, erased), []
+    for pictures in picture_folders(runs):
+        files = pictures.files()
+        if pictures.videos is None:
+            found.append(
+                Remnant(str(pictures.folder), "whom its pictures show is not written down")
+            )
         elif files:
-            told = wanted.in_text(" ".join(shown.videos))
-            found += [Found(str(shown.folder), f"shows: {name}") for name in told]
+            shown = terms.in_text(" ".join(pictures.videos))
+            found += [Remnant(str(pictures.folder), f"shows: {name}") for name in shown]
         for path in files:
             # Pages repeat these, between pictures in which any short word may occur.
             if path.suffix in (".json", ".md"):
-                told = wanted.in_text(path.read_text(errors="replace"))
-                found += [Found(str(path), f"text: {name}") for name in told]
+                named = terms.in_text(path.read_text(errors="replace"))
+                found += [Remnant(str(path), f"text: {name}") for name in named]
     return found
 
 
@@ -81,7 +85,7 @@ def person_at(target: str) -> Path | None:
         FshError: if it is a link.
     """
     folder = Path(target).expanduser()
-    kind = str(_read_json(folder / CARD).get("format", ""))
+    kind = str(_read_json(PersonFolder(folder).card).get("format", ""))
     if "/" not in target or not kind.startswith("fsh-person-"):
         return None
     if folder.is_symlink():
@@ -91,8 +95,9 @@ def person_at(target: str) -> Path | None:
 
 def remove_person(folder: Path) -> None:
     """Remove a person's folder, the card last: a kill before leaves a person to name again."""
+    card = PersonFolder(folder).card
     for path in folder.iterdir():
-        if path.name == CARD:
+        if path == card:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -101,40 +106,61 @@ def remove_person(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def trained_on(runs: Path, people: Path, erased: Tombstones) -> list[dict[str, Any]]:
-    """The training runs with checkpoints that saw erased videos, and the persons made of them.
+@dataclass(frozen=True)
+class AffectedRun:
+    """A training run that saw erased videos.
 
-    Returns:
-        Per run: ``run``, ``videos`` (how many), ``checkpoints``, ``people``.
+    Attributes:
+        run: its folder.
+        videos: how many erased videos it saw.
+        checkpoints: names of the checkpoints that saw them.
+        people: folders of the persons that were made of the run.
     """
+
+    run: str
+    videos: int
+    checkpoints: tuple[str, ...]
+    people: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def runs_trained_on(runs: Path, people: Path, erased: Tombstones) -> list[AffectedRun]:
+    """The training runs with checkpoints that saw erased videos, and the persons made of them."""
     found = []
-    for run in sorted(path for path in runs.glob("*") if path.is_dir()):
+    for run in _folders_in(runs):
         videos: set[str] = set()
-        checkpoints, models = [], set()
-        for state in sorted(run.glob("checkpoints/*/state.json")):
+        checkpoints: list[str] = []
+        models: set[Any] = set()
+        for state in sorted(RunFolder(run).checkpoints.glob(f"*/{CHECKPOINT_STATE}")):
             known = _read_json(state)
-            seen = {v for v in known.get("videos", []) if erased.covers(video=v)}
+            seen = {video for video in known.get("videos", []) if erased.covers(video=video)}
             if seen:
                 videos |= seen
                 checkpoints.append(state.parent.name)
-                models.add(known.get("files", {}).get("average.safetensors"))
+                models.add(known.get("files", {}).get(AVERAGE))
         if checkpoints:
             made = [
-                str(card.parent)
-                for card in sorted(people.glob(f"*/{CARD}"))
-                if _is_of_run(_read_json(card).get("about", {}), run.name, models)
+                str(folder)
+                for folder in _folders_in(people)
+                if _is_made_of(_read_json(PersonFolder(folder).card), run.name, models)
             ]
-            found.append(
-                {"run": str(run), "videos": len(videos), "checkpoints": checkpoints, "people": made}
-            )
+            found.append(AffectedRun(str(run), len(videos), tuple(checkpoints), tuple(made)))
     return found
 
 
-def _is_of_run(about: dict[str, Any], run: str, models: set[Any]) -> bool:
+def _is_made_of(card: dict[str, Any], run: str, models: set[Any]) -> bool:
+    about = card.get("about", {})
     return about.get("made_from", {}).get("model") in models or about.get("run") == run
 
 
+def _folders_in(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.glob("*") if path.is_dir())
+
+
 def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty if the file is missing, damaged or something else."""
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):

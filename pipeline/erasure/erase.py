@@ -1,32 +1,30 @@
 """``fsh forget``: everything a data folder holds of some videos or people, taken out of it.
 
-The tombstones are written first and are all the intent there is: salted hashes of every name the
-erased have. What follows is a sweep that removes whatever they cover, so that after a kill at any
-moment the same command finishes the job, and the folder is the same to the byte as without the
-kill.
+The tombstones are written first, and nothing else has to be remembered: they hold salted hashes of
+every name the erased have. Then whatever they cover is removed. So after a kill at any moment the
+same command finishes the job, and the folder is the same to the byte as without the kill.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from fsh.pipeline.dataset import shards
 from fsh.pipeline.dataset.assignment import hold
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.erasure.plan import Plan, Row, known_clips, known_sources
-from fsh.pipeline.erasure.removal import sweep
+from fsh.pipeline.erasure.plan import ErasurePlan, known_clips, known_sources
+from fsh.pipeline.erasure.removal import remove_erased
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
 from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.records import Clip, Source, SourceState
 
 
-def forget(
+def erase(
     data: DataFolder,
-    wanted: Plan,
+    plan: ErasurePlan,
     *,
     config: ShardConfig | None = None,
     step: Callable[[str], None] = lambda _: None,
@@ -35,7 +33,10 @@ def forget(
 
     Args:
         config: how the data set was sharded, if not by default.
-        step: told what comes next.
+        step: called with the name of each step before it.
+
+    Returns:
+        The tombstones afterwards.
 
     Raises:
         FshError: if the folder is in use.
@@ -43,52 +44,83 @@ def forget(
     config = config or ShardConfig()
     with locked(data), locked(data, "shard"):
         step("tombstones")
-        erased = Tombstones.read(data)
-        before = erased
-        for person in wanted.people:
-            erased = erased.adding(identity=person)
-        for name, values in (
-            ("video", wanted.videos),
-            ("key", wanted.keys),
-            ("sha256", wanted.contents),
-        ):
-            for value in values:
-                erased = erased.adding(**{name: value})
+        before = Tombstones.read(data)
+        erased = _with_plan(before, plan)
         if erased != before:
-            held = _held(data, frozenset(wanted.videos), erased, config)
-            Tombstones(erased.salt, erased.marks, held).write(data)
-        sweep(data, Tombstones.read(data), step)
+            pinned = _pinned(data, frozenset(plan.videos), erased, config)
+            Tombstones(erased.salt, erased.marks, pinned).write(data)
+        remove_erased(data, Tombstones.read(data), step)
         return Tombstones.read(data)
 
 
-def _held(
+def _with_plan(erased: Tombstones, plan: ErasurePlan) -> Tombstones:
+    """The tombstones, and every name of what the plan takes."""
+    for person in plan.people:
+        erased = erased.adding(identity=person)
+    for video in plan.videos:
+        erased = erased.adding(video=video)
+    for key in plan.keys:
+        erased = erased.adding(key=key)
+    for sha256 in plan.contents:
+        erased = erased.adding(sha256=sha256)
+    return erased
+
+
+def _pinned(
     data: DataFolder, gone: frozenset[str], erased: Tombstones, config: ShardConfig
 ) -> PinnedAssignments:
-    """What the rest of the data set must keep, so that sharding again gives what is there."""
-    requests: dict[str, list[Row]] = defaultdict(list)
-    for row in known_sources(data):
-        if row["state"] == "stored":
-            requests[row["video_id"]].append(row)
-    kept = [row for row in known_clips(data) if row["kept"] and row["video_id"] in requests]
-    for row in kept:
-        embedding = row["embedding"]
-        row["embedding"] = None if embedding is None else np.array(embedding, np.float32)
-    held = hold(kept, gone, requests, config.same_person, erased.pinned)
-    least = dict(held.shards)
+    """What the rest of the data set must keep, so that sharding again gives what is there.
+
+    Args:
+        gone: ids of the videos that are erased now.
+        erased: the tombstones, with what is pinned since earlier erasures.
+    """
+    sources: dict[str, list[Source]] = defaultdict(list)
+    for source in known_sources(data):
+        if source.state is SourceState.STORED:
+            sources[source.video_id].append(source)
+    kept = [clip for clip in known_clips(data) if clip.kept and clip.video_id in sources]
+    pinned = _pinned_names(kept, gone, sources, config, erased.pinned)
+    least = dict(pinned.shards)
     for split in SPLITS:
-        part = [row for row in kept if row["split"] == split and row["video_id"] not in gone]
-        numbers = [
-            int(Path(row["shard"]).stem.rsplit("-", 1)[1])
-            for row in kept
-            if row["split"] == split and row["shard"]
-        ]
-        present = max([least.get(split, 1), *(number + 1 for number in numbers)])
-        entries = []
-        for row in part:
-            tars = list((data.work / row["video_id"]).glob(f"*/{row['clip_id']}.tar"))
-            size = tars[0].stat().st_size if tars else row["bytes"] or 0
-            entries.append(shards.Entry(row["clip_id"], row["identity"], "", size))
-        planned = shards.plan(split, entries, config.shard_bytes)
-        if present > 1 and len(planned) < present:
-            least[split] = present
-    return PinnedAssignments(held.names, held.splits, least)
+        count = _least_shards(data, split, kept, gone, least.get(split, 1), config)
+        if count is not None:
+            least[split] = count
+    return PinnedAssignments(pinned.names, pinned.splits, least)
+
+
+def _pinned_names(
+    kept: Sequence[Clip],
+    gone: frozenset[str],
+    sources: Mapping[str, Sequence[Source]],
+    config: ShardConfig,
+    pinned: PinnedAssignments,
+) -> PinnedAssignments:
+    # bridge: dataset takes records after the merge
+    rows = [clip.to_row() for clip in kept]
+    requests = {video: [one.to_row() for one in sources[video]] for video in sources}
+    return hold(rows, gone, requests, config.same_person, pinned)
+
+
+def _least_shards(
+    data: DataFolder,
+    split: str,
+    kept: Sequence[Clip],
+    gone: frozenset[str],
+    least: int,
+    config: ShardConfig,
+) -> int | None:
+    """How many shards a split has, if it would be divided into fewer without the erased clips."""
+    clips = [clip for clip in kept if clip.split == split]
+    numbers = [int(Path(clip.shard).stem.rsplit("-", 1)[1]) for clip in clips if clip.shard]
+    present = max([least, *(number + 1 for number in numbers)])
+    entries = []
+    for clip in clips:
+        if clip.video_id in gone:
+            continue
+        name = clip.clip_id or ""
+        tars = list((data.work / clip.video_id).glob(f"*/{name}.tar"))
+        size = tars[0].stat().st_size if tars else clip.bytes or 0
+        entries.append(shards.Entry(name, clip.identity or "", "", size))
+    planned = shards.plan(split, entries, config.shard_bytes)
+    return present if present > 1 and len(planned) < present else None

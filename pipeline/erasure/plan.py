@@ -1,11 +1,11 @@
-"""What an erasure means: everything a data folder knows of the targets, under all their names."""
+"""What an erasure takes: everything a data folder knows of what was named, under all its names."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,23 @@ from fsh.schemas import ids, urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.records import Clip, Source
+from fsh.schemas.tables import read_clips
 
-Row = dict[str, Any]
 #: What a video's id looks like inside a text.
 VIDEO_ID = re.compile(r"yt-[A-Za-z0-9_-]{11}|v-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
-class Plan:
+class ErasurePlan:
     """What an erasure will take, before anything is written.
 
     Attributes:
         targets: what was asked for; ``people`` are those among them that name somebody.
-        videos: ids; keys: sources (:func:`urls.source_key`); contents: hex SHA-256.
+        videos: ids; keys: sources (:func:`fsh.schemas.urls.source_key`); contents: hex SHA-256.
         rows: of the sources table. clips: of the clips table, rejected ones included.
         shards: tars that will be written anew or removed.
-        others: identity to the clips that go because they are in the same videos.
+        others: identity → number of clips that go because they are in the same videos.
         originals: the user's own files that are only linked to: they stay where they are.
         again: nothing of the targets is here any more; they were erased before.
     """
@@ -54,7 +54,7 @@ class Plan:
         return {name: shown[name] for name in shown if name not in ("keys", "contents")}
 
 
-def plan(data: DataFolder, targets: Sequence[str]) -> Plan:
+def plan_erasure(data: DataFolder, targets: Sequence[str]) -> ErasurePlan:
     """Find out what the targets are: ids of videos, identities, URLs, paths or content hashes.
 
     A person is erased with every video they are in, and a video under every name and from every
@@ -65,43 +65,39 @@ def plan(data: DataFolder, targets: Sequence[str]) -> Plan:
     """
     if not data.root.is_dir():
         raise FshError("no data here", where=data.root)
-    erased, rows, clips = Tombstones.read(data), known_sources(data), known_clips(data)
-    people = {row["identity"] for row in [*rows, *clips] if row["identity"]}
+    erased, sources, clips = Tombstones.read(data), known_sources(data), known_clips(data)
     named = {str(target) for target in targets if str(target).strip()}
-    keys = {key for target in named for key in names_of(target)}
-    contents = {sha for target in named for sha in contents_of(target)}
-    videos, wanted = set(named), named & people
-    cached = {t for t in named if ids.is_safe(t) and (data.work / t).is_dir()}
-    unknown = []
-    for target in sorted(named):
-        names, sums = names_of(target), contents_of(target)
-        here = target in people or any(
-            names & {urls.source_key(row["url"]), row["video_id"]} or row["sha256"] in sums
-            for row in rows
-        )
-        here |= target in cached or any(target == row["video_id"] for row in clips)
-        if not here and not _was_erased(erased, target):
-            unknown.append(target)
+    labels = {one.identity for one in sources} | {clip.identity or "" for clip in clips}
+    cached = {name for name in named if ids.is_safe(name) and (data.work / name).is_dir()}
+    unknown = [
+        target
+        for target in sorted(named)
+        if target not in labels | cached
+        and not _is_here(target, sources, clips)
+        and not _was_erased(erased, target)
+    ]
     if unknown:
         raise FshError(
             f"nothing here is called {', '.join(unknown)}",
             where=data.root,
             remedy="give a video's id, a label, a URL or a path as sources.parquet has it",
         )
-    videos, keys, contents = _closure(rows, clips, videos, keys, contents, wanted)
-    lost = [row for row in clips if row["video_id"] in videos]
-    gone = [row for row in rows if _is_of(row, videos, keys, contents, wanted)]
-    others = Counter(row["identity"] for row in lost if row["kept"])
-    return Plan(
+    people = named & (labels - {""})
+    names = _all_names(named, people, sources, clips)
+    lost = [clip for clip in clips if clip.video_id in names.videos]
+    gone = [source for source in sources if names.match(source)]
+    others = Counter(clip.identity or "" for clip in lost if clip.kept)
+    videos = {source.video_id for source in gone} | {clip.video_id for clip in lost} | cached
+    return ErasurePlan(
         targets=tuple(sorted(named)),
-        people=tuple(sorted(wanted | {t for t in named if erased.covers(identity=t)})),
-        videos=tuple(sorted({row["video_id"] or "" for row in [*gone, *lost]} - {""} | cached)),
-        keys=tuple(sorted({urls.source_key(row["url"]) for row in gone})),
-        contents=tuple(sorted({row["sha256"] or "" for row in gone} - {""})),
+        people=tuple(sorted(people | {t for t in named if erased.covers(identity=t)})),
+        videos=tuple(sorted(videos - {""})),
+        keys=tuple(sorted({source.key for source in gone})),
+        contents=tuple(sorted({source.sha256 for source in gone if source.sha256})),
         rows=len(gone),
         clips=len(lost),
-        shards=tuple(sorted({row["shard"] for row in lost if row["shard"]})),
-        others={name: n for name, n in sorted(others.items()) if name not in wanted},
+        shards=tuple(sorted({clip.shard for clip in lost if clip.shard})),
+        others={name: n for name, n in sorted(others.items()) if name not in people},
         originals=tuple(sorted(set(_originals(data, gone)))),
         again=not gone and not lost and not cached,
     )
@@ -119,8 +115,8 @@ def names_of(target: str) -> set[str]:
     return names
 
 
-def contents_of(target: str) -> set[str]:
-    """The content hash that a target is, or of the file that it names."""
+def content_hashes_of(target: str) -> set[str]:
+    """Hex SHA-256: the one that a target is, or that of the file it names."""
     if re.fullmatch(r"[0-9a-f]{64}", target):
         return {target}
     path = Path(target).expanduser()
@@ -130,59 +126,75 @@ def contents_of(target: str) -> set[str]:
         return set()
 
 
-def _closure(
-    rows: Sequence[Row],
-    clips: Sequence[Row],
-    videos: set[str],
-    keys: set[str],
-    contents: set[str],
-    people: set[str],
-) -> tuple[set[str], set[str], set[str]]:
-    """All ids, sources and contents of what is meant, until there are no more."""
-    videos = videos | {row["video_id"] for row in clips if row["identity"] in people}
-    videos, keys, contents = videos | keys, set(keys), set(contents)
+def known_sources(data: DataFolder) -> list[Source]:
+    """The ledger's sources; none if nothing was ingested."""
+    if not data.sources.is_file() and not journal_files(data):
+        return []
+    return list(Ledger(data).sources.values())
+
+
+def known_clips(data: DataFolder) -> list[Clip]:
+    """The rows of the clips table; none if there is no table."""
+    return read_clips(data.clips) if data.clips.is_file() else []
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What videos are known by: their ids, source keys, content hashes, and people in them."""
+
+    videos: frozenset[str]
+    keys: frozenset[str]
+    contents: frozenset[str]
+    people: frozenset[str]
+
+    def match(self, source: Source) -> bool:
+        return (
+            source.video_id in self.videos
+            or source.sha256 in self.contents
+            or source.identity in self.people
+            or source.key in self.keys
+        )
+
+
+def _all_names(
+    named: Iterable[str], people: Iterable[str], sources: Sequence[Source], clips: Sequence[Clip]
+) -> _Names:
+    """Everything that the targets are known by: each name found may lead to more sources."""
+    keys = frozenset(key for target in named for key in names_of(target))
+    contents = frozenset(sha for target in named for sha in content_hashes_of(target))
+    people = frozenset(people)
+    theirs = {clip.video_id for clip in clips if clip.identity in people}
+    names = _Names(frozenset(named) | theirs | keys, keys, contents, people)
     while True:
-        size = len(videos) + len(keys) + len(contents)
-        for row in rows:
-            if _is_of(row, videos, keys, contents, people):
-                videos |= {row["video_id"] or ""} - {""}
-                keys.add(urls.source_key(row["url"]))
-                contents |= {row["sha256"] or ""} - {""}
-        if len(videos) + len(keys) + len(contents) == size:
-            return videos, keys, contents
+        found = [source for source in sources if names.match(source)]
+        more = replace(
+            names,
+            videos=names.videos | {one.video_id for one in found if one.video_id},
+            keys=names.keys | {one.key for one in found},
+            contents=names.contents | {one.sha256 for one in found if one.sha256},
+        )
+        if more == names:
+            return names
+        names = more
 
 
-def _is_of(
-    row: Row, videos: set[str], keys: set[str], contents: set[str], people: set[str]
-) -> bool:
-    return (
-        row["video_id"] in videos
-        or row["sha256"] in contents
-        or row["identity"] in people
-        or urls.source_key(row["url"]) in keys
+def _is_here(target: str, sources: Sequence[Source], clips: Sequence[Clip]) -> bool:
+    names, contents = names_of(target), content_hashes_of(target)
+    return any(clip.video_id == target for clip in clips) or any(
+        names & {source.key, source.video_id} or source.sha256 in contents for source in sources
     )
 
 
 def _was_erased(erased: Tombstones, target: str) -> bool:
     names = names_of(target)
     return any(erased.covers(key=name, identity=target, video=name) for name in names) or any(
-        erased.covers(sha256=sha) for sha in contents_of(target)
+        erased.covers(sha256=sha) for sha in content_hashes_of(target)
     )
 
 
-def _originals(data: DataFolder, rows: Iterable[Row]) -> Iterator[str]:
-    """Where the links lead that go."""
-    for row in rows:
-        path = data.root / row["path"] if row["path"] else None
+def _originals(data: DataFolder, sources: Iterable[Source]) -> Iterator[str]:
+    """The user's files that the removed links lead to."""
+    for source in sources:
+        path = data.root / source.path if source.path else None
         if path and path.is_symlink():
             yield str(path.readlink())
-
-
-def known_sources(data: DataFolder) -> list[Row]:
-    if not data.sources.is_file() and not journal_files(data):
-        return []
-    return list(Ledger(data).rows.values())
-
-
-def known_clips(data: DataFolder) -> list[Row]:
-    return read_table(data.clips, CLIPS).to_pylist() if data.clips.is_file() else []

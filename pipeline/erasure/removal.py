@@ -1,125 +1,142 @@
-"""The sweep of an erasure: whatever the tombstones cover is removed, wherever it lies.
+"""The removal of whatever the tombstones of a data folder cover, wherever it lies in it.
 
-Each step can be repeated, and what later steps must find is removed last, so that after a kill at
+Each step can be repeated, and what later steps depend on is removed last, so that after a kill at
 any moment the same command finishes the job.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fsh.pipeline.dataset import shards
-from fsh.pipeline.erasure.plan import VIDEO_ID, Row, known_clips, known_sources
-from fsh.pipeline.erasure.shard_rewriting import rewrite, unknown_shards
+from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
+from fsh.pipeline.erasure.shard_rewriting import rewrite_shard, unrecorded_shards
 from fsh.pipeline.ingest.journal import journal_files
 from fsh.pipeline.ingest.ledger import Ledger
+from fsh.pipeline.ingest.rate_limit import remove_hosts
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import DataFolder, replacing
-from fsh.schemas.records import Source
-from fsh.schemas.tables import CLIPS, to_table, write_table
-
-#: Temporary files of :func:`fsh.schemas.layout.replacing` that a kill left behind.
-_TEMPORARY = ".*.tmp"
+from fsh.schemas.layout import TEMPORARY, DataFolder, replacing
+from fsh.schemas.records import Clip
+from fsh.schemas.tables import write_clips
 
 
-def sweep(data: DataFolder, erased: Tombstones, step: Callable[[str], None]) -> None:
-    """Remove whatever the tombstones cover; nothing is written where they cover nothing."""
-    step("leftovers")
-    for path in data.root.rglob(_TEMPORARY):
+def remove_erased(data: DataFolder, erased: Tombstones, step: Callable[[str], None]) -> None:
+    """Remove whatever the tombstones cover; nothing is written where they cover nothing.
+
+    Args:
+        step: called with the name of each step before it.
+    """
+    step("temporary files")
+    for path in data.root.rglob(TEMPORARY):
         path.unlink()
-    shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
-    (data.work / "settled.parquet").unlink(missing_ok=True)
+    shutil.rmtree(data.incoming, ignore_errors=True)
+    data.clips_without_shards.unlink(missing_ok=True)
     step("inspect page")
     for page in data.root.rglob("*.html"):
-        if _mentions(page.read_text(errors="replace"), erased):
+        if _names_erased(page.read_text(errors="replace"), erased):
             page.unlink()
     step("shards and tables")
-    _sweep_tables(data, erased)
+    _remove_clips(data, erased)
     step("cached work")
     for folder in data.work.iterdir() if data.work.is_dir() else ():
         if folder.is_dir() and erased.covers(video=folder.name):
             shutil.rmtree(folder)
     step("videos")
-    known = {row["path"] for row in known_sources(data)}
+    _remove_videos(data, erased)
+    step("sources")
+    _remove_sources(data, erased)
+
+
+def _remove_clips(data: DataFolder, erased: Tombstones) -> None:
+    """Clips go from the shards, then from the card, and last from the table.
+
+    The table says which shards to look at.
+    """
+    clips = known_clips(data)
+    left = [clip for clip in clips if not erased.covers(video=clip.video_id)]
+    touched = {clip.shard for clip in clips if clip.shard and erased.covers(video=clip.video_id)}
+    touched |= set(unrecorded_shards(data, erased))
+    written: dict[str, ShardInfo | None] = {
+        name: rewrite_shard(data, data.root / name, erased, left) for name in sorted(touched)
+    }
+    if not touched and len(left) == len(clips):
+        return
+    left = _with_new_places(left, data, [info for info in written.values() if info])
+    if not data.clips.is_file():
+        _write_card(data, left, written, data.clips)
+        return
+    # The card holds the table's hash, and the table says what is left to do: it comes last.
+    with replacing(data.clips) as table:
+        write_clips(left, table)
+        _write_card(data, left, written, table)
+
+
+def _with_new_places(
+    clips: Sequence[Clip], data: DataFolder, infos: Sequence[ShardInfo]
+) -> list[Clip]:
+    """The clips, with where they lie in the shards that were written anew."""
+    places = {
+        clip: (info.path, *place)
+        for info in infos
+        for clip, place in shards.places_in(data, info).items()
+    }
+    answer = []
+    for clip in clips:
+        if clip.kept and clip.clip_id in places:
+            shard, offset, size = places[clip.clip_id]
+            clip = replace(clip, shard=shard, offset=offset, bytes=size)
+        answer.append(clip)
+    return answer
+
+
+def _write_card(
+    data: DataFolder, clips: Sequence[Clip], written: Mapping[str, ShardInfo | None], table: Path
+) -> None:
+    """Write the data set's card, if there is one, with the new shards and counts."""
+    if not data.card.is_file():
+        return
+    card = DatasetCard.read(data.card)
+    infos = [written.get(info.path, info) for info in card.shards]
+    order = tuple(info for info in infos if info)
+    # bridge: dataset takes records after the merge
+    counts = shards.counts_of([clip.to_row() for clip in clips], order)
+    DatasetCard(card.spec, order, counts, card.made_with).write(data.card, table)
+
+
+def _remove_videos(data: DataFolder, erased: Tombstones) -> None:
+    """Stored videos, and files that no source names but whose content was erased."""
+    known = {source.path for source in known_sources(data)}
     for path in data.videos.iterdir() if data.videos.is_dir() else ():
         orphan = str(path.relative_to(data.root)) not in known and path.is_file()
         if erased.covers(video=path.name.split(".")[0]) or (
             orphan and erased.covers(sha256=file_sha256(path))
         ):
             path.unlink()
-    step("sources")
-    _sweep_sources(data, erased)
 
 
-def _sweep_tables(data: DataFolder, erased: Tombstones) -> None:
-    """Shards, then the card, and last the table that tells which shards to look at."""
-    rows = known_clips(data)
-    left = [row for row in rows if not erased.covers(video=row["video_id"])]
-    touched = {
-        row["shard"] for row in rows if row["shard"] and erased.covers(video=row["video_id"])
-    }
-    touched |= set(unknown_shards(data, erased))
-    written: dict[str, ShardInfo | None] = {}
-    for name in sorted(touched):
-        written[name] = rewrite(data, data.root / name, erased, left)
-    if not touched and len(left) == len(rows):
-        return
-    places = {
-        clip: (info.path, *place)
-        for info in written.values()
-        if info
-        for clip, place in shards.places_in(data, info).items()
-    }
-    for row in left:
-        if row["clip_id"] in places and row["kept"]:
-            row["shard"], row["offset"], row["bytes"] = places[row["clip_id"]]
-    # The card holds the table's hash, and the table tells what is to be done: it comes last.
-    table = data.clips.with_name(".clips-erased.tmp")
-    if data.clips.is_file():
-        write_table(to_table(left, CLIPS), table, CLIPS)
-    if data.card.is_file():
-        _describe(data, left, written, table)
-    if table.is_file():
-        table.replace(data.clips)
+def _remove_sources(data: DataFolder, erased: Tombstones) -> None:
+    """Hosts that no other source has go from the rate limiter's file, then sources from the ledger.
 
-
-def _describe(
-    data: DataFolder, left: Sequence[Row], written: Mapping[str, ShardInfo | None], table: Path
-) -> None:
-    """The data set's card, with the new shards and counts."""
-    card = DatasetCard.read(data.card)
-    infos = [written.get(info.path, info) for info in card.shards]
-    order = tuple(info for info in infos if info)
-    counts = shards.counts_of(left, order)
-    DatasetCard(card.spec, order, counts, card.made_with).write(data.card, table)
-
-
-def _sweep_sources(data: DataFolder, erased: Tombstones) -> None:
-    """The governor's hosts that nobody else uses, then the ledger; journals are taken into it."""
+    Journals are taken into the table.
+    """
     if not data.sources.is_file() and not journal_files(data):
         return
     ledger = Ledger(data)
-    gone = [name for name, row in ledger.rows.items() if erased.covers_source(Source.from_row(row))]
+    gone = [name for name, source in ledger.sources.items() if erased.covers_source(source)]
     if not gone and not journal_files(data):
         return
-    hosts = {urls.host_group(ledger.rows.pop(name)["url"]) for name in gone}
-    hosts -= {urls.host_group(row["url"]) for row in ledger.rows.values()}
-    governor = data.sources.parent / "governor.json"
-    if governor.is_file():
-        text = governor.read_text()
-        known = json.loads(text or "{}")
-        if hosts & known.keys():
-            with replacing(governor) as temporary:
-                rest = {host: known[host] for host in known if host not in hosts}
-                temporary.write_text(json.dumps(rest))
+    hosts = {urls.host_group(ledger.sources.pop(name).url) for name in gone}
+    hosts -= {urls.host_group(source.url) for source in ledger.sources.values()}
+    remove_hosts(data.rate_limits, hosts)
     ledger.compact(drop_journals=True)
 
 
-def _mentions(text: str, erased: Tombstones) -> bool:
+def _names_erased(text: str, erased: Tombstones) -> bool:
+    """Whether a text holds the id of an erased video."""
     return any(erased.covers(video=found) for found in set(VIDEO_ID.findall(text)))

@@ -3,97 +3,123 @@
 from __future__ import annotations
 
 import json
-import tarfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fsh.pipeline.dataset import shards
-from fsh.pipeline.erasure.plan import Row
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import ShardInfo
-from fsh.schemas.ids import file_sha256, video_of
+from fsh.schemas.ids import clip_of, file_sha256, video_of
 from fsh.schemas.layout import DataFolder, replacing
-from fsh.schemas.tar import write_members
+from fsh.schemas.records import Clip
+from fsh.schemas.sample import read_samples
+from fsh.schemas.tar import open_archive, write_members
 
 
-def cut(path: Path, erased: Tombstones) -> tuple[dict[str, tuple[int, int]], Counter[str]] | None:
+@dataclass
+class ShardContents:
+    """What is left in a shard.
+
+    Attributes:
+        places: clip id → offset and bytes of its members.
+        samples, frames: counts.
+    """
+
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    samples: int = 0
+    frames: int = 0
+
+
+def remove_clips(path: Path, erased: Tombstones) -> ShardContents | None:
     """Take the erased clips out of a shard; all others keep their bytes and their order.
 
     Returns:
-        Offset and bytes of every clip left, and counts of ``samples`` and ``frames``; None if
-        nothing was left and the shard is gone.
+        What is left; None if nothing is and the shard was removed, or there was none.
+
+    Raises:
+        FshError: if the shard is damaged.
     """
     if not path.is_file():
         return None
-    segments: dict[str, list[int]] = {}
-    counts: Counter[str] = Counter()
-    with tarfile.open(path) as archive:
-        for member in archive:
-            end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-            clip = member.name.split(".")[0].rsplit("_", 1)[0]
-            segments.setdefault(clip, [member.offset, end])[1] = end
-            if not _is_erased_clip(clip, erased):
-                counts["samples"] += member.name.endswith(".json")
-                counts["frames"] += member.name.endswith(".jpg")
-    left = {clip: at for clip, at in segments.items() if not _is_erased_clip(clip, erased)}
-    if not left:
+    left = ShardContents()
+    extents: dict[str, tuple[int, int]] = {}
+    removed = False
+    for sample in read_samples(path):
+        clip = clip_of(sample.key)
+        if _is_erased_clip(clip, erased):
+            removed = True
+            continue
+        begin, end = sample.extent
+        extents[clip] = (extents.get(clip, (begin, end))[0], end)
+        left.samples += 1
+        left.frames += sample.frames
+    if not extents:
         path.unlink()
         return None
-    places, offset = {}, 0
-    for clip, (begin, end) in left.items():
-        places[clip] = (offset, end - begin)
+    offset = 0
+    for clip, (begin, end) in extents.items():
+        left.places[clip] = (offset, end - begin)
         offset += end - begin
-    if len(left) < len(segments):
-        with replacing(path) as temporary, path.open("rb") as old, temporary.open("wb") as new:
-            for begin, end in left.values():
-                old.seek(begin)
-                new.write(old.read(end - begin))
-            write_members(new, [], end=True)
-    return places, counts
+    if removed:
+        archive = open_archive(path)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            for begin, end in extents.values():
+                file.write(archive[begin:end])
+            write_members(file, [], end=True)
+    return left
 
 
-def rewrite(
-    data: DataFolder, path: Path, erased: Tombstones, left: Sequence[Row]
+def rewrite_shard(
+    data: DataFolder, path: Path, erased: Tombstones, clips: Sequence[Clip]
 ) -> ShardInfo | None:
-    """Cut a shard and note what it holds now; None if it is gone."""
+    """:func:`remove_clips`, and note what the shard holds now.
+
+    Args:
+        clips: those of the table that are not erased.
+
+    Returns:
+        What the card says of the shard; None if it is gone.
+    """
     split, number = path.parent.name, int(path.stem.rsplit("-", 1)[1])
-    note = shards.note_path(data, split, number)
+    note = data.shard_note(split, number)
     note.unlink(missing_ok=True)
-    found = cut(path, erased)
-    if found is None:
+    left = remove_clips(path, erased)
+    if left is None:
         return None
-    places, counts = found
     info = ShardInfo(
         path=str(path.relative_to(data.root)),
         split=split,
-        samples=counts["samples"],
-        frames=counts["frames"],
+        samples=left.samples,
+        frames=left.frames,
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
     )
-    names = {row["clip_id"]: row["identity"] for row in left if row["kept"]}
+    names = {clip.clip_id: clip.identity or "" for clip in clips if clip.kept}
     entries = []
-    for clip in places:
+    for clip in left.places:
         tars = list((data.work / video_of(clip)).glob(f"*/{clip}.tar"))
         if len(tars) != 1 or clip not in names:
             return info  # `fsh shard` will make sure of this shard itself
         tar = str(tars[0].relative_to(data.root))
         entries.append(shards.Entry(clip, names[clip], tar, tars[0].stat().st_size))
     planned = shards.ShardPlan(split, number, tuple(entries)).digest
-    shards.write_note(note, planned, info, places)
+    shards.write_note(note, planned, info, left.places)
     return info
 
 
-def unknown_shards(data: DataFolder, erased: Tombstones) -> Iterator[str]:
-    """Shards with erased clips that the table knows nothing of: a kill came before it."""
+def unrecorded_shards(data: DataFolder, erased: Tombstones) -> Iterator[str]:
+    """Shards with erased clips that the table does not name: a kill came before it was written.
+
+    Raises:
+        FshError: if a shard that has no note is damaged.
+    """
     for path in sorted(data.shards.glob("*/fsh-*.tar")):
-        note = data.work / "shards" / f"{path.stem}.json"
+        note = data.shard_notes / f"{path.stem}.json"
         try:
-            clips = json.loads(note.read_text())["clips"]
+            clips = set(json.loads(note.read_text())["clips"])
         except (FileNotFoundError, ValueError, KeyError):
-            with tarfile.open(path) as archive:
-                clips = {name.split(".")[0].rsplit("_", 1)[0] for name in archive.getnames()}
+            clips = {clip_of(sample.key) for sample in read_samples(path)}
         if any(_is_erased_clip(clip, erased) for clip in clips):
             yield str(path.relative_to(data.root))
 

@@ -1,4 +1,7 @@
-"""Which addresses may be asked: who may reach a private host, judged at the real connection."""
+"""Which addresses may be asked: private ones only if the user named them.
+
+A host name can lead anywhere, so the address is checked again at the real connection.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,16 @@ import urllib.request
 from dataclasses import dataclass
 
 from fsh.pipeline.ingest.failures import Failure
+from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import YOUTUBE, address_of, host_group, is_loopback, split_url
 
 
 @dataclass(frozen=True)
 class AddressRule:
-    """Who may be reached for one request.
+    """Which addresses may be asked for one request.
 
-    Public addresses always; a private one only if the user's own list names it: loopback opens
-    loopback, any other private host opens itself. A list from the net opens none.
+    Public addresses always; a private one only if the user's own list names it: a loopback URL
+    allows loopback, any other private host allows itself. A list from the net allows none.
 
     Attributes:
         loopback: whether loopback addresses may be reached.
@@ -36,21 +40,25 @@ class AddressRule:
         """
         parts = split_url(url)
         if not parts or parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-            raise Failure("refused", "scheme", f"only http and https are fetched, not {url[:120]}")
+            raise Failure(
+                ErrorClass.REFUSED, "scheme", f"only http and https are fetched, not {url[:120]}"
+            )
         if parts.username or parts.password:
-            raise Failure("refused", "credentials", "the URL carries a user name or password")
+            raise Failure(
+                ErrorClass.REFUSED, "credentials", "the URL carries a user name or password"
+            )
         address = address_of(parts.hostname)
         if address is not None or is_loopback(parts.hostname):
             self._check(parts.hostname, str(address or "127.0.0.1"))
-        elif urllib.request.getproxies():  # the proxy resolves: look while there is a name to see
+        elif urllib.request.getproxies():  # the proxy will resolve the name: resolve it here first
             for found in _resolved(parts.hostname):
                 self._check(parts.hostname, found)
 
     def check_peer(self, host: str, connection: socket.socket) -> None:
-        """Judge the address that was really connected to, so that no DNS answer can cheat.
+        """Check the address that was really connected to, whatever DNS answered before.
 
         Raises:
-            Failure: if it is private and not opened by the user.
+            Failure: if it is private and not allowed.
         """
         if not _is_proxy(host):
             self._check(host, connection.getpeername()[0])
@@ -62,7 +70,9 @@ class AddressRule:
         if host.lower() in self.hosts or (self.loopback and address.is_loopback):
             return
         raise Failure(
-            "refused", "private_address", f"{host} is a private address ({found}), not to be asked"
+            ErrorClass.REFUSED,
+            "private_address",
+            f"{host} is a private address ({found}), not to be asked",
         )
 
 

@@ -1,4 +1,8 @@
-"""Direct links over HTTP: guarded addresses, honest sizes, no patience for a drip."""
+"""Downloads from direct links over HTTP.
+
+Private addresses are refused at the real connection, sizes are checked against the promised ones,
+and a transfer that stalls or is too slow is given up on.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import DiskFull, Failure
 from fsh.schemas.errors import FshError
+from fsh.schemas.records import ErrorClass
 
 _AGENT = "fsh/0.1 (+https://pypi.org/project/fsh/)"
 _LIST_BYTES = 256 * 2**20
@@ -27,8 +32,8 @@ _PAGE = re.compile(rb"\s*(?:<!doctype|<html|<\?xml|<head|<script|<!--|<mpd|#EXTM
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When a host is given up on.
+class DownloadLimits:
+    """When a download is given up on.
 
     Attributes:
         timeout: seconds without a single byte.
@@ -58,13 +63,13 @@ class NotDirect(Exception):
 
 
 class PeerRule(Protocol):
-    """What judges the address that a connection really has."""
+    """What decides whether the address that a connection really has may be asked."""
 
     def check_peer(self, host: str, connection: socket.socket) -> None: ...
 
 
 def guarded(base: type[http.client.HTTPConnection], rule: PeerRule) -> Any:
-    """A connection class that sends nothing to an address that the rule does not open."""
+    """A connection class that sends nothing to an address that the rule does not allow."""
 
     class Guarded(base):  # type: ignore[valid-type, misc]
         def connect(self) -> None:
@@ -136,16 +141,16 @@ def open_url(url: str, rule: AddressRule, timeout: float) -> Any:
         reason = error.reason
         if isinstance(reason, OSError):
             raise failures.from_os(reason, url) from error
-        raise Failure("transient", "network", f"{url}: {reason}") from error
+        raise Failure(ErrorClass.TRANSIENT, "network", f"{url}: {reason}") from error
     except OSError as error:
         raise failures.from_os(error, url) from error
     except http.client.InvalidURL as error:
-        raise Failure("permanent", "bad_url", f"{url}: {error}") from error
+        raise Failure(ErrorClass.PERMANENT, "bad_url", f"{url}: {error}") from error
     except (http.client.HTTPException, ValueError) as error:
-        raise Failure("transient", "network", f"{url}: {error!r}") from error
+        raise Failure(ErrorClass.TRANSIENT, "network", f"{url}: {error!r}") from error
     if response.status != 200:
         with response:
-            raise Failure("permanent", "http_status", f"HTTP {response.status} from {url}")
+            raise Failure(ErrorClass.PERMANENT, "http_status", f"HTTP {response.status} from {url}")
     return response
 
 
@@ -153,7 +158,7 @@ def download(
     url: str,
     target: Path,
     rule: AddressRule,
-    limits: Limits,
+    limits: DownloadLimits,
     *,
     clock: Callable[[], float] = time.monotonic,
     stopped: Callable[[], bool] = lambda: False,
@@ -162,7 +167,7 @@ def download(
 
     Raises:
         NotDirect: the first bytes are those of a page or a manifest.
-        Failure: an error, a size over the limit, a drip, fewer bytes than promised.
+        Failure: an error, a size over the limit, too slow, fewer bytes than the host promised.
         DiskFull: no room for it.
     """
     with open_url(url, rule, limits.timeout) as response:
@@ -171,7 +176,7 @@ def download(
         if length is not None and length > limits.max_bytes:
             raise _too_large(url, length, limits)
         digest, size = hashlib.sha256(), 0
-        window_start, window_size = clock(), 0
+        speed = _SpeedCheck(url, limits, clock)
         read = functools.partial(_read, response, url)
         try:
             with target.open("wb") as file:
@@ -181,23 +186,15 @@ def download(
                     file.write(block)
                     digest.update(block)
                     size += len(block)
-                    window_size += len(block)
                     if size > limits.max_bytes:
                         raise _too_large(url, size, limits)
                     if stopped():
-                        raise Failure("transient", "stopped", "the run was stopped")
-                    if clock() - window_start > limits.window:
-                        if window_size < limits.window_bytes:
-                            raise Failure(
-                                "transient",
-                                "too_slow",
-                                f"{url}: {window_size} bytes in {limits.window:g} s",
-                            )
-                        window_start, window_size = clock(), 0
+                        raise failures.run_stopped()
+                    speed.received(len(block))
         except OSError as error:
             raise failures.from_os(error, str(target)) from error
         if length is not None and size != length:
-            raise Failure("transient", "truncated", f"{url}: {size} bytes of {length}")
+            raise Failure(ErrorClass.TRANSIENT, "truncated", f"{url}: {size} bytes of {length}")
         return Received(
             sha256=digest.hexdigest(),
             bytes=size,
@@ -205,6 +202,26 @@ def download(
             final_url=response.geturl(),
             last_modified=response.headers.get("Last-Modified", ""),
         )
+
+
+class _SpeedCheck:
+    """Counts the bytes of a download in windows of time."""
+
+    def __init__(self, url: str, limits: DownloadLimits, clock: Callable[[], float]) -> None:
+        self._url, self._limits, self._clock = url, limits, clock
+        self._start, self._bytes = clock(), 0
+
+    def received(self, count: int) -> None:
+        """Raises:
+        Failure: if too few bytes came in the window that is over now.
+        """
+        self._bytes += count
+        if self._clock() - self._start <= self._limits.window:
+            return
+        if self._bytes < self._limits.window_bytes:
+            text = f"{self._url}: {self._bytes} bytes in {self._limits.window:g} s"
+            raise Failure(ErrorClass.TRANSIENT, "too_slow", text)
+        self._start, self._bytes = self._clock(), 0
 
 
 def content_type(url: str, timeout: float = 15.0) -> str:
@@ -222,7 +239,7 @@ def download_list(url: str, target: Path) -> None:
     Raises:
         FshError: if it cannot be had.
     """
-    limits = Limits(max_bytes=_LIST_BYTES)
+    limits = DownloadLimits(max_bytes=_LIST_BYTES)
     try:
         download(url, target, AddressRule.for_url(url, trusted=True), limits)
     except NotDirect:
@@ -237,13 +254,13 @@ def _read(response: Any, url: str) -> bytes:
     try:
         return response.read1(2**18)
     except http.client.IncompleteRead as error:
-        raise Failure("transient", "truncated", f"{url}: {error!r}") from error
+        raise Failure(ErrorClass.TRANSIENT, "truncated", f"{url}: {error!r}") from error
     except http.client.HTTPException as error:
-        raise Failure("transient", "network", f"{url}: {error!r}") from error
+        raise Failure(ErrorClass.TRANSIENT, "network", f"{url}: {error!r}") from error
     except OSError as error:
         raise failures.from_os(error, url) from error
 
 
-def _too_large(url: str, size: int, limits: Limits) -> Failure:
+def _too_large(url: str, size: int, limits: DownloadLimits) -> Failure:
     text = f"{url}: {size} bytes, over the limit of {limits.max_bytes}"
-    return Failure("refused", "too_large", text)
+    return Failure(ErrorClass.REFUSED, "too_large", text)

@@ -1,4 +1,7 @@
-"""Why a video could not be had: classes, short codes, and how causes are told apart."""
+"""Why a video could not be fetched: the classes and codes of failures, and how they are told apart.
+
+Pure functions from an HTTP status, a socket's error or yt-dlp's message to a :class:`Failure`.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,31 @@ import email.utils
 import errno
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fsh.schemas.records import ErrorClass, SourceState
+
+_PERMANENT, _TRANSIENT, _REFUSED = ErrorClass.PERMANENT, ErrorClass.TRANSIENT, ErrorClass.REFUSED
+#: The code of what a stopped run leaves undone; no such failure gets into the ledger.
+STOPPED = "stopped"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Failure(Exception):
     """One request's failure, on its way into the ledger.
 
     Attributes:
-        error_class: permanent, transient or refused.
+        error_class: whether another try is worth it, or fsh does not let it in.
         code: short name of the cause.
         text: the cause in one line.
-        throttled: whether the host asked us to slow down.
-        retry_after: seconds the host asked us to wait, or None.
+        throttled: whether the host asked to be asked less often.
+        retry_after: seconds that the host asked to wait, or None.
     """
 
     def __init__(
         self,
-        error_class: str,
+        error_class: ErrorClass,
         code: str,
         text: str,
         *,
@@ -33,12 +45,38 @@ class Failure(Exception):
         self.text = " ".join(text.split())[:500]
         self.throttled, self.retry_after = throttled, retry_after
 
+    @property
+    def state(self) -> SourceState:
+        """The state of a request that failed so."""
+        refused = self.error_class is ErrorClass.REFUSED
+        return SourceState.REFUSED if refused else SourceState.FAILED
+
 
 class DiskFull(Exception):
-    """No room left: no fault of the video, so nothing is recorded and the run ends."""
+    """No room left. That is no failure of the video: nothing is recorded, and the run ends."""
 
 
-#: What to do about causes that hit every video of a run alike; told once, in one line.
+@contextmanager
+def raising_disk_full(where: object) -> Iterator[None]:
+    """Turn an OSError for lack of room into :class:`DiskFull`; ``where`` is what was written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise DiskFull(where) from error
+        raise
+
+
+class Interrupted(Exception):
+    """The run was stopped while a video was being fetched: its job is as it was before."""
+
+
+def run_stopped() -> Failure:
+    """What ends a wait or a download when the run is stopped."""
+    return Failure(_TRANSIENT, STOPPED, "the run was stopped")
+
+
+#: What to do about causes that every video of a run meets; shown once, in one line.
 REMEDIES = {
     "bot_wall": "YouTube asks for a sign-in to prove that this is no bot: wait an hour, lower "
     "--rate, or give the cookies of a signed-in browser (--cookies FILE); run again to go on",
@@ -47,78 +85,78 @@ REMEDIES = {
     "http_429": "the host asked to slow down: the run waits and goes on",
 }
 
-# What yt-dlp says, first match wins. Facts of YouTube's and yt-dlp's wording in 2026.
-_MESSAGES: tuple[tuple[str, str, str], ...] = (
-    (r"confirm you.{0,3}re not a bot|unusual traffic", "transient", "bot_wall"),
-    (r"javascript runtime", "transient", "no_js_runtime"),
-    (r"rate.?limit|too many requests|http error 429|try again later", "transient", "http_429"),
-    (r"private video|video is private|this video is private", "permanent", "private"),
-    (r"account.{0,40}terminated|account.{0,40}closed", "permanent", "account_gone"),
-    (r"members.only|join this channel|available to this channel's members", "permanent", "members"),
-    (r"confirm your age|age.restricted|inappropriate for some users", "permanent", "age"),
-    (r"copyright", "permanent", "copyright"),
-    (r"premieres? in|live event will begin|is upcoming|not started", "transient", "not_yet"),
-    (r"live stream recording is not available", "permanent", "removed"),
-    (r"available (in|from) your (country|location)|geo.?restrict", "permanent", "geo"),
-    (r"requested format is not available", "permanent", "no_format"),
-    (r"requires payment|\brent\b|\bpurchase", "permanent", "paid"),
-    (r"login required|log in|sign in|registered users|cookies", "permanent", "login"),
-    (r"\bdrm\b", "permanent", "drm"),
-    (r"removed|deleted|does not exist|video unavailable", "permanent", "removed"),
-    (r"(not|no longer) available", "permanent", "removed"),
-    (r"http error (404|410)", "permanent", "removed"),
-    (r"http error 403", "transient", "http_403"),
-    (r"http error 5\d\d", "transient", "http_5xx"),
+# What yt-dlp says, first match wins. The wording of YouTube and yt-dlp in 2026.
+_MESSAGES: tuple[tuple[str, ErrorClass, str], ...] = (
+    (r"confirm you.{0,3}re not a bot|unusual traffic", _TRANSIENT, "bot_wall"),
+    (r"javascript runtime", _TRANSIENT, "no_js_runtime"),
+    (r"rate.?limit|too many requests|http error 429|try again later", _TRANSIENT, "http_429"),
+    (r"private video|video is private|this video is private", _PERMANENT, "private"),
+    (r"account.{0,40}terminated|account.{0,40}closed", _PERMANENT, "account_gone"),
+    (r"members.only|join this channel|available to this channel's members", _PERMANENT, "members"),
+    (r"confirm your age|age.restricted|inappropriate for some users", _PERMANENT, "age"),
+    (r"copyright", _PERMANENT, "copyright"),
+    (r"premieres? in|live event will begin|is upcoming|not started", _TRANSIENT, "not_yet"),
+    (r"live stream recording is not available", _PERMANENT, "removed"),
+    (r"available (in|from) your (country|location)|geo.?restrict", _PERMANENT, "geo"),
+    (r"requested format is not available", _PERMANENT, "no_format"),
+    (r"requires payment|\brent\b|\bpurchase", _PERMANENT, "paid"),
+    (r"login required|log in|sign in|registered users|cookies", _PERMANENT, "login"),
+    (r"\bdrm\b", _PERMANENT, "drm"),
+    (r"removed|deleted|does not exist|video unavailable", _PERMANENT, "removed"),
+    (r"(not|no longer) available", _PERMANENT, "removed"),
+    (r"http error (404|410)", _PERMANENT, "removed"),
+    (r"http error 403", _TRANSIENT, "http_403"),
+    (r"http error 5\d\d", _TRANSIENT, "http_5xx"),
     (
         r"unsupported url|no video formats|no (video|media) (could be )?found",
-        "permanent",
+        _PERMANENT,
         "not_media",
     ),
-    (r"unsafe file extension|extension.{0,40}unusual", "refused", "not_media"),
-    (r"incomplete|content too short|bytes read", "transient", "truncated"),
-    (r"timed out|timeout", "transient", "timeout"),
+    (r"unsafe file extension|extension.{0,40}unusual", _REFUSED, "not_media"),
+    (r"incomplete|content too short|bytes read", _TRANSIENT, "truncated"),
+    (r"timed out|timeout", _TRANSIENT, "timeout"),
     (
         r"resolve|name or service|getaddrinfo|connection|network|unreachable|\bssl|\beof\b|"
         r"temporary failure|unable to download|remote end closed",
-        "transient",
+        _TRANSIENT,
         "network",
     ),
 )
 
 
 def from_message(message: str) -> Failure:
-    """The failure behind yt-dlp's words; unknown words are transient, worth another try."""
+    """The failure that a message of yt-dlp stands for; an unknown message is transient."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", message)
     text = re.sub(r"^ERROR:\s*", "", text).split("; please report this issue")[0]
     for pattern, error_class, code in _MESSAGES:
         if re.search(pattern, text, re.IGNORECASE):
             throttled = code in ("bot_wall", "http_429")
             return Failure(error_class, code, text, throttled=throttled)
-    return Failure("transient", "extractor", text)
+    return Failure(_TRANSIENT, "extractor", text)
 
 
 def from_status(status: int, url: str, retry_after: str | None = None) -> Failure:
-    """The failure behind an HTTP status of a direct link."""
+    """The failure that an HTTP status of a direct link stands for."""
     text = f"HTTP {status} from {url[:200]}"
     wait = parse_retry_after(retry_after)
     if status in (429, 503):
-        return Failure("transient", f"http_{status}", text, throttled=True, retry_after=wait)
+        return Failure(_TRANSIENT, f"http_{status}", text, throttled=True, retry_after=wait)
     if status >= 500 or status in (408, 425):
-        return Failure("transient", f"http_{status}", text, retry_after=wait)
-    return Failure("permanent", f"http_{status}", text)
+        return Failure(_TRANSIENT, f"http_{status}", text, retry_after=wait)
+    return Failure(_PERMANENT, f"http_{status}", text)
 
 
 def from_os(error: OSError, where: str) -> Failure:
-    """The failure behind a socket's or a file's error.
+    """The failure that an error of a socket or a file stands for.
 
     Raises:
         DiskFull: if there is no room left.
     """
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _NO_ROOM:
         raise DiskFull(where) from error
     if isinstance(error, TimeoutError):
-        return Failure("transient", "timeout", f"{where}: no answer in time")
-    return Failure("transient", "network", f"{where}: {error}")
+        return Failure(_TRANSIENT, "timeout", f"{where}: no answer in time")
+    return Failure(_TRANSIENT, "network", f"{where}: {error}")
 
 
 def parse_retry_after(value: str | None, now: float | None = None) -> float | None:

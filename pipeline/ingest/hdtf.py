@@ -1,4 +1,4 @@
-"""HDTF's lists: a set of text files in which a name leads to a URL, time ranges and boxes.
+"""HDTF's lists: a set of text files that give a URL, time ranges and boxes for each name.
 
 ``<set>_video_url.txt`` holds ``name url``; ``<set>_annotion_time.txt`` holds ``name.mp4 mm:ss-mm:ss
 …``; ``<set>_crop_wh.txt`` holds ``name_<range>.mp4 x width y height`` in pixels of a frame whose
@@ -8,7 +8,8 @@ height is in ``<set>_resolution.txt``. The names are spelled as the data set spe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.pipeline.ingest.requests import (
@@ -26,13 +27,14 @@ _FILE = re.compile(rf"(?P<set>.*?)_?(?:{_PARTS})\.txt", re.IGNORECASE)
 _LINE = re.compile(r"(\S+)\s+(https?://\S+)\s*")
 
 
-def set_of(path: Path) -> str | None:
+def set_name_of(path: Path) -> str | None:
     """The name of the set that a file belongs to by its name, or None."""
     match = _FILE.fullmatch(path.name)
     return match["set"] if match else None
 
 
 def is_name_and_url(line: str) -> bool:
+    """Whether a line is a name and a URL with blanks between."""
     return _LINE.fullmatch(line) is not None
 
 
@@ -43,12 +45,12 @@ def read_set(folder: Path, name: str) -> Listing:
         note = f"{folder / name}: an HDTF set without its video_url.txt, so without URLs"
         return Listing(notes=[note])
     listing = Listing()
-    times, where = _table(listing, folder, name, "annotion_time", "annotation_time")
-    boxes, _ = _table(listing, folder, name, "crop_wh")
-    heights, _ = _table(listing, folder, name, "resolution")
+    times = _read_table(listing, folder, name, "annotion_time", "annotation_time")
+    boxes = _read_table(listing, folder, name, "crop_wh")
+    heights = _read_table(listing, folder, name, "resolution")
     lines = read_lines(urls_file)
-    people = identities([line.split()[0] for line in lines if is_name_and_url(line)])
-    known = set()
+    people = identities_of_names([line.split()[0] for line in lines if is_name_and_url(line)])
+    named = set()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -56,25 +58,10 @@ def read_set(folder: Path, name: str) -> Listing:
             listing.bad_lines.append(BadLine(str(urls_file), number, "not a name and a URL"))
             continue
         key, url = match.groups()
-        known.add(key)
-        number_of_times, ranges = times.get(key, (0, []))
-        _, height = heights.get(key, (0, []))
-        wanted: list[tuple[int, float | None, float | None]] = []
-        for index, text in enumerate(ranges):
-            try:
-                wanted.append((index, *_parse_range(text)))
-            except ValueError as error:
-                listing.bad_lines.append(BadLine(where, number_of_times, str(error)))
-        if not ranges:
-            wanted.append((0, None, None))
-        for index, start, end in wanted:
-            box_line, numbers = boxes.get(f"{key}_{index}", (0, []))
-            try:
-                box = _parse_box(numbers)
-            except ValueError as error:
-                box_file = str(_find(folder, name, "crop_wh"))
-                listing.bad_lines.append(BadLine(box_file, box_line, str(error)))
-                box = None
+        named.add(key)
+        height = _parse_height(heights.words(key))
+        for index, start, end in _ranges_of(key, times, listing):
+            box = _box_of(f"{key}_{index}", boxes, listing)
             listing.requests.append(
                 Request(
                     url=locate(url, folder),
@@ -84,15 +71,15 @@ def read_set(folder: Path, name: str) -> Listing:
                     end=end,
                     identity=people[key],
                     bbox=box,
-                    bbox_height=_parse_height(height) if box else None,
+                    bbox_height=height if box else None,
                 )
             )
-    if without_url := sorted(set(times) - known):
-        listing.notes.append(f"{where}: no URL for {', '.join(without_url)}")
+    if without_url := sorted(set(times.rows) - named):
+        listing.notes.append(f"{times.path}: no URL for {', '.join(without_url)}")
     return listing
 
 
-def identities(names: Sequence[str]) -> dict[str, str]:
+def identities_of_names(names: Sequence[str]) -> dict[str, str]:
     """Who a video shows, from its name in the set.
 
     Numbers tell the videos of one person apart (``AmyKlobuchar0``, ``AmyKlobuchar1``), unless all
@@ -117,21 +104,60 @@ def _find(folder: Path, name: str, *parts: str) -> Path | None:
     return None
 
 
-def _table(
-    listing: Listing, folder: Path, name: str, *parts: str
-) -> tuple[dict[str, tuple[int, list[str]]], str]:
-    """key → (line, the other words), and the file's name. The key has no ``.mp4``."""
+@dataclass(frozen=True)
+class _Table:
+    """A file of the set, by the first word of its lines without ``.mp4``.
+
+    Attributes:
+        path: the file's; empty if the set has none.
+        rows: first word → number of the line, and its other words.
+    """
+
+    path: str
+    rows: Mapping[str, tuple[int, Sequence[str]]]
+
+    def line(self, key: str) -> int:
+        return self.rows[key][0]
+
+    def words(self, key: str) -> Sequence[str]:
+        return self.rows[key][1] if key in self.rows else ()
+
+
+def _read_table(listing: Listing, folder: Path, name: str, *parts: str) -> _Table:
     path = _find(folder, name, *parts)
     if path is None:
-        return {}, ""
-    table: dict[str, tuple[int, list[str]]] = {}
+        return _Table("", {})
+    rows: dict[str, tuple[int, Sequence[str]]] = {}
     for number, line in enumerate(read_lines(path), 1):
         words = line.split()
         if len(words) == 1:
             listing.bad_lines.append(BadLine(str(path), number, f"nothing after {words[0]!r}"))
         elif words:
-            table[words[0].removesuffix(".mp4")] = number, words[1:]
-    return table, str(path)
+            rows[words[0].removesuffix(".mp4")] = number, words[1:]
+    return _Table(str(path), rows)
+
+
+def _ranges_of(
+    key: str, times: _Table, listing: Listing
+) -> list[tuple[int, float | None, float | None]]:
+    """(index, start, end) of every time range of a video; one without an end if it has none."""
+    if not times.words(key):
+        return [(0, None, None)]
+    ranges = []
+    for index, text in enumerate(times.words(key)):
+        try:
+            ranges.append((index, *_parse_range(text)))
+        except ValueError as error:
+            listing.bad_lines.append(BadLine(times.path, times.line(key), str(error)))
+    return ranges
+
+
+def _box_of(key: str, boxes: _Table, listing: Listing) -> Box | None:
+    try:
+        return _parse_box(boxes.words(key))
+    except ValueError as error:
+        listing.bad_lines.append(BadLine(boxes.path, boxes.line(key), str(error)))
+        return None
 
 
 def _parse_range(text: str) -> tuple[float | None, float | None]:

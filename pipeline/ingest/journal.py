@@ -1,4 +1,7 @@
-"""What became of a video, recorded at once: a file per worker that survives a kill."""
+"""What became of each video, recorded at once: one append-only file per worker.
+
+A journal survives a kill: a record is wholly in it, or not at all. The ledger takes journals in.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,22 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.failures import DiskFull
+from fsh.pipeline.ingest.failures import Failure, raising_disk_full
 from fsh.pipeline.ingest.requests import Request
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.records import ErrorClass, Source, SourceState
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one video: the columns that all its requests share."""
+class FetchOutcome:
+    """What became of one video: the fields of a :class:`Source` that all its requests share."""
 
-    state: str
-    error_class: str = ""
+    state: SourceState
+    error_class: ErrorClass | None = None
     error_code: str = ""
     error: str = ""
     attempts: int = 0
@@ -46,8 +50,32 @@ class Outcome:
     last_tried: str = ""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Outcome:
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
+    def of_failure(cls, failure: Failure, attempts: int) -> FetchOutcome:
+        """The outcome of a fetch that failed just now."""
+        return cls(
+            state=failure.state,
+            error_class=failure.error_class,
+            error_code=failure.code,
+            error=failure.text,
+            attempts=attempts,
+            last_tried=now(),
+        )
+
+    @classmethod
+    def of_source(cls, source: Source) -> FetchOutcome:
+        """The outcome that a source of the ledger had."""
+        return cls(**{field.name: getattr(source, field.name) for field in fields(cls)})
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> FetchOutcome:
+        """The outcome that :meth:`to_json` was given."""
+        error_class = ErrorClass(values["error_class"]) if values["error_class"] else None
+        enums = {"state": SourceState(values["state"]), "error_class": error_class}
+        return cls(**{**values, **enums})
+
+    def to_json(self) -> dict[str, Any]:
+        """As a journal holds it."""
+        return {**asdict(self), "error_class": self.error_class or ""}
 
 
 @dataclass(frozen=True)
@@ -55,7 +83,7 @@ class Job:
     """One video to fetch, for all requests that want it.
 
     Attributes:
-        key: which video (:func:`urls.source_key`).
+        key: which video (:func:`fsh.schemas.urls.source_key`).
         requests: who wants it; the first one's URL is fetched.
         attempts: how often it was tried in earlier runs.
     """
@@ -63,6 +91,27 @@ class Job:
     key: str
     requests: tuple[Request, ...]
     attempts: int = 0
+
+
+@dataclass(frozen=True)
+class JournalRecord:
+    """A finished job, as a journal holds it."""
+
+    requests: tuple[Request, ...]
+    outcome: FetchOutcome
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> JournalRecord:
+        return cls(
+            tuple(map(Request.from_json, values["requests"])),
+            FetchOutcome.from_json(values["outcome"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "requests": [asdict(request) for request in self.requests],
+            "outcome": self.outcome.to_json(),
+        }
 
 
 def now() -> str:
@@ -74,7 +123,7 @@ class Journal:
     """One worker's append-only file: a record is wholly in it and on the disk, or not at all."""
 
     def __init__(self, data: DataFolder) -> None:
-        folder = _journal_folder(data)
+        folder = data.journals
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{uuid.uuid4().hex}.jsonl"
         self._descriptor = os.open(
@@ -84,19 +133,14 @@ class Journal:
         os.fsync(directory)
         os.close(directory)
 
-    def append(self, job: Job, outcome: Outcome) -> None:
+    def append(self, job: Job, outcome: FetchOutcome) -> None:
         """Raises:
         DiskFull: if there is no room for it; the file is as it was before.
         """
-        self._write(
-            {
-                "requests": [asdict(request) for request in job.requests],
-                "outcome": asdict(outcome),
-            }
-        )
+        self._write(JournalRecord(job.requests, outcome).to_json())
 
     def note(self, line: str) -> None:
-        """Something worth telling the user, once."""
+        """Add a line for the user, which is shown while the run goes on."""
         self._write({"note": line})
 
     def close(self) -> None:
@@ -105,28 +149,28 @@ class Journal:
     def _write(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record).encode() + b"\n"
         size = os.fstat(self._descriptor).st_size
-        try:
-            written = os.write(self._descriptor, line)
-            if written < len(line):
-                raise OSError(errno.ENOSPC, "short write")
-            os.fsync(self._descriptor)
-        except OSError as error:
-            with contextlib.suppress(OSError):  # a device that cannot be cut has kept nothing
-                os.ftruncate(self._descriptor, size)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFull(self.path) from error
-            raise
+        with raising_disk_full(self.path):
+            try:
+                written = os.write(self._descriptor, line)
+                if written < len(line):
+                    raise OSError(errno.ENOSPC, "short write")
+                os.fsync(self._descriptor)
+            except OSError:
+                with contextlib.suppress(OSError):  # a device that cannot be cut has kept nothing
+                    os.ftruncate(self._descriptor, size)
+                raise
 
 
-def read_journals(data: DataFolder) -> Iterator[dict[str, Any]]:
-    """The records of all journals; a line that a kill tore never was a finished record."""
+def read_journals(data: DataFolder) -> Iterator[JournalRecord]:
+    """The records of all journals, later ones last."""
     for path in journal_files(data):
         for record in parse_journal(path.read_bytes()):
             if "outcome" in record:
-                yield record
+                yield JournalRecord.from_json(record)
 
 
 def parse_journal(content: bytes) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a journal: records and notes. A line that a kill cut off is left out."""
     for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             return
@@ -136,9 +180,5 @@ def parse_journal(content: bytes) -> Iterator[dict[str, Any]]:
 
 def journal_files(data: DataFolder) -> list[Path]:
     """Oldest first, so that later records win."""
-    paths = _journal_folder(data).glob("*.jsonl")
+    paths = data.journals.glob("*.jsonl")
     return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
-def _journal_folder(data: DataFolder) -> Path:
-    return data.sources.parent / "journal"

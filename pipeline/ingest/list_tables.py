@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from fsh.pipeline.ingest.requests import (
     BadLine,
+    Box,
     Listing,
     Request,
     as_box,
@@ -89,7 +90,7 @@ def read_delimited(lines: Sequence[str], where: str, base: Path | None) -> Listi
     first = next(i for i, line in enumerate(lines) if line.strip())
     mark = delimiter_of(lines[first]) or ","
     reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
-    rows = _numbered(reader)
+    rows = _numbered_rows(reader)
     header: list[str] = []
     for _, cells in rows:
         if isinstance(cells, list) and any(cell.strip() for cell in cells):
@@ -97,13 +98,9 @@ def read_delimited(lines: Sequence[str], where: str, base: Path | None) -> Listi
             break
     names = column_names(header)
     if url_column(names):
-        return _from_records(_named(rows, names), where, base, names)
-    return _from_records(
-        _named(_numbered(csv.reader(lines, delimiter=mark, skipinitialspace=True)), []),
-        where,
-        base,
-        [],
-    )
+        return _from_records(_records_of_rows(rows, names), where, base)
+    reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
+    return _from_records(_records_of_rows(_numbered_rows(reader), []), where, base)
 
 
 def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
@@ -137,17 +134,17 @@ def read_parquet(path: Path, where: str, base: Path | None) -> Listing:
         raise FshError(f"not a readable Parquet file ({error})", where=where) from error
     table = table.rename_columns(column_names(table.column_names))
     if not url_column(table.column_names):
-        return Listing(notes=[no_urls(where, table.num_rows, table.column_names)])
-    return _from_records(enumerate(table.to_pylist(), 1), where, base, table.column_names)
+        return Listing(notes=[no_urls_note(where, table.num_rows, table.column_names)])
+    return _from_records(enumerate(table.to_pylist(), 1), where, base)
 
 
-def no_urls(where: str, rows: int, names: Sequence[str]) -> str:
-    """The line that says that a table names no videos."""
+def no_urls_note(where: str, rows: int, names: Sequence[str]) -> str:
+    """A note for the user: a table names no videos."""
     columns = ", ".join(name for name in names if name)
     return f"{where}: a table of {rows} rows without any URL, path or video id (columns: {columns})"
 
 
-def _numbered(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
+def _numbered_rows(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
     """(line, cells) of a csv.reader; a row that it cannot read becomes its reason."""
     while True:
         try:
@@ -160,23 +157,28 @@ def _numbered(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
         yield reader.line_num, cells
 
 
-def _named(
+def _records_of_rows(
     rows: Iterable[tuple[int, list[str] | str]], names: Sequence[str]
 ) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+    """(line, cells by the columns' names), comments and empty rows left out.
+
+    A row that does not fit the header becomes the reason. Without names, what a cell is depends on
+    its shape.
+    """
     for number, cells in rows:
         if isinstance(cells, str):
             yield number, cells
         elif not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
             continue
         elif not names:
-            yield number, _headerless(cells)
+            yield number, _record_without_header(cells)
         elif len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
             yield number, f"{len(cells)} columns, the header has {len(names)}"
         else:
             yield number, dict(zip(names, cells, strict=False))
 
 
-def _headerless(cells: Sequence[str]) -> Mapping[str, Any]:
+def _record_without_header(cells: Sequence[str]) -> Mapping[str, Any]:
     """url[, start, end][, identity] by the shape of the cells."""
     url, *rest = [cell.strip() for cell in cells]
     record: dict[str, Any] = {"url": url}
@@ -205,11 +207,9 @@ def _as_record(entry: Any) -> Mapping[str, Any] | str:
 
 
 def _from_records(
-    records: Iterable[tuple[int, Mapping[str, Any] | str]],
-    where: str,
-    base: Path | None,
-    names: Sequence[str] | None = None,
+    records: Iterable[tuple[int, Mapping[str, Any] | str]], where: str, base: Path | None
 ) -> Listing:
+    """Requests of numbered records; a text in a record's place says why it is none."""
     listing = Listing()
     for number, record in records:
         try:
@@ -271,7 +271,7 @@ def _range(record: Mapping[str, Any]) -> tuple[float | None, float | None]:
     return parse_time(_text(record, _START)), parse_time(_text(record, _END))
 
 
-def _box(record: Mapping[str, Any]):
+def _box(record: Mapping[str, Any]) -> Box | None:
     for name in _BOX:
         value = record.get(name)
         if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Lists as users have them, told apart by their shape: what they ask for, and what is malformed."""
+"""Lists as users have them, recognised by their shape: their requests and their malformed lines."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def _read_argument(argument: str) -> Listing:
             where=argument,
             remedy="give a list, a folder, a video or a URL",
         )
-    return read_file(path, str(path), path.parent)
+    return read_list_file(path, str(path), path.parent)
 
 
-def read_file(path: Path, where: str, base: Path | None) -> Listing:
-    """A list by its content; a file that is no text is itself the video asked for.
+def read_list_file(path: Path, where: str, base: Path | None) -> Listing:
+    """A list, recognised by its content; a file that is no text is itself the video asked for.
 
     Args:
         path: the file.
@@ -80,13 +80,13 @@ def read_file(path: Path, where: str, base: Path | None) -> Listing:
     encoding = _encoding(head)
     if not encoding or (path.suffix.lower() in MEDIA_SUFFIXES and base is not None):
         return Listing([Request(where, trusted=base is not None)])
-    if base is not None and (name := hdtf.set_of(path)) is not None:
+    if base is not None and (name := hdtf.set_name_of(path)) is not None:
         return hdtf.read_set(path.parent, name)
     text = path.read_text(encoding=encoding, errors="surrogateescape")
-    return read_text(text, where, base)
+    return parse_list(text, where, base)
 
 
-def read_text(text: str, where: str, base: Path | None) -> Listing:
+def parse_list(text: str, where: str, base: Path | None) -> Listing:
     """A textual list: JSON, a table, or one entry per line."""
     lines = re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))
     content = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
@@ -100,7 +100,7 @@ def read_text(text: str, where: str, base: Path | None) -> Listing:
     if list_tables.url_column(names) or _is_headerless_table(first, mark, base):
         return list_tables.read_delimited(lines, where, base)
     if mark and _is_table_without_urls(content, mark):
-        return Listing(notes=[list_tables.no_urls(where, len(content) - 1, names)])
+        return Listing(notes=[list_tables.no_urls_note(where, len(content) - 1, names)])
     return _read_plain(lines, where, base)
 
 
@@ -108,7 +108,7 @@ def _read_plain(lines: Sequence[str], where: str, base: Path | None) -> Listing:
     """One URL or path per line; ``name URL`` and ``URL start end`` are understood as well."""
     listing = Listing()
     named = [line.split()[0] for line in lines if hdtf.is_name_and_url(line.strip())]
-    people = hdtf.identities(named)
+    people = hdtf.identities_of_names(named)
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith("#"):
@@ -124,7 +124,7 @@ def _plain_requests(
     line: str, where: str, number: int, base: Path | None, people: dict[str, str]
 ) -> list[Request]:
     """Raises:
-    ValueError: if the line asks for nothing understandable.
+    ValueError: if the line cannot be understood.
     """
     identity, start, end, entry = "", None, None, line
     words = re.sub(r"\s+#.*$", "", line).split()
@@ -162,12 +162,12 @@ def _read_folder(folder: Path) -> Listing:
         return Listing([Request(str(path), str(folder), i) for i, path in enumerate(videos, 1)])
     listing = Listing()
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    sets = sorted({name for path in files if (name := hdtf.set_of(path)) is not None})
+    sets = sorted({name for path in files if (name := hdtf.set_name_of(path)) is not None})
     for name in sets:
         listing.extend(hdtf.read_set(folder, name))
     for path in files:
-        if path.suffix.lower() in _LIST_SUFFIXES and hdtf.set_of(path) is None:
-            listing.extend(read_file(path, str(path), folder))
+        if path.suffix.lower() in _LIST_SUFFIXES and hdtf.set_name_of(path) is None:
+            listing.extend(read_list_file(path, str(path), folder))
     if not listing.requests and not listing.notes:
         raise FshError("no videos and no lists in this folder", where=folder)
     return listing
@@ -178,7 +178,7 @@ def _read_remote(url: str) -> Listing:
     with tempfile.TemporaryDirectory(prefix="fsh-list-") as folder:
         path = Path(folder, "list")
         download.download_list(url, path)
-        return read_file(path, url, None)
+        return read_list_file(path, url, None)
 
 
 def _is_list(url: str) -> bool:

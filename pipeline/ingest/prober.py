@@ -6,13 +6,13 @@ from pathlib import Path
 
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo, probe
 from fsh.pipeline.sandbox import JobFailed, Sandbox
+from fsh.schemas.records import RejectReason
 
 _MEMORY = 4 * 2**30
-_CODES = {"timeout": "hang"}
 
 
 class Prober:
-    """Probes one file after another in a worker that can be killed.
+    """Probes one file after another in a worker process that can be killed.
 
     Attributes:
         timeout: seconds that one file may take.
@@ -25,26 +25,26 @@ class Prober:
         self._path = Path()
 
     def start(self, path: Path) -> None:
-        """Begin to probe a file; meanwhile the caller can do something else with it."""
+        """Begin to probe a file; the caller can do something else meanwhile."""
         self._path = path
         self.sandbox.start(probe, path)
 
     def result(self) -> MediaFacts:
-        """What became of the file that was begun last.
+        """What the file that was begun last is.
 
         Raises:
-            NotAVideo: if it is not let in; code ``crash`` or ``hang`` if its codec failed so.
+            NotAVideo: if it is not let in; code ``crash`` or ``hang`` if the probing failed so.
         """
         try:
             return self.sandbox.result(self.timeout)
         except JobFailed as failure:
             if isinstance(failure.__cause__, NotAVideo):
                 raise failure.__cause__ from None
-            code = _CODES.get(failure.kind, "crash")
+            code = "hang" if failure.kind is RejectReason.TIMEOUT else "crash"
             what = f"probing failed: {failure.kind}, {failure.detail}"
             raise NotAVideo(what, where=self._path, code=code) from None
 
     def probe(self, path: Path) -> MediaFacts:
-        """Both at once."""
+        """:meth:`start` and :meth:`result` at once."""
         self.start(path)
         return self.result()

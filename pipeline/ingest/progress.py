@@ -1,4 +1,4 @@
-"""Watching the journals of a run, on whatever runner its workers are."""
+"""The progress of a run, read from its workers' journals, on whatever runner they are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from fsh.pipeline.ingest.failures import DiskFull
 from fsh.pipeline.ingest.journal import journal_files, parse_journal
@@ -14,48 +15,64 @@ from fsh.pipeline.ingest.ledger import Ledger
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 
-_COMPACT_EVERY = 600.0  # seconds
+
+class JournalTail:
+    """Reads what was added to the journals of a data folder since it read them last."""
+
+    def __init__(self, data: DataFolder) -> None:
+        self._data = data
+        self._read: dict[Path, int] = {}  # bytes, by journal
+
+    def new_records(self) -> Iterator[dict[str, Any]]:
+        """Whole records and notes, as :func:`parse_journal` gives them."""
+        for path in journal_files(self._data):
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                content = file.read()
+            content = content[: content.rfind(b"\n") + 1]
+            self._read[path] = self._read.get(path, 0) + len(content)
+            yield from parse_journal(content)
 
 
 @contextmanager
-def watching(data: DataFolder, progress: Progress) -> Iterator[None]:
-    """Tell the progress of whatever workers there are, by watching their journals grow.
+def showing_progress(
+    data: DataFolder, progress: Progress, *, every: float = 0.3, compact_every: float = 600.0
+) -> Iterator[None]:
+    """Advance a progress bar by one for each video that any worker records meanwhile.
 
-    Now and then the table is written, so that a week's run can be looked at, or sharded, meanwhile.
+    Now and then the table is written, so that the results of a run that takes a week can be read,
+    or sharded, meanwhile.
+
+    Args:
+        every: seconds between two readings of the journals.
+        compact_every: seconds between two writings of the table.
     """
-    seen: dict[Path, int] = {}
-    told: set[str] = set()
+    tail, shown = JournalTail(data), set[str]()
     done = threading.Event()
 
-    def look() -> None:
-        for path in journal_files(data):
-            with path.open("rb") as file:
-                file.seek(seen.get(path, 0))
-                content = file.read()
-            content = content[: content.rfind(b"\n") + 1]
-            seen[path] = seen.get(path, 0) + len(content)
-            for record in parse_journal(content):
-                if (line := record.get("note", "")) and line not in told:
-                    told.add(line)
-                    progress.say(line)
-                elif "outcome" in record:
-                    outcome = record["outcome"]
-                    progress.advance(1, outcome["error_code"] or outcome["video_id"])
+    def show_new_records() -> None:
+        for record in tail.new_records():
+            if (line := record.get("note", "")) and line not in shown:
+                shown.add(line)
+                progress.say(line)
+            elif "outcome" in record:
+                outcome = record["outcome"]
+                progress.advance(1, outcome["error_code"] or outcome["video_id"])
 
-    def watch() -> None:
+    def show_until_done() -> None:
         compacted = time.monotonic()
-        while not done.wait(0.3):
-            look()
-            if time.monotonic() - compacted > _COMPACT_EVERY:
+        while not done.wait(every):
+            show_new_records()
+            if time.monotonic() - compacted > compact_every:
                 compacted = time.monotonic()
                 with suppress(DiskFull):  # the workers meet it as well, and end the run
                     Ledger(data).compact(drop_journals=False)
 
-    thread = threading.Thread(target=watch, name="ingest progress", daemon=True)
+    thread = threading.Thread(target=show_until_done, name="ingest progress", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
         thread.join()
-        look()
+        show_new_records()

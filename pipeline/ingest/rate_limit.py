@@ -1,7 +1,7 @@
-"""How fast hosts are asked: one token bucket per host group for all workers on a machine.
+"""How often hosts are asked: one token bucket per host group for all workers on a machine.
 
-The state is a small file under a lock, so the budget holds for any number of threads and processes,
-and a run that was killed and started again does not begin with a fresh one.
+The state is a small file under a lock, so the rate holds for any number of threads and processes,
+and a run that was killed and started again does not begin with a full bucket.
 """
 
 from __future__ import annotations
@@ -11,30 +11,35 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.failures import Failure, run_stopped
+from fsh.schemas.layout import replacing
+from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import YOUTUBE, is_loopback
 
-#: Videos that may start at once before the rate holds.
+#: Requests that may start at once before the rate holds.
 BURST = 5
-#: So many setbacks in a row, over so many seconds, and a host is left alone for this run.
-PATIENCE, LONG = 8, 3600.0
-_LONGEST = 3600.0
+#: A host is not asked again in this run after so many strikes in a row, over so many seconds.
+MAX_STRIKES, MIN_STRIKE_SECONDS = 8, 3600.0
+#: Seconds of the longest pause.
+_LONGEST_PAUSE = 3600.0
 
 
 @dataclass(frozen=True)
-class Host:
-    """What is remembered of a host, all on the wall clock.
+class HostState:
+    """What is remembered of a host. Times are seconds on the wall clock.
+
+    A strike is an answer that asks to be asked less often.
 
     Attributes:
         next_slot: when the bucket's next token is due if none were saved up.
-        blocked_until: nobody asks before.
-        strikes: setbacks in a row.
-        struck: when the last setback was noted.
+        blocked_until: no request is made before.
+        strikes: in a row.
+        struck: when the last of them was noted.
         since: when the first of them was.
     """
 
@@ -45,32 +50,44 @@ class Host:
     since: float = 0.0
 
 
-def take(host: Host, now: float, interval: float, burst: int) -> tuple[Host, float]:
+def take_token(host: HostState, now: float, interval: float, burst: int) -> tuple[HostState, float]:
     """Take a token: the host afterwards, and when the token may be used.
 
-    The generic cell rate algorithm: over any span t at most ``t / interval + burst`` tokens.
+    The generic cell rate algorithm (ITU-T I.371): over any span t at most ``t / interval + burst``
+    tokens.
+
+    Args:
+        interval: seconds between two tokens.
+        burst: tokens that can be saved up.
     """
     slot = max(now, host.next_slot - (burst - 1) * interval)
     return replace(host, next_slot=max(now, host.next_slot) + interval), slot
 
 
-def strike(
-    host: Host, now: float, since: float, first: float, retry_after: float | None, jitter: float
-) -> Host:
-    """Note a setback: the pause doubles with each in a row, times jitter (0.5 to 1.5).
+def note_strike(
+    host: HostState,
+    now: float,
+    asked: float,
+    first: float,
+    retry_after: float | None,
+    jitter: float,
+) -> HostState:
+    """Note a strike: the pause doubles with each in a row (exponential back-off).
 
-    Requests under way together meet the same block: whatever began before it was noted counts once.
+    Requests that were under way together meet the same limit: those that began before a strike was
+    noted count as one with it.
 
     Args:
-        since: when the failed request began.
+        asked: when the request began.
         first: seconds of the first pause.
-        retry_after: seconds the host asked for, or None.
+        retry_after: seconds that the host asked to wait, or None.
+        jitter: factor of the pause, 0.5 to 1.5.
     """
-    again = since <= host.struck
+    again = asked <= host.struck
     strikes = host.strikes if again else host.strikes + 1
-    pause = min(_LONGEST, first * 2 ** max(0, strikes - 1)) * jitter
+    pause = min(_LONGEST_PAUSE, first * 2 ** max(0, strikes - 1)) * jitter
     if retry_after is not None:
-        pause = min(_LONGEST, retry_after) + (jitter - 0.5) * 0.1 * first
+        pause = min(_LONGEST_PAUSE, retry_after) + (jitter - 0.5) * 0.1 * first
     elif again:
         pause = 0.0
     until = max(host.blocked_until, now + pause)
@@ -79,7 +96,7 @@ def strike(
 
 
 @dataclass
-class Governor:
+class RateLimiter:
     """Grants requests to hosts.
 
     Attributes:
@@ -87,6 +104,7 @@ class Governor:
         rates: host group → requests an hour. A host that is not named has ``other_rate``;
             loopback has none unless named.
         other_rate: requests an hour to each other host.
+        clock: seconds, the same for all who share the file.
         stopped: asked while waiting; True ends the wait.
     """
 
@@ -99,57 +117,57 @@ class Governor:
     random: random.Random = field(default_factory=random.Random)
 
     def acquire(self, host: str) -> float:
-        """Wait for this host's turn; seconds waited.
+        """Wait until this host may be asked; seconds waited.
 
         Raises:
-            Failure: if the host has been given up on, or the run was stopped.
+            Failure: if the host is not asked any more in this run, or the run was stopped.
         """
         began = self.clock()
         if not host:
             return 0.0
         while True:
             with self._state() as hosts:
-                now, known = self.clock(), hosts.get(host, Host())
-                if known.strikes >= PATIENCE and now - known.since >= LONG:
+                now, known = self.clock(), hosts.get(host, HostState())
+                if known.strikes >= MAX_STRIKES and now - known.since >= MIN_STRIKE_SECONDS:
                     raise Failure(
-                        "transient",
+                        ErrorClass.TRANSIENT,
                         "host_gave_up",
                         f"{host} turned {known.strikes} requests in a row away: left alone for now",
                     )
                 blocked = known.blocked_until
                 if blocked <= now:
-                    hosts[host], slot = take(known, now, self._interval(host), BURST)
+                    hosts[host], slot = take_token(known, now, self._interval(host), BURST)
             if blocked > now:
                 self._wait(blocked)
                 continue
             self._wait(slot)
             with self._state() as hosts:
-                if hosts.get(host, Host()).blocked_until <= self.clock():
+                if hosts.get(host, HostState()).blocked_until <= self.clock():
                     return self.clock() - began
 
-    def penalize(self, host: str, since: float, retry_after: float | None = None) -> None:
-        """The host asked to slow down in answer to a request that began at ``since``."""
+    def penalize(self, host: str, asked: float, retry_after: float | None = None) -> None:
+        """The host asked to slow down in answer to a request that began at ``asked``."""
         first = 60.0 if host == YOUTUBE else 1.0
         with self._state() as hosts:
-            hosts[host] = strike(
-                hosts.get(host, Host()),
+            hosts[host] = note_strike(
+                hosts.get(host, HostState()),
                 self.clock(),
-                since,
+                asked,
                 first,
                 retry_after,
                 self.random.uniform(0.5, 1.5),
             )
 
     def succeeded(self, host: str) -> None:
-        """The host answered: setbacks are forgotten."""
+        """The host answered: its strikes are forgotten."""
         if not host:
             return
         with self._state() as hosts:
-            if hosts.get(host, Host()).strikes:
+            if hosts.get(host, HostState()).strikes:
                 hosts[host] = replace(hosts[host], strikes=0)
 
-    def forgive(self) -> None:
-        """A new run begins: hosts that were given up on get another chance; budgets stay."""
+    def forget_strikes(self) -> None:
+        """A new run begins: every host may be asked again; what was taken of the rates stays."""
         with self._state() as hosts:
             for name, host in hosts.items():
                 hosts[name] = replace(host, strikes=0)
@@ -167,11 +185,11 @@ class Governor:
     def _wait(self, until: float) -> None:
         while (left := until - self.clock()) > 0:
             if self.stopped():
-                raise Failure("transient", "stopped", "the run was stopped")
+                raise run_stopped()
             self.sleep(min(left, 0.5))
 
     @contextmanager
-    def _state(self) -> Iterator[dict[str, Host]]:
+    def _state(self) -> Iterator[dict[str, HostState]]:
         """The hosts under the file's lock; written back if they changed."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -187,15 +205,29 @@ class Governor:
             os.close(descriptor)
 
 
-def _parse(text: bytes, now: float) -> dict[str, Host]:
-    """The remembered hosts. A torn file is forgotten; a clock that jumped back blocks nobody."""
+def remove_hosts(path: Path, hosts: Set[str]) -> None:
+    """Remove what a rate limiter's file remembers of some hosts; no rate limiter may be at work."""
+    if not path.is_file():
+        return
+    known = json.loads(path.read_text() or "{}")
+    if hosts & known.keys():
+        with replacing(path) as temporary:
+            rest = {host: state for host, state in known.items() if host not in hosts}
+            temporary.write_text(json.dumps(rest))
+
+
+def _parse(text: bytes, now: float) -> dict[str, HostState]:
+    """The remembered hosts.
+
+    A damaged file counts as empty. After the clock was set back, times far ahead are forgotten.
+    """
     try:
-        hosts = {name: Host(**values) for name, values in json.loads(text or b"{}").items()}
+        hosts = {name: HostState(**values) for name, values in json.loads(text or b"{}").items()}
     except (ValueError, TypeError, AttributeError):
         return {}
     return {
         name: host
-        if max(host.next_slot, host.blocked_until, host.struck) <= now + 24 * _LONGEST
-        else Host()
+        if max(host.next_slot, host.blocked_until, host.struck) <= now + 24 * _LONGEST_PAUSE
+        else HostState()
         for name, host in hosts.items()
     }

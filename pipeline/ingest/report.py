@@ -1,46 +1,16 @@
-"""What an ingest says of itself: the plan before, the link-rot report after."""
+"""What became of the lists' requests: the link-rot report after a run."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fsh.pipeline.ingest.ledger import Ledger, rows_of
+from fsh.pipeline.ingest.ledger import Ledger, sources_of
 from fsh.pipeline.ingest.requests import Listing, Request
-from fsh.schemas import urls
 from fsh.schemas.errors import FshError
-
-
-@dataclass(frozen=True)
-class IngestPlan:
-    """What the lists ask for, before anything is fetched.
-
-    Attributes:
-        hosts: host group → videos; '' is this machine.
-        hours: how long the governor makes the slowest host take, at least.
-    """
-
-    rows: int
-    requests: int
-    videos: int
-    ranges: int
-    playlists: int
-    bad_lines: tuple[str, ...]
-    notes: tuple[str, ...]
-    states: dict[str, int]
-    errors: dict[str, int]
-    to_fetch: int
-    hosts: dict[str, int]
-    hours: float
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {
-            "bad_lines": len(self.bad_lines),
-            "malformed": list(self.bad_lines),
-            "notes": list(self.notes),
-        }
+from fsh.schemas.records import ErrorClass, Source, SourceState
 
 
 @dataclass(frozen=True)
@@ -63,21 +33,17 @@ class IngestReport:
     ranges: int
     bad_lines: tuple[str, ...]
     notes: tuple[str, ...]
-    states: dict[str, int]
-    errors: dict[str, int]
+    states: Mapping[SourceState, int]
+    errors: Mapping[ErrorClass, int]
     alive: int
     dead: int
     unreachable: int
     refused: int
-    causes: dict[str, int]
+    causes: Mapping[str, int]
     fetched: int
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {
-            "bad_lines": len(self.bad_lines),
-            "malformed": list(self.bad_lines),
-            "notes": list(self.notes),
-        }
+        return json_of_counts(asdict(self))
 
 
 class TooManyFailures(FshError):
@@ -90,9 +56,10 @@ def make_report(
     listing: Listing, requests: Sequence[Request], ledger: Ledger, fetched: int
 ) -> IngestReport:
     """The state of these requests in the ledger, whichever run brought it about."""
-    rows = rows_of(requests, ledger)
-    videos = {urls.source_key(row["url"]): row for row in rows}
-    ends = Counter(row["error_class"] or row["state"] for row in videos.values())
+    sources = sources_of(requests, ledger)
+    videos = {source.key: source for source in sources}
+    ends = Counter(source.error_class or source.state for source in videos.values())
+    codes = Counter(source.error_code for source in videos.values() if source.error_code)
     return IngestReport(
         rows=len(listing.requests),
         requests=len(requests),
@@ -100,20 +67,18 @@ def make_report(
         ranges=count_ranges(requests),
         bad_lines=tuple(map(str, listing.bad_lines)),
         notes=tuple(listing.notes),
-        states=dict(Counter(row["state"] for row in rows)),
-        errors=dict(Counter(row["error_class"] for row in rows if row["error_class"])),
-        alive=ends["stored"],
-        dead=ends["permanent"],
-        unreachable=ends["transient"],
-        refused=ends["refused"],
-        causes=dict(
-            Counter(row["error_code"] for row in videos.values() if row["error_code"]).most_common()
-        ),
+        states=count_states(sources),
+        errors=count_errors(sources),
+        alive=ends[SourceState.STORED],
+        dead=ends[ErrorClass.PERMANENT],
+        unreachable=ends[ErrorClass.TRANSIENT],
+        refused=ends[ErrorClass.REFUSED],
+        causes=dict(codes.most_common()),
         fetched=fetched,
     )
 
 
-def judge(report: IngestReport, max_failures: float) -> None:
+def require_few_failures(report: IngestReport, max_failures: float) -> None:
     """Raises:
     TooManyFailures: if more failed than allowed; what the user asked to refuse does not count.
     """
@@ -133,3 +98,22 @@ def judge(report: IngestReport, max_failures: float) -> None:
 def count_ranges(requests: Sequence[Request]) -> int:
     """Requests for a part of a video."""
     return sum(request.start is not None or request.end is not None for request in requests)
+
+
+def count_states(sources: Sequence[Source]) -> dict[SourceState, int]:
+    return dict(Counter(source.state for source in sources))
+
+
+def count_errors(sources: Sequence[Source]) -> dict[ErrorClass, int]:
+    return dict(Counter(source.error_class for source in sources if source.error_class))
+
+
+def json_of_counts(shown: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a plan or a report as ``--json`` has them."""
+    return shown | {
+        "states": {state.value: count for state, count in shown["states"].items()},
+        "errors": {kind.value: count for kind, count in shown["errors"].items()},
+        "bad_lines": len(shown["bad_lines"]),
+        "malformed": list(shown["bad_lines"]),
+        "notes": list(shown["notes"]),
+    }

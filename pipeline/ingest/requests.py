@@ -1,13 +1,14 @@
-"""What a list asks for: the currency between the list readers and the ledger."""
+"""What a list asks for: requests, as the list readers give them to the ledger."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fsh.schemas import urls
 
@@ -64,6 +65,11 @@ class Request:
     license: str = ""
     trusted: bool = True
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Request:
+        """The request whose fields a journal holds."""
+        return cls(**{**values, "bbox": tuple(values["bbox"]) if values["bbox"] else None})
+
     @property
     def key(self) -> str:
         """The video it asks for: requests of one key are fetched once."""
@@ -78,7 +84,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line of a list that asks for nothing understandable, and why."""
+    """A line of a list that cannot be understood, and why."""
 
     list: str
     line: int
@@ -90,7 +96,7 @@ class BadLine:
 
 @dataclass
 class Listing:
-    """What the lists ask for, what in them was malformed, and what is worth saying about them."""
+    """What lists ask for, their malformed lines, and notes for the user about them."""
 
     requests: list[Request] = field(default_factory=list)
     bad_lines: list[BadLine] = field(default_factory=list)

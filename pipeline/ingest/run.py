@@ -12,67 +12,27 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from fsh.pipeline.ingest import addresses
-from fsh.pipeline.ingest import ledger as ledgers
+from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import DiskFull, Failure
-from fsh.pipeline.ingest.fetch import (
-    RESERVE,
-    failed,
-    is_creative_commons,
-    wrong_license,
-)
-from fsh.pipeline.ingest.journal import Job, Outcome
-from fsh.pipeline.ingest.ledger import Ledger, Row
+from fsh.pipeline.ingest.journal import FetchOutcome, Job
+from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of
+from fsh.pipeline.ingest.licenses import check_license
 from fsh.pipeline.ingest.lists import read_lists
-from fsh.pipeline.ingest.progress import watching
-from fsh.pipeline.ingest.rate_limit import Governor
-from fsh.pipeline.ingest.report import (
-    IngestPlan,
-    IngestReport,
-    count_ranges,
-    judge,
-    make_report,
-)
-from fsh.pipeline.ingest.report import TooManyFailures as TooManyFailures
+from fsh.pipeline.ingest.options import IngestOptions
+from fsh.pipeline.ingest.progress import showing_progress
+from fsh.pipeline.ingest.rate_limit import RateLimiter
+from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_failures
 from fsh.pipeline.ingest.requests import Listing, Request, unique
-from fsh.pipeline.ingest.workers import STOP, FetchVideos, IngestOptions, governor_of
+from fsh.pipeline.ingest.stop_signal import StopSignal, stop_signal
+from fsh.pipeline.ingest.storage import RESERVED_BYTES
+from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import make_pipeline
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
-
-
-def plan(
-    lists: Sequence[str], data: DataFolder | None = None, options: IngestOptions | None = None
-) -> IngestPlan:
-    """Parse the lists and say what a run would do; nothing is fetched but lists named by URL."""
-    options = options or IngestOptions()
-    listing = read_lists(lists)
-    requests = unique(listing.requests)
-    ledger = Ledger(data) if data else None
-    rows = ledgers.rows_of(requests, ledger) if ledger else []
-    work = ledgers.plan_jobs(
-        requests, ledger.rows if ledger else {}, data or DataFolder(Path()), options.retry
-    )
-    hosts = Counter(urls.host_group(job.requests[0].url) for job in work.jobs)
-    governor = governor_of(data or DataFolder(Path()), options)
-    hours = max((n / rate for host, n in hosts.items() if (rate := governor.rate(host))), default=0)
-    return IngestPlan(
-        rows=len(listing.requests),
-        requests=len(requests),
-        videos=len({request.key for request in requests}),
-        ranges=count_ranges(requests),
-        playlists=sum(urls.is_playlist(request.url) for request in requests),
-        bad_lines=tuple(map(str, listing.bad_lines)),
-        notes=tuple(listing.notes),
-        states=dict(Counter(row["state"] for row in rows)),
-        errors=dict(Counter(row["error_class"] for row in rows if row["error_class"])),
-        to_fetch=len(work.jobs),
-        hosts=dict(hosts.most_common()),
-        hours=round(hours, 2),
-    )
+from fsh.schemas.records import Source, SourceState
 
 
 def ingest(
@@ -99,7 +59,8 @@ def ingest(
         progress.say(note)
     with locked(data):
         try:
-            return _ingest_locked(listing, data, options, progress)
+            with stop_signal(data) as stop:
+                return _ingest_locked(listing, data, options, stop, progress)
         except DiskFull as full:
             raise FshError(
                 "no room left on the disk; all finished videos are recorded",
@@ -109,38 +70,41 @@ def ingest(
 
 
 def _ingest_locked(
-    listing: Listing, data: DataFolder, options: IngestOptions, progress: Progress
+    listing: Listing,
+    data: DataFolder,
+    options: IngestOptions,
+    stop: StopSignal,
+    progress: Progress,
 ) -> IngestReport:
-    STOP.clear()
-    shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
-    governor = governor_of(data, options)
-    governor.forgive()
+    shutil.rmtree(data.incoming, ignore_errors=True)
+    limiter = options.rate_limiter(data)
+    limiter.forget_strikes()
     ledger = Ledger(data)
-    requests, dead = _expand(unique(listing.requests), options, governor, progress)
-    work = ledgers.plan_jobs(requests, ledger.rows, data, options.retry)
-    for row in work.settled:
-        ledger.put(_admitted(row, options))
-    for request, outcome in dead:
-        ledger.put(ledgers.row_of(request, outcome))
+    requests, unreadable = _expand_playlists(unique(listing.requests), options, limiter, progress)
+    plan = plan_jobs(requests, ledger.sources, data, options.retry)
+    for source in plan.up_to_date:
+        ledger.put(_with_license_checked(source, options))
+    for request, outcome in unreadable:
+        ledger.put(source_of(request, outcome))
     ledger.compact(drop_journals=True)
     ledger.finished.clear()
-    if work.jobs:
-        _announce(work.jobs, options, progress)
-        progress.start("ingest", len(work.jobs), "videos")
-        with watching(data, progress):
-            _run(work.jobs, data, options)
+    if plan.jobs:
+        _announce_rate(plan.jobs, options, progress)
+        progress.start("ingest", len(plan.jobs), "videos")
+        with showing_progress(data, progress):
+            _run(plan.jobs, data, options, stop)
         progress.stop()
         ledger.replay()
         ledger.compact(drop_journals=True)
-        _check_finished(work.jobs, ledger, data)
-    shutil.rmtree(data.videos / ".incoming", ignore_errors=True)
-    requests += [request for request, _ in dead]
-    report = make_report(listing, requests, ledger, len(work.jobs))
-    judge(report, options.max_failures)
+        _check_finished(plan.jobs, ledger, data, stop)
+    shutil.rmtree(data.incoming, ignore_errors=True)
+    requests += [request for request, _ in unreadable]
+    report = make_report(listing, requests, ledger, len(plan.jobs))
+    require_few_failures(report, options.max_failures)
     return report
 
 
-def _run(jobs: Sequence[Job], data: DataFolder, options: IngestOptions) -> None:
+def _run(jobs: Sequence[Job], data: DataFolder, options: IngestOptions, stop: StopSignal) -> None:
     """The graph: one element per video, ids and paths only."""
     try:
         with make_pipeline(
@@ -150,52 +114,56 @@ def _run(jobs: Sequence[Job], data: DataFolder, options: IngestOptions) -> None:
                 pipeline
                 | "videos" >> beam.Create(jobs)
                 | "spread" >> beam.Reshuffle()
-                | "fetch and record" >> beam.ParDo(FetchVideos(data, options))
+                | "fetch and record" >> beam.ParDo(FetchVideos(data, options, stop))
                 | "by cause" >> beam.combiners.Count.PerElement()
             )
-    except BaseException:  # Ctrl-C among them: workers that wait shall leave off
-        STOP.set()
+    except BaseException:  # Ctrl-C is one: workers that wait or download must end first
+        stop.set()
         raise
 
 
-def _expand(
-    requests: Sequence[Request], options: IngestOptions, governor: Governor, progress: Progress
-) -> tuple[list[Request], list[tuple[Request, Outcome]]]:
-    """Playlists and channels as their videos, and those that could not be read."""
+def _expand_playlists(
+    requests: Sequence[Request], options: IngestOptions, limiter: RateLimiter, progress: Progress
+) -> tuple[list[Request], list[tuple[Request, FetchOutcome]]]:
+    """Requests with playlists and channels replaced by their videos, and those not readable."""
     if not any(urls.is_playlist(request.url) for request in requests):
         return list(requests), []
     from fsh.pipeline.ingest import sites  # yt-dlp is large, and most lists need none of it here
 
     expanded: list[Request] = []
-    dead: list[tuple[Request, Outcome]] = []
+    unreadable: list[tuple[Request, FetchOutcome]] = []
     for request in requests:
         if not urls.is_playlist(request.url):
             expanded.append(request)
             continue
-        rule = addresses.AddressRule.for_url(request.url, trusted=request.trusted)
+        rule = AddressRule.for_url(request.url, trusted=request.trusted)
         try:
-            governor.acquire(urls.YOUTUBE)
+            limiter.acquire(urls.YOUTUBE)
             with tempfile.TemporaryDirectory(prefix="fsh-") as folder:
-                links = sites.expand(
+                links = sites.playlist_videos(
                     request.url, rule, options.limits, Path(folder), options.cookies
                 )
             progress.say(f"{request.url}: {len(links)} videos")
             expanded += [replace(request, url=link) for link in links]
         except Failure as failure:
             progress.say(f"{request.url}: {failure.text}")
-            dead.append((request, failed(failure, 1)))
-    return unique(expanded), dead
+            unreadable.append((request, FetchOutcome.of_failure(failure, 1)))
+    return unique(expanded), unreadable
 
 
-def _admitted(row: Row, options: IngestOptions) -> Row:
-    """A row of an earlier run, refused now if its licence is not among those asked for."""
-    if row["state"] != "stored" or options.license == "any" or is_creative_commons(row["license"]):
-        return row
-    refused = asdict(failed(wrong_license(row["license"]), row["attempts"]))
-    return row | refused | {"license": row["license"]}
+def _with_license_checked(source: Source, options: IngestOptions) -> Source:
+    """A source of an earlier run, refused now if its licence is not among those asked for."""
+    if source.state is not SourceState.STORED:
+        return source
+    try:
+        check_license(source.license, options.license)
+    except Failure as failure:
+        refused = FetchOutcome.of_failure(failure, source.attempts)
+        return replace(source, **asdict(replace(refused, license=source.license)))
+    return source
 
 
-def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -> None:
+def _announce_rate(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -> None:
     hosts = Counter(urls.host_group(job.requests[0].url) for job in jobs)
     youtube = hosts[urls.YOUTUBE]
     if youtube and options.rate_per_hour:
@@ -206,12 +174,14 @@ def _announce(jobs: Sequence[Job], options: IngestOptions, progress: Progress) -
         )
 
 
-def _check_finished(jobs: Sequence[Job], ledger: Ledger, data: DataFolder) -> None:
+def _check_finished(
+    jobs: Sequence[Job], ledger: Ledger, data: DataFolder, stop: StopSignal
+) -> None:
     """Raises:
     DiskFull, FshError: if workers left jobs undone.
     """
     undone = sum(job.requests[0].request_id not in ledger.finished for job in jobs)
-    if undone and (STOP.is_set() or shutil.disk_usage(data.root).free < RESERVE):
+    if undone and (stop.is_set() or shutil.disk_usage(data.root).free < RESERVED_BYTES):
         raise DiskFull(data.root)
     if undone:
         raise FshError(

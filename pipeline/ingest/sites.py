@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.download import Limits
-from fsh.pipeline.ingest.failures import Failure
-from fsh.pipeline.ingest.ytdlp import params_of, talking
+from fsh.pipeline.ingest.download import DownloadLimits
+from fsh.pipeline.ingest.failures import Failure, run_stopped
+from fsh.pipeline.ingest.ytdlp import YtDlpSession, base_params
+from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import source_key, youtube_key
 
 #: The best picture up to 1080 lines, H.264 in MP4 where there is a choice.
@@ -69,7 +70,7 @@ def fetch_video(
     url: str,
     folder: Path,
     rule: AddressRule,
-    limits: Limits,
+    limits: DownloadLimits,
     *,
     cookies: Path | None = None,
     admit: Callable[[Mapping[str, Any]], None] = lambda info: None,
@@ -80,20 +81,20 @@ def fetch_video(
 
     Args:
         admit: called with the sanitised metadata before anything is downloaded; may raise Failure.
-        warn: called with the code of a remedy that is worth telling although this video came.
+        warn: called with the code of a cause whose remedy is worth showing although the video came.
 
     Raises:
         Failure: why there is no file.
         DiskFull: no room for it.
     """
-    params = params_of(limits, cookies, folder) | {
+    params = base_params(limits, cookies, folder) | {
         "outtmpl": {"default": str(folder / "video.%(ext)s")},
         "format_sort": _PREFERENCE,
         "merge_output_format": "mp4/mkv",
         "max_filesize": limits.max_bytes,
         "progress_hooks": [_stop_hook(stopped)],
     }
-    with talking(params, rule, url, warn) as ydl:
+    with YtDlpSession(params, rule, url, warn) as ydl:
         info = _single(ydl.extract_info(url, download=False), url)
         _check_state(info)
         kept = sanitize(info)
@@ -102,20 +103,20 @@ def fetch_video(
         kept |= sanitize(info)
     files = [path for path in folder.iterdir() if path.stem == "video"]
     if len(files) != 1:
-        raise Failure("transient", "no_file", f"{url}: yt-dlp left {len(files)} files")
+        raise Failure(ErrorClass.TRANSIENT, "no_file", f"{url}: yt-dlp left {len(files)} files")
     return SiteVideo(files[0], kept)
 
 
-def expand(
-    url: str, rule: AddressRule, limits: Limits, folder: Path, cookies: Path | None = None
+def playlist_videos(
+    url: str, rule: AddressRule, limits: DownloadLimits, folder: Path, cookies: Path | None = None
 ) -> list[str]:
-    """The videos of a channel or playlist, in its order. A channel's tabs are followed, one deep.
+    """URLs of the videos of a channel or playlist, in its order. A channel's tabs are followed.
 
     Raises:
         Failure: if it cannot be read or holds no videos.
     """
-    params = params_of(limits, cookies, folder) | {"extract_flat": "in_playlist"}
-    with talking(params, rule, url, lambda code: None) as ydl:
+    params = base_params(limits, cookies, folder) | {"extract_flat": "in_playlist"}
+    with YtDlpSession(params, rule, url, lambda code: None) as ydl:
 
         def entries(address: str, depth: int) -> Iterator[str]:
             info = ydl.extract_info(address, download=False) or {}
@@ -128,12 +129,12 @@ def expand(
 
         found = list({source_key(link): link for link in entries(url, 0)}.values())
     if not found:
-        raise Failure("permanent", "empty_playlist", f"{url}: no videos in it")
+        raise Failure(ErrorClass.PERMANENT, "empty_playlist", f"{url}: no videos in it")
     return found
 
 
 def sanitize(info: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of yt-dlp's metadata: known plain fields, long texts cut."""
+    """What is kept of yt-dlp's metadata: known plain fields, long texts shortened."""
     kept: dict[str, Any] = {}
     for name in _KEPT:
         value = info.get(name)
@@ -153,34 +154,34 @@ def _single(info: Any, url: str) -> dict[str, Any]:
         Failure: if there is none, or there are several.
     """
     if not info:
-        raise Failure("permanent", "not_media", f"{url}: no video found")
+        raise Failure(ErrorClass.PERMANENT, "not_media", f"{url}: no video found")
     if info.get("_type") in ("playlist", "multi_video"):
         found = [entry for entry in info.get("entries") or [] if entry]
         if len(found) != 1:
             what = "no video" if not found else f"{len(found)} videos"
             code = "not_media" if not found else "several_videos"
-            raise Failure("permanent", code, f"{url}: {what} on this page; name one")
+            raise Failure(ErrorClass.PERMANENT, code, f"{url}: {what} on this page; name one")
         return _single(found[0], url)
     return info
 
 
 def _check_state(info: Mapping[str, Any]) -> None:
     """Raises:
-    Failure: if the video is live, still to come, sound alone, or comes over an odd protocol.
+    Failure: if the video is live, not out yet, sound alone, or comes over another protocol.
     """
     state = info.get("live_status")
     if info.get("is_live") or state in ("is_live", "is_upcoming", "post_live"):
-        raise Failure("transient", "not_yet", f"the video is {state or 'live'}")
+        raise Failure(ErrorClass.TRANSIENT, "not_yet", f"the video is {state or 'live'}")
     if info.get("vcodec") == "none":
-        raise Failure("permanent", "no_video", "sound and no picture")
+        raise Failure(ErrorClass.PERMANENT, "no_video", "sound and no picture")
     protocol = str(info.get("protocol") or "https")
     if not _PROTOCOLS.fullmatch(protocol):
-        raise Failure("refused", "protocol", f"the video comes over {protocol}")
+        raise Failure(ErrorClass.REFUSED, "protocol", f"the video comes over {protocol}")
 
 
 def _stop_hook(stopped: Callable[[], bool]) -> Callable[[Mapping[str, Any]], None]:
     def hook(_: Mapping[str, Any]) -> None:
         if stopped():
-            raise Failure("transient", "stopped", "the run was stopped")
+            raise run_stopped()
 
     return hook

@@ -1,4 +1,4 @@
-"""A fetched file gets its final name: at once, and durably."""
+"""A fetched file gets its final name: in one step, and so that it survives a power cut."""
 
 from __future__ import annotations
 
@@ -7,34 +7,45 @@ import shutil
 import tempfile
 from pathlib import Path
 
-#: Room that is left alone, so that the ledger can still be written.
-RESERVE = 32 * 2**20
+from fsh.schemas.layout import DataFolder
+
+#: Bytes of the disk that are left free, so that the ledger can still be written.
+RESERVED_BYTES = 32 * 2**20
 
 
-def place(source: Path, final: Path, *, copy: bool, local: bool) -> None:
-    """Give a file its final name at once: moved, copied, or linked to.
+def store_video(source: Path, name: str, data: DataFolder, *, copy: bool, local: bool) -> Path:
+    """Put a file among the videos: moved there, or if it is a local file, linked to or copied.
 
-    A local file is linked unless copied; a link never takes the place of a file with the same
-    content.
+    A link never takes the place of a file of the same name, whose content is the same.
+
+    Args:
+        source: the file; one that is not local lies in ``data.incoming`` and is moved.
+        name: its name among the videos.
+        copy: copy local files instead of linking to them.
+        local: whether it is a file of the user's.
+
+    Returns:
+        Where it is now.
     """
-    if local and not copy:
-        if final.is_file() and not final.is_symlink():
-            return
-        with tempfile.TemporaryDirectory(dir=final.parent / ".incoming") as folder:
+    final = data.videos / name
+    if not local:
+        _move_durably(source, final)
+        return final
+    if not copy and final.is_file() and not final.is_symlink():
+        return final
+    with tempfile.TemporaryDirectory(dir=data.incoming) as folder:
+        if copy:
+            copied = Path(folder, "copy")
+            shutil.copyfile(source, copied)
+            _move_durably(copied, final)
+        else:
             link = Path(folder, "link")
             link.symlink_to(source.absolute())
             link.replace(final)
-        return
-    if local:
-        with tempfile.TemporaryDirectory(dir=final.parent / ".incoming") as folder:
-            copied = Path(folder, "copy")
-            shutil.copyfile(source, copied)
-            _settle(copied, final)
-        return
-    _settle(source, final)
+    return final
 
 
-def _settle(source: Path, final: Path) -> None:
+def _move_durably(source: Path, final: Path) -> None:
     with source.open("rb") as file:
         os.fsync(file.fileno())
     source.chmod(0o644)

@@ -1,4 +1,4 @@
-"""yt-dlp, held to fsh's rules: the addresses it may ask, where it writes, what its troubles are."""
+"""yt-dlp under fsh's rules: which addresses it may ask, and its errors as failures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from yt_dlp.networking.exceptions import HTTPError
 
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.download import Limits, PeerRule, guarded
+from fsh.pipeline.ingest.download import DownloadLimits, PeerRule, guarded
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.media import ffmpeg
+from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import youtube_key
 
 
 class _Log:
-    """Where yt-dlp talks to: warnings are remembered, the rest is dropped."""
+    """The logger given to yt-dlp: warnings are kept, the rest is dropped."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -38,7 +39,7 @@ class _Log:
 
 
 class GuardedYoutubeDL(yt_dlp.YoutubeDL):
-    """yt-dlp that asks no address which the rule does not open, whatever pages lead to."""
+    """yt-dlp that asks no address which the rule does not allow, whatever a page refers to."""
 
     def __init__(self, params: dict[str, Any], rule: AddressRule) -> None:
         self._rule = rule
@@ -58,7 +59,7 @@ class GuardedYoutubeDL(yt_dlp.YoutubeDL):
         self._remember(lambda: self._rule.check_peer(host, connection))
 
     def _remember(self, check: Callable[[], None]) -> None:
-        """yt-dlp wraps and retries what it does not know: keep the refusal for later."""
+        """Keep a refusal for the session: yt-dlp wraps and retries exceptions it does not know."""
         try:
             check()
         except Failure as failure:
@@ -84,7 +85,12 @@ def _handler(rule: PeerRule) -> type[UrllibRH]:
     return GuardedRH
 
 
-def params_of(limits: Limits, cookies: Path | None, folder: Path) -> dict[str, Any]:
+def base_params(limits: DownloadLimits, cookies: Path | None, folder: Path) -> dict[str, Any]:
+    """yt-dlp's parameters that do not depend on what is asked of it.
+
+    Args:
+        folder: a temporary folder, where the cookies are copied to.
+    """
     params: dict[str, Any] = {
         "quiet": True,
         "noprogress": True,
@@ -113,8 +119,17 @@ def params_of(limits: Limits, cookies: Path | None, folder: Path) -> dict[str, A
     return params
 
 
-class talking:
-    """A yt-dlp session whose troubles come out as failures."""
+class YtDlpSession:
+    """A context manager that gives a yt-dlp object and turns its exceptions into failures.
+
+    Args:
+        params: yt-dlp's.
+        rule: which addresses may be asked for ``url``.
+        warn: called with ``no_js_runtime`` if yt-dlp missed a JavaScript runtime.
+
+    Raises:
+        Failure: for whatever yt-dlp raised.
+    """
 
     def __init__(
         self, params: dict[str, Any], rule: AddressRule, url: str, warn: Callable[[str], None]
@@ -141,7 +156,7 @@ class talking:
 
 
 def _failure(error: Exception, url: str, no_runtime: bool) -> Failure:
-    """The failure behind whatever yt-dlp raised."""
+    """The failure that an exception of yt-dlp stands for."""
     for cause in _causes(error):
         if isinstance(cause, Failure):
             return cause
@@ -154,15 +169,15 @@ def _failure(error: Exception, url: str, no_runtime: bool) -> Failure:
             if found.code == "timeout":
                 return found
     if isinstance(error, OSError | http.client.HTTPException):
-        return Failure("transient", "network", f"{url}: {error!r}")
+        return Failure(ErrorClass.TRANSIENT, "network", f"{url}: {error!r}")
     failure = failures.from_message(str(error))
     if no_runtime and failure.code in ("no_format", "not_media", "extractor", "http_403"):
-        return Failure("transient", "no_js_runtime", failure.text)
+        return Failure(ErrorClass.TRANSIENT, "no_js_runtime", failure.text)
     return failure
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those behind it, through yt-dlp's own wrappings."""
+    """An exception and its causes, those that yt-dlp wraps in its own way among them."""
     queue, seen = [error], set()
     while queue:
         current = queue.pop(0)

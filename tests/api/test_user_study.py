@@ -19,7 +19,7 @@ from fsh.pipeline.provenance.manifest import read_manifest
 from fsh.pipeline.provenance.signing import installation_signer
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
-from fsh.schemas.run_pictures import Shown
+from fsh.schemas.run_pictures import RunPictures
 from fsh.trainer.evaluation.baselines import NearestPhoto
 from fsh.trainer.evaluation.protocols import Setting, evaluate
 from fsh.trainer.evaluation.results_table import table
@@ -174,4 +174,4 @@ def test_an_erasure_finds_all_that_was_written(outcome, tmp_path):
     study.write(folder, outcome, 0, evaluation_report.marking(ABOUT, signer))
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(written) > 10
-    assert Shown(tmp_path, folder, None).files() == written
+    assert RunPictures(tmp_path, folder, None).files() == written

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.erasure.erase import forget
-from fsh.pipeline.erasure.plan import plan
+from fsh.pipeline.erasure.erase import erase
+from fsh.pipeline.erasure.plan import plan_erasure
 from fsh.schemas.layout import DataFolder
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "tempfile.mkstemp")
@@ -37,7 +37,7 @@ def contents(root: Path) -> dict[str, str]:
     return found
 
 
-def erase(root: Path, targets: list[str], die_at: int | None) -> bool:
+def erase_in_child(root: Path, targets: list[str], die_at: int | None) -> bool:
     """Run the erasure in a child; whether it came to its end."""
     child = os.fork()
     if child == 0:
@@ -53,7 +53,7 @@ def erase(root: Path, targets: list[str], die_at: int | None) -> bool:
 
             sys.addaudithook(hook)
         data = DataFolder(root)
-        forget(data, plan(data, targets), config=ShardConfig(shard_bytes=30_000))
+        erase(data, plan_erasure(data, targets), config=ShardConfig(shard_bytes=30_000))
         os._exit(0)
     _, status = os.waitpid(child, 0)
     if status not in (0, signal.SIGKILL):
@@ -68,13 +68,13 @@ def main() -> None:
     while True:
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.copytree(pristine, scratch, symlinks=True)
-        finished = erase(scratch, targets, None if wanted is None else place)
+        finished = erase_in_child(scratch, targets, None if wanted is None else place)
         if wanted is None:
             wanted = contents(scratch)
         elif finished:
             break
         else:
-            erase(scratch, targets, None)
+            erase_in_child(scratch, targets, None)
             if (found := contents(scratch)) != wanted:
                 differ = [n for n in {**found, **wanted} if found.get(n) != wanted.get(n)]
                 print(f"killed at change {place}: {differ}")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.run_pictures import SAMPLES, record
+from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.run_pictures import record_pictures
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.episodes import EpisodeStream
 from fsh.trainer.data.plan import plan_data
@@ -51,8 +51,8 @@ class SampleSheet:
         method = METHODS[session.config.method]
         described = method.describe(average, sources, self.landmarks[:, :-1])
         output = average.generator(landmarks, described)
-        folder = run / SAMPLES
-        record(run, folder, self.videos)
+        folder = RunFolder(run).samples
+        record_pictures(run, folder, self.videos)
         path = folder / f"step-{session.step:08d}.png"
         columns = [sources[:, 0], landmarks * 2 - 1, self.images[:, -1], output]
         write_png(path, grid([to_pictures(column) for column in columns]))

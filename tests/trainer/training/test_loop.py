@@ -16,7 +16,7 @@ from places import ROOT
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.run_pictures import read as read_shown
+from fsh.schemas.run_pictures import recorded_pictures
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.training import budget, loop
 from fsh.trainer.training.dry_run import plan
@@ -38,7 +38,7 @@ def test_a_run_leaves_everything_to_look_at(tmp_path):
     assert shown["episodes_per_second"] > 0 and "pixel" in shown["losses"]
     assert [row["step"] for row in metrics(tmp_path / "run")] == [1, 2, 3, 4]
     sheet = Image.open(tmp_path / "run/samples/step-00000004.png")
-    (pictures,) = read_shown(tmp_path / "run")
+    (pictures,) = recorded_pictures(tmp_path / "run")
     assert pictures.videos and tmp_path / "run/samples/step-00000004.png" in pictures.files()
     assert sheet.size == (4 * 32, 6 * 32)
     assert any((tmp_path / "run/tensorboard").iterdir())

@@ -1,0 +1,157 @@
+"""Where the file of a video comes from: the user's disk, a direct link, or a video site.
+
+Each way ends with a probed file and its hash. It has no final name yet, and the user's own files
+stay where they are.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fsh.pipeline.ingest.addresses import AddressRule
+from fsh.pipeline.ingest.download import NotDirect, download
+from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.licenses import check_license
+from fsh.pipeline.ingest.options import IngestOptions
+from fsh.pipeline.ingest.prober import Prober
+from fsh.pipeline.media.probe import MediaFacts, NotAVideo
+from fsh.schemas import ids, urls
+from fsh.schemas.records import ErrorClass
+
+
+@dataclass(frozen=True)
+class RetrievedFile:
+    """A file that is not under its final name yet.
+
+    Attributes:
+        path: where it is; a local file's own path.
+        facts: what its container says.
+        sha256: hex SHA-256 of it.
+        bytes: its size.
+        video_id: if the source gives one; empty if the content does.
+        uploader, license, upload_date: as the host states them.
+        metadata: whatever else is worth recording.
+    """
+
+    path: Path
+    facts: MediaFacts
+    sha256: str
+    bytes: int
+    video_id: str = ""
+    uploader: str = ""
+    license: str = "unknown"
+    upload_date: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Retriever:
+    """Retrieves the files of videos, one at a time.
+
+    Attributes:
+        prober: probes them.
+        stopped: asked while downloading; True ends it.
+        warn: called with the code of a cause that has a remedy.
+    """
+
+    options: IngestOptions
+    prober: Prober
+    stopped: Callable[[], bool] = lambda: False
+    warn: Callable[[str], None] = lambda code: None
+
+    def local_file(self, path: Path) -> RetrievedFile:
+        """A file on this machine.
+
+        Raises:
+            Failure: if it is missing, not readable, or not a video.
+        """
+        try:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise Failure(ErrorClass.PERMANENT, "not_a_file", f"{path}: not a regular file")
+            self.prober.start(path)
+            sha256 = ids.file_sha256(path)  # while the worker probes
+            facts = self._facts()
+        except FileNotFoundError:
+            raise Failure(ErrorClass.PERMANENT, "missing", f"{path}: no such file") from None
+        except OSError as error:
+            text = f"{path}: {error.strerror}"
+            raise Failure(ErrorClass.PERMANENT, "unreadable", text) from error
+        metadata = {"mtime_ns": status.st_mtime_ns}
+        return RetrievedFile(path, facts, sha256, status.st_size, metadata=metadata)
+
+    def linked_file(self, url: str, folder: Path, rule: AddressRule) -> RetrievedFile:
+        """What a URL leads to: a media file, or a page that shows one video.
+
+        Args:
+            folder: where the file is written.
+            rule: which addresses may be asked.
+
+        Raises:
+            Failure: why there is no file, or that it is not a video.
+            DiskFull: no room for it.
+        """
+        if urls.host_group(url) == urls.YOUTUBE:
+            return self._site_video(url, folder, rule)
+        target = folder / "video"
+        try:
+            received = download(url, target, rule, self.options.limits, stopped=self.stopped)
+        except NotDirect:
+            target.unlink(missing_ok=True)
+            return self._site_video(url, folder, rule)
+        metadata = {
+            "content_type": received.content_type,
+            "last_modified": received.last_modified,
+            "final_url": received.final_url.split("?")[0],
+        }
+        self.prober.start(target)
+        facts = self._facts()
+        return RetrievedFile(target, facts, received.sha256, received.bytes, metadata=metadata)
+
+    def _site_video(self, url: str, folder: Path, rule: AddressRule) -> RetrievedFile:
+        from fsh.pipeline.ingest import sites  # yt-dlp is large, and local files need none of it
+
+        video = sites.fetch_video(
+            url,
+            folder,
+            rule,
+            self.options.limits,
+            cookies=self.options.cookies,
+            admit=lambda info: check_license(
+                str(info.get("license") or "unknown"), self.options.license
+            ),
+            stopped=self.stopped,
+            warn=self.warn,
+        )
+        self.prober.start(video.path)
+        sha256 = ids.file_sha256(video.path)
+        facts = self._facts()
+        key = urls.youtube_key(url)
+        return RetrievedFile(
+            video.path,
+            facts,
+            sha256,
+            video.path.stat().st_size,
+            video_id=ids.youtube_id(key) if key else "",
+            uploader=video.uploader,
+            license=str(video.info.get("license") or "unknown"),
+            upload_date=str(video.info.get("upload_date") or ""),
+            metadata=video.info,
+        )
+
+    def _facts(self) -> MediaFacts:
+        """What the container of the file says whose probing was begun.
+
+        Raises:
+            Failure: if it is not let in.
+        """
+        try:
+            return self.prober.result()
+        except NotAVideo as error:
+            hang = error.code == "hang"
+            kind = ErrorClass.TRANSIENT if hang else ErrorClass.PERMANENT
+            raise Failure(kind, error.code, error.what) from error

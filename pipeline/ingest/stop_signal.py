@@ -1,0 +1,61 @@
+"""How one ingest run tells its workers to stop, whatever threads, processes or machines they are.
+
+A flag in memory would reach only the workers of one process. The signal is therefore a file in the
+data folder, which all workers share: as long as it is there the run goes on, and whoever deletes it
+stops the run. Deleting is used, not creating, because it works on a full disk as well.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsh.pipeline.ingest.failures import raising_disk_full
+from fsh.schemas.layout import DataFolder
+
+
+@dataclass(frozen=True)
+class StopSignal:
+    """Stops the workers of one run. It can be pickled, and its copies are the same signal.
+
+    Attributes:
+        path: an empty file that is there until the run is stopped.
+    """
+
+    path: Path
+
+    def set(self) -> None:
+        """Stop the run."""
+        self.path.unlink(missing_ok=True)
+
+    def is_set(self) -> bool:
+        """Whether the run was stopped; costs one ``stat``."""
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            return True
+        return False
+
+
+@contextmanager
+def stop_signal(data: DataFolder) -> Iterator[StopSignal]:
+    """The signal of a run that begins now and holds the data folder's lock.
+
+    It is set when the block is left, in whatever way. Workers that outlived an earlier run, which
+    was killed, are stopped as well.
+
+    Raises:
+        DiskFull: if there is no room for the signal's file.
+    """
+    for old in data.records.glob(data.ingest_run("*").name):
+        StopSignal(old).set()
+    signal = StopSignal(data.ingest_run(uuid.uuid4().hex))
+    with raising_disk_full(signal.path):
+        signal.path.touch()
+    try:
+        yield signal
+    finally:
+        signal.set()
