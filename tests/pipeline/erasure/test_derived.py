@@ -11,17 +11,17 @@ from command import fsh
 from erasable import make
 
 from fsh.pipeline.erasure.derived import (
-    left_in_runs,
+    find_remnants_in_runs,
     person_at,
+    pictures_of_erased,
     remove_person,
     remove_pictures,
-    showing,
 )
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas import run_pictures as shown
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import SOURCES, read_table
+from fsh.schemas.layout import DataFolder, PersonFolder, RunFolder
+from fsh.schemas.run_pictures import record_pictures, recorded_pictures
+from fsh.schemas.tables import read_sources
 
 OTHER = "v-0000000000000000"
 CELL = "cells/fsth/T01/0123456789abcdef.npz"
@@ -36,7 +36,7 @@ def pristine(tmp_path_factory) -> DataFolder:
 def place(pristine, tmp_path) -> Path:
     """A folder to work in: data, and a run whose evaluation and study show bob, another's not."""
     shutil.copytree(pristine.root, tmp_path / "data", symlinks=True)
-    video = read_table(pristine.sources, SOURCES).to_pylist()[1]["video_id"]
+    video = read_sources(pristine.sources)[1].video_id
     for run, own in (("one", [video, OTHER]), ("two", [OTHER])):
         folder = tmp_path / "runs" / run
         draw(folder, folder / "evaluation", own, CELL, "strips/fsth-00.png", "fsth.html")
@@ -49,7 +49,7 @@ def place(pristine, tmp_path) -> Path:
 
 
 def draw(run: Path, folder: Path, videos: list[str], *names: str) -> None:
-    shown.record(run, folder, videos)
+    record_pictures(run, folder, videos)
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"a picture")
@@ -59,7 +59,7 @@ def person(folder: Path) -> Path:
     (folder / "more").mkdir(parents=True)
     for name in ("generator.safetensors", "film.mp4", "more/film.mp4"):
         (folder / name).write_bytes(b"ada")
-    (folder / "person.json").write_text(json.dumps({"format": "fsh-person-1", "name": "ada"}))
+    PersonFolder(folder).card.write_text(json.dumps({"format": "fsh-person-1", "name": "ada"}))
     return folder
 
 
@@ -67,15 +67,15 @@ def everything(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
-def test_a_record_grows_with_its_pictures_and_begins_anew_without(tmp_path):
+def test_a_record_keeps_videos_as_long_as_there_are_pictures(tmp_path):
     folder = tmp_path / "run" / "evaluation"
-    shown.record(tmp_path / "run", folder, ["a"])
-    shown.record(tmp_path / "run", folder, ["b"])
-    (record,) = shown.read(tmp_path / "run")
+    record_pictures(tmp_path / "run", folder, ["a"])
+    record_pictures(tmp_path / "run", folder, ["b"])
+    (record,) = recorded_pictures(tmp_path / "run")
     assert record.videos == {"b"}, "nothing had been drawn"
     draw(tmp_path / "run", folder, ["b"], CELL)
-    shown.record(tmp_path / "run", folder, ["c"])
-    (record,) = shown.read(tmp_path / "run")
+    record_pictures(tmp_path / "run", folder, ["c"])
+    (record,) = recorded_pictures(tmp_path / "run")
     assert record.videos == {"b", "c"} and [path.name for path in record.files()] == [
         Path(CELL).name
     ]
@@ -86,16 +86,17 @@ def test_a_run_may_move_and_its_pictures_may_lie_elsewhere(tmp_path):
     draw(run, run / "evaluation", ["a"], CELL)
     draw(run, tmp_path / "study", ["a"], "study.html")
     run.rename(tmp_path / "moved")
-    folders = {record.folder for record in shown.read(tmp_path / "moved")}
+    folders = {record.folder for record in recorded_pictures(tmp_path / "moved")}
     assert folders == {tmp_path / "moved" / "evaluation", tmp_path / "study"}
 
 
-def test_a_damaged_record_is_told(tmp_path):
-    (tmp_path / "shown").mkdir()
+def test_a_damaged_record_is_an_error(tmp_path):
+    records = RunFolder(tmp_path).pictures
+    records.mkdir()
     for body in ("{", "{}", "[]"):
-        (tmp_path / "shown" / "x.json").write_text(body)
+        (records / "x.json").write_text(body)
         with pytest.raises(FshError, match="cannot be read"):
-            list(shown.read(tmp_path))
+            list(recorded_pictures(tmp_path))
 
 
 def test_the_command_removes_what_shows_the_erased(place):
@@ -108,8 +109,8 @@ def test_the_command_removes_what_shows_the_erased(place):
     assert done.returncode == 0, done.stderr
     goes = {Path(p["folder"]).name: p["goes"] for p in json.loads(done.stdout)["pictures"]}
     assert goes == {"evaluation": True, "study one": True, "samples": False}
-    told = {name for name in before - everything(place) if not name.startswith("data/")}
-    assert {name for name in told if not name.startswith("runs/one/shown/")} == {
+    removed = {name for name in before - everything(place) if not name.startswith("data/")}
+    assert {name for name in removed if not name.startswith("runs/one/shown/")} == {
         *(f"runs/one/evaluation/{name}" for name in (CELL, "strips/fsth-00.png", "fsth.html")),
         *("runs/one/evaluation/fsth.json", "study one/study.html", "study one/key.json"),
     }
@@ -121,24 +122,27 @@ def test_the_command_removes_what_shows_the_erased(place):
     shutil.rmtree(place / "runs" / "one" / "samples")
     assert fsh("forget", "--check", "bob", cwd=place).returncode == 0
     assert fsh("forget", "bob", cwd=place).returncode == 0
-    assert not list((place / "runs" / "one" / "shown").iterdir())
+    assert not list(RunFolder(place / "runs" / "one").pictures.iterdir())
 
 
-def test_pictures_nobody_wrote_down_are_told(place):
-    shutil.rmtree(place / "runs" / "two" / "shown")
+def test_pictures_without_a_record_are_reported(place):
+    shutil.rmtree(RunFolder(place / "runs" / "two").pictures)
     erased = Tombstones().adding(identity="nobody here")
-    untold = showing(place / "runs", erased)
-    assert [(s.folder.name, s.videos) for s in untold] == [("evaluation", None), ("samples", None)]
-    found = left_in_runs(place / "runs", [], erased)
+    unrecorded = pictures_of_erased(place / "runs", erased)
+    assert [(s.folder.name, s.videos) for s in unrecorded] == [
+        ("evaluation", None),
+        ("samples", None),
+    ]
+    found = find_remnants_in_runs(place / "runs", [], erased)
     assert [f.where.split("/")[-1] for f in found] == ["evaluation", "samples"]
 
 
-def test_a_kill_between_leaves_the_record(place):
+def test_pictures_are_removed_before_their_record(place):
     run = place / "runs" / "one"
-    (one,) = [s for s in shown.read(run) if s.folder.name == "evaluation"]
+    (one,) = [s for s in recorded_pictures(run) if s.folder.name == "evaluation"]
     shutil.rmtree(one.folder)
     remove_pictures(one)
-    assert not one.record.exists() and len(list(shown.read(run))) == 2
+    assert not one.record.exists() and len(list(recorded_pictures(run))) == 2
 
 
 def test_a_person_goes_by_its_path(tmp_path):
@@ -173,7 +177,7 @@ def test_only_a_path_to_a_persons_folder_is_a_person(tmp_path, monkeypatch):
         person_at("./link")
 
 
-def test_a_person_half_removed_can_be_named_again(tmp_path):
+def test_a_person_whose_removal_was_interrupted_can_be_named_again(tmp_path):
     folder = person(tmp_path / "ada")
     (folder / "film.mp4").unlink()
     shutil.rmtree(folder / "more")

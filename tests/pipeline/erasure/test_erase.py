@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,11 @@ from kill_anywhere import contents
 from places import LINKS, ROOT
 
 from fsh.pipeline.dataset.spans import stored
-from fsh.pipeline.erasure.derived import trained_on
-from fsh.pipeline.erasure.erase import forget
-from fsh.pipeline.erasure.plan import plan
-from fsh.pipeline.erasure.search import leftovers
-from fsh.pipeline.ingest.journal import Journal, Outcome
+from fsh.pipeline.erasure.derived import runs_trained_on
+from fsh.pipeline.erasure.erase import erase
+from fsh.pipeline.erasure.plan import plan_erasure
+from fsh.pipeline.erasure.search import find_remnants
+from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
 from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
@@ -29,7 +29,8 @@ from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import CLIPS, SOURCES, read_table, to_table, write_table
+from fsh.schemas.records import Clip, ErrorClass, Source, SourceState
+from fsh.schemas.tables import read_clips, read_sources, write_sources
 
 LABELS = ["ann", "bob", "", "", "", "cyd", "dan", "eve", "fay", "ann", "gus", "hal", "ida", "jo"]
 
@@ -45,35 +46,35 @@ def data(pristine, tmp_path) -> DataFolder:
     return DataFolder(tmp_path / "data")
 
 
-def erase(data: DataFolder, *targets: str) -> None:
-    forget(data, plan(data, targets), config=CONFIG)
+def erase_targets(data: DataFolder, *targets: str) -> None:
+    erase(data, plan_erasure(data, targets), config=CONFIG)
 
 
-def rows_of(data: DataFolder) -> list[dict]:
-    return read_table(data.clips, CLIPS).to_pylist()
+def clips_of(data: DataFolder) -> list[Clip]:
+    return read_clips(data.clips)
 
 
-def sources_of(data: DataFolder) -> list[dict]:
-    return read_table(data.sources, SOURCES).to_pylist()
+def sources_of(data: DataFolder) -> list[Source]:
+    return read_sources(data.sources)
 
 
-def ways(data: DataFolder) -> dict[str, str]:
-    """Every way to name the second video, bob's."""
-    row = sources_of(data)[1]
+def names_of_bob(data: DataFolder) -> dict[str, str]:
+    """Every name that the second video, bob's, can be erased by."""
+    source = sources_of(data)[1]
     return {
-        "id": row["video_id"],
+        "id": source.video_id,
         "label": "bob",
-        "path": row["url"],
-        "stored": str(data.root / row["path"]),
-        "hash": row["sha256"],
+        "path": source.url,
+        "stored": str(data.root / source.path),
+        "hash": source.sha256,
     }
 
 
-@pytest.mark.parametrize("way", ["id", "label", "path", "stored", "hash"])
-def test_a_video_goes_by_any_of_its_names(data, way):
-    names = ways(data)
+@pytest.mark.parametrize("kind", ["id", "label", "path", "stored", "hash"])
+def test_a_video_is_erased_by_any_of_its_names(data, kind):
+    names = names_of_bob(data)
     before = contents(data.root)
-    found = leftovers(data, list(names.values()))
+    found = find_remnants(data, list(names.values()))
     assert {place.where.split("/")[0] for place in found} >= {
         "clips",
         "inspect.html",
@@ -82,9 +83,9 @@ def test_a_video_goes_by_any_of_its_names(data, way):
         "videos",
         "work",
     }
-    touched = set(plan(data, [names[way]]).shards)
-    erase(data, names[way])
-    assert leftovers(data, [n for w, n in names.items() if w != "label"]) == []
+    touched = set(plan_erasure(data, [names[kind]]).shards)
+    erase_targets(data, names[kind])
+    assert find_remnants(data, [name for kind, name in names.items() if kind != "label"]) == []
     after = contents(data.root)
     changed = {name for name in after if after[name] != before.get(name)}
     shards = {name for name in changed if name.endswith(".tar")}
@@ -93,53 +94,54 @@ def test_a_video_goes_by_any_of_its_names(data, way):
 
 
 def test_sharding_again_changes_nothing(data):
-    erase(data, "ann", ways(data)["id"])
+    erase_targets(data, "ann", names_of_bob(data)["id"])
     before = contents(data.root)
     reshard(data)
     assert contents(data.root) == before
     card = DatasetCard.read(data.card)
-    rows = rows_of(data)
-    assert card.counts["clips"] == sum(row["kept"] for row in rows) == 10
+    clips = clips_of(data)
+    assert card.counts["clips"] == sum(clip.kept for clip in clips) == 10
     for info in card.shards:
         assert file_sha256(data.root / info.path) == info.sha256
-    for row in rows:
-        if row["kept"]:
-            content = (data.root / row["shard"]).read_bytes()[row["offset"] :]
-            assert content.startswith(f"{row['clip_id']}_0000.json".encode())
+    for clip in clips:
+        if clip.kept:
+            content = (data.root / clip.shard).read_bytes()[clip.offset :]
+            assert content.startswith(f"{clip.clip_id}_0000.json".encode())
 
 
-def test_nobody_is_renamed_moved_or_dealt_anew(data):
+def test_other_clips_keep_identity_split_and_shard(data):
     """Each of the videos is erased, with whatever names, splits and shards depend on it."""
-    before = {row["clip_id"]: row for row in rows_of(data)}
-    unlabeled = [row["video_id"] for row in sources_of(data) if not row["identity"]]
-    for video in [*unlabeled[:2], *[r["video_id"] for r in sources_of(data) if r["identity"]][:6]]:
-        erase(data, video)
+    before = {clip.clip_id: clip for clip in clips_of(data)}
+    unlabeled = [source.video_id for source in sources_of(data) if not source.identity]
+    labeled = [source.video_id for source in sources_of(data) if source.identity]
+    for video in [*unlabeled[:2], *labeled[:6]]:
+        erase_targets(data, video)
         reshard(data)
-        for row in rows_of(data):
-            was = before[row["clip_id"]]
-            for column in ("identity", "identity_from", "split", "shard"):
-                assert row[column] == was[column]
+        for clip in clips_of(data):
+            was = before[clip.clip_id]
+            for name in ("identity", "identity_from", "split", "shard"):
+                assert getattr(clip, name) == getattr(was, name)
 
 
 def test_it_may_be_repeated(data):
-    erase(data, "ann")
+    erase_targets(data, "ann")
     before = contents(data.root)
-    again = plan(data, ["ann"])
+    again = plan_erasure(data, ["ann"])
     assert again.again
-    forget(data, again, config=CONFIG)
+    erase(data, again, config=CONFIG)
     assert contents(data.root) == before
 
 
-def test_what_was_never_here_is_told(data):
+def test_an_unknown_target_is_an_error(data):
     before = contents(data.root)
     with pytest.raises(FshError, match="nothing here is called /tmp, nobody"):
-        plan(data, ["ann", "nobody", "/tmp"])
+        plan_erasure(data, ["ann", "nobody", "/tmp"])
     assert contents(data.root) == before
 
 
 def test_the_tombstones_name_nobody(data):
-    names = ways(data)
-    erase(data, *names.values())
+    names = names_of_bob(data)
+    erase_targets(data, *names.values())
     text = data.tombstones.read_text()
     assert not any(name in text for name in names.values())
     erased = Tombstones.read(data)
@@ -149,69 +151,62 @@ def test_the_tombstones_name_nobody(data):
 
 
 def test_shard_refuses_the_same_content_under_another_name(data):
-    row = sources_of(data)[1]
-    erase(data, row["video_id"])
-    rows = sources_of(data)
-    other = {"video_id": "yt-aaaaaaaaaaa", "url": "https://youtu.be/aaaaaaaaaaa", "identity": ""}
-    write_table(to_table([*rows, row | other], SOURCES), data.sources, SOURCES)
+    source = sources_of(data)[1]
+    erase_targets(data, source.video_id)
+    url = "https://youtu.be/aaaaaaaaaaa"
+    other = replace(source, video_id="yt-aaaaaaaaaaa", url=url, identity="")
+    write_sources([*sources_of(data), other], data.sources)
     assert "yt-aaaaaaaaaaa" not in {row["video_id"] for row in stored(data)}
-    assert leftovers(data, []) != [], "an ingest of an older fsh let it in"
+    assert find_remnants(data, []) != [], "an ingest of an older fsh let it in"
 
 
 def test_shard_refuses_an_erased_label(data):
-    erase(data, "ann")
-    rows = sources_of(data)
-    rows[0]["identity"] = "ann"
-    write_table(to_table(rows, SOURCES), data.sources, SOURCES)
-    assert rows[0]["video_id"] not in {row["video_id"] for row in stored(data)}
+    erase_targets(data, "ann")
+    first, *rest = sources_of(data)
+    write_sources([replace(first, identity="ann"), *rest], data.sources)
+    assert first.video_id not in {row["video_id"] for row in stored(data)}
 
 
 def test_a_list_that_asks_again_is_not_written_down(data):
-    wanted = Request(ways(data)["path"], list="/lists/a.csv", line=7, identity="bob")
-    erase(data, "bob")
+    wanted = Request(names_of_bob(data)["path"], list="/lists/a.csv", line=7, identity="bob")
+    erase_targets(data, "bob")
     ledger = Ledger(data)
     journal = Journal(data)
-    refused = Outcome(state="refused", error_class="refused", error_code="erased", error="erased")
-    from fsh.pipeline.ingest.ledger import Job
-
+    refused = FetchOutcome(
+        SourceState.REFUSED, ErrorClass.REFUSED, error_code="erased", error="erased"
+    )
     journal.append(Job(wanted.key, (wanted,)), refused)
     journal.close()
     ledger.replay()
     ledger.compact(drop_journals=True)
-    (row,) = [row for row in sources_of(data) if row["error_code"] == "erased"]
-    assert (row["list"], row["line"], row["state"]) == ("/lists/a.csv", 7, "refused")
-    assert leftovers(data, list(ways_after(wanted))) == []
+    (source,) = [source for source in sources_of(data) if source.error_code == "erased"]
+    assert (source.list, source.line, source.state) == ("/lists/a.csv", 7, "refused")
+    assert find_remnants(data, [wanted.url, wanted.identity, wanted.request_id]) == []
     Ledger(data).compact(drop_journals=True)
-    assert [row for row in sources_of(data) if row["error_code"] == "erased"] == [row]
+    assert [source for source in sources_of(data) if source.error_code == "erased"] == [source]
 
 
-def ways_after(request: Request) -> tuple[str, ...]:
-    return request.url, request.identity, request.request_id
-
-
-def test_journals_and_leftovers_of_kills_go(data):
-    row = sources_of(data)[1]
+def test_journals_and_temporary_files_are_searched_and_removed(data):
+    source = sources_of(data)[1]
     journal = Journal(data)
-    outcome = Outcome.of(row | {"attempts": 1, "last_tried": "2026"})
-    from fsh.pipeline.ingest.ledger import Job
-
-    request = Request(row["url"], identity="bob")
+    outcome = FetchOutcome.of_source(replace(source, attempts=1, last_tried="2026"))
+    request = Request(source.url, identity="bob")
     journal.append(Job(request.key, (request,)), outcome)
-    os.write(journal._descriptor, b'{"requests": [{"url": "' + row["url"].encode())
+    os.write(journal._descriptor, b'{"requests": [{"url": "' + source.url.encode())
     journal.close()
     shutil.copy(data.root / "inspect.html", data.shards / "train" / ".fsh-train-000000-x.tmp")
-    (data.videos / ".incoming" / "tmp").mkdir(parents=True)
-    (data.videos / f"{row['video_id']}.webm").write_bytes(b"another container")
-    erase(data, row["video_id"])
-    assert leftovers(data, [row["url"], row["video_id"], row["sha256"]]) == []
-    assert "host0.example" in (data.sources.parent / "governor.json").read_text()
-    erase(data, "https://host0.example/talk.mp4")
-    assert json.loads((data.sources.parent / "governor.json").read_text()) == {"other.org": {}}
+    (data.incoming / "tmp").mkdir(parents=True)
+    (data.videos / f"{source.video_id}.webm").write_bytes(b"another container")
+    erase_targets(data, source.video_id)
+    assert find_remnants(data, [source.url, source.video_id, source.sha256]) == []
+    assert "host0.example" in data.rate_limits.read_text()
+    erase_targets(data, "https://host0.example/talk.mp4")
+    assert json.loads(data.rate_limits.read_text()) == {"other.org": {}}
 
 
 def test_everything_may_be_erased(data):
-    erase(data, *{row["video_id"] for row in sources_of(data)})
-    assert rows_of(data) == [] and DatasetCard.read(data.card).shards == ()
+    erase_targets(data, *{source.video_id for source in sources_of(data)})
+    assert clips_of(data) == [] and DatasetCard.read(data.card).shards == ()
     assert not list(data.shards.rglob("*.tar")) and not list(data.videos.glob("*.mp4"))
     with pytest.raises(FshError, match="none of the videos"):
         stored(data)
@@ -221,7 +216,7 @@ def killed(pristine: DataFolder, tmp_path: Path, every: int) -> int:
     shutil.copytree(pristine.root, tmp_path / "data", symlinks=True)
     Tombstones().add(DataFolder(tmp_path / "data"), identity="somebody else")  # fixes the salt
     script = ROOT / "tests" / "helpers" / "kill_anywhere.py"
-    names = ["ann", sources_of(pristine)[2]["video_id"]]
+    names = ["ann", sources_of(pristine)[2].video_id]
     command = [sys.executable, script, tmp_path / "data", tmp_path / "scratch", every, *names]
     paths = os.pathsep.join([str(LINKS), *sys.path])
     done = subprocess.run(
@@ -245,8 +240,8 @@ def test_a_kill_everywhere_leaves_nothing_undone(pristine, tmp_path):
     assert killed(pristine, tmp_path, every=1) > 30
 
 
-def test_the_runs_that_saw_it_are_told(data, tmp_path):
-    video = ways(data)["id"]
+def test_runs_trained_on_an_erased_video_are_listed(data, tmp_path):
+    video = names_of_bob(data)["id"]
     for name, videos in (("one", [video, "v-0000000000000000"]), ("two", ["v-0000000000000000"])):
         folder = tmp_path / "runs" / name / "checkpoints" / "step-00000001"
         folder.mkdir(parents=True)
@@ -255,11 +250,11 @@ def test_the_runs_that_saw_it_are_told(data, tmp_path):
         card = tmp_path / "people" / f"of {name}" / "person.json"
         card.parent.mkdir(parents=True)
         card.write_text(json.dumps({"about": {"made_from": {"model": name}}}))
-    erase(data, video)
-    (run,) = trained_on(tmp_path / "runs", tmp_path / "people", Tombstones.read(data))
-    assert (Path(run["run"]).name, run["videos"]) == ("one", 1)
-    assert run["checkpoints"] == ["step-00000001"]
-    assert [Path(path).name for path in run["people"]] == ["of one"]
+    erase_targets(data, video)
+    (run,) = runs_trained_on(tmp_path / "runs", tmp_path / "people", Tombstones.read(data))
+    assert (Path(run.run).name, run.videos) == ("one", 1)
+    assert run.checkpoints == ("step-00000001",)
+    assert [Path(path).name for path in run.people] == ["of one"]
 
 
 def test_the_command(data):
@@ -282,8 +277,8 @@ def test_the_command(data):
 
 
 def test_a_plan_is_json(data):
-    told = plan(data, ["ann"]).to_json()
+    told = plan_erasure(data, ["ann"]).to_json()
     assert json.loads(json.dumps(told)) == told | {
         k: list(v) for k, v in told.items() if isinstance(v, tuple)
     }
-    assert told.keys() < asdict(plan(data, ["ann"])).keys()
+    assert told.keys() < asdict(plan_erasure(data, ["ann"])).keys()

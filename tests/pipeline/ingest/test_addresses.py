@@ -47,7 +47,7 @@ def test_playlists(url, playlist):
     assert not urls.youtube_key(url)
 
 
-def test_keys_of_other_urls_keep_what_tells_them_apart():
+def test_keys_of_other_urls_differ_where_the_video_may():
     key = urls.source_key
     assert key("HTTP://Host.org/A.mp4#x") == key("http://host.org/A.mp4")
     assert key("http://h.org/a?x=1") != key("http://h.org/a?x=2")
@@ -81,7 +81,7 @@ def test_private_addresses_are_refused_however_they_are_written(url):
         AddressRule.for_url(url, trusted=False).check_url(url)
 
 
-def test_the_users_own_list_opens_what_it_names_and_no_more():
+def test_the_users_own_list_allows_the_private_hosts_that_it_names():
     loopback = AddressRule.for_url("http://127.0.0.1:8000/a", trusted=True)
     loopback.check_url("http://localhost:9000/b")
     private = AddressRule.for_url("http://192.168.1.5/a", trusted=True)
@@ -113,7 +113,7 @@ def test_other_schemes_and_passwords_are_refused(url, code):
     assert "secret" not in caught.value.text
 
 
-def test_the_address_really_connected_to_is_judged():
+def test_the_address_of_the_connection_is_checked():
     """A name that leads to a private address is caught after connecting, before asking."""
     server = socket.create_server(("127.0.0.1", 0))
     with server, socket.create_connection(server.getsockname()) as connection:
@@ -122,8 +122,8 @@ def test_the_address_really_connected_to_is_judged():
         AddressRule(loopback=True).check_peer("innocent.org", connection)
 
 
-# Words that yt-dlp hands on from YouTube.
-TRANSIENT = {
+# Messages of YouTube as yt-dlp passes them on.
+TRANSIENT_MESSAGES = {
     "Sign in to confirm you’re not a bot. Use --cookies-from-browser": "bot_wall",
     "Premieres in 3 hours": "not_yet",
     "Unable to download API page: HTTP Error 429: Too Many Requests": "http_429",
@@ -132,7 +132,7 @@ TRANSIENT = {
     "Unable to download API page: [Errno -2] Name or service not known": "network",
     "Something nobody has seen before": "extractor",
 }
-PERMANENT = {
+PERMANENT_MESSAGES = {
     "Sign in to confirm your age. This video may be inappropriate": "age",
     "Private video. Sign in if you've been granted access": "private",
     "Video unavailable. This video is private": "private",
@@ -152,10 +152,10 @@ PERMANENT = {
 
 @pytest.mark.parametrize(
     ("words", "error_class", "code"),
-    [(words, "transient", code) for words, code in TRANSIENT.items()]
-    + [(words, "permanent", code) for words, code in PERMANENT.items()],
+    [(words, "transient", code) for words, code in TRANSIENT_MESSAGES.items()]
+    + [(words, "permanent", code) for words, code in PERMANENT_MESSAGES.items()],
 )
-def test_what_yt_dlp_says(words, error_class, code):
+def test_the_failure_behind_a_message_of_yt_dlp(words, error_class, code):
     failure = failures.from_message(f"ERROR: [youtube] {ID}: {words}")
     assert (failure.error_class, failure.code) == (error_class, code)
     assert failure.throttled == (code in ("bot_wall", "http_429"))
@@ -195,6 +195,6 @@ def test_retry_after(value, seconds):
     assert failures.parse_retry_after(value, now=60.0) == seconds
 
 
-def test_a_full_disk_is_no_fault_of_the_video():
+def test_a_full_disk_is_no_failure_of_the_video():
     with pytest.raises(DiskFull):
         failures.from_os(OSError(28, "No space left on device"), "x")

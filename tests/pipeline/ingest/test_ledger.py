@@ -14,14 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsh.pipeline.ingest.failures import DiskFull
-from fsh.pipeline.ingest.journal import Job, Journal, Outcome, journal_files, parse_journal
-from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, row_of, rows_of
+from fsh.pipeline.ingest.journal import (
+    FetchOutcome,
+    Job,
+    Journal,
+    journal_files,
+    parse_journal,
+    read_journals,
+)
+from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of, sources_of
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import SOURCES, read_table
+from fsh.schemas.records import ErrorClass, Source, SourceState
+from fsh.schemas.tables import read_sources
 
 TIME = "2026-11-22T10:00:00+00:00"
 LATER = "2026-11-23T10:00:00+00:00"
@@ -34,20 +42,23 @@ def data(tmp_path) -> DataFolder:
     return DataFolder(tmp_path)
 
 
-def stored(data: DataFolder, name: str = "v-0123456789abcdef", size: int = 3) -> Outcome:
+def stored(data: DataFolder, name: str = "v-0123456789abcdef", size: int = 3) -> FetchOutcome:
     path = data.videos / f"{name}.mp4"
     path.write_bytes(b"x" * size)
     relative = str(path.relative_to(data.root))
-    return Outcome("stored", video_id=name, path=relative, bytes=size, attempts=1, last_tried=TIME)
+    return FetchOutcome(
+        SourceState.STORED, video_id=name, path=relative, bytes=size, attempts=1, last_tried=TIME
+    )
 
 
-def failure(error_class: str, code: str = "x", attempts: int = 1) -> Outcome:
-    state = "refused" if error_class == "refused" else "failed"
-    return Outcome(state, error_class, code, attempts=attempts, last_tried=TIME)
+def failure(error_class: ErrorClass, code: str = "x", attempts: int = 1) -> FetchOutcome:
+    refused = error_class is ErrorClass.REFUSED
+    state = SourceState.REFUSED if refused else SourceState.FAILED
+    return FetchOutcome(state, error_class, code, attempts=attempts, last_tried=TIME)
 
 
-def rows(*pairs: tuple[Request, Outcome]) -> dict:
-    return {request.request_id: row_of(request, outcome) for request, outcome in pairs}
+def known(*pairs: tuple[Request, FetchOutcome]) -> dict[str, Source]:
+    return {request.request_id: source_of(request, outcome) for request, outcome in pairs}
 
 
 def test_ten_ranges_of_one_video_are_one_job(data):
@@ -63,22 +74,22 @@ def test_ten_ranges_of_one_video_are_one_job(data):
 def test_a_stored_video_serves_new_ranges_and_labels(data):
     old = Request("https://h.org/a", "l", 1, 0.0, 1.0, identity="Ann")
     new = [replace(old, line=7, identity="Anna"), replace(old, start=5.0, end=6.0)]
-    plan = plan_jobs(new, rows((old, stored(data))), data)
+    plan = plan_jobs(new, known((old, stored(data))), data)
     assert not plan.jobs
-    assert [(r["line"], r["identity"], r["start"], r["state"]) for r in plan.settled] == [
+    assert [(s.line, s.identity, s.start, s.state) for s in plan.up_to_date] == [
         (7, "Anna", 0.0, "stored"),
         (1, "Ann", 5.0, "stored"),
     ]
-    assert plan.settled[0]["first_seen"] == TIME
+    assert plan.up_to_date[0].first_seen == TIME
 
 
 def test_a_stored_video_whose_file_is_gone_or_changed_is_fetched_again(data):
     request = Request("https://h.org/a")
     outcome = stored(data)
     (data.root / outcome.path).write_bytes(b"other")
-    assert plan_jobs([request], rows((request, outcome)), data).jobs
+    assert plan_jobs([request], known((request, outcome)), data).jobs
     (data.root / outcome.path).unlink()
-    assert plan_jobs([request], rows((request, outcome)), data).jobs
+    assert plan_jobs([request], known((request, outcome)), data).jobs
 
 
 @pytest.mark.parametrize(
@@ -91,19 +102,18 @@ def test_a_stored_video_whose_file_is_gone_or_changed_is_fetched_again(data):
     ],
 )
 def test_retry_by_class(data, retry, again):
-    classes = ("transient", "permanent", "refused")
-    requests = {name: Request(f"https://h.org/{name}") for name in classes}
-    known = rows(*((request, failure(name, attempts=3)) for name, request in requests.items()))
-    jobs = plan_jobs(list(requests.values()), known, data, retry).jobs
+    requests = {kind: Request(f"https://h.org/{kind}") for kind in ErrorClass}
+    failed = known(*((request, failure(kind, attempts=3)) for kind, request in requests.items()))
+    jobs = plan_jobs(list(requests.values()), failed, data, retry).jobs
     assert {job.key.rsplit("/", 1)[1] for job in jobs} == again
     assert all(job.attempts == 3 for job in jobs)
 
 
-def test_a_local_file_that_failed_is_looked_at_again(data):
+def test_a_local_file_that_failed_is_always_tried_again(data):
     request = Request("/videos/a.mp4")
-    known = rows((request, failure("permanent", "missing")))
-    assert plan_jobs([request], known, data).jobs
-    assert not plan_jobs([request], known, data, "none").jobs
+    failed = known((request, failure(ErrorClass.PERMANENT, "missing")))
+    assert plan_jobs([request], failed, data).jobs
+    assert not plan_jobs([request], failed, data, "none").jobs
 
 
 def test_journal_then_table(data):
@@ -116,30 +126,42 @@ def test_journal_then_table(data):
     journal.note("a note")
     journal.close()
     ledger = Ledger(data)
-    found = rows_of(wanted, ledger)
-    assert [row["bbox"] for row in found] == [[0.0, 0.0, 5.0, 5.0], None]
-    assert [row["license"] for row in found] == ["unknown", "CC BY"]
+    found = sources_of(wanted, ledger)
+    assert [source.bbox for source in found] == [(0.0, 0.0, 5.0, 5.0), None]
+    assert [source.license for source in found] == ["unknown", "CC BY"]
     ledger.compact(drop_journals=True)
     assert not journal_files(data)
-    assert read_table(data.sources, SOURCES).num_rows == 2
+    assert len(read_sources(data.sources)) == 2
     again = Ledger(data)
-    assert rows_of(wanted, again) == found
+    assert sources_of(wanted, again) == found
     again.compact(drop_journals=True)
 
 
-def test_later_tries_win_and_the_first_sight_stays(data):
+def test_a_journal_holds_enums_as_their_values(data):
+    """So a journal that a version without enums left behind is read as well."""
+    request = Request("https://h.org/a", bbox=(0.0, 0.0, 5.0, 5.0))
+    journal = Journal(data)
+    journal.append(Job(request.key, (request,)), stored(data))
+    journal.close()
+    line = journal.path.read_text()
+    assert '"state": "stored", "error_class": ""' in line
+    (record,) = read_journals(data)
+    assert record.requests == (request,) and record.outcome.error_class is None
+
+
+def test_the_latest_try_counts_and_first_seen_stays(data):
     request = Request("https://h.org/a")
-    for outcome in (failure("transient"), replace(stored(data), last_tried=LATER)):
+    for outcome in (failure(ErrorClass.TRANSIENT), replace(stored(data), last_tried=LATER)):
         journal = Journal(data)
         journal.append(Job(request.key, (request,)), outcome)
         journal.close()
         Ledger(data).compact(drop_journals=True)
-    (row,) = Ledger(data).rows.values()
-    assert (row["state"], row["first_seen"], row["last_tried"]) == ("stored", TIME, LATER)
+    (source,) = Ledger(data).sources.values()
+    assert (source.state, source.first_seen, source.last_tried) == ("stored", TIME, LATER)
 
 
 @given(st.integers(0, 400), st.binary(max_size=20))
-def test_a_torn_line_never_was_a_record(cut, noise):
+def test_a_line_without_its_end_is_no_record(cut, noise):
     whole = b'{"outcome": 1}\n{"outcome": 2}\n{"note": "caf\xc3\xa9"}\n'
     records = list(parse_journal(whole[:cut]))
     assert records == list(parse_journal(whole))[: whole[:cut].count(b"\n")]
@@ -149,12 +171,16 @@ def test_a_torn_line_never_was_a_record(cut, noise):
 def test_a_full_disk_leaves_the_journal_as_it_was(data, monkeypatch):
     """/dev/full answers as a full disk does."""
     journal = Journal(data)
-    journal.append(Job("https://h.org/a", (Request("https://h.org/a"),)), failure("transient"))
+    journal.append(
+        Job("https://h.org/a", (Request("https://h.org/a"),)), failure(ErrorClass.TRANSIENT)
+    )
     before = journal.path.read_bytes()
     full = os.open("/dev/full", os.O_WRONLY)
     real, journal._descriptor = journal._descriptor, full
     with pytest.raises(DiskFull):
-        journal.append(Job("https://h.org/b", (Request("https://h.org/b"),)), failure("transient"))
+        journal.append(
+            Job("https://h.org/b", (Request("https://h.org/b"),)), failure(ErrorClass.TRANSIENT)
+        )
     os.close(full)
     journal._descriptor = real
     journal.close()
@@ -193,7 +219,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         pass
 
 
-def test_tombstones_name_nobody(data):
+def test_tombstones_are_hashes(data):
     assert not Tombstones.read(data).covers(key="yt-x", sha256="1", identity="Ann")
     Tombstones.read(data).add(data, key="yt-x", identity="Ann")
     Tombstones.read(data).add(data, sha256="ab")

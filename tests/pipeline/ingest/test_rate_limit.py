@@ -1,4 +1,4 @@
-"""The governor: budgets, back-off, one bucket for threads, processes and runs."""
+"""The rate limiter: rates, back-off, one bucket for threads, processes and runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsh.pipeline.ingest.failures import Failure
-from fsh.pipeline.ingest.rate_limit import BURST, LONG, PATIENCE, Governor, Host, strike, take
+from fsh.pipeline.ingest.rate_limit import (
+    BURST,
+    MAX_STRIKES,
+    MIN_STRIKE_SECONDS,
+    HostState,
+    RateLimiter,
+    note_strike,
+    take_token,
+)
 
 
 class Clock:
@@ -32,29 +40,29 @@ class Clock:
         self.now += seconds
 
 
-def governor(path: Path, clock: Clock, **rates: float) -> Governor:
-    return Governor(
-        path / "governor.json", rates, 3600.0, clock, clock.sleep, random=random.Random(1)
+def limiter_in(folder: Path, clock: Clock, **rates: float) -> RateLimiter:
+    return RateLimiter(
+        folder / "limits.json", rates, 3600.0, clock, clock.sleep, random=random.Random(1)
     )
 
 
 def test_youtube_gets_300_an_hour(tmp_path):
     clock = Clock()
-    keeper = governor(tmp_path, clock, youtube=300)
+    limiter = limiter_in(tmp_path, clock, youtube=300)
     began = clock.now
     for _ in range(300 + BURST):
-        keeper.acquire("youtube")
+        limiter.acquire("youtube")
     assert clock.now - began == pytest.approx(3600, rel=0.01)
 
 
-def test_local_files_and_loopback_are_free(tmp_path):
+def test_local_files_and_loopback_have_no_limit(tmp_path):
     clock = Clock()
-    keeper = governor(tmp_path, clock)
+    limiter = limiter_in(tmp_path, clock)
     began = clock.now
     for host in ("", "127.0.0.1", "localhost"):
-        assert sum(keeper.acquire(host) for _ in range(50)) == 0
+        assert sum(limiter.acquire(host) for _ in range(50)) == 0
     assert clock.now == began
-    assert keeper.rate("elsewhere.org") == 3600
+    assert limiter.rate("elsewhere.org") == 3600
 
 
 @given(
@@ -63,10 +71,10 @@ def test_local_files_and_loopback_are_free(tmp_path):
     st.lists(st.floats(0, 50), min_size=1, max_size=60),
 )
 def test_no_window_holds_more_than_the_bucket_allows(interval, burst, waits):
-    host, now, slots = Host(), 1000.0, []
+    host, now, slots = HostState(), 1000.0, []
     for wait in waits:
         now += wait
-        host, slot = take(host, now, interval, burst)
+        host, slot = take_token(host, now, interval, burst)
         assert slot >= now
         slots.append(slot)
     for i, first in enumerate(slots):
@@ -74,74 +82,74 @@ def test_no_window_holds_more_than_the_bucket_allows(interval, burst, waits):
             assert j - i + 1 <= (slots[j] - first) / interval + burst + 1e-6
 
 
-def test_setbacks_in_a_row_double_the_pause_and_those_under_way_count_once():
-    host, pauses, now = Host(), [], 1000.0
+def test_strikes_in_a_row_double_the_pause_and_those_under_way_count_once():
+    host, pauses, now = HostState(), [], 1000.0
     for _ in range(5):
-        host = strike(host, now, now, 1.0, None, 1.0)
-        assert host == strike(host, now, now - 0.5, 1.0, None, 1.0)
+        host = note_strike(host, now, now, 1.0, None, 1.0)
+        assert host == note_strike(host, now, now - 0.5, 1.0, None, 1.0)
         pauses.append(host.blocked_until - now)
         now = host.blocked_until + 0.1
     assert pauses == pytest.approx([1, 2, 4, 8, 16])
 
 
 def test_retry_after_is_honoured_and_bounded():
-    host = strike(Host(), 1000.0, 1000.0, 1.0, 30.0, 0.5)
+    host = note_strike(HostState(), 1000.0, 1000.0, 1.0, 30.0, 0.5)
     assert host.blocked_until == 1030.0
-    host = strike(Host(), 1000.0, 1000.0, 1.0, 10**6, 0.5)
+    host = note_strike(HostState(), 1000.0, 1000.0, 1.0, 10**6, 0.5)
     assert host.blocked_until == 1000.0 + 3600
 
 
-def test_a_penalty_holds_everyone_up(tmp_path):
+def test_a_penalty_delays_all_who_share_the_file(tmp_path):
     clock = Clock()
-    one, two = governor(tmp_path, clock), governor(tmp_path, clock)
+    one, two = limiter_in(tmp_path, clock), limiter_in(tmp_path, clock)
     one.penalize("127.0.0.1", clock.now, retry_after=20)
     assert two.acquire("127.0.0.1") >= 20
 
 
-def test_a_host_that_only_turns_away_is_left_alone_until_the_next_run(tmp_path):
+def test_a_host_that_answers_nothing_else_is_not_asked_until_the_next_run(tmp_path):
     clock = Clock()
-    keeper = governor(tmp_path, clock)
+    limiter = limiter_in(tmp_path, clock)
     began = clock.now
-    for _ in range(10 * PATIENCE):
+    for _ in range(10 * MAX_STRIKES):
         try:
-            keeper.acquire("host.org")
+            limiter.acquire("host.org")
         except Failure as failure:
             assert (failure.error_class, failure.code) == ("transient", "host_gave_up")
             break
-        keeper.penalize("host.org", clock.now)
-    assert LONG <= clock.now - began < 3 * LONG
-    keeper.forgive()
-    keeper.acquire("host.org")
-    keeper.penalize("host.org", clock.now)
-    keeper.succeeded("host.org")
-    assert json.loads(keeper.path.read_text())["host.org"]["strikes"] == 0
+        limiter.penalize("host.org", clock.now)
+    assert MIN_STRIKE_SECONDS <= clock.now - began < 3 * MIN_STRIKE_SECONDS
+    limiter.forget_strikes()
+    limiter.acquire("host.org")
+    limiter.penalize("host.org", clock.now)
+    limiter.succeeded("host.org")
+    assert json.loads(limiter.path.read_text())["host.org"]["strikes"] == 0
 
 
-def test_a_budget_outlives_the_run_and_a_torn_file_does_not_stop_it(tmp_path):
+def test_the_rate_holds_over_runs_and_a_damaged_file_counts_as_empty(tmp_path):
     clock = Clock()
     for _ in range(BURST):
-        governor(tmp_path, clock, youtube=60).acquire("youtube")
-    assert governor(tmp_path, clock, youtube=60).acquire("youtube") == pytest.approx(60, abs=1)
-    (tmp_path / "governor.json").write_text('{"youtube": {"next')
-    assert governor(tmp_path, clock, youtube=60).acquire("youtube") == 0
+        limiter_in(tmp_path, clock, youtube=60).acquire("youtube")
+    assert limiter_in(tmp_path, clock, youtube=60).acquire("youtube") == pytest.approx(60, abs=1)
+    (tmp_path / "limits.json").write_text('{"youtube": {"next')
+    assert limiter_in(tmp_path, clock, youtube=60).acquire("youtube") == 0
 
 
 def test_waiting_ends_when_the_run_is_stopped(tmp_path):
     clock = Clock()
-    keeper = governor(tmp_path, clock)
-    keeper.penalize("host.org", clock.now, retry_after=1000)
-    keeper.stopped = lambda: clock.now > 1e9 + 5
+    limiter = limiter_in(tmp_path, clock)
+    limiter.penalize("host.org", clock.now, retry_after=1000)
+    limiter.stopped = lambda: clock.now > 1e9 + 5
     with pytest.raises(Failure) as caught:
-        keeper.acquire("host.org")
+        limiter.acquire("host.org")
     assert caught.value.code == "stopped"
 
 
 def test_threads_share_one_bucket(tmp_path):
-    """20 threads, each with a governor of its own, at 50 a second: real time, real locks."""
+    """20 threads, each with a rate limiter of its own, at 50 a second: real time, real locks."""
 
     def ask(_: int) -> float:
-        keeper = Governor(tmp_path / "governor.json", {"host": 180_000}, 0, sleep=time.sleep)
-        keeper.acquire("host")
+        limiter = RateLimiter(tmp_path / "limits.json", {"host": 180_000}, 0, sleep=time.sleep)
+        limiter.acquire("host")
         return time.time()
 
     with ThreadPoolExecutor(20) as pool:
@@ -153,13 +161,13 @@ def test_processes_share_one_bucket(tmp_path):
     script = """
         import sys, time
         from pathlib import Path
-        from fsh.pipeline.ingest.rate_limit import Governor
-        keeper = Governor(Path(sys.argv[1]), {"host": 72_000}, 0)
+        from fsh.pipeline.ingest.rate_limit import RateLimiter
+        limiter = RateLimiter(Path(sys.argv[1]), {"host": 72_000}, 0)
         for _ in range(10):
-            keeper.acquire("host")
+            limiter.acquire("host")
             print(time.time())
     """
-    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "governor.json")]
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "limits.json")]
     environment = {"PYTHONPATH": ":".join(sys.path)}
     children = [
         subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(3)

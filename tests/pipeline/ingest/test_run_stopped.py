@@ -1,0 +1,86 @@
+"""Runs of ingest that end early: killed, or stopped with Ctrl-C."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import loopback
+import pytest
+from ingest_runs import options, padded, recorded_urls, slowly, sources, start_ingest, videos
+
+from fsh.pipeline.ingest.run import ingest
+from fsh.schemas.progress import Silent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_at_any_moment(data, clips, tmp_path, seed):
+    """Killed again and again, a real ingest never loses a finished row and leaves no half file."""
+    rng = random.Random(seed)
+    with loopback.serving() as server:
+        body = (clips / "0.mp4").read_bytes()
+        for i in range(60):
+            server.on(f"/{i}.mp4", slowly(padded(body, 2**19, i)))
+        listing = tmp_path / "list.txt"
+        listing.write_text("\n".join(f"{server.url}/{i}.mp4" for i in range(60)))
+        finished: set[str] = set()
+        kills = 0
+        while True:
+            child = start_ingest(listing, data)
+            target = len(server.times()) + rng.randint(1, 20)
+            while child.poll() is None and len(server.times()) < target:
+                time.sleep(0.01)
+            if child.poll() is None:
+                time.sleep(rng.uniform(0, 0.4))
+                child.send_signal(signal.SIGKILL)
+            if child.wait() == -signal.SIGKILL:
+                kills += 1
+                for path in data.videos.glob("v-*") if data.videos.exists() else ():
+                    assert path.stat().st_size == len(body) + 2**19 + 8
+                now = recorded_urls(data)
+                assert finished <= now
+                finished = now
+                continue
+            assert child.returncode == 0
+            break
+        assert kills > 0
+        found = sources(data)
+        assert Counter(row.state for row in found) == {"stored": 60}
+        assert sorted(videos(data)) == sorted(Path(row.path).name for row in found)
+        # A video is asked for again only if a kill hit it between its last byte and its record.
+        asked = Counter({path: len(times) for path, times in server.hits.items()})
+        assert asked.total() <= 60 + 2 * 4 * kills
+
+
+def test_ctrl_c_ends_waits_and_downloads_and_the_next_run_goes_on(data, clips, tmp_path):
+    with loopback.serving() as server:
+        body = (clips / "0.mp4").read_bytes()
+        for i in range(8):
+            endless = loopback.drip(60)
+            server.on(f"/{i}.mp4", endless if i % 2 else slowly(padded(body, 2**10, i)))
+        listing = tmp_path / "list.txt"
+        listing.write_text("\n".join(f"{server.url}/{i}.mp4" for i in range(8)))
+        child = start_ingest(listing, data)
+        wait_for(lambda: data.records.exists() and recorded_urls(data), child)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=20) != 0
+        assert not list(data.records.glob(data.ingest_run("*").name))
+        done = recorded_urls(data)
+        assert 0 < len(done) < 8
+        for i in range(8):
+            server.on(f"/{i}.mp4", slowly(padded(body, 2**10, i)))
+        report = ingest([str(listing)], data, options(), Silent())
+        assert (report.states, report.fetched) == ({"stored": 8}, 8 - len(done))
+
+
+def wait_for(condition: Callable[[], object], child: subprocess.Popen) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert child.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
