@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -62,14 +62,12 @@ class RejectReason(StrEnum):
 
 
 #: Reasons that say that a video, or a span of it, could not be worked on.
-FAILURES = frozenset(
-    {
-        RejectReason.UNREADABLE,
-        RejectReason.TIMEOUT,
-        RejectReason.MEMORY,
-        RejectReason.CRASHED,
-        RejectReason.INTERNAL,
-    }
+FAILURES = (
+    RejectReason.UNREADABLE,
+    RejectReason.TIMEOUT,
+    RejectReason.MEMORY,
+    RejectReason.CRASHED,
+    RejectReason.INTERNAL,
 )
 
 
@@ -81,10 +79,29 @@ class IdentityOrigin(StrEnum):
     VIDEO = "video"
 
 
+_T = TypeVar("_T")
+
+
+def known(value: _T | None) -> _T:
+    """A field's value where it cannot be missing, such as the start of a clip that was cropped.
+
+    Raises:
+        ValueError: if it is None after all.
+    """
+    if value is None:
+        raise ValueError("a record lacks a value that it must have here")
+    return value
+
+
 class _Record:
-    """Rows of a table to records and back; enums are their values, and "" where there is none."""
+    """Rows of a table to records and back.
+
+    A null is the field's default; a field that is None becomes null, or "" in the columns of
+    ``_empty``. The columns of ``_enums`` hold the values of an enum.
+    """
 
     _enums: ClassVar[Mapping[str, type[StrEnum]]] = {}
+    _empty: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -92,17 +109,21 @@ class _Record:
 
         Raises:
             ValueError: if a column that has a fixed set of values holds another one.
+            TypeError: if a column is unknown, or one without default is missing or null.
         """
-        values = dict(row)
+        values = {name: value for name, value in row.items() if value is not None}
         for name, kind in cls._enums.items():
-            values[name] = kind(values[name]) if values.get(name) else None
+            if value := values.pop(name, ""):
+                values[name] = kind(value)
         return cls(**values)
 
     def to_row(self) -> dict[str, Any]:
         """The record as a table's row."""
         row = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         for name in self._enums:
-            row[name] = row[name].value if row[name] else ""
+            row[name] = row[name] and row[name].value
+        for name in self._empty:
+            row[name] = row[name] or ""
         return row
 
 
@@ -117,6 +138,7 @@ class Source(_Record):
         "state": SourceState,
         "error_class": ErrorClass,
     }
+    _empty: ClassVar[frozenset[str]] = frozenset({"error_class"})
 
     request_id: str
     url: str
@@ -152,6 +174,10 @@ class Source(_Record):
     first_seen: str = ""
     last_tried: str = ""
 
+    def __post_init__(self) -> None:
+        if self.bbox is not None:
+            object.__setattr__(self, "bbox", tuple(self.bbox))
+
     @property
     def key(self) -> str:
         """Which video was asked for (:func:`fsh.schemas.urls.source_key`)."""
@@ -170,6 +196,7 @@ class Clip(_Record):
         "identity_from": IdentityOrigin,
         "reason": RejectReason,
     }
+    _empty: ClassVar[frozenset[str]] = frozenset({"reason"})
 
     clip_id: str | None = None
     video_id: str
@@ -215,3 +242,10 @@ class Clip(_Record):
     def __post_init__(self) -> None:
         if self.embedding is not None and not isinstance(self.embedding, np.ndarray):
             object.__setattr__(self, "embedding", np.array(self.embedding, np.float32))
+
+    @property
+    def window(self) -> tuple[float, float, float] | None:
+        """The crop window in source pixels: left, top, side; None if there is none."""
+        if self.crop_left is None or self.crop_top is None or self.crop_side is None:
+            return None
+        return self.crop_left, self.crop_top, self.crop_side

@@ -12,16 +12,15 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from fsh.pipeline.dataset import shards
-from fsh.pipeline.dataset.assignment import hold
+from fsh.pipeline.dataset.assignment import pin_assignments
 from fsh.pipeline.dataset.config import ShardConfig
+from fsh.pipeline.dataset.shards import ShardClip, plan_shards
 from fsh.pipeline.erasure.plan import Plan, Row, known_clips, known_sources
 from fsh.pipeline.erasure.removal import sweep
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
 from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.records import Clip, Source
 
 
 def forget(
@@ -70,10 +69,13 @@ def _held(
         if row["state"] == "stored":
             requests[row["video_id"]].append(row)
     kept = [row for row in known_clips(data) if row["kept"] and row["video_id"] in requests]
-    for row in kept:
-        embedding = row["embedding"]
-        row["embedding"] = None if embedding is None else np.array(embedding, np.float32)
-    held = hold(kept, gone, requests, config.same_person, erased.pinned)
+    held = pin_assignments(
+        [Clip.from_row(row) for row in kept],
+        gone,
+        {video: [Source.from_row(row) for row in rows] for video, rows in requests.items()},
+        config.same_person,
+        erased.pinned,
+    )
     least = dict(held.shards)
     for split in SPLITS:
         part = [row for row in kept if row["split"] == split and row["video_id"] not in gone]
@@ -87,8 +89,8 @@ def _held(
         for row in part:
             tars = list((data.work / row["video_id"]).glob(f"*/{row['clip_id']}.tar"))
             size = tars[0].stat().st_size if tars else row["bytes"] or 0
-            entries.append(shards.Entry(row["clip_id"], row["identity"], "", size))
-        planned = shards.plan(split, entries, config.shard_bytes)
+            entries.append(ShardClip(row["clip_id"], row["identity"], "", size))
+        planned = plan_shards(split, entries, config.shard_bytes)
         if present > 1 and len(planned) < present:
             least[split] = present
     return PinnedAssignments(held.names, held.splits, least)

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from fsh.pipeline.dataset import shards
-from fsh.pipeline.erasure.plan import VIDEO_ID, Row, known_clips, known_sources
+from fsh.pipeline.dataset.finish import dataset_counts, with_places
+from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
 from fsh.pipeline.erasure.shard_rewriting import rewrite, unknown_shards
 from fsh.pipeline.ingest.journal import journal_files
 from fsh.pipeline.ingest.ledger import Ledger
@@ -21,8 +21,8 @@ from fsh.schemas import urls
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder, replacing
-from fsh.schemas.records import Source
-from fsh.schemas.tables import CLIPS, to_table, write_table
+from fsh.schemas.records import Clip, Source
+from fsh.schemas.tables import write_clips
 
 #: Temporary files of :func:`fsh.schemas.layout.replacing` that a kill left behind.
 _TEMPORARY = ".*.tmp"
@@ -70,33 +70,25 @@ def _sweep_tables(data: DataFolder, erased: Tombstones) -> None:
         written[name] = rewrite(data, data.root / name, erased, left)
     if not touched and len(left) == len(rows):
         return
-    places = {
-        clip: (info.path, *place)
-        for info in written.values()
-        if info
-        for clip, place in shards.places_in(data, info).items()
-    }
-    for row in left:
-        if row["clip_id"] in places and row["kept"]:
-            row["shard"], row["offset"], row["bytes"] = places[row["clip_id"]]
+    clips = with_places(data, map(Clip.from_row, left), filter(None, written.values()))
     # The card holds the table's hash, and the table tells what is to be done: it comes last.
     table = data.clips.with_name(".clips-erased.tmp")
     if data.clips.is_file():
-        write_table(to_table(left, CLIPS), table, CLIPS)
+        write_clips(clips, table)
     if data.card.is_file():
-        _describe(data, left, written, table)
+        _describe(data, clips, written, table)
     if table.is_file():
         table.replace(data.clips)
 
 
 def _describe(
-    data: DataFolder, left: Sequence[Row], written: Mapping[str, ShardInfo | None], table: Path
+    data: DataFolder, left: Sequence[Clip], written: Mapping[str, ShardInfo | None], table: Path
 ) -> None:
     """The data set's card, with the new shards and counts."""
     card = DatasetCard.read(data.card)
     infos = [written.get(info.path, info) for info in card.shards]
     order = tuple(info for info in infos if info)
-    counts = shards.counts_of(left, order)
+    counts = dataset_counts(left, order)
     DatasetCard(card.spec, order, counts, card.made_with).write(data.card, table)
 
 

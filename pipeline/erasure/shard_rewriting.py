@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fsh.pipeline.dataset import shards
+from fsh.pipeline.dataset.shards import ShardClip, ShardNote, ShardPlan
 from fsh.pipeline.erasure.plan import Row
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import ShardInfo
@@ -58,7 +58,7 @@ def rewrite(
 ) -> ShardInfo | None:
     """Cut a shard and note what it holds now; None if it is gone."""
     split, number = path.parent.name, int(path.stem.rsplit("-", 1)[1])
-    note = shards.note_path(data, split, number)
+    note = data.shard_note(split, number)
     note.unlink(missing_ok=True)
     found = cut(path, erased)
     if found is None:
@@ -79,9 +79,9 @@ def rewrite(
         if len(tars) != 1 or clip not in names:
             return info  # `fsh shard` will make sure of this shard itself
         tar = str(tars[0].relative_to(data.root))
-        entries.append(shards.Entry(clip, names[clip], tar, tars[0].stat().st_size))
-    planned = shards.ShardPlan(split, number, tuple(entries)).digest
-    shards.write_note(note, planned, info, places)
+        entries.append(ShardClip(clip, names[clip], tar, tars[0].stat().st_size))
+    planned = ShardPlan(split, number, tuple(entries)).digest
+    ShardNote(planned, info, places).write(note)
     return info
 
 

@@ -16,7 +16,7 @@ from erasable import CONFIG, make, reshard
 from kill_anywhere import contents
 from places import LINKS, ROOT
 
-from fsh.pipeline.dataset.spans import stored
+from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.erasure.derived import trained_on
 from fsh.pipeline.erasure.erase import forget
 from fsh.pipeline.erasure.plan import plan
@@ -154,7 +154,7 @@ def test_shard_refuses_the_same_content_under_another_name(data):
     rows = sources_of(data)
     other = {"video_id": "yt-aaaaaaaaaaa", "url": "https://youtu.be/aaaaaaaaaaa", "identity": ""}
     write_table(to_table([*rows, row | other], SOURCES), data.sources, SOURCES)
-    assert "yt-aaaaaaaaaaa" not in {row["video_id"] for row in stored(data)}
+    assert "yt-aaaaaaaaaaa" not in {source.video_id for source in stored_sources(data)}
     assert leftovers(data, []) != [], "an ingest of an older fsh let it in"
 
 
@@ -163,7 +163,7 @@ def test_shard_refuses_an_erased_label(data):
     rows = sources_of(data)
     rows[0]["identity"] = "ann"
     write_table(to_table(rows, SOURCES), data.sources, SOURCES)
-    assert rows[0]["video_id"] not in {row["video_id"] for row in stored(data)}
+    assert rows[0]["video_id"] not in {source.video_id for source in stored_sources(data)}
 
 
 def test_a_list_that_asks_again_is_not_written_down(data):
@@ -214,7 +214,7 @@ def test_everything_may_be_erased(data):
     assert rows_of(data) == [] and DatasetCard.read(data.card).shards == ()
     assert not list(data.shards.rglob("*.tar")) and not list(data.videos.glob("*.mp4"))
     with pytest.raises(FshError, match="none of the videos"):
-        stored(data)
+        stored_sources(data)
 
 
 def killed(pristine: DataFolder, tmp_path: Path, every: int) -> int:
