@@ -1,4 +1,4 @@
-"""The words of a data set's card: Croissant 1.1's terms, and what is responsibly to be said of it.
+"""What every data set's card says in the same words: Croissant 1.1's terms, and the RAI texts.
 
 Data only; :mod:`fsh.schemas.card` makes ``dataset.json`` of it.
 """
@@ -65,7 +65,8 @@ TYPES = {
     "double": "cr:Float64",
     "bool": "sc:Boolean",
 }
-#: Croissant RAI 1.0, properties and texts: what fsh knows of every data set it makes. Who makes one knows more.
+#: Properties of Croissant RAI 1.0, without the prefix ``rai:``: what fsh knows of every data set it
+#: makes. Who makes one knows more.
 RAI: dict[str, str | list[str]] = {
     "dataCollection": "Videos that the user's lists name were fetched or linked by `fsh ingest`; "
     "faces were found, tracked, cropped and landmarked by `fsh shard`. Sources, times and stated "

@@ -1,4 +1,7 @@
-"""Names for videos, clips and samples (no dots, no path characters, nothing from a title); hashes."""
+"""Names for videos, clips and samples, and hashes.
+
+Names have no dots, no path characters and nothing from a title.
+"""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ _OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
 
 
 def describe_columns(schema: pa.Schema) -> list[tuple[str, str, str]]:
-    """(name, type, description) of every column: the type in Arrow's words, or ``list of float``."""
+    """(name, type, description) of every column; the type as Arrow has it, or ``list of float``."""
     return [
         (
             f.name,

@@ -1,4 +1,4 @@
-"""Which clips are kept: thresholds on stored scores, so that a changed threshold decodes nothing."""
+"""Which clips are kept: thresholds on stored scores, so that changing one decodes nothing."""
 
 from __future__ import annotations
 

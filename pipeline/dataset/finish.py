@@ -82,9 +82,7 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
     data.clips_without_shards.unlink()
 
 
-def with_places(
-    data: DataFolder, clips: Iterable[Clip], shards: Iterable[ShardInfo]
-) -> list[Clip]:
+def with_places(data: DataFolder, clips: Iterable[Clip], shards: Iterable[ShardInfo]) -> list[Clip]:
     """The clips, those that lie in one of the shards with their place in it.
 
     Args:

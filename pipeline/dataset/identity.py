@@ -66,9 +66,7 @@ def box_overlap(clip: Clip, source: Source) -> float:
     return max(0.0, wide) * max(0.0, high) / max(smaller, 1e-9)
 
 
-def cluster_people(
-    embeddings: np.ndarray, uploaders: Sequence[str], distance: float
-) -> np.ndarray:
+def cluster_people(embeddings: np.ndarray, uploaders: Sequence[str], distance: float) -> np.ndarray:
     """Number of the person for every clip, int (n,), from 0.
 
     First the clips of one uploader are grouped, then the groups' means across uploaders, both by

@@ -132,9 +132,8 @@ def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
     path = data.shard(plan.split, plan.number)
     note_path = data.shard_note(plan.split, plan.number)
     note = ShardNote.read(note_path)
-    if note and note.plan == plan.digest and path.is_file():
-        if path.stat().st_size == note.info.bytes:
-            return note.info
+    if note and note.plan == plan.digest and _size(path) == note.info.bytes:
+        return note.info
     samples = frames = 0
     places: dict[str, tuple[int, int]] = {}
     note_path.unlink(missing_ok=True)  # until the new one is written, nothing is known
@@ -158,6 +157,10 @@ def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
     )
     ShardNote(plan.digest, info, places).write(note_path)
     return info
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
 
 
 def members_of(sample: StoredSample, identity: str) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,8 @@ import pytest
 
 from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
 from fsh.pipeline.dataset.filters import cut_off, reject_reason
-from fsh.schemas.records import Clip, RejectReason
+from fsh.pipeline.sandbox import KINDS
+from fsh.schemas.records import FAILURES, Clip, RejectReason
 from fsh.schemas.spec import FaceSpec
 
 GOOD = Clip(
@@ -93,10 +94,20 @@ def test_settings_that_change_pixels_change_the_analysis_and_filters_do_not():
     assert stricter.hash != config.hash
     assert stricter.analysis.hash == config.analysis.hash
     assert replace(config, video_timeout=1, memory_limit=1).hash == config.hash
+    default = AnalysisConfig()
     for field in fields(AnalysisConfig):
         if field.type in ("float", "int"):
-            changed = replace(AnalysisConfig(), **{field.name: getattr(AnalysisConfig(), field.name) + 1})
-            assert changed.hash != AnalysisConfig().hash, field.name
+            changed = replace(default, **{field.name: getattr(default, field.name) + 1})
+            assert changed.hash != default.hash, field.name
+
+
+def test_finished_work_of_earlier_runs_is_used_again():
+    """The hash is part of the folders' names: if it changes, every video is analysed again."""
+    assert AnalysisConfig().hash == "39e5f2cbfb9a"
+
+
+def test_what_a_sandbox_can_fail_of_is_a_reason():
+    assert tuple(reason.value for reason in FAILURES) == KINDS
 
 
 def test_sharpness_is_judged_as_at_256_pixels():
