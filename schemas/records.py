@@ -96,12 +96,12 @@ def known(value: _T | None) -> _T:
 class _Record:
     """Rows of a table to records and back.
 
-    A null is the field's default; a field that is None becomes null, or "" in the columns of
-    ``_empty``. The columns of ``_enums`` hold the values of an enum.
+    A null is read as the field's default. Enums are their values, and "" where there is none.
     """
 
     _enums: ClassVar[Mapping[str, type[StrEnum]]] = {}
-    _empty: ClassVar[frozenset[str]] = frozenset()
+    #: Those of them that are null, not "", where there is none.
+    _null: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -121,9 +121,8 @@ class _Record:
         """The record as a table's row."""
         row = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         for name in self._enums:
-            row[name] = row[name] and row[name].value
-        for name in self._empty:
-            row[name] = row[name] or ""
+            blank = None if name in self._null else ""
+            row[name] = row[name].value if row[name] else blank
         return row
 
 
@@ -138,7 +137,6 @@ class Source(_Record):
         "state": SourceState,
         "error_class": ErrorClass,
     }
-    _empty: ClassVar[frozenset[str]] = frozenset({"error_class"})
 
     request_id: str
     url: str
@@ -175,7 +173,7 @@ class Source(_Record):
     last_tried: str = ""
 
     def __post_init__(self) -> None:
-        if self.bbox is not None:
+        if self.bbox is not None and not isinstance(self.bbox, tuple):  # a list in a table's row
             object.__setattr__(self, "bbox", tuple(self.bbox))
 
     @property
@@ -196,7 +194,7 @@ class Clip(_Record):
         "identity_from": IdentityOrigin,
         "reason": RejectReason,
     }
-    _empty: ClassVar[frozenset[str]] = frozenset({"reason"})
+    _null: ClassVar[frozenset[str]] = frozenset({"identity_from"})
 
     clip_id: str | None = None
     video_id: str
