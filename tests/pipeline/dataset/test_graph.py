@@ -5,22 +5,18 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from erasable import contents
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from videos import ingest, moving, write_video
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.graph import shard
-from fsh.pipeline.dataset.spans import divide_range, merge_ranges, plan_spans
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent
-from fsh.schemas.records import RejectReason, Source, SourceState
+from fsh.schemas.records import RejectReason
 from fsh.schemas.tables import CLIPS, read_clips, read_table
 
 CONFIG = ShardConfig()
@@ -171,44 +167,6 @@ def test_no_way_to_run_it_changes_a_byte(workers, mode, made, videos, tmp_path):
     data = ingest(tmp_path, dict(order))
     shard(data, CONFIG, workers=workers, mode=mode, progress=Silent())
     assert contents(data) == contents(made[0])
-
-
-_range = st.tuples(st.floats(0, 500), st.floats(0, 500))
-
-
-@settings(deadline=None)
-@given(st.lists(_range, max_size=8))
-def test_merged_ranges_cover_the_same_once(ranges):
-    merged = merge_ranges(ranges)
-    assert all(a < b for a, b in merged)
-    assert all(a[1] < b[0] for a, b in pairwise(merged))
-    for point in [p for r in ranges for p in (r[0], (r[0] + r[1]) / 2)]:
-        wanted = any(a <= point < b for a, b in ranges)
-        assert any(a <= point < b for a, b in merged) == wanted
-
-
-@settings(deadline=None)
-@given(st.floats(0, 1000), st.floats(0.01, 5000), st.floats(1, 300))
-def test_a_range_is_divided_without_gap_or_crumb(start, seconds, length):
-    parts = divide_range(start, start + seconds, length)
-    assert parts[0][0] == start and parts[-1][1] == start + seconds
-    assert all(a[1] == b[0] for a, b in pairwise(parts))
-    assert all(b - a <= 1.26 * length for a, b in parts)
-    assert len(parts) == 1 or min(b - a for a, b in parts) > 0.2 * length
-
-
-def test_several_ranges_of_one_video():
-    stored = {"url": "a.mp4", "state": SourceState.STORED, "path": "videos/v.mp4", "sha256": "0"}
-    whole = Source(request_id="0", video_id="v", duration=300.0, **stored)
-    ranges = [(10.0, 20.0), (15.0, 30.0), (100.0, 400.0)]
-    sources = [replace(whole, start=start, end=end) for start, end in ranges]
-    assert [(span.start, span.end) for span in plan_spans(sources, 120.0)] == [
-        (10.0, 30.0),
-        (100.0, 220.0),
-        (220.0, 340.0),
-        (340.0, 400.0),
-    ]
-    assert [(span.start, span.end) for span in plan_spans([whole], 400.0)] == [(0.0, 301.0)]
 
 
 class RecordedProgress:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fsh.pipeline.dataset.shards import (
     ShardClip,
+    ShardNote,
     note_of,
     plan_shards,
     remove_stale_shards,
@@ -131,6 +132,22 @@ def test_stale_and_half_written_shards_go(tmp_path):
     remove_stale_shards(data, written[:1])
     assert [str(p.relative_to(tmp_path)) for p in data.shards.glob("*/*")] == [written[0].path]
     assert len(list(data.shard_notes.iterdir())) == 1
+
+
+def test_a_note_is_read_back_and_a_damaged_one_counts_as_none(tmp_path):
+    data = DataFolder(tmp_path)
+    (shard,) = plan_shards("train", clips(data, 2), 2**30)
+    info = write_shard(data, shard)
+    path = data.shard_note("train", 0)
+    note = ShardNote.read(path)
+    assert (note.plan, note.info) == (shard.digest, info) and note == note_of(data, info)
+    content = path.read_bytes()
+    note.write(path)
+    assert path.read_bytes() == content
+    for damage in (b"", content[:40], b"{}", b'{"plan": "x", "info": {}, "clips": {}}'):
+        path.write_bytes(damage)
+        assert ShardNote.read(path) is None
+        assert write_shard(data, shard) == info and path.read_bytes() == content
 
 
 def test_no_clips_no_shards():

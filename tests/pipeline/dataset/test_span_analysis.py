@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import av
 import cv2
@@ -16,13 +15,11 @@ from videos import moving, write_video
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly, overlapping
 from fsh.pipeline.dataset.span_analysis import analyze_span, even_runs
-from fsh.pipeline.dataset.span_store import record_failure
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.crop import cut
 from fsh.pipeline.faces.tracking import Track
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import RejectReason
 from fsh.schemas.sample import samples_in
 from fsh.schemas.tables import read_clips
 
@@ -161,44 +158,17 @@ def test_short_and_tiny_faces_are_recorded_but_not_cropped(tmp_path):
     assert (clip.reason, samples) == ("tiny_face", {})
 
 
-def test_what_is_no_video_is_an_error_and_is_recorded(tmp_path):
+def test_what_is_no_video_is_an_error(tmp_path):
     path = tmp_path / "text.mp4"
     path.write_text("no video")
     with pytest.raises(FshError):
         run(path)
-    span, data = span_of(path), DataFolder(tmp_path)
-    detail = f"{path}: not a video"
-    record_failure(data, span, ANALYSIS, RejectReason.UNREADABLE, detail)
-    (clip,) = read_clips(span.folder(data, ANALYSIS).clips)
-    assert (clip.reason, clip.kept) == (RejectReason.UNREADABLE, False)
-    assert clip.error == "text.mp4: not a video"  # wherever the data folder lies
 
 
 def test_only_the_span_is_analyzed(tmp_path):
     path = write_video(tmp_path / "long.mp4", moving(3))
     clips, _ = run(path, end=1.5)
     assert clips[0].end < 1.5
-
-
-def test_the_folder_of_a_span_depends_on_what_decides_its_pixels():
-    data, span = (
-        DataFolder(Path("d")),
-        Span("v-a", 0.0, 5.0, "videos/a.mp4", "0" * 64),
-    )
-    folders = {
-        span.folder(data, ANALYSIS),
-        span.folder(data, replace(ANALYSIS, max_fps=12)),
-        replace(span, sha256="1" * 64).folder(data, ANALYSIS),
-        replace(span, end=6.0).folder(data, ANALYSIS),
-    }
-    assert len(folders) == 4
-    assert replace(span, path="elsewhere.mp4").folder(data, ANALYSIS) in folders
-
-
-def test_another_version_of_the_analysis_is_another_folder():
-    data, span = DataFolder(Path("d")), Span("v-a", 0.0, 5.0, "videos/a.mp4", "0" * 64)
-    later = replace(ANALYSIS, version=ANALYSIS.version + 1)
-    assert span.folder(data, later) != span.folder(data, ANALYSIS)
 
 
 @settings(deadline=None, max_examples=60)
