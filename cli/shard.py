@@ -55,7 +55,7 @@ def shard(
 
     from dataclasses import replace
 
-    from fsh.pipeline.dataset.config import Analysis, Filters, ShardConfig
+    from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
     from fsh.pipeline.dataset.graph import shard as run
     from fsh.pipeline.faces.landmarks import choose_backend
     from fsh.schemas.layout import DataFolder
@@ -63,10 +63,10 @@ def shard(
 
     with console.progress(quiet) as bar:
         spec = replace(FaceSpec(), backend=choose_backend(landmarks, bar), size=size)
-        analysis = replace(Analysis(), spec=spec, max_fps=max_fps, audio=audio)
+        analysis = replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio)
         config = ShardConfig(
             analysis=analysis,
-            filters=_given(Filters(), min_face=min_face, min_seconds=min_seconds),
+            filters=_given(FilterConfig(), min_face=min_face, min_seconds=min_seconds),
             retry_failed=retry,
         )
         config = _given(config, video_timeout=video_timeout, max_failed=max_failures)

@@ -7,16 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fsh.schemas.tables import CLIPS, SOURCES, describe
+from fsh.schemas.tables import CLIPS, SOURCES, describe_columns
 
 DOCS = Path(__file__).parent
 
 
 def table_of(schema) -> str:
-    rows = [
-        f"| `{name}` | {kind.replace('list<element: float>', 'list of float')} | {text} |"
-        for name, kind, text in describe(schema)
-    ]
+    rows = [f"| `{name}` | {kind} | {text} |" for name, kind, text in describe_columns(schema)]
     return "\n".join(["| column | type | what it is |", "| --- | --- | --- |", *rows])
 
 

@@ -27,10 +27,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import FAILURES, RejectReason
+from fsh.schemas.records import RejectReason
 
-#: What a job can fail of, in the order of messages. ``unreadable``: the job itself said why.
-KINDS = tuple(reason for reason in RejectReason if reason in FAILURES)
 _MEMORY_WORDS = ("MemoryError", "bad allocation", "bad_alloc", "Cannot allocate memory")
 
 
@@ -38,7 +36,7 @@ class JobFailed(Exception):
     """One job failed; its cause is the FshError that the job raised, if it did.
 
     Args:
-        kind: one of :data:`KINDS`.
+        kind: one of :data:`fsh.schemas.records.FAILURES`; ``unreadable`` if the job said why.
         detail: the cause in one line.
     """
 

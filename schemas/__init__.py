@@ -1,1 +1,13 @@
-"""What is on disk and what passes between the parts. Needs only pyarrow, numpy and the stdlib."""
+"""What is on disk and what passes between the parts. Needs only pyarrow, numpy and the stdlib.
+
+In the data's order:
+
+- names and places: :mod:`urls`, :mod:`ids`, :mod:`layout`
+- what was asked for and who agreed to it: ``Source`` in :mod:`records`, :mod:`consent`
+- how faces are cropped and landmarked: :mod:`spec`, :mod:`landmarks`; in memory: :mod:`clip`
+- what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`
+- the shards: :mod:`sample` (member names and contents), :mod:`tar` (bytes); their description:
+  :mod:`card`, in the words of :mod:`croissant`
+- runs and recognisers: :mod:`run_pictures`, :mod:`recognizer`, :mod:`weights`
+- for everybody: :mod:`errors`, :mod:`progress`
+"""

@@ -6,117 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from fsh.schemas.croissant import CONTEXT, RAI, TYPES
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import replacing
 from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import CLIPS, describe
+from fsh.schemas.tables import CLIPS, describe_columns
 
-_TERMS = (
-    "arrayShape",
-    "citeAs",
-    "column",
-    "containedIn",
-    "equivalentProperty",
-    "extract",
-    "field",
-    "fileProperty",
-    "fileObject",
-    "fileSet",
-    "format",
-    "includes",
-    "isArray",
-    "isLiveDataset",
-    "jsonPath",
-    "key",
-    "md5",
-    "parentField",
-    "path",
-    "recordSet",
-    "references",
-    "regex",
-    "repeated",
-    "replace",
-    "samplingRate",
-    "separator",
-    "source",
-    "subField",
-    "transform",
-)
-# The standard's own context, and ours.
-_CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    **{name: f"cr:{name}" for name in _TERMS},
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "description": {"@container": "@language"},
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "fsh": "https://pypi.org/project/fsh/#",
-    "name": {"@container": "@language"},
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "sc": "https://schema.org/",
-}
 _TABLE = "clips/clips.parquet"
-_TYPES = {
-    "string": "sc:Text",
-    "int32": "cr:Int32",
-    "int64": "cr:Int64",
-    "float": "cr:Float32",
-    "double": "cr:Float64",
-    "bool": "sc:Boolean",
-}
-#: Croissant RAI 1.0: what fsh knows of every data set it makes. Who makes one knows more.
-_RAI = {
-    "dataCollection": "Videos that the user's lists name were fetched or linked by `fsh ingest`; "
-    "faces were found, tracked, cropped and landmarked by `fsh shard`. Sources, times and stated "
-    "licences: sources/sources.parquet.",
-    "dataCollectionType": ["Web Scraping", "Secondary Data Analysis"],
-    "dataCollectionMissingData": "Videos that could not be had are rows of sources.parquet with "
-    "their cause; face tracks that were rejected are rows of clips.parquet with their reason.",
-    "dataCollectionRawData": "The videos in videos/, or where its links lead.",
-    "dataPreprocessingProtocol": [
-        "shot detection",
-        "face detection and tracking",
-        "one square crop window per track",
-        "resampling to at most the given frame rate",
-        "JPEG coding",
-        "filters by size, sharpness, pose, motion and others (columns of clips.parquet)",
-        "splits by identity",
-    ],
-    "dataAnnotationProtocol": "68 landmarks per frame and scores per clip, all by machine; "
-    "identities are the user's labels, else clusters of face embeddings. Nobody checked them.",
-    "machineAnnotationTools": ["dlib", "face-alignment"],
-    "dataUseCases": [
-        "training and evaluation of few-shot talking-head models",
-        "deepfake detection",
-    ],
-    "dataLimitations": [
-        "Not for identification of people, for evidence, or for decisions about people.",
-        "Faces that the detector does not find are not in it; landmarks and clusters have errors.",
-    ],
-    "dataBiases": [
-        "The choice of videos is the user's: who is in it, with what skin, age, language and "
-        "light, is not balanced and not measured.",
-        "Detector, landmarks and embeddings were trained mostly on adult, light-skinned, frontal "
-        "faces and reject others more often.",
-        "Filters prefer large, sharp, frontal, moving faces.",
-    ],
-    "dataSocialImpact": "Models trained on it can impersonate people. fsh marks what it renders "
-    "and records consent; it cannot prevent misuse of the data.",
-    "personalSensitiveInformation": [
-        "Faces, voices if asked for, landmarks and embeddings of identifiable people: personal and "
-        "in many places biometric data. No consent is implied by a video being online.",
-        "Looks may disclose ethnicity, health, religion, age or gender; none of them is labeled.",
-    ],
-    "dataReleaseMaintenancePlan": "Kept by whoever made it; not to be published without a legal "
-    "basis for everybody in it. `fsh forget` takes a person or video out of it and keeps them out.",
-}
 
 
 @dataclass(frozen=True)
@@ -183,7 +81,7 @@ class DatasetCard:
             for shard in self.shards
         ]
         return {
-            "@context": _CONTEXT,
+            "@context": CONTEXT,
             "@type": "sc:Dataset",
             "conformsTo": [
                 "http://mlcommons.org/croissant/1.1",
@@ -195,7 +93,7 @@ class DatasetCard:
             "license": "per video: column license of sources/sources.parquet; unknown is unknown",
             "distribution": files + self._table_file(),
             "recordSet": self._records(),
-            **{f"rai:{name}": text for name, text in _RAI.items()},
+            **{f"rai:{name}": text for name, text in RAI.items()},
             "fsh:spec": self.spec.to_json(),
             "fsh:counts": self.counts,
             "fsh:madeWith": self.made_with,
@@ -223,14 +121,14 @@ class DatasetCard:
         if self.table is None:
             return []
         fields = []
-        for name, kind, text in describe(CLIPS):
+        for name, kind, text in describe_columns(CLIPS):
             listed = kind.startswith("list")
             one = {
                 "@type": "cr:Field",
                 "@id": f"clips/{name}",
                 "name": name,
                 "description": text,
-                "dataType": _TYPES["float" if listed else kind],
+                "dataType": TYPES["float" if listed else kind],
                 "source": {"fileObject": {"@id": _TABLE}, "extract": {"column": name}},
             }
             fields.append(one | ({"isArray": True, "arrayShape": "128"} if listed else {}))

@@ -1,8 +1,12 @@
-"""Names for videos, clips and samples: no dots, no path characters, nothing from a title."""
+"""Names for videos, clips and samples, and hashes.
+
+Names have no dots, no path characters and nothing from a title.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -48,6 +52,12 @@ def clip_of(key: str) -> str:
 def stable_hash(text: str, salt: str = "") -> int:
     """A 64-bit number that is the same on every machine and in every process."""
     return int.from_bytes(hashlib.sha256(f"{salt}\0{text}".encode()).digest()[:8], "big")
+
+
+def digest(value: object) -> str:
+    """First 12 hex digits of the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def file_sha256(path: Path) -> str:

@@ -82,6 +82,15 @@ class DataFolder:
         """What is finished per video: scores and one small tar per clip. Resume reads it."""
         return self.root / "work"
 
+    def span(self, video_id: str, start: float, key: str) -> SpanFolder:
+        """What is finished of a stretch of a video.
+
+        Args:
+            start: seconds, where the stretch begins.
+            key: hex digits that differ where video, stretch or settings do.
+        """
+        return SpanFolder(self.work / video_id / f"{round(start * 1000):09d}-{key}")
+
     @property
     def clips_without_shards(self) -> Path:
         """Parquet: :attr:`clips` as long as it is not known where in a shard each clip lies."""
@@ -102,6 +111,32 @@ class DataFolder:
 
     def shard(self, split: str, index: int) -> Path:
         return self.shards / split / f"fsh-{split}-{index:06d}.tar"
+
+
+def shard_number(path: str | Path) -> int:
+    """The number in a shard's file name, or its note's."""
+    return int(Path(path).stem.rsplit("-", 1)[1])
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFolder:
+    """What is finished of one span of a video, ``work/<video_id>/<start in ms>-<key>``."""
+
+    root: Path
+
+    @property
+    def clips(self) -> Path:
+        """Parquet, the span's rows of the clips table; written last: the sign that it is done."""
+        return self.root / "clips.parquet"
+
+    @property
+    def progress(self) -> Path:
+        """Text, the share of the work that is done; only while a worker is at it."""
+        return self.root / "progress"
+
+    def clip(self, clip_id: str) -> Path:
+        """Tar without end, the samples of one clip."""
+        return self.root / f"{clip_id}.tar"
 
 
 @dataclass(frozen=True, slots=True)

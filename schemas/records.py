@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -62,14 +62,12 @@ class RejectReason(StrEnum):
 
 
 #: Reasons that say that a video, or a span of it, could not be worked on.
-FAILURES = frozenset(
-    {
-        RejectReason.UNREADABLE,
-        RejectReason.TIMEOUT,
-        RejectReason.MEMORY,
-        RejectReason.CRASHED,
-        RejectReason.INTERNAL,
-    }
+FAILURES = (
+    RejectReason.UNREADABLE,
+    RejectReason.TIMEOUT,
+    RejectReason.MEMORY,
+    RejectReason.CRASHED,
+    RejectReason.INTERNAL,
 )
 
 
@@ -81,8 +79,25 @@ class IdentityOrigin(StrEnum):
     VIDEO = "video"
 
 
+_T = TypeVar("_T")
+
+
+def known(value: _T | None) -> _T:
+    """A field's value where it cannot be missing, such as the start of a clip that was cropped.
+
+    Raises:
+        ValueError: if it is None after all.
+    """
+    if value is None:
+        raise ValueError("a record lacks a value that it must have here")
+    return value
+
+
 class _Record:
-    """Rows of a table to records and back; enums are their values, and "" where there is none."""
+    """Rows of a table to records and back.
+
+    A null is read as the field's default. Enums are their values, and "" where there is none.
+    """
 
     _enums: ClassVar[Mapping[str, type[StrEnum]]] = {}
     #: Those of them that are null, not "", where there is none.
@@ -94,10 +109,12 @@ class _Record:
 
         Raises:
             ValueError: if a column that has a fixed set of values holds another one.
+            TypeError: if a column is unknown, or one without default is missing or null.
         """
-        values = dict(row)
+        values = {name: value for name, value in row.items() if value is not None}
         for name, kind in cls._enums.items():
-            values[name] = kind(values[name]) if values.get(name) else None
+            if value := values.pop(name, ""):
+                values[name] = kind(value)
         return cls(**values)
 
     def to_row(self) -> dict[str, Any]:
@@ -223,3 +240,10 @@ class Clip(_Record):
     def __post_init__(self) -> None:
         if self.embedding is not None and not isinstance(self.embedding, np.ndarray):
             object.__setattr__(self, "embedding", np.array(self.embedding, np.float32))
+
+    @property
+    def window(self) -> tuple[float, float, float] | None:
+        """The crop window in source pixels: left, top, side; None if there is none."""
+        if self.crop_left is None or self.crop_top is None or self.crop_side is None:
+            return None
+        return self.crop_left, self.crop_top, self.crop_side

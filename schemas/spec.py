@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 
 from fsh.schemas.errors import SpecMismatch
+from fsh.schemas.ids import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +32,8 @@ class FaceSpec:
 
     @property
     def hash(self) -> str:
-        """First 12 hex digits of the SHA-256 of the canonical JSON."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """12 hex digits that change when any of it does."""
+        return digest(asdict(self))
 
     def to_json(self) -> dict[str, object]:
         return {**asdict(self), "hash": self.hash}

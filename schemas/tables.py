@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ from fsh.schemas.errors import SchemaMismatch
 from fsh.schemas.layout import replacing
 from fsh.schemas.records import Clip, RejectReason, Source
 
+_REMEDY = "it was written by another version of fsh; move it away and run again"
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
 
 
@@ -66,7 +67,11 @@ SOURCES = pa.schema(
         _field("first_seen", _s, "UTC, ISO 8601: when it was first asked for"),
         _field("last_tried", _s, "UTC, ISO 8601: when it was last tried"),
     ],
-    metadata={"title": "sources", "description": "one row per requested URL or file"},
+    metadata={
+        "title": "sources",
+        "description": "one row per requested URL or file",
+        "version": "1",
+    },
 )
 
 CLIPS = pa.schema(
@@ -139,14 +144,21 @@ CLIPS = pa.schema(
         "version": "2",
     },
 )
-#: Names of version 1 of the table of clips, which is still read.
+#: Names in version 1 of the table of clips, which is still read. Version 1 did not say so.
 _OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
 _OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
 
 
-def describe(schema: pa.Schema) -> list[tuple[str, str, str]]:
-    """(name, type, description) of every column, for the docs."""
-    return [(f.name, str(f.type), f.metadata[b"description"].decode()) for f in schema]
+def describe_columns(schema: pa.Schema) -> list[tuple[str, str, str]]:
+    """(name, type, description) of every column; the type as Arrow has it, or ``list of float``."""
+    return [
+        (
+            f.name,
+            f"list of {f.type.value_type}" if pa.types.is_list(f.type) else str(f.type),
+            f.metadata[b"description"].decode(),
+        )
+        for f in schema
+    ]
 
 
 def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -169,8 +181,11 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read Parquet and check that it has exactly this schema's columns.
 
+    A table of an older version is read as if it had today's names.
+
     Raises:
-        SchemaMismatch: naming the missing and the unknown columns.
+        SchemaMismatch: naming the missing and the unknown columns, or the newer version of fsh
+            that wrote it.
     """
     try:
         table = pq.read_table(path)
@@ -180,14 +195,18 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         raise SchemaMismatch(
             f"not a readable Parquet file ({error})", where=path, remedy="remove it and run again"
         ) from error
-    table = _of_today(table)
+    table = _upgraded(table, schema, path)
     _check(table.schema, schema, path)
     return table
 
 
 def read_clips(path: Path) -> list[Clip]:
-    """The rows of a table of clips, as :func:`read_table` reads them."""
-    return [Clip.from_row(row) for row in read_table(path, CLIPS).to_pylist()]
+    """The rows of a table of clips, as :func:`read_table` reads them.
+
+    Raises:
+        SchemaMismatch: see :func:`read_table`; also for a value that a column cannot have.
+    """
+    return _read_records(path, CLIPS, Clip)
 
 
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
@@ -196,8 +215,12 @@ def write_clips(clips: Iterable[Clip], path: Path) -> None:
 
 
 def read_sources(path: Path) -> list[Source]:
-    """The rows of a table of sources, as :func:`read_table` reads them."""
-    return [Source.from_row(row) for row in read_table(path, SOURCES).to_pylist()]
+    """The rows of a table of sources, as :func:`read_table` reads them.
+
+    Raises:
+        SchemaMismatch: see :func:`read_table`; also for a value that a column cannot have.
+    """
+    return _read_records(path, SOURCES, Source)
 
 
 def write_sources(sources: Iterable[Source], path: Path) -> None:
@@ -205,18 +228,46 @@ def write_sources(sources: Iterable[Source], path: Path) -> None:
     write_table(to_table((source.to_row() for source in sources), SOURCES), path, SOURCES)
 
 
-def _of_today(table: pa.Table) -> pa.Table:
+_R = TypeVar("_R", Clip, Source)
+
+
+def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
+    rows = read_table(path, schema).to_pylist()
+    try:
+        return [kind.from_row(row) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise SchemaMismatch(
+            f"not a {_title(schema)} table ({error})", where=path, remedy=_REMEDY
+        ) from error
+
+
+def _upgraded(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
     """A table with the names of this version, if it was written by an older one."""
-    if not _OLD_COLUMNS.keys() <= set(table.schema.names):
+    if _title(table.schema) != _title(schema):
+        return table
+    version, newest = _version(table.schema), _version(schema)
+    if version > newest:
+        raise SchemaMismatch(
+            f"written by a newer fsh ({_title(schema)} table version {version}, not {newest})",
+            where=path,
+            remedy="update fsh",
+        )
+    if _title(schema) != _title(CLIPS) or version > 1:
         return table
     table = table.rename_columns([_OLD_COLUMNS.get(n, n) for n in table.schema.names])
-    reasons = [_OLD_REASONS.get(reason, reason) for reason in table["reason"].to_pylist()]
     place = table.schema.get_field_index("reason")
+    if place < 0:
+        return table
+    reasons = [_OLD_REASONS.get(reason, reason) for reason in table["reason"].to_pylist()]
     return table.set_column(place, table.schema.field("reason"), pa.array(reasons, pa.string()))
 
 
 def _title(schema: pa.Schema) -> str:
     return (schema.metadata or {}).get(b"title", b"table").decode()
+
+
+def _version(schema: pa.Schema) -> int:
+    return int((schema.metadata or {}).get(b"version", b"1"))
 
 
 def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
@@ -231,5 +282,5 @@ def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
         raise SchemaMismatch(
             f"{_title(wanted)} table does not fit: missing {missing}, unknown {unknown}, {types}",
             where=path,
-            remedy="it was written by another version of fsh; move it away and run again",
+            remedy=_REMEDY,
         )

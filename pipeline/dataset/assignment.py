@@ -1,83 +1,87 @@
-"""Who is who and where, held in place when somebody else's clips are erased.
+"""The identity and split of every clip, kept as they are when somebody else's clips are erased.
 
 Names of people nobody labeled are made of their clips, splits are balanced over all names, the
-number of shards follows the number of bytes: without these notes, erasing one video might rename
-its neighbours, move them from train to test, or deal all clips anew.
+number of shards follows the number of bytes: without pins, erasing one video might rename its
+neighbours, move them from train to test, or distribute all clips anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from fsh.pipeline.dataset.identity import identities, label_of, splits
+from fsh.pipeline.dataset.identity import assign_splits, label_of, name_people
 from fsh.pipeline.tombstones import PinnedAssignments
+from fsh.schemas.records import Clip, IdentityOrigin, Source, known
 
 
-class Place(NamedTuple):
-    """Where a clip belongs: ``source`` says where the name is from."""
+class Assignment(NamedTuple):
+    """Whom a clip shows, where that name comes from, and the clip's split."""
 
     identity: str
-    source: str
+    origin: IdentityOrigin
     split: str
 
 
-def places(
-    kept: Sequence[Mapping[str, Any]],
-    requests: Mapping[str, Sequence[Mapping[str, Any]]],
+def assign(
+    kept: Sequence[Clip],
+    sources: Mapping[str, Sequence[Source]],
     same_person: float,
-    held: PinnedAssignments,
-) -> list[Place]:
+    pinned: PinnedAssignments,
+) -> list[Assignment]:
     """Identity and split of every kept clip.
 
     Args:
-        kept: rows of the clips table, their embeddings as arrays.
-        requests: video id to its rows of the sources table.
+        sources: those of each video, by its id.
         same_person: largest distance of two embeddings of one person.
+        pinned: what earlier erasures fixed.
     """
-    labels = [label_of(row, requests[row["video_id"]]) for row in kept]
-    # A held name works like a label: it spreads to whoever joins the person later.
-    spread = [
-        label or held.names.get(row["clip_id"], [""])[0]
-        for row, label in zip(kept, labels, strict=True)
-    ]
-    uploaders = [requests[row["video_id"]][0]["uploader"] or row["video_id"] for row in kept]
+    labels = [label_of(clip, sources[clip.video_id]) for clip in kept]
+    pins = [pinned.names.get(known(clip.clip_id)) for clip in kept]
+    # A pinned name works like a label: it spreads to whoever joins the person later.
+    given = [label or (pin[0] if pin else "") for label, pin in zip(labels, pins, strict=True)]
+    uploaders = [sources[clip.video_id][0].uploader or clip.video_id for clip in kept]
     named = [
-        tuple(held.names.get(row["clip_id"], name)) if not label else name
-        for row, label, name in zip(
-            kept, labels, identities(kept, spread, uploaders, same_person), strict=True
+        (pin[0], IdentityOrigin(pin[1])) if pin and not label else name
+        for pin, label, name in zip(
+            pins, labels, name_people(kept, given, uploaders, same_person), strict=True
         )
     ]
-    place = splits([name for name, _ in named])
-    return [Place(name, source, held.splits.get(name, place[name])) for name, source in named]
+    split_of = {**assign_splits([name for name, _ in named]), **pinned.splits}
+    return [Assignment(name, origin, split_of[name]) for name, origin in named]
 
 
-def hold(
-    kept: Sequence[Mapping[str, Any]],
-    gone: frozenset[str],
-    requests: Mapping[str, Sequence[Mapping[str, Any]]],
+def pin_assignments(
+    kept: Sequence[Clip],
+    erased: frozenset[str],
+    sources: Mapping[str, Sequence[Source]],
     same_person: float,
-    held: PinnedAssignments,
+    pinned: PinnedAssignments,
 ) -> PinnedAssignments:
-    """What must be held so that the clips left stay what they are once ``gone`` videos are not."""
-    rest = [row for row in kept if row["video_id"] not in gone]
-    wanted = {
-        row["clip_id"]: place
-        for row, place in zip(kept, places(kept, requests, same_person, held), strict=True)
-    }
-    left = {row["clip_id"] for row in rest}
-    held = replace(held, names={clip: name for clip, name in held.names.items() if clip in left})
+    """What must be pinned so that the other clips stay what they are once videos are erased.
+
+    Args:
+        kept: all kept clips, those of the ``erased`` videos included.
+        erased: ids of videos.
+        sources, same_person, pinned: see :func:`assign`.
+    """
+    rest = [clip for clip in kept if clip.video_id not in erased]
+    whole = zip(kept, assign(kept, sources, same_person, pinned), strict=True)
+    before = [assignment for clip, assignment in whole if clip.video_id not in erased]
+    left = {clip.clip_id for clip in rest}
+    names_left = {assignment.identity for assignment in before}
+    pinned = replace(pinned, names={c: name for c, name in pinned.names.items() if c in left})
+    # A pin can change the others' names and splits in turn: until nothing changes any more.
     while True:
-        names, fixed = dict(held.names), dict(held.splits)
-        for row, now in zip(rest, places(rest, requests, same_person, held), strict=True):
-            before = wanted[row["clip_id"]]
-            if (now.identity, now.source) != (before.identity, before.source):
-                names[row["clip_id"]] = [before.identity, before.source]
-            if now.split != before.split:
-                fixed[before.identity] = before.split
-        names_left = {wanted[clip].identity for clip in left}
-        fixed = {name: split for name, split in fixed.items() if name in names_left}
-        if (names, fixed) == (held.names, held.splits):
-            return held
-        held = replace(held, names=names, splits=fixed)
+        names, splits = dict(pinned.names), dict(pinned.splits)
+        now = assign(rest, sources, same_person, pinned)
+        for clip, old, new in zip(rest, before, now, strict=True):
+            if (new.identity, new.origin) != (old.identity, old.origin):
+                names[known(clip.clip_id)] = [old.identity, old.origin.value]
+            if new.split != old.split:
+                splits[old.identity] = old.split
+        splits = {name: split for name, split in splits.items() if name in names_left}
+        if (names, splits) == (pinned.names, pinned.splits):
+            return pinned
+        pinned = replace(pinned, names=names, splits=splits)

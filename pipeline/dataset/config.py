@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 
+from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
@@ -13,26 +12,29 @@ ANALYSIS_VERSION = 3
 
 
 @dataclass(frozen=True)
-class Analysis:
+class AnalysisConfig:
     """What decides pixels and scores. Changing any of it analyses every video again.
+
+    The names of the fields are part of the hash, so renaming one costs that as well.
 
     Attributes:
         spec: crop and landmark specification.
         span: seconds; longer videos are worked on in spans of this length, side by side.
         proxy: pixels of the frame's shorter side when looking for cuts and faces. At 360 a face
             needs 22 % of the shorter side to be found, the size of a head-and-shoulders shot.
-        look_every: seconds between two frames in which faces are looked for.
-        search_every: seconds between two searches of the whole frame; in between only known
-            faces are looked for.
+        look_every: seconds between two frames in which faces are detected.
+        search_every: seconds between two detections in the whole frame; in between faces are
+            detected only near those of the frame before.
         max_fps: frames per second kept at most; faster videos lose frames, evenly.
         cut_ratio: how far a frame's change must stand out from its neighbours' to be a cut.
         cut_change: how large that change must be at least (mean HSV difference, 0 to 255).
-        lost: seconds a face may be out of sight before its track ends.
+        lost: seconds a face may go undetected before its track ends.
         longest: seconds; longer tracks become several clips.
         shortest: seconds; shorter tracks are recorded but not cropped.
         smallest_face: source pixels; tracks of smaller faces are recorded but not cropped.
         jpeg_quality: 1 to 100.
         audio: whether each sample carries its sound as FLAC.
+        version: of the code that analyses.
     """
 
     spec: FaceSpec = field(default_factory=FaceSpec)
@@ -49,31 +51,35 @@ class Analysis:
     smallest_face: float = 48.0
     jpeg_quality: int = 95
     audio: bool = False
+    version: int = ANALYSIS_VERSION
 
     @property
     def hash(self) -> str:
         """12 hex digits that change when the pixels or scores would."""
-        return digest({"version": ANALYSIS_VERSION, **asdict(self)})
+        return digest(asdict(self))
 
 
 @dataclass(frozen=True)
-class Filters:
+class FilterConfig:
     """Thresholds on stored scores, tried in this order; changing them decodes nothing.
+
+    The words in code style are the reasons that reject a clip
+    (:class:`fsh.schemas.records.RejectReason`).
 
     Attributes:
         min_seconds: shorter clips are ``too_short``.
         min_face: source pixels of the face box; smaller is ``small_face``.
         max_cut_off: sides of the face box by which the head may reach out of the frame; more is
             ``cut_off``: the missing part would be learned as the frame's repeated edge.
-        min_detected: share of looks in which the detector fired; less is ``unsteady``.
+        min_detected: share of the sampled frames in which the detector fired; less is ``unsteady``.
         max_failed: share of frames without landmarks; more is ``no_landmarks``.
         min_sharpness: variance of the Laplacian as it would be at 256 px; less is ``blurred``.
         min_brightness, max_brightness: face luma, 0 to 1; outside is ``dark`` or ``overexposed``.
         min_contrast: face luma's standard deviation, 0 to 1; less is ``flat``.
         max_yaw: degrees; more is ``profile``.
         min_frame_difference: mean luma change between frames; less is ``still``: a photograph.
-        min_mouth_motion: less is ``not_talking``; 0 keeps everybody, since a silent face also
-            teaches a face.
+        min_mouth_motion: less is ``not_talking``; 0 keeps everybody, since a network also learns
+            from a silent face.
         min_identity_consistency: cosine similarity along the track; less is ``mixed``: two people.
     """
 
@@ -106,8 +112,8 @@ class ShardConfig:
         retry_failed: work again on videos that crashed, hung or could not be read.
     """
 
-    analysis: Analysis = field(default_factory=Analysis)
-    filters: Filters = field(default_factory=Filters)
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
     shard_bytes: int = 128 * 2**20
     same_person: float = 0.40
     max_failed: float = 0.5
@@ -126,9 +132,3 @@ class ShardConfig:
                 "same_person": self.same_person,
             }
         )
-
-
-def digest(value: object) -> str:
-    """First 12 hex digits of the SHA-256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
-import tarfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,16 +12,18 @@ from pathlib import Path
 import cv2
 import jinja2
 import numpy as np
-import pyarrow as pa
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.progress import Progress
-from fsh.schemas.sample import frame_extension
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.records import Clip, known
+from fsh.schemas.sample import StoredSample, samples_in
+from fsh.schemas.tables import read_clips
 
-_THUMB = 128  # side of a picture on the page, pixels
+#: Side of a picture on the page, pixels.
+_THUMB = 128
+#: Scores that are shown as histograms, and what the page calls them.
 _HISTOGRAMS = {
     "face_px": "face size, pixels",
     "sharpness": "sharpness",
@@ -33,49 +34,48 @@ _HISTOGRAMS = {
 
 @dataclass(frozen=True)
 class Strip:
-    """A clip on the page: its table row and a few frames as data URIs."""
+    """A clip on the page, with a few of its frames as data URIs."""
 
-    row: dict
+    clip: Clip
     pictures: list[str]
 
 
-def summary(clips: pa.Table) -> dict[str, object]:
-    """Counts of a clips table, for people and for ``--json``."""
-    rows = clips.to_pylist()
-    kept = [row for row in rows if row["kept"]]
+def summary(clips: Sequence[Clip]) -> dict[str, object]:
+    """Counts of a table of clips, for people and for ``--json``."""
+    kept = [clip for clip in clips if clip.kept]
     splits: dict[str, dict[str, int]] = {}
     for split in SPLITS:
-        part = [row for row in kept if row["split"] == split]
+        part = [clip for clip in kept if clip.split == split]
         splits[split] = {
             "clips": len(part),
-            "identities": len({row["identity"] for row in part}),
-            "samples": sum(row["samples"] or 0 for row in part),
-            "frames": sum(row["frames"] or 0 for row in part),
-            "seconds": round(sum((row["end"] or 0) - (row["start"] or 0) for row in part)),
+            "identities": len({clip.identity for clip in part}),
+            "samples": sum(clip.samples or 0 for clip in part),
+            "frames": sum(clip.frames or 0 for clip in part),
+            "seconds": round(sum((clip.end or 0) - (clip.start or 0) for clip in part)),
         }
-    rejected = Counter(row["reason"] for row in rows if not row["kept"])
+    rejected = Counter(str(clip.reason or "") for clip in clips if not clip.kept)
     return {
-        "videos": len({row["video_id"] for row in rows}),
+        "videos": len({clip.video_id for clip in clips}),
         "clips_kept": len(kept),
         "clips_rejected": dict(rejected.most_common()),
         "splits": splits,
     }
 
 
-def strip_of(data: DataFolder, row: dict, count: int = 4) -> Strip:
+def strip_of(data: DataFolder, clip: Clip, count: int = 4) -> Strip:
     """Evenly spaced frames of a kept clip, landmarks drawn, read straight from its shard."""
-    files = _first_sample(data, row)
-    if not files:
-        return Strip(row, [])
-    landmarks = np.load(io.BytesIO(files["landmarks.npy"]), allow_pickle=False)
+    sample = _first_sample(data, clip)
+    if sample is None:
+        return Strip(clip, [])
+    landmarks = sample.landmarks
     picks = np.linspace(0, len(landmarks) - 1, count).round().astype(int)
     pictures = []
     for index in dict.fromkeys(picks.tolist()):
-        coded = np.frombuffer(files[frame_extension(index)], np.uint8)
+        coded = np.frombuffer(sample.frame(index), np.uint8)
         frame = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        assert frame is not None, row["shard"]
+        assert frame is not None, clip.shard
         pictures.append(_data_uri(draw_landmarks(frame, landmarks[index])))
-    return Strip(row, pictures)
+    return Strip(clip, pictures)
 
 
 def draw_landmarks(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -101,18 +101,17 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         FshError: if nothing has been sharded yet.
     """
     try:
-        clips = read_table(data.clips, CLIPS)
+        clips = read_clips(data.clips)
     except FileNotFoundError:
         raise FshError("no clips here", where=data.clips, remedy="run `fsh shard` first") from None
     counts = summary(clips)
-    rows = clips.to_pylist()
-    kept = [row for row in rows if row["kept"]]
-    chosen = sorted(kept, key=lambda row: stable_hash(row["clip_id"]))[:limit]
-    chosen.sort(key=lambda row: (SPLITS.index(row["split"]), row["identity"], row["clip_id"]))
+    kept = [clip for clip in clips if clip.kept]
+    chosen = sorted(kept, key=lambda clip: stable_hash(known(clip.clip_id)))[:limit]
+    chosen.sort(key=lambda clip: (SPLITS.index(known(clip.split)), clip.identity, clip.clip_id))
     strips = []
     progress.start("contact sheet", len(chosen), "clip")
-    for row in chosen:
-        strips.append(strip_of(data, row))
+    for clip in chosen:
+        strips.append(strip_of(data, clip))
         progress.advance()
     progress.stop()
     template = jinja2.Environment(autoescape=True).from_string(
@@ -122,7 +121,7 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         counts=counts,
         strips=strips,
         shown=len(chosen),
-        rejected=[row for row in rows if not row["kept"]],
+        rejected=[clip for clip in clips if not clip.kept],
         histograms=[_histogram(kept, name, label) for name, label in _HISTOGRAMS.items()],
     )
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -130,25 +129,15 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
     return counts
 
 
-def _first_sample(data: DataFolder, row: dict) -> dict[str, bytes]:
-    """The files of a clip's first sample by extension; nothing if the shard is gone."""
-    path = data.root / row["shard"]
+def _first_sample(data: DataFolder, clip: Clip) -> StoredSample | None:
+    """A clip's first sample, read from its part of the shard; None if the shard is gone."""
+    path = data.root / known(clip.shard)
     if not path.is_file():
-        return {}
+        return None
     with path.open("rb") as file:
-        file.seek(row["offset"])
-        blob = io.BytesIO(file.read(row["bytes"]))
-    files: dict[str, bytes] = {}
-    with tarfile.open(fileobj=blob) as archive:
-        first = ""
-        for member in archive:
-            key, extension = member.name.split(".", 1)
-            first = first or key
-            if key != first:
-                break
-            content = archive.extractfile(member)
-            files[extension] = content.read() if content else b""
-    return files
+        file.seek(known(clip.offset))
+        part = file.read(known(clip.bytes))
+    return next(samples_in(part, path, closed=False), None)
 
 
 def _data_uri(picture: np.ndarray) -> str:
@@ -156,8 +145,9 @@ def _data_uri(picture: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(coded.tobytes()).decode()
 
 
-def _histogram(rows: list[dict], name: str, label: str) -> dict[str, object]:
-    values = np.array([row[name] for row in rows if row[name] is not None], np.float64)
+def _histogram(clips: Sequence[Clip], name: str, label: str) -> dict[str, object]:
+    scores = (getattr(clip, name) for clip in clips)
+    values = np.array([score for score in scores if score is not None], np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
         return {"label": label, "bars": [], "low": "", "high": ""}

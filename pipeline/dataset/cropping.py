@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.faces.crop import cut
 from fsh.pipeline.faces.tracking import Track
 from fsh.pipeline.media.decode import even_window, read_window
@@ -21,7 +21,7 @@ from fsh.schemas.errors import FshError
 
 
 @dataclass(frozen=True)
-class Cropped:
+class CroppedTrack:
     """A track's kept frames.
 
     Attributes:
@@ -35,8 +35,8 @@ class Cropped:
     boxes: np.ndarray
     times: np.ndarray
 
-    def __getitem__(self, chosen: np.ndarray | slice) -> Cropped:
-        return Cropped(self.track, self.crops[chosen], self.boxes[chosen], self.times[chosen])
+    def __getitem__(self, chosen: np.ndarray | slice) -> CroppedTrack:
+        return CroppedTrack(self.track, self.crops[chosen], self.boxes[chosen], self.times[chosen])
 
 
 def keep_evenly(times: np.ndarray, max_fps: float) -> np.ndarray:
@@ -53,8 +53,8 @@ def keep_evenly(times: np.ndarray, max_fps: float) -> np.ndarray:
 
 
 def crop_tracks(
-    path: Path, facts: MediaFacts, times: np.ndarray, tracks: list[Track], analysis: Analysis
-) -> Iterator[Cropped]:
+    path: Path, facts: MediaFacts, times: np.ndarray, tracks: list[Track], analysis: AnalysisConfig
+) -> Iterator[CroppedTrack]:
     """The second decode: every track's kept frames, cropped."""
     for group in overlapping(tracks):
         yield from _crop_group(path, facts, times, group, analysis)
@@ -73,8 +73,8 @@ def overlapping(tracks: list[Track]) -> list[list[Track]]:
 
 
 def _crop_group(
-    path: Path, facts: MediaFacts, times: np.ndarray, group: list[Track], analysis: Analysis
-) -> Iterator[Cropped]:
+    path: Path, facts: MediaFacts, times: np.ndarray, group: list[Track], analysis: AnalysisConfig
+) -> Iterator[CroppedTrack]:
     size = (facts.width, facts.height)
     part = even_window([t.window for t in group], size)
     windows = [(t.window[0] - part[0], t.window[1] - part[1], t.window[2]) for t in group]
@@ -89,7 +89,7 @@ def _crop_group(
                 missing -= 1
                 crops[i].append(cut(pixels, windows[i], analysis.spec.size))
                 if len(crops[i]) == len(wanted[i]):
-                    yield Cropped(track, np.array(crops[i]), track.boxes[kept[i]], wanted[i])
+                    yield CroppedTrack(track, np.array(crops[i]), track.boxes[kept[i]], wanted[i])
                     crops[i], wanted[i] = [], wanted[i][:0]
     if missing:
         raise FshError(

@@ -1,74 +1,71 @@
-"""Which clips are kept: thresholds on stored scores, so that a changed mind decodes nothing."""
+"""Which clips are kept: thresholds on stored scores, so that changing one decodes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
-from fsh.pipeline.dataset.config import Filters
+from fsh.pipeline.dataset.config import FilterConfig
 from fsh.pipeline.faces.crop import HEAD
 from fsh.pipeline.faces.scores import SHARPNESS_FALL
+from fsh.schemas.records import Clip, RejectReason, known
 from fsh.schemas.spec import FaceSpec
 
 
-def reject(row: Mapping[str, Any], filters: Filters, spec: FaceSpec) -> str:
-    """Why a clip is rejected; empty if it is kept.
+def reject_reason(clip: Clip, filters: FilterConfig, spec: FaceSpec) -> RejectReason | None:
+    """Why a clip is rejected; None if it is kept.
 
-    A reason that the analysis already gave stands. A score that could not be measured (null or
+    A reason that the analysis already gave stands. A score that could not be measured (None or
     NaN) rejects nothing.
 
     Args:
-        row: a row of the clips table, with its scores.
-        spec: how it was cropped.
+        spec: how the clip was cropped.
     """
-    if row["reason"]:
-        return str(row["reason"])
-    for reason, failed in verdicts(row, filters, spec):
-        if failed:
-            return reason
-    return ""
-
-
-def cut_off(row: Mapping[str, Any], spec: FaceSpec) -> float:
-    """How far the head, from hair to chin, reaches out of the frame, in sides of its face box.
-
-    Zero or less if it does not; NaN for a row without crop window.
-    """
-    if row.get("crop_side") is None:
-        return float("nan")
-    side, left, top = (float(row[f"crop_{name}"]) for name in ("side", "left", "top"))
-    face = float(row["face_px"])
-    # The head at rest, where the window has it.
-    middle = np.array([left + side / 2, top + side / 2 + spec.shift * face])
-    head = np.tile(middle, 2) + face * HEAD
-    outside = [*-head[:2], *(head[2:] - (row["width"], row["height"]))]
-    return float(max(outside) / face)
+    if clip.reason:
+        return clip.reason
+    return next((reason for reason, fails in verdicts(clip, filters, spec) if fails), None)
 
 
 def verdicts(
-    row: Mapping[str, Any], filters: Filters, spec: FaceSpec
-) -> Iterator[tuple[str, bool]]:
+    clip: Clip, filters: FilterConfig, spec: FaceSpec
+) -> Iterator[tuple[RejectReason, bool]]:
     """Every filter's reason, in order, and whether it would reject the clip."""
-
+    frames, failed = _number(clip.frames), _number(clip.frames_failed)
+    sharpness = _number(clip.sharpness) * (spec.size / 256) ** SHARPNESS_FALL
+    brightness = _number(clip.brightness)
+    consistency = _number(clip.identity_consistency)
     # NaN compares as False with everything, which is what is wanted here.
-    def score(name: str) -> float:
-        value = row.get(name)
-        return float("nan") if value is None else float(value)
+    yield RejectReason.TOO_SHORT, frames / _number(clip.fps) < filters.min_seconds
+    yield RejectReason.SMALL_FACE, _number(clip.face_px) < filters.min_face
+    yield RejectReason.CUT_OFF, cut_off(clip, spec) > filters.max_cut_off
+    yield RejectReason.UNSTEADY, _number(clip.detected) < filters.min_detected
+    yield RejectReason.NO_LANDMARKS, failed > filters.max_failed * (frames + failed)
+    yield RejectReason.BLURRED, sharpness < filters.min_sharpness
+    yield RejectReason.DARK, brightness < filters.min_brightness
+    yield RejectReason.OVEREXPOSED, brightness > filters.max_brightness
+    yield RejectReason.FLAT, _number(clip.contrast) < filters.min_contrast
+    yield RejectReason.PROFILE, abs(_number(clip.yaw)) > filters.max_yaw
+    yield RejectReason.STILL, _number(clip.frame_difference) < filters.min_frame_difference
+    yield RejectReason.NOT_TALKING, _number(clip.mouth_motion) < filters.min_mouth_motion
+    yield RejectReason.MIXED, consistency < filters.min_identity_consistency
 
-    frames, failed = score("frames"), score("frames_failed")
-    yield "too_short", frames / score("fps") < filters.min_seconds
-    yield "small_face", score("face_px") < filters.min_face
-    yield "cut_off", cut_off(row, spec) > filters.max_cut_off
-    yield "unsteady", score("detected") < filters.min_detected
-    yield "no_landmarks", failed > filters.max_failed * (frames + failed)
-    sharpness = score("sharpness") * (spec.size / 256) ** SHARPNESS_FALL
-    yield "blurred", sharpness < filters.min_sharpness
-    yield "dark", score("brightness") < filters.min_brightness
-    yield "overexposed", score("brightness") > filters.max_brightness
-    yield "flat", score("contrast") < filters.min_contrast
-    yield "profile", abs(score("yaw")) > filters.max_yaw
-    yield "still", score("frame_difference") < filters.min_frame_difference
-    yield "not_talking", score("mouth_motion") < filters.min_mouth_motion
-    yield "mixed", score("identity_consistency") < filters.min_identity_consistency
+
+def cut_off(clip: Clip, spec: FaceSpec) -> float:
+    """How far the head, from hair to chin, reaches out of the frame, in sides of its face box.
+
+    Zero or less if it does not; NaN for a clip without crop window.
+    """
+    if clip.window is None:
+        return float("nan")
+    left, top, side = clip.window
+    face = known(clip.face_px)
+    # The head at rest, where the window has it.
+    middle = np.array([left + side / 2, top + side / 2 + spec.shift * face])
+    head = np.tile(middle, 2) + face * HEAD
+    outside = [*-head[:2], *(head[2:] - (known(clip.width), known(clip.height)))]
+    return float(max(outside) / face)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

@@ -7,8 +7,8 @@ identities are joined generously across videos, and splits are made of identitie
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -17,55 +17,57 @@ from scipy.sparse.csgraph import connected_components
 
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import SPLITS
+from fsh.schemas.records import Clip, IdentityOrigin, Source, known
 
 #: Shares of train, val and test, by identity.
 SHARES = (0.8, 0.1, 0.1)
 #: Within one uploader the same person is more likely, so faces may differ this much more.
 _SAME_UPLOADER = 1.2
+#: Points whose distances to all others are computed at once.
 _BLOCK = 2048
-#: Points whose distances to one another are held in memory at once: 130 MB.
+#: Points whose distances to one another are kept in memory at once: 130 MB.
 _LARGEST = 4096
+_K = TypeVar("_K", int, str)
 
 
-def label_of(
-    row: Mapping[str, Any], requests: Sequence[Mapping[str, Any]], same_place: float = 0.2
-) -> str:
+def label_of(clip: Clip, sources: Sequence[Source], min_overlap: float = 0.2) -> str:
     """The label that the user's list gives a clip; empty if it gives none.
 
     Args:
-        row: a clip.
-        requests: the rows of the sources table that name the clip's video. One with a box labels
-            only the face that overlaps it (IoU); one with a range only what lies inside.
-        same_place: smallest overlap with a request's box.
+        clip: one that was cropped.
+        sources: those of the clip's video. One with a box labels only the face that overlaps it;
+            one with a range only what lies inside.
+        min_overlap: smallest overlap with a source's box, see :func:`box_overlap`.
     """
+    start, end = known(clip.start), known(clip.end)
     best, label = 0.0, ""
-    for request in requests:
-        begin, end = request["start"] or 0.0, request["end"] or float("inf")
-        shared = min(row["end"], end) - max(row["start"], begin)
-        if not request["identity"] or shared < 0.5 * (row["end"] - row["start"]):
+    for source in sources:
+        shared = min(end, source.end or float("inf")) - max(start, source.start or 0.0)
+        if not source.identity or shared < 0.5 * (end - start):
             continue
-        place = _place(row, request)
-        if place >= same_place and place > best:
-            best, label = place, request["identity"]
+        overlap = box_overlap(clip, source)
+        if overlap >= min_overlap and overlap > best:
+            best, label = overlap, source.identity
     return label
 
 
-def _place(row: Mapping[str, Any], request: Mapping[str, Any]) -> float:
-    """Overlap of a clip's window with a request's box, as a share of the smaller; 1 without box."""
-    if request["bbox"] is None:
+def box_overlap(clip: Clip, source: Source) -> float:
+    """Overlap of a clip's window with a source's box, as a share of the smaller; 1 without box."""
+    if source.bbox is None:
         return 1.0
-    box = np.array(request["bbox"], np.float64)
-    scale = row["width"] / request["bbox_width"], row["height"] / request["bbox_height"]
-    box *= np.array([*scale, *scale])
-    left, top, side = row["crop_left"], row["crop_top"], row["crop_side"]
+    box = np.array(source.bbox, np.float64)
+    wide_scale = known(clip.width) / known(source.bbox_width)
+    high_scale = known(clip.height) / known(source.bbox_height)
+    box *= np.array([wide_scale, high_scale] * 2)
+    left, top, side = known(clip.window)
     wide = min(left + side, box[2]) - max(left, box[0])
     high = min(top + side, box[3]) - max(top, box[1])
     smaller = min(side * side, float((box[2:] - box[:2]).prod()))
     return max(0.0, wide) * max(0.0, high) / max(smaller, 1e-9)
 
 
-def clusters(embeddings: np.ndarray, uploaders: Sequence[str], distance: float) -> np.ndarray:
-    """Number of the person for every clip, int (n,).
+def cluster_people(embeddings: np.ndarray, uploaders: Sequence[str], distance: float) -> np.ndarray:
+    """Number of the person for every clip, int (n,), from 0.
 
     First the clips of one uploader are grouped, then the groups' means across uploaders, both by
     average linkage. Joining whatever is close to one member makes chains of look-alikes: of 244
@@ -118,13 +120,18 @@ def average_linkage(points: np.ndarray, distance: float, largest: int = _LARGEST
     return answer
 
 
-def join_close(points: np.ndarray, distance: float) -> np.ndarray:
-    """Number of the connected component of every point (n, d): int (n,)."""
+def join_close(points: np.ndarray, distance: float, block: int = _BLOCK) -> np.ndarray:
+    """Number of the connected component of every point (n, d), int (n,), from 0.
+
+    Args:
+        distance: two points nearer to one another than this (L2) are connected.
+        block: points whose distances to all others are computed at once.
+    """
     pairs: list[np.ndarray] = []
     squares = (points**2).sum(axis=1)
-    for begin in range(0, len(points), _BLOCK):
-        block = points[begin : begin + _BLOCK]
-        gaps = squares[begin : begin + _BLOCK, None] + squares[None] - 2 * block @ points.T
+    for begin in range(0, len(points), block):
+        some = points[begin : begin + block]
+        gaps = squares[begin : begin + block, None] + squares[None] - 2 * some @ points.T
         i, j = np.nonzero(gaps < distance**2)
         pairs.append(np.stack([i + begin, j]))
     i, j = np.concatenate(pairs, axis=1)
@@ -132,76 +139,81 @@ def join_close(points: np.ndarray, distance: float) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
-def identities(
-    rows: Sequence[Mapping[str, Any]],
-    labels: Sequence[str],
-    uploaders: Sequence[str],
-    distance: float,
-) -> list[tuple[str, str]]:
-    """(identity, where from) of every clip: ``label``, ``cluster`` or ``video``.
+def name_people(
+    clips: Sequence[Clip], labels: Sequence[str], uploaders: Sequence[str], distance: float
+) -> list[tuple[str, IdentityOrigin]]:
+    """The identity of every clip, and where it comes from.
 
     A label on a video names its main person; others in it (an interviewer) must not get the
     name. So of a video's clips with one label, those of the person with the most frames get it;
     the others are named by their cluster: by its label if it has one elsewhere, else by a name
     made of the clips in it. A clip without embedding is named by its label or its video.
-    """
-    known = [i for i, row in enumerate(rows) if row["embedding"] is not None]
-    embeddings = np.array([rows[i]["embedding"] for i in known], np.float32).reshape(-1, 128)
-    people = clusters(embeddings, [uploaders[i] for i in known], distance)
-    person = dict(zip(known, people.tolist(), strict=True))
 
-    present: dict[tuple[str, str], Counter[int]] = {}
-    for i in known:
+    Args:
+        clips: that were cropped.
+        labels: of each clip, from the user's list; empty if it has none.
+        uploaders: see :func:`cluster_people`.
+        distance: largest mean L2 distance of the embeddings of one person.
+    """
+    embedded = [i for i, clip in enumerate(clips) if clip.embedding is not None]
+    embeddings = np.array([clips[i].embedding for i in embedded], np.float32).reshape(-1, 128)
+    people = cluster_people(embeddings, [uploaders[i] for i in embedded], distance)
+    person = dict(zip(embedded, people.tolist(), strict=True))
+
+    frames_of: dict[tuple[str, str], Counter[int]] = {}
+    for i in embedded:
         if labels[i]:
-            where = present.setdefault((rows[i]["video_id"], labels[i]), Counter())
-            where[person[i]] += rows[i]["frames"]
-    main = {where: _most(counts) for where, counts in present.items()}
+            frames = frames_of.setdefault((clips[i].video_id, labels[i]), Counter())
+            frames[person[i]] += known(clips[i].frames)
+    main = {where: _most_frequent(frames) for where, frames in frames_of.items()}
 
     names: dict[int, Counter[str]] = {}
     made_up: dict[int, int] = {}
-    for i in known:
-        if main.get((rows[i]["video_id"], labels[i])) == person[i]:
-            names.setdefault(person[i], Counter())[labels[i]] += rows[i]["frames"]
-        number = stable_hash(rows[i]["clip_id"])
+    for i in embedded:
+        if main.get((clips[i].video_id, labels[i])) == person[i]:
+            names.setdefault(person[i], Counter())[labels[i]] += known(clips[i].frames)
+        number = stable_hash(known(clips[i].clip_id))
         made_up[person[i]] = min(made_up.get(person[i], number), number)
 
-    answer = []
-    for i, row in enumerate(rows):
-        if i not in person:
-            answer.append((labels[i], "label") if labels[i] else (f"id-{row['video_id']}", "video"))
-        elif main.get((row["video_id"], labels[i])) == person[i]:
-            answer.append((labels[i], "label"))
+    named = []
+    for i, (clip, label) in enumerate(zip(clips, labels, strict=True)):
+        if i not in person and not label:
+            named.append((f"id-{clip.video_id}", IdentityOrigin.VIDEO))
+        elif i not in person or main.get((clip.video_id, label)) == person[i]:
+            named.append((label, IdentityOrigin.LABEL))
         elif person[i] in names:
-            answer.append((_most(names[person[i]]), "cluster"))
+            named.append((_most_frequent(names[person[i]]), IdentityOrigin.CLUSTER))
         else:
-            answer.append((f"id-{made_up[person[i]]:016x}", "cluster"))
-    return answer
+            named.append((f"id-{made_up[person[i]]:016x}", IdentityOrigin.CLUSTER))
+    return named
 
 
-def _most(counts: Counter) -> Any:
+def _most_frequent(counts: Counter[_K]) -> _K:
     """The most frequent key, the smaller one of two equally frequent."""
     return min(counts, key=lambda key: (-counts[key], key))
 
 
-def splits(names: Sequence[str]) -> dict[str, str]:
-    """The split of every identity.
+def assign_splits(names: Sequence[str]) -> dict[str, str]:
+    """The split of every identity: ``train``, ``val`` or ``test``.
 
     By a hash of the name, so that it stays where it is when others come and go. Only where a
     split would be left empty, identities move, those first whose hash is closest to it: train
     is never empty, val and test are not if there are three identities or more.
     """
-    place = {name: stable_hash(name, "split") / 2**64 for name in set(names)}
+    position = {name: stable_hash(name, "split") / 2**64 for name in set(names)}
     low, high = SHARES[0], SHARES[0] + SHARES[1]
-    answer = {
-        name: "train" if at < low else "val" if at < high else "test" for name, at in place.items()
+    split_of = {
+        name: "train" if at < low else "val" if at < high else "test"
+        for name, at in position.items()
     }
-    order = sorted(place, key=lambda name: (place[name], name))
+    order = sorted(position, key=lambda name: (position[name], name))
     wanted = SPLITS if len(order) >= 3 else SPLITS[:1]
     for split in wanted:
-        sizes = Counter(answer.values())
+        sizes = Counter(split_of.values())
         if order and not sizes[split]:
-            spare = [name for name in order if sizes[answer[name]] > 1 or len(order) == 1]
+            spare = [name for name in order if sizes[split_of[name]] > 1 or len(order) == 1]
             middle = {"train": low / 2, "val": (low + high) / 2, "test": (high + 1) / 2}[split]
             spare = spare or order
-            answer[min(spare, key=lambda name: (abs(place[name] - middle), name))] = split
-    return answer
+            moved = min(spare, key=lambda name: (abs(position[name] - middle), name))
+            split_of[moved] = split
+    return split_of

@@ -7,28 +7,25 @@ changes rarely, and when it doubles, shards divide in two.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from fsh.pipeline.dataset.config import digest
 from fsh.schemas.card import ShardInfo
-from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import DataFolder, replacing
-from fsh.schemas.sample import SampleInfo
-from fsh.schemas.tar import write_members
+from fsh.schemas.ids import digest, file_sha256, stable_hash
+from fsh.schemas.layout import TEMPORARY, DataFolder, replacing, shard_number
+from fsh.schemas.sample import INFO, StoredSample, samples_in
+from fsh.schemas.tar import open_archive, write_members
 
 #: A small data set still gets this many train shards, one for each of a trainer's readers …
-_WANTED = 8
+_MIN_SHARDS = 8
 #: … as long as they hold this many bytes.
-_SMALLEST = 2 * 2**20
+_MIN_BYTES = 2 * 2**20
 
 
-class Entry(NamedTuple):
+class ShardClip(NamedTuple):
     """A clip on its way into a shard.
 
     Attributes:
@@ -50,12 +47,46 @@ class ShardPlan:
 
     split: str
     number: int
-    clips: tuple[Entry, ...]
+    clips: tuple[ShardClip, ...]
 
     @property
     def digest(self) -> str:
         """Changes when a byte of the shard would: a clip's folder is named by its settings."""
         return digest([list(map(list, self.clips)), self.split, self.number])
+
+
+@dataclass(frozen=True)
+class ShardNote:
+    """What is known of a written shard (:meth:`fsh.schemas.layout.DataFolder.shard_note`).
+
+    Attributes:
+        plan: digest of the plan it was written by.
+        info: for the data set's card.
+        clips: clip id to the offset and the bytes of its members in the shard.
+    """
+
+    plan: str
+    info: ShardInfo
+    clips: Mapping[str, tuple[int, int]]
+
+    @classmethod
+    def read(cls, path: Path) -> ShardNote | None:
+        """None if there is no note, or nothing that can be read as one."""
+        try:
+            found = json.loads(path.read_text())
+            clips = {clip: (begin, size) for clip, (begin, size) in found["clips"].items()}
+            return cls(found["plan"], ShardInfo(**found["info"]), clips)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self), sort_keys=True))
+
+
+def note_of(data: DataFolder, shard: ShardInfo) -> ShardNote | None:
+    """The note of a written shard; None if there is none."""
+    return ShardNote.read(data.shard_note(shard.split, shard_number(shard.path)))
 
 
 def shard_count(sizes: Sequence[int], keys: Sequence[int], target: int) -> int:
@@ -67,18 +98,21 @@ def shard_count(sizes: Sequence[int], keys: Sequence[int], target: int) -> int:
         target: largest bytes of a shard, on average.
     """
     total, count = sum(sizes), 1
-    while total > count * target or (count < _WANTED and total >= 2 * count * _SMALLEST):
+    while total > count * target or (count < _MIN_SHARDS and total >= 2 * count * _MIN_BYTES):
         count *= 2
     while count > 1 and len({key % count for key in keys}) < count:
         count //= 2
     return count
 
 
-def plan(split: str, clips: Iterable[Entry], target: int, least: int = 1) -> list[ShardPlan]:
+def plan_shards(
+    split: str, clips: Iterable[ShardClip], target: int, least: int = 1
+) -> list[ShardPlan]:
     """The shards of one split. Clips lie in the order of their hashes: shuffled, but always so.
 
     Args:
-        least: number of shards that an erasure holds; those it emptied are left out.
+        target: largest bytes of a shard, on average.
+        least: number of shards that an erasure pinned; those it emptied are left out.
     """
     keyed = sorted((stable_hash(clip.clip_id, "shard"), clip) for clip in clips)
     if not keyed:
@@ -89,102 +123,65 @@ def plan(split: str, clips: Iterable[Entry], target: int, least: int = 1) -> lis
     return [ShardPlan(split, number, part) for number, part in enumerate(parts) if part]
 
 
-def note_path(data: DataFolder, split: str, number: int) -> Path:
-    """What is known of a written shard: its plan's digest, its checksum, where its clips lie."""
-    return data.work / "shards" / f"{data.shard(split, number).stem}.json"
+def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
+    """Write a shard, unless it is there already as planned; returns what it holds.
 
-
-def write_shard(data: DataFolder, shard: ShardPlan) -> ShardInfo:
-    """Write a shard, unless it is there already as planned; returns what it holds."""
-    path = data.shard(shard.split, shard.number)
-    note = note_path(data, shard.split, shard.number)
-    if (known := _read_note(note)) and known["plan"] == shard.digest and path.is_file():
-        info = ShardInfo(**known["info"])
-        if path.stat().st_size == info.bytes:
-            return info
+    Raises:
+        FshError: if a clip's own tar is gone or damaged.
+    """
+    path = data.shard(plan.split, plan.number)
+    note_path = data.shard_note(plan.split, plan.number)
+    note = ShardNote.read(note_path)
+    if note and note.plan == plan.digest and _size(path) == note.info.bytes:
+        return note.info
     samples = frames = 0
     places: dict[str, tuple[int, int]] = {}
-    note.unlink(missing_ok=True)  # from here on, until the new one is written, nothing is known
+    note_path.unlink(missing_ok=True)  # until the new one is written, nothing is known
     with replacing(path) as temporary, temporary.open("wb") as file:
-        for clip in shard.clips:
+        for clip in plan.clips:
             begin = file.tell()
-            for name, content in clip_members(data.root / clip.tar, clip.identity):
-                samples += name.endswith(".json")
-                frames += name.endswith(".jpg")
-                write_members(file, [(name, content)], end=False)
+            tar = data.root / clip.tar
+            for sample in samples_in(open_archive(tar), tar, closed=False):
+                write_members(file, members_of(sample, clip.identity), end=False)
+                samples += 1
+                frames += sample.frames
             places[clip.clip_id] = (begin, file.tell() - begin)
         write_members(file, [], end=True)
-    with path.open("rb") as written:
-        checksum = hashlib.file_digest(written, "sha256").hexdigest()
     info = ShardInfo(
         path=str(path.relative_to(data.root)),
-        split=shard.split,
+        split=plan.split,
         samples=samples,
         frames=frames,
         bytes=path.stat().st_size,
-        sha256=checksum,
+        sha256=file_sha256(path),
     )
-    write_note(note, shard.digest, info, places)
+    ShardNote(plan.digest, info, places).write(note_path)
     return info
 
 
-def write_note(
-    note: Path, plan: str, info: ShardInfo, places: Mapping[str, tuple[int, int]]
-) -> None:
-    """Remember what a written shard holds: the plan's digest, and each clip's offset and bytes."""
-    with replacing(note) as temporary:
-        known = {"plan": plan, "info": asdict(info), "clips": places}
-        temporary.write_text(json.dumps(known, sort_keys=True))
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
 
 
-def clip_members(tar: Path, identity: str) -> Iterable[tuple[str, bytes]]:
-    """The members of a clip's own tar, with the identity filled in."""
-    with tarfile.open(tar) as archive:
-        for member in archive:
-            reader = archive.extractfile(member)
-            assert reader is not None, member.name
-            content = reader.read()
-            if member.name.endswith(".json"):
-                content = replace(SampleInfo.from_json(content), identity=identity).to_json()
-            yield member.name, content
+def members_of(sample: StoredSample, identity: str) -> Iterator[tuple[str, bytes]]:
+    """The (name, bytes) pairs of a sample in a clip's own tar, with the identity filled in."""
+    for extension in sample.places:
+        content = sample[extension]
+        if extension == INFO:
+            content = replace(sample.info, identity=identity).to_json()
+        yield f"{sample.key}.{extension}", content
 
 
-def places_in(data: DataFolder, info: ShardInfo) -> dict[str, tuple[int, int]]:
-    """Offset and bytes of every clip in a written shard."""
-    note = _read_note(data.work / "shards" / f"{Path(info.path).stem}.json")
-    return {clip: (place[0], place[1]) for clip, place in (note or {}).get("clips", {}).items()}
-
-
-def remove_stale(data: DataFolder, shards: Iterable[ShardInfo]) -> None:
+def remove_stale_shards(data: DataFolder, shards: Iterable[ShardInfo]) -> None:
     """Delete shards, and what is noted of them, that are no longer part of the data set.
 
     Half-written ones of a killed run go too.
     """
     current = {data.root / shard.path for shard in shards}
-    for path in [*data.shards.glob("*/fsh-*.tar"), *data.shards.glob("*/.fsh-*.tmp")]:
+    for path in [*data.shards.glob("*/fsh-*.tar"), *data.shards.glob(f"*/{TEMPORARY}")]:
         if path not in current:
             path.unlink()
     names = {path.stem for path in current}
-    for path in (data.work / "shards").glob("fsh-*.json"):
+    for path in data.shard_notes.glob("fsh-*.json"):
         if path.stem not in names:
             path.unlink()
-
-
-def _read_note(path: Path) -> dict | None:
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-
-
-def counts_of(rows: Sequence[Mapping[str, Any]], infos: Iterable[ShardInfo]) -> dict[str, int]:
-    """What the data set's card counts, from the clips table's rows and the shards."""
-    kept, infos = [row for row in rows if row["kept"]], list(infos)
-    return {
-        "videos": len({row["video_id"] for row in rows}),
-        "clips": len(kept),
-        "identities": len({row["identity"] for row in kept}),
-        "samples": sum(info.samples for info in infos),
-        "frames": sum(info.frames for info in infos),
-        "rejected": len(rows) - len(kept),
-    }

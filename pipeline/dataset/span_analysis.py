@@ -1,6 +1,6 @@
 """One span of one video: find its clips, crop them, landmark them, score them, store them.
 
-Two decodes. The first, at low resolution, sees every frame for cuts and looks for faces in a few
+Two decodes. The first, at low resolution, sees every frame for cuts and detects faces in a few
 of them; the second, at full resolution, is in :mod:`fsh.pipeline.dataset.cropping`. Everything
 here runs inside a sandbox.
 """
@@ -8,6 +8,8 @@ here runs inside a sandbox.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fsh.pipeline.dataset.config import Analysis
-from fsh.pipeline.dataset.cropping import Cropped, crop_tracks
-from fsh.pipeline.dataset.span_progress import Pulse
+from fsh.pipeline.dataset.config import AnalysisConfig
+from fsh.pipeline.dataset.cropping import CroppedTrack, crop_tracks
+from fsh.pipeline.dataset.span_progress import SpanProgress
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import FaceDetector, embed_all
@@ -30,52 +32,51 @@ from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.pipeline.media.shots import ShotFinder
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
-from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.layout import DataFolder, SpanFolder, replacing
+from fsh.schemas.records import Clip, RejectReason, known
 from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members
-from fsh.schemas.tables import CLIPS, to_table, write_table
+from fsh.schemas.tables import write_clips
 from fsh.schemas.tar import write_members
 
 #: Shares of a clip at which its face is embedded: far enough apart to tell a change of person.
 #: Four tell people apart no better than two (tests/benchmarks/identity.py).
 _EMBED_AT = (0.2, 0.8)
 #: Share of the work that the first decode is, roughly.
-_FIRST = 0.4
+_FIRST_DECODE = 0.4
 
 
-def process(root: Path, span: Span, analysis: Analysis) -> int:
+def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     """Analyse a span and store its clips and scores; returns the number of clips cropped.
 
     Raises:
         FshError: if the video cannot be decoded.
     """
-    data = DataFolder(root)
     folder = span.folder(data, analysis)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    shutil.rmtree(folder.root, ignore_errors=True)
+    folder.root.mkdir(parents=True)
     path = data.root / span.path
     facts = probe(path)
-    pulse = Pulse(folder)
-    times, tracks = find_tracks(path, facts, span, analysis, pulse)
-    worth = [t for t in tracks if not why_not_cropped(t, times, analysis)]
-    rows = [
-        track_row(span, facts, t, times, analysis) | {"kept": False, "reason": reason}
-        for t in tracks
-        if (reason := why_not_cropped(t, times, analysis))
-    ]
-    for number, cropped in enumerate(crop_tracks(path, facts, times, worth, analysis)):
-        pulse.at(_FIRST + (1 - _FIRST) * number / len(worth))
-        row = track_row(span, facts, cropped.track, times, analysis)
-        rows.append(row | store(folder, path, row, cropped, analysis))
+    progress = SpanProgress(folder.progress)
+    times, tracks = find_tracks(path, facts, span, analysis, progress)
+    clips, to_crop = [], []
+    for track in tracks:
+        if reason := why_not_cropped(track, times, analysis):
+            clips.append(replace(clip_of_track(span, facts, track, times, analysis), reason=reason))
+        else:
+            to_crop.append(track)
+    for number, cropped in enumerate(crop_tracks(path, facts, times, to_crop, analysis)):
+        progress.update(_FIRST_DECODE + (1 - _FIRST_DECODE) * number / len(to_crop))
+        clip = clip_of_track(span, facts, cropped.track, times, analysis)
+        clips.append(store_clip(folder, path, clip, cropped, analysis))
     if not tracks:
-        rows = [span_row(span, facts) | {"reason": "no_face"}]
-    rows.sort(key=lambda row: row.get("clip_id", ""))
-    pulse.end()
-    write_table(to_table(rows, CLIPS), span.table(data, analysis), CLIPS)
-    return len(worth)
+        clips.append(clip_without_face(span, facts))
+    progress.end()
+    write_clips(sorted(clips, key=lambda clip: clip.clip_id or ""), folder.clips)
+    return len(to_crop)
 
 
 def find_tracks(
-    path: Path, facts: MediaFacts, span: Span, analysis: Analysis, pulse: Pulse
+    path: Path, facts: MediaFacts, span: Span, analysis: AnalysisConfig, progress: SpanProgress
 ) -> tuple[np.ndarray, list[Track]]:
     """The first decode: seconds of every frame of the span, and the tracks in it."""
     size = proxy_size(facts.width, facts.height, analysis.proxy)
@@ -93,7 +94,7 @@ def find_tracks(
         looker.see(pixels[: size[1]], len(times), time)
         finder.see(time, pixels)
         times.append(time)
-        pulse.at(_FIRST * (time - span.start) / span.seconds)
+        progress.update(_FIRST_DECODE * (time - span.start) / span.seconds)
     if not times:
         raise FshError("no frame could be decoded", where=path)
     shots, clock = finder.shots(), np.array(times)
@@ -113,95 +114,126 @@ def find_tracks(
     return clock, tracks
 
 
-def why_not_cropped(track: Track, times: np.ndarray, analysis: Analysis) -> str:
-    """Why a track is not worth cropping; empty if it is."""
+def why_not_cropped(
+    track: Track, times: np.ndarray, analysis: AnalysisConfig
+) -> RejectReason | None:
+    """Why a track is not worth cropping; None if it is."""
     if times[track.frames[-1]] - times[track.frames[0]] < analysis.shortest:
-        return "brief_track"
-    return "tiny_face" if track.face < analysis.smallest_face else ""
+        return RejectReason.BRIEF_TRACK
+    return RejectReason.TINY_FACE if track.face < analysis.smallest_face else None
 
 
-def span_row(span: Span, facts: MediaFacts) -> dict[str, Any]:
-    return {
-        "video_id": span.video_id,
-        "start": span.start,
-        "end": span.end,
-        "width": facts.width,
-        "height": facts.height,
-        "kept": False,
-    }
-
-
-def track_row(
-    span: Span, facts: MediaFacts, track: Track, times: np.ndarray, analysis: Analysis
-) -> dict[str, Any]:
-    """What is known of a track before it is cropped, as columns of the clips table."""
-    start, end = float(times[track.frames[0]]), float(times[track.frames[-1]])
-    return span_row(span, facts) | {
-        "clip_id": clip_id(span.video_id, start, track.number),
-        "shot": track.shot,
-        "track": track.number,
-        "start": start,
-        "end": end,
-        "crop_left": track.window[0],
-        "crop_top": track.window[1],
-        "crop_side": track.window[2],
-        "face_px": track.face,
-        "drift": track.drift(analysis.spec),
-        "detected": track.detected,
-        "score": track.score,
-        "spec": analysis.spec.hash,
-    }
-
-
-def store(
-    folder: Path, path: Path, row: dict[str, Any], clip: Cropped, analysis: Analysis
-) -> dict[str, Any]:
-    """Landmark, score and write one clip; returns the columns that this gives."""
-    spec, track = analysis.spec, clip.track
-    boxes = box_to_crop(clip.boxes, track.window, spec.size)
-    points = _backend(spec.backend).landmarks(clip.crops, boxes)
-    found = np.isfinite(points).all(axis=(1, 2))
-    fps = nominal_fps(clip.times)
-    if not found.all():
-        clip, points = clip[found], points[found]
-    failed = {"frames": len(clip.times), "frames_failed": int((~found).sum())}
-    if not len(clip.times):
-        return failed | {"kept": False, "reason": "no_landmarks", "samples": 0}
-    chosen = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
-    embeddings = embed_all(clip.crops[chosen], points[chosen])
-    every = max(1, round(fps * analysis.look_every))
-    scores = score_track(clip.crops[::every], points[::every], embeddings)
-    runs = even_runs(len(points), MAX_FRAMES)
-    with replacing(folder / f"{row['clip_id']}.tar") as temporary, temporary.open("wb") as file:
-        for number, run in enumerate(runs):
-            part = clip[run]
-            info = SampleInfo(
-                clip_id=row["clip_id"],
-                video_id=row["video_id"],
-                identity="",  # known only when all videos are: the shard writer fills it in
-                fps=fps,
-                times=part.times.tolist(),
-                boxes=part.boxes.round(2).astype(float).tolist(),
-                crop=[float(v) for v in track.window],
-                spec=spec,
-            )
-            jpegs = [jpeg(crop, analysis.jpeg_quality) for crop in part.crops]
-            sound = b""
-            if analysis.audio:
-                sound = read_sound(path, part.times[0], part.times[-1] + 1 / fps)
-            key = sample_key(row["clip_id"], number)
-            write_members(file, sample_members(key, info, points[run], jpegs, sound), end=False)
-    return (
-        failed
-        | scores
-        | {
-            "start": float(clip.times[0]),
-            "end": float(clip.times[-1]),
-            "fps": fps,
-            "samples": len(runs),
-            "embedding": embeddings.mean(axis=0),
-        }
+def clip_without_face(span: Span, facts: MediaFacts) -> Clip:
+    """The row that stands for a span without any track."""
+    return Clip(
+        video_id=span.video_id,
+        start=span.start,
+        end=span.end,
+        width=facts.width,
+        height=facts.height,
+        reason=RejectReason.NO_FACE,
     )
+
+
+def clip_of_track(
+    span: Span, facts: MediaFacts, track: Track, times: np.ndarray, analysis: AnalysisConfig
+) -> Clip:
+    """What is known of a track before it is cropped."""
+    start, end = float(times[track.frames[0]]), float(times[track.frames[-1]])
+    return Clip(
+        clip_id=clip_id(span.video_id, start, track.number),
+        video_id=span.video_id,
+        shot=track.shot,
+        track=track.number,
+        start=start,
+        end=end,
+        width=facts.width,
+        height=facts.height,
+        crop_left=track.window[0],
+        crop_top=track.window[1],
+        crop_side=track.window[2],
+        face_px=track.face,
+        drift=track.drift(analysis.spec),
+        detected=track.detected,
+        score=track.score,
+        spec=analysis.spec.hash,
+    )
+
+
+def store_clip(
+    folder: SpanFolder, path: Path, clip: Clip, cropped: CroppedTrack, analysis: AnalysisConfig
+) -> Clip:
+    """Landmark and score a cropped track and write its samples; returns the clip with all that.
+
+    Frames without landmarks are dropped. If none is left, nothing is written, and the clip is
+    rejected.
+
+    Args:
+        folder: of the span; the samples go into its ``clip(clip_id)``.
+        path: of the video, for its sound.
+    """
+    spec = analysis.spec
+    boxes = box_to_crop(cropped.boxes, cropped.track.window, spec.size)
+    points = _backend(spec.backend).landmarks(cropped.crops, boxes)
+    found = np.isfinite(points).all(axis=(1, 2))
+    fps = nominal_fps(cropped.times)
+    if not found.all():
+        cropped, points = cropped[found], points[found]
+    clip = replace(clip, frames=len(points), frames_failed=int((~found).sum()))
+    if not len(points):
+        return replace(clip, samples=0, reason=RejectReason.NO_LANDMARKS)
+    at = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
+    embeddings = embed_all(cropped.crops[at], points[at])
+    every = max(1, round(fps * analysis.look_every))
+    scores: dict[str, Any] = score_track(cropped.crops[::every], points[::every], embeddings)
+    clip = replace(
+        clip,
+        start=float(cropped.times[0]),
+        end=float(cropped.times[-1]),
+        fps=fps,
+        embedding=embeddings.mean(axis=0),
+        **scores,
+    )
+    runs = even_runs(len(points), MAX_FRAMES)
+    with replacing(folder.clip(known(clip.clip_id))) as temporary, temporary.open("wb") as file:
+        for members in samples_of(clip, cropped, points, runs, path, analysis):
+            write_members(file, members, end=False)
+    return replace(clip, samples=len(runs))
+
+
+def samples_of(
+    clip: Clip,
+    cropped: CroppedTrack,
+    points: np.ndarray,
+    runs: Sequence[slice],
+    path: Path,
+    analysis: AnalysisConfig,
+) -> Iterator[list[tuple[str, bytes]]]:
+    """The members of each of a clip's samples.
+
+    Args:
+        points: float32 (n, 68, 2), the landmarks of the cropped frames, in crop pixels.
+        runs: the frames of each sample.
+        path: of the video, for its sound.
+    """
+    name, fps = known(clip.clip_id), known(clip.fps)
+    for number, run in enumerate(runs):
+        part = cropped[run]
+        info = SampleInfo(
+            clip_id=name,
+            video_id=clip.video_id,
+            identity="",  # known only when all videos are: the shard writer fills it in
+            fps=fps,
+            times=part.times.tolist(),
+            boxes=part.boxes.round(2).astype(float).tolist(),
+            crop=[float(v) for v in part.track.window],
+            spec=analysis.spec,
+        )
+        jpegs = [jpeg(crop, analysis.jpeg_quality) for crop in part.crops]
+        sound = b""
+        if analysis.audio:
+            sound = read_sound(path, part.times[0], part.times[-1] + 1 / fps)
+        yield sample_members(sample_key(name, number), info, points[run], jpegs, sound)
 
 
 def even_runs(count: int, most: int) -> list[slice]:

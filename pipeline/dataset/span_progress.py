@@ -1,4 +1,4 @@
-"""How far a span has come: told by its worker in a small file, read by whoever shows progress.
+"""How far spans have come: each worker writes it into a small file, one thread reads and shows it.
 
 A file works on every runner that shares the data folder, and a worker that is killed leaves
 nothing but a file that the next attempt deletes with the rest.
@@ -8,90 +8,111 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans import Span
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.progress import Progress
 
-_FILE = "progress"
+#: Seconds between two writes of a file, and between two readings of all files.
+_INTERVAL = 0.5
 
 
-class Pulse:
-    """Tells at most twice a second which share of a span is done."""
+class SpanProgress:
+    """Writes which share of a span's work is done, at most twice a second."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """
         Args:
-            folder: of the span's results.
+            file: :attr:`fsh.schemas.layout.SpanFolder.progress`.
+            clock: seconds since any moment.
         """
-        self._file = folder / _FILE
-        self._told = time.monotonic()
+        self._file, self._clock = file, clock
+        self._written = clock()
 
-    def at(self, share: float) -> None:
-        """``share`` of the work, 0 to 1, is done."""
-        now = time.monotonic()
-        if now - self._told >= 0.5:
-            self._told = now
+    def update(self, share: float) -> None:
+        """``share`` of the work is done; it is limited to 0 to 1."""
+        now = self._clock()
+        if now - self._written >= _INTERVAL:
+            self._written = now
             self._file.write_text(f"{min(1.0, max(0.0, share)):.4f}")
 
     def end(self) -> None:
         self._file.unlink(missing_ok=True)
 
 
-def read(folder: Path) -> float:
+def read_progress(file: Path) -> float:
     """The share of a span's work that is done; 0 if nothing is known."""
     try:
-        return float((folder / _FILE).read_text())
+        return float(file.read_text())
     except (OSError, ValueError):  # not begun, just ended, or read while it is being written
         return 0.0
 
 
 @contextmanager
-def watched(
+def progress_shown(
     data: DataFolder,
-    analysis: Analysis,
-    todo: Sequence[Span],
-    left: Sequence[Span],
+    analysis: AnalysisConfig,
+    spans: Sequence[Span],
+    pending: Sequence[Span],
     progress: Progress,
 ) -> Iterator[None]:
-    """Show progress while a pipeline runs, on whatever runner, by looking at what spans leave."""
-    total = sum(span.seconds for span in todo)
-    left_of = {span.table(data, analysis): span.seconds for span in left}
-    progress.start("videos", total, "s of video", done=total - sum(left_of.values()))
-    lengths, clips, began = dict(left_of), Counter[Path](), time.monotonic()
+    """Show progress while a pipeline works, on whatever runner, by reading the spans' folders.
+
+    Args:
+        spans: all spans of the data set.
+        pending: those of them that the pipeline works on.
+    """
+    lengths = {span.folder(data, analysis): span.seconds for span in pending}
+    total = sum(span.seconds for span in spans)
+    progress.start("videos", total, "s of video", done=total - sum(lengths.values()))
+    reader = _FolderReader(lengths, progress)
     stop = threading.Event()
 
-    def look() -> None:
-        moved = 0.0
-        for table in list(left_of):
-            done = table.is_file()
-            rest = 0.0 if done else lengths[table] * (1 - read(table.parent))
-            if rest >= left_of[table]:
-                continue
-            clips[table] = len(list(table.parent.glob("*.tar")))
-            moved += left_of[table] - rest
-            left_of[table] = rest
-            if done:
-                del left_of[table]
-        if moved:
-            rate = clips.total() / (time.monotonic() - began)
-            progress.advance(moved, f"{rate:.1f} clips/s")
+    def read_until_stopped() -> None:
+        while not stop.wait(_INTERVAL):
+            reader.read()
 
-    def watch() -> None:
-        while not stop.wait(0.5):
-            look()
-
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=read_until_stopped, daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
-        look()
+        reader.read()
         progress.stop()
+
+
+class _FolderReader:
+    """Advances a progress bar by what has changed in the spans' folders since it last read them."""
+
+    def __init__(self, lengths: dict[SpanFolder, float], progress: Progress) -> None:
+        """
+        Args:
+            lengths: seconds of video of each span.
+        """
+        self._lengths, self._progress = lengths, progress
+        self._left = dict(lengths)  # seconds of video, of spans that are not done
+        self._clips: dict[SpanFolder, int] = {}
+        self._began = time.monotonic()
+
+    def read(self) -> None:
+        moved = 0.0
+        for folder, before in list(self._left.items()):
+            done = folder.clips.is_file()
+            share = 1.0 if done else read_progress(folder.progress)
+            left = self._lengths[folder] * (1 - share)
+            if left >= before:
+                continue
+            self._clips[folder] = len(list(folder.root.glob("*.tar")))
+            moved += before - left
+            self._left[folder] = left
+            if done:
+                del self._left[folder]
+        if moved:
+            rate = sum(self._clips.values()) / (time.monotonic() - self._began)
+            self._progress.advance(moved, f"{rate:.1f} clips/s")

@@ -8,17 +8,16 @@ same command finishes the job, and the folder is the same to the byte as without
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from fsh.pipeline.dataset import shards
-from fsh.pipeline.dataset.assignment import hold
+from fsh.pipeline.dataset.assignment import pin_assignments
 from fsh.pipeline.dataset.config import ShardConfig
+from fsh.pipeline.dataset.shards import ShardClip, plan_shards
 from fsh.pipeline.erasure.plan import ErasurePlan, known_clips, known_sources
 from fsh.pipeline.erasure.removal import remove_erased
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
-from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.layout import SPLITS, DataFolder, shard_number
 from fsh.schemas.records import Clip, Source, SourceState
 
 
@@ -80,26 +79,13 @@ def _pinned(
         if source.state is SourceState.STORED:
             sources[source.video_id].append(source)
     kept = [clip for clip in known_clips(data) if clip.kept and clip.video_id in sources]
-    pinned = _pinned_names(kept, gone, sources, config, erased.pinned)
+    pinned = pin_assignments(kept, gone, sources, config.same_person, erased.pinned)
     least = dict(pinned.shards)
     for split in SPLITS:
         count = _least_shards(data, split, kept, gone, least.get(split, 1), config)
         if count is not None:
             least[split] = count
     return PinnedAssignments(pinned.names, pinned.splits, least)
-
-
-def _pinned_names(
-    kept: Sequence[Clip],
-    gone: frozenset[str],
-    sources: Mapping[str, Sequence[Source]],
-    config: ShardConfig,
-    pinned: PinnedAssignments,
-) -> PinnedAssignments:
-    # bridge: dataset takes records after the merge
-    rows = [clip.to_row() for clip in kept]
-    requests = {video: [one.to_row() for one in sources[video]] for video in sources}
-    return hold(rows, gone, requests, config.same_person, pinned)
 
 
 def _least_shards(
@@ -112,7 +98,7 @@ def _least_shards(
 ) -> int | None:
     """How many shards a split has, if it would be divided into fewer without the erased clips."""
     clips = [clip for clip in kept if clip.split == split]
-    numbers = [int(Path(clip.shard).stem.rsplit("-", 1)[1]) for clip in clips if clip.shard]
+    numbers = [shard_number(clip.shard) for clip in clips if clip.shard]
     present = max([least, *(number + 1 for number in numbers)])
     entries = []
     for clip in clips:
@@ -121,6 +107,6 @@ def _least_shards(
         name = clip.clip_id or ""
         tars = list((data.work / clip.video_id).glob(f"*/{name}.tar"))
         size = tars[0].stat().st_size if tars else clip.bytes or 0
-        entries.append(shards.Entry(name, clip.identity or "", "", size))
-    planned = shards.plan(split, entries, config.shard_bytes)
+        entries.append(ShardClip(name, clip.identity or "", "", size))
+    planned = plan_shards(split, entries, config.shard_bytes)
     return present if present > 1 and len(planned) < present else None

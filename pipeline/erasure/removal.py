@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from fsh.pipeline.dataset import shards
+from fsh.pipeline.dataset.finish import dataset_counts, with_places
 from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
 from fsh.pipeline.erasure.shard_rewriting import rewrite_shard, unrecorded_shards
 from fsh.pipeline.ingest.journal import journal_files
@@ -67,7 +66,7 @@ def _remove_clips(data: DataFolder, erased: Tombstones) -> None:
     }
     if not touched and len(left) == len(clips):
         return
-    left = _with_new_places(left, data, [info for info in written.values() if info])
+    left = with_places(data, left, filter(None, written.values()))
     if not data.clips.is_file():
         _write_card(data, left, written, data.clips)
         return
@@ -75,24 +74,6 @@ def _remove_clips(data: DataFolder, erased: Tombstones) -> None:
     with replacing(data.clips) as table:
         write_clips(left, table)
         _write_card(data, left, written, table)
-
-
-def _with_new_places(
-    clips: Sequence[Clip], data: DataFolder, infos: Sequence[ShardInfo]
-) -> list[Clip]:
-    """The clips, with where they lie in the shards that were written anew."""
-    places = {
-        clip: (info.path, *place)
-        for info in infos
-        for clip, place in shards.places_in(data, info).items()
-    }
-    answer = []
-    for clip in clips:
-        if clip.kept and clip.clip_id in places:
-            shard, offset, size = places[clip.clip_id]
-            clip = replace(clip, shard=shard, offset=offset, bytes=size)
-        answer.append(clip)
-    return answer
 
 
 def _write_card(
@@ -104,8 +85,7 @@ def _write_card(
     card = DatasetCard.read(data.card)
     infos = [written.get(info.path, info) for info in card.shards]
     order = tuple(info for info in infos if info)
-    # bridge: dataset takes records after the merge
-    counts = shards.counts_of([clip.to_row() for clip in clips], order)
+    counts = dataset_counts(clips, order)
     DatasetCard(card.spec, order, counts, card.made_with).write(data.card, table)
 
 

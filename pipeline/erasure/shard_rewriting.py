@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsh.pipeline.dataset import shards
+from fsh.pipeline.dataset.shards import ShardClip, ShardNote, ShardPlan
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import ShardInfo
 from fsh.schemas.ids import clip_of, file_sha256, video_of
-from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.layout import DataFolder, replacing, shard_number
 from fsh.schemas.records import Clip
 from fsh.schemas.sample import read_samples
 from fsh.schemas.tar import open_archive, write_members
@@ -81,7 +80,7 @@ def rewrite_shard(
     Returns:
         What the card says of the shard; None if it is gone.
     """
-    split, number = path.parent.name, int(path.stem.rsplit("-", 1)[1])
+    split, number = path.parent.name, shard_number(path)
     note = data.shard_note(split, number)
     note.unlink(missing_ok=True)
     left = remove_clips(path, erased)
@@ -102,9 +101,9 @@ def rewrite_shard(
         if len(tars) != 1 or clip not in names:
             return info  # `fsh shard` will make sure of this shard itself
         tar = str(tars[0].relative_to(data.root))
-        entries.append(shards.Entry(clip, names[clip], tar, tars[0].stat().st_size))
-    planned = shards.ShardPlan(split, number, tuple(entries)).digest
-    shards.write_note(note, planned, info, left.places)
+        entries.append(ShardClip(clip, names[clip], tar, tars[0].stat().st_size))
+    planned = ShardPlan(split, number, tuple(entries)).digest
+    ShardNote(planned, info, left.places).write(note)
     return info
 
 
@@ -115,11 +114,8 @@ def unrecorded_shards(data: DataFolder, erased: Tombstones) -> Iterator[str]:
         FshError: if a shard that has no note is damaged.
     """
     for path in sorted(data.shards.glob("*/fsh-*.tar")):
-        note = data.shard_notes / f"{path.stem}.json"
-        try:
-            clips = set(json.loads(note.read_text())["clips"])
-        except (FileNotFoundError, ValueError, KeyError):
-            clips = {clip_of(sample.key) for sample in read_samples(path)}
+        note = ShardNote.read(data.shard_note(path.parent.name, shard_number(path)))
+        clips = set(note.clips) if note else {clip_of(one.key) for one in read_samples(path)}
         if any(_is_erased_clip(clip, erased) for clip in clips):
             yield str(path.relative_to(data.root))
 

@@ -41,7 +41,7 @@ class ShotFinder:
     """Shown every frame of a span once, tells its shots at the end."""
 
     def __init__(self, ratio: float, change: float) -> None:
-        """See Analysis.cut_ratio and Analysis.cut_change."""
+        """See AnalysisConfig.cut_ratio and AnalysisConfig.cut_change."""
         # The minimum length is none: a cut that is not reported would end up inside a clip.
         self._detector = AdaptiveDetector(
             adaptive_threshold=ratio,

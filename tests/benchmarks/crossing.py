@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.dataset.config import Analysis
-from fsh.pipeline.dataset.span_analysis import process
+from fsh.pipeline.dataset.config import AnalysisConfig
+from fsh.pipeline.dataset.span_analysis import analyze_span
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.media.decode import read_window
@@ -29,7 +29,7 @@ from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.sample import SampleInfo
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.tables import read_clips
 
 FPS, COUNT = 25, 100
 WIDTH, HEIGHT, TILE = 960, 360, 320
@@ -100,13 +100,13 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 video = Path(scratch) / "pair.mp4"
                 write(video, tiles(pair[0]), tiles(pair[1]), at)
-                span, analysis = Span("v-pair", 0.0, 60.0, video.name, "0"), Analysis()
-                process(Path(scratch), span, analysis)
+                span, analysis = Span("v-pair", 0.0, 60.0, video.name, "0"), AnalysisConfig()
                 data = DataFolder(Path(scratch))
-                rows = read_table(span.table(data, analysis), CLIPS).to_pylist()
+                analyze_span(data, span, analysis)
+                folder = span.folder(data, analysis)
                 seen: set[int] = set()
-                for row in [row for row in rows if row["samples"]]:
-                    boxes, times = stored(span.folder(data, analysis) / f"{row['clip_id']}.tar")
+                for clip in [clip for clip in read_clips(folder.clips) if clip.samples]:
+                    boxes, times = stored(folder.clip(clip.clip_id))
                     owner = owners(boxes, times, at)
                     clips += 1
                     seen |= owner

@@ -24,7 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.media.decode import read_proxy
 from fsh.pipeline.media.shots import Shot, ShotFinder
@@ -53,7 +53,7 @@ def transitions(shots: list[Shot], count: int) -> list[Range]:
 
 
 def found_in(frames) -> list[Range]:
-    analysis = Analysis()
+    analysis = AnalysisConfig()
     finder = ShotFinder(analysis.cut_ratio, analysis.cut_change)
     count = 0
     for frame in frames:

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.dataset.identity import identities, splits
+from fsh.pipeline.dataset.identity import assign_splits, name_people
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import CLIPS, SOURCES, read_table
+from fsh.schemas.tables import read_clips, read_sources
 
 
 def pairs(truth: np.ndarray, named: np.ndarray, counted: np.ndarray) -> dict[str, float]:
@@ -43,23 +43,23 @@ def main() -> None:
     data = DataFolder(arguments.data)
     alias = dict(pair.split("=") for pair in arguments.same)
     label = {
-        row["video_id"]: alias.get(row["identity"], row["identity"])
-        for row in read_table(data.sources, SOURCES).to_pylist()
+        source.video_id: alias.get(source.identity, source.identity)
+        for source in read_sources(data.sources)
     }
-    rows = [row for row in read_table(data.clips, CLIPS).to_pylist() if row["kept"]]
-    truth = np.array([label[row["video_id"]] for row in rows])
-    videos = np.array([row["video_id"] for row in rows])
-    result: dict[str, object] = {"clips": len(rows), "people": len(set(truth))}
+    clips = [clip for clip in read_clips(data.clips) if clip.kept]
+    truth = np.array([label[clip.video_id] for clip in clips])
+    videos = np.array([clip.video_id for clip in clips])
+    result: dict[str, object] = {"clips": len(clips), "people": len(set(truth))}
     default = ShardConfig().same_person
     for distance in sorted({default, *(round(0.34 + 0.02 * k, 2) for k in range(8))}):
-        found = identities(rows, [""] * len(rows), list(videos), distance)
+        found = name_people(clips, [""] * len(clips), list(videos), distance)
         named = np.array([name for name, _ in found])
-        place = splits(list(named))
+        place = assign_splits(list(named))
         where = defaultdict(set)
         for person, name in zip(truth, named, strict=True):
             where[person].add(place[name])
         result[f"{distance:.2f}" + (" (default)" if distance == default else "")] = {
-            "all": pairs(truth, named, np.ones((len(rows), len(rows)), bool)),
+            "all": pairs(truth, named, np.ones((len(clips), len(clips)), bool)),
             "across_videos": pairs(truth, named, videos[:, None] != videos[None]),
             "names": len(set(named)),
             "people_in_two_splits": sorted(p for p, s in where.items() if len(s) > 1),

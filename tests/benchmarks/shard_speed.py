@@ -39,7 +39,7 @@ import cv2
 import dlib
 import numpy as np
 
-from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly
 from fsh.pipeline.dataset.span_analysis import jpeg
 from fsh.pipeline.faces.crop import box_to_crop, cut, window_of
@@ -54,7 +54,7 @@ from fsh.schemas.recognizer import model_file
 from fsh.schemas.sample import SampleInfo
 from fsh.schemas.tables import CLIPS, read_table
 
-ANALYSIS = Analysis()
+ANALYSIS = AnalysisConfig()
 
 
 def choose(listing: str, count: int, *, small: bool) -> list[Path]:

@@ -13,11 +13,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from fsh.pipeline.dataset.config import Filters
+from fsh.pipeline.dataset.config import FilterConfig
 from fsh.pipeline.dataset.filters import verdicts
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.tables import read_clips
 
 
 def main() -> None:
@@ -25,20 +25,20 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     data = DataFolder(parser.parse_args().data)
     spec = DatasetCard.read(data.card).spec
-    rows = read_table(data.clips, CLIPS).to_pylist()
-    scored = [row for row in rows if row["samples"]]
-    before = Counter(row["reason"] for row in rows if not row["samples"])
+    clips = read_clips(data.clips)
+    scored = [clip for clip in clips if clip.samples]
+    before = Counter(str(clip.reason) for clip in clips if not clip.samples)
     alone: Counter[str] = Counter()
     first: Counter[str] = Counter()
     reasons: list[str] = []
-    for row in scored:
-        judged = list(verdicts(row, Filters(), spec))
+    for clip in scored:
+        judged = list(verdicts(clip, FilterConfig(), spec))
         reasons = list(dict.fromkeys(reason for reason, _ in judged))
         failed = list(dict.fromkeys(reason for reason, fails in judged if fails))
         alone.update(failed)
         first.update(failed[:1])
     lines = ["| filter | alone | in order | left |", "| --- | --- | --- | --- |"]
-    left = len(rows)
+    left = len(clips)
     for reason, count in sorted(before.items()):
         left -= count
         lines.append(f"| `{reason}` (while analysing) | | {count} | {left} |")

@@ -1,4 +1,4 @@
-"""Specs, ids, tables, samples and cards: what is written is what is read."""
+"""Specs, ids, samples and cards: what is written is what is read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from fsh.schemas import ids
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
-from fsh.schemas.errors import FshError, SchemaMismatch, SpecMismatch
+from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.layout import replacing
 from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import CLIPS, SOURCES, describe, read_table, to_table, write_table
 from fsh.schemas.tar import write_members
 
 
@@ -76,24 +75,6 @@ def test_a_youtube_id_is_checked(bad):
 
 def test_stable_hash_is_the_same_everywhere():
     assert ids.stable_hash("clip", "split") == 4788101302225248819
-
-
-@pytest.mark.parametrize("schema", [SOURCES, CLIPS])
-def test_every_column_is_described(schema):
-    assert all(text for _, _, text in describe(schema))
-
-
-def test_a_table_is_checked_when_it_is_read(tmp_path):
-    path = tmp_path / "sources.parquet"
-    write_table(to_table([{"url": "a.mp4", "line": 1}], SOURCES), path, SOURCES)
-    assert read_table(path, SOURCES).to_pylist()[0]["url"] == "a.mp4"
-    with pytest.raises(SchemaMismatch, match="clips table does not fit: missing"):
-        read_table(path, CLIPS)
-    with pytest.raises(SchemaMismatch, match="nonsense"):
-        to_table([{"nonsense": 1}], SOURCES)
-    path.write_bytes(b"not parquet")
-    with pytest.raises(SchemaMismatch, match="not a readable Parquet"):
-        read_table(path, SOURCES)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -6,6 +6,7 @@ import queue
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import torch
@@ -30,6 +31,7 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
             num_workers=workers,
             worker_init_fn=_start_worker,
             prefetch_factor=4,
+            collate_fn=_unchanged,
             pin_memory=pin,
             multiprocessing_context="forkserver",
         )
@@ -68,6 +70,11 @@ def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
     finally:
         closed.set()
         thread.join()  # an interpreter that ends under a thread inside OpenCV aborts
+
+
+def _unchanged(batch: Any) -> Any:
+    """A batch as the stream made it: PyTorch's default turns its tuples of names into lists."""
+    return batch
 
 
 def _start_worker(_: int) -> None:

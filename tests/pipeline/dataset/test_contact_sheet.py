@@ -10,9 +10,10 @@ from fsh.pipeline.dataset.contact_sheet import draw_landmarks, make_page, summar
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent
+from fsh.schemas.records import Clip, RejectReason
 from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import CLIPS, to_table, write_table
+from fsh.schemas.tables import write_clips
 from fsh.schemas.tar import write_members
 
 
@@ -32,26 +33,25 @@ def data(tmp_path):
             write_members(file, sample_members(key, info, points, [jpeg.tobytes()] * 2), end=False)
         size = file.tell()
         write_members(file, [], end=True)
-    kept = {
-        "clip_id": "v_00000000_00",
-        "video_id": "v",
-        "identity": "a<b>",
-        "kept": True,
-        "split": "train",
-        "shard": "shards/train/fsh-train-000000.tar",
-        "offset": 0,
-        "bytes": size,
-        "frames": 4,
-        "samples": 2,
-        "start": 0.0,
-        "end": 0.12,
-        "reason": "",
-        "face_px": 50.0,
-        "yaw": 3.0,
-        "sharpness": 20.0,
-    }
-    rejected = {"clip_id": "", "video_id": "w", "kept": False, "reason": "no_face"}
-    write_table(to_table([kept, rejected], CLIPS), folder.clips, CLIPS)
+    kept = Clip(
+        clip_id="v_00000000_00",
+        video_id="v",
+        identity="a<b>",
+        kept=True,
+        split="train",
+        shard="shards/train/fsh-train-000000.tar",
+        offset=0,
+        bytes=size,
+        frames=4,
+        samples=2,
+        start=0.0,
+        end=0.12,
+        face_px=50.0,
+        yaw=3.0,
+        sharpness=20.0,
+    )
+    rejected = Clip(video_id="w", reason=RejectReason.NO_FACE)
+    write_clips([kept, rejected], folder.clips)
     return folder
 
 
@@ -72,7 +72,7 @@ def test_the_page_shows_the_clip_and_names_the_reject(data, tmp_path):
     assert "no_face" in text and "http" not in text
 
 
-def test_a_missing_shard_leaves_the_row(data, tmp_path):
+def test_a_missing_shard_leaves_the_clip_without_pictures(data, tmp_path):
     data.shard("train", 0).unlink()
     make_page(data, tmp_path / "page.html", Silent())
     assert "v_00000000_00" in (tmp_path / "page.html").read_text()
@@ -84,7 +84,7 @@ def test_no_clips_is_a_clear_error(tmp_path):
 
 
 def test_an_empty_table_has_zero_counts():
-    assert summary(to_table([], CLIPS))["clips_kept"] == 0
+    assert summary([])["clips_kept"] == 0
 
 
 def test_landmarks_are_drawn_where_they_are():

@@ -1,4 +1,4 @@
-"""Filters: thresholds on stored rows, one reason each."""
+"""Filters: thresholds on stored scores, one reason each."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ from dataclasses import fields, replace
 
 import pytest
 
-from fsh.pipeline.dataset.config import Analysis, Filters, ShardConfig
-from fsh.pipeline.dataset.filters import cut_off, reject
+from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
+from fsh.pipeline.dataset.filters import cut_off, reject_reason
+from fsh.pipeline.sandbox import KINDS
+from fsh.schemas.records import FAILURES, Clip, RejectReason
 from fsh.schemas.spec import FaceSpec
 
-GOOD = {
-    "reason": None,
-    "frames": 100,
-    "frames_failed": 0,
-    "fps": 25.0,
-    "width": 1280,
-    "height": 720,
-    "crop_left": 300.0,
-    "crop_top": 100.0,
-    "crop_side": 380.0,
-    "face_px": 200.0,
-    "detected": 1.0,
-    "sharpness": 80.0,
-    "brightness": 0.5,
-    "contrast": 0.15,
-    "yaw": -10.0,
-    "frame_difference": 0.02,
-    "mouth_motion": 0.05,
-    "identity_consistency": 0.97,
-}
+GOOD = Clip(
+    video_id="v",
+    frames=100,
+    frames_failed=0,
+    fps=25.0,
+    width=1280,
+    height=720,
+    crop_left=300.0,
+    crop_top=100.0,
+    crop_side=380.0,
+    face_px=200.0,
+    detected=1.0,
+    sharpness=80.0,
+    brightness=0.5,
+    contrast=0.15,
+    yaw=-10.0,
+    frame_difference=0.02,
+    mouth_motion=0.05,
+    identity_consistency=0.97,
+)
 
 
 def test_a_good_clip_is_kept():
-    assert reject(GOOD, Filters(), FaceSpec()) == ""
+    assert reject_reason(GOOD, FilterConfig(), FaceSpec()) is None
 
 
 @pytest.mark.parametrize(
@@ -51,11 +53,11 @@ def test_a_good_clip_is_kept():
         ({"yaw": -80.0}, "profile"),
         ({"frame_difference": 0.0}, "still"),
         ({"identity_consistency": 0.3}, "mixed"),
-        ({"reason": "no_face"}, "no_face"),
+        ({"reason": RejectReason.NO_FACE}, "no_face"),
     ],
 )
 def test_each_score_rejects_for_its_own_reason(change, reason):
-    assert reject(GOOD | change, Filters(), FaceSpec()) == reason
+    assert reject_reason(replace(GOOD, **change), FilterConfig(), FaceSpec()) == reason
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan")])
@@ -69,19 +71,21 @@ def test_what_was_not_measured_rejects_nothing(nothing):
         "mouth_motion",
         "identity_consistency",
     )
-    assert reject(GOOD | dict.fromkeys(scores, nothing), Filters(), FaceSpec()) == ""
+    clip = replace(GOOD, **dict.fromkeys(scores, nothing))
+    assert reject_reason(clip, FilterConfig(), FaceSpec()) is None
 
 
 def test_silent_faces_are_kept_unless_asked_otherwise():
-    silent = GOOD | {"mouth_motion": 0.0}
-    assert reject(silent, Filters(), FaceSpec()) == ""
-    assert reject(silent, replace(Filters(), min_mouth_motion=0.01), FaceSpec()) == "not_talking"
+    silent = replace(GOOD, mouth_motion=0.0)
+    assert reject_reason(silent, FilterConfig(), FaceSpec()) is None
+    talking = FilterConfig(min_mouth_motion=0.01)
+    assert reject_reason(silent, talking, FaceSpec()) is RejectReason.NOT_TALKING
 
 
 def test_a_head_inside_the_frame_is_not_cut_off():
     assert cut_off(GOOD, FaceSpec()) < 0
-    right = {"crop_left": 1280 - 190 - 0.65 * 200 + 40}  # the ear lies 40 px outside
-    assert cut_off(GOOD | right, FaceSpec()) == pytest.approx(0.2)
+    right = replace(GOOD, crop_left=1280 - 190 - 0.65 * 200 + 40)  # the ear lies 40 px outside
+    assert cut_off(right, FaceSpec()) == pytest.approx(0.2)
 
 
 def test_settings_that_change_pixels_change_the_analysis_and_filters_do_not():
@@ -90,15 +94,26 @@ def test_settings_that_change_pixels_change_the_analysis_and_filters_do_not():
     assert stricter.hash != config.hash
     assert stricter.analysis.hash == config.analysis.hash
     assert replace(config, video_timeout=1, memory_limit=1).hash == config.hash
-    for field in fields(Analysis):
+    default = AnalysisConfig()
+    for field in fields(AnalysisConfig):
         if field.type in ("float", "int"):
-            changed = replace(Analysis(), **{field.name: getattr(Analysis(), field.name) + 1})
-            assert changed.hash != Analysis().hash, field.name
+            changed = replace(default, **{field.name: getattr(default, field.name) + 1})
+            assert changed.hash != default.hash, field.name
+
+
+def test_finished_work_of_earlier_runs_is_used_again():
+    """The hash is part of the folders' names: if it changes, every video is analysed again."""
+    assert AnalysisConfig().hash == "39e5f2cbfb9a"
+
+
+def test_what_a_sandbox_can_fail_of_is_a_reason():
+    assert tuple(reason.value for reason in FAILURES) == KINDS
 
 
 def test_sharpness_is_judged_as_at_256_pixels():
     """The same picture is about 3.25 times as sharp in crops of half the size."""
-    soft = GOOD | {"sharpness": 20.0}
-    assert reject(soft, Filters(), FaceSpec()) == ""
-    assert reject(soft, Filters(), replace(FaceSpec(), size=128)) == "blurred"
-    assert reject(GOOD | {"sharpness": 5.0}, Filters(), replace(FaceSpec(), size=512)) == ""
+    soft = replace(GOOD, sharpness=20.0)
+    assert reject_reason(soft, FilterConfig(), FaceSpec()) is None
+    assert reject_reason(soft, FilterConfig(), FaceSpec(size=128)) is RejectReason.BLURRED
+    softer = replace(GOOD, sharpness=5.0)
+    assert reject_reason(softer, FilterConfig(), FaceSpec(size=512)) is None

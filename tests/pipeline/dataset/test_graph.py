@@ -5,25 +5,21 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from erasable import contents
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from videos import ingest, moving, write_video
 
-from fsh.pipeline.dataset import graph as module
-from fsh.pipeline.dataset.config import Analysis, Filters, ShardConfig
+from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.graph import shard
-from fsh.pipeline.dataset.spans import divide, merge, plan_spans
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.records import RejectReason
+from fsh.schemas.tables import CLIPS, read_clips, read_table
 
-CONFIG = ShardConfig(analysis=Analysis(), filters=Filters())
+CONFIG = ShardConfig()
 
 
 @pytest.fixture(scope="module")
@@ -57,36 +53,45 @@ def test_the_report_and_the_tables_agree(made):
         "realtime_factor",
     }
     assert (report.videos, report.clips_kept, report.clips_rejected) == (4, 3, {"unreadable": 1})
-    rows = read_table(data.clips, CLIPS).to_pylist()
+    clips = read_clips(data.clips)
     card = DatasetCard.read(data.card)
-    assert {row["identity"] for row in rows if row["kept"]} == {"ann", "bob", "cyd"}
-    assert {row["split"] for row in rows if row["kept"]} == {"train", "val", "test"}
+    assert {clip.identity for clip in clips if clip.kept} == {"ann", "bob", "cyd"}
+    assert {clip.split for clip in clips if clip.kept} == {"train", "val", "test"}
     for info in card.shards:
         path = data.root / info.path
         assert hashlib.sha256(path.read_bytes()).hexdigest() == info.sha256
-    for row in rows:
-        if row["kept"]:
-            content = (data.root / row["shard"]).read_bytes()
-            part = content[row["offset"] : row["offset"] + row["bytes"]]
-            assert part.startswith(f"{row['clip_id']}_0000.json".encode())
-            assert row["shard"].startswith(f"shards/{row['split']}/")
+    for clip in clips:
+        if clip.kept:
+            content = (data.root / clip.shard).read_bytes()
+            part = content[clip.offset : clip.offset + clip.bytes]
+            assert part.startswith(f"{clip.clip_id}_0000.json".encode())
+            assert clip.shard.startswith(f"shards/{clip.split}/")
         else:
-            assert (row["reason"], row["shard"]) == ("unreadable", None)
-            assert "not a readable video" in row["error"]
+            assert (clip.reason, clip.shard) == (RejectReason.UNREADABLE, None)
+            assert "not a readable video" in clip.error
 
 
-def test_a_second_run_does_nothing(made, monkeypatch):
+def test_what_is_missing_in_the_table_is_null_but_a_kept_clip_has_an_empty_reason(made):
+    rows = read_table(made[0].clips, CLIPS).to_pylist()
+    for row in rows:
+        assert row["reason"] == ("" if row["kept"] else "unreadable")
+        placed = ("identity", "identity_from", "split", "shard", "offset", "bytes")
+        assert all((row[name] is not None) == row["kept"] for name in placed)
+        assert (row["error"] is None) == row["kept"]
+
+
+def work_times(data: DataFolder) -> dict:
+    """When each result of a span was written: again, if its video was decoded again."""
+    return {path: path.stat().st_mtime_ns for path in data.work.glob("v-*/*/*")}
+
+
+def test_a_second_run_does_nothing(made):
     data, _ = made
     times = {path: path.stat().st_mtime_ns for path in data.shards.glob("*/*")}
-    before = contents(data)
-
-    def fail(*_, **__):
-        raise AssertionError("work was done again")
-
-    monkeypatch.setattr(module.SandboxPool, "submit", fail)
+    before, analyzed = contents(data), work_times(data)
     report = shard(data, CONFIG, progress=Silent())
     assert report.clips_kept == 3
-    assert contents(data) == before
+    assert contents(data) == before and work_times(data) == analyzed
     assert {path: path.stat().st_mtime_ns for path in data.shards.glob("*/*")} == times
 
 
@@ -96,16 +101,15 @@ def test_workers_and_order_do_not_change_a_byte(made, videos, tmp_path):
     assert contents(data) == contents(made[0])
 
 
-def test_a_changed_filter_decodes_nothing(made, videos, tmp_path, monkeypatch):
+def test_a_changed_filter_decodes_nothing(made):
     data = made[0]
-    before = contents(data)
-    monkeypatch.setattr(module.SandboxPool, "submit", lambda *_, **__: pytest.fail("decoded"))
+    before, analyzed = contents(data), work_times(data)
     strict = replace(CONFIG, filters=replace(CONFIG.filters, min_seconds=1.1))
     report = shard(data, strict, progress=Silent())
     assert report.clips_rejected == {"too_short": 1, "unreadable": 1}
     assert len(list(data.shards.glob("*/*"))) == report.shards < len(before) - 2
     shard(data, CONFIG, progress=Silent())
-    assert contents(data) == before
+    assert contents(data) == before and work_times(data) == analyzed
 
 
 def test_a_removed_video_leaves_nothing_behind(videos, tmp_path):
@@ -116,7 +120,7 @@ def test_a_removed_video_leaves_nothing_behind(videos, tmp_path):
     report = shard(data, CONFIG, progress=Silent())
     assert (report.videos, report.clips_kept, report.shards) == (1, 1, 1)
     assert len([p for p in data.work.iterdir() if p.name.startswith("v-")]) == 1
-    assert {row["identity"] for row in read_table(data.clips, CLIPS).to_pylist()} == {"ann"}
+    assert {clip.identity for clip in read_clips(data.clips)} == {"ann"}
 
 
 def test_an_added_video_touches_only_its_own_span_and_shards(videos, tmp_path):
@@ -144,12 +148,12 @@ def test_too_many_failures_fail_the_run_after_recording(videos, tmp_path):
     data = ingest(tmp_path, {path: n for path, n in videos.items() if path.name == "broken.mp4"})
     with pytest.raises(FshError, match=r"1 of 1 .* failed \(1 unreadable\)"):
         shard(data, CONFIG, progress=Silent())
-    assert read_table(data.clips, CLIPS)["reason"].to_pylist() == ["unreadable"]
+    assert [clip.reason for clip in read_clips(data.clips)] == [RejectReason.UNREADABLE]
     lenient = replace(CONFIG, max_failed=1.0)
     assert shard(data, lenient, progress=Silent()).clips_kept == 0
 
 
-def test_nothing_ingested_is_told(tmp_path):
+def test_nothing_ingested_is_shown(tmp_path):
     with pytest.raises(FshError, match="fsh ingest"):
         shard(DataFolder(tmp_path), CONFIG, progress=Silent())
 
@@ -165,49 +169,8 @@ def test_no_way_to_run_it_changes_a_byte(workers, mode, made, videos, tmp_path):
     assert contents(data) == contents(made[0])
 
 
-_range = st.tuples(st.floats(0, 500), st.floats(0, 500))
-
-
-@settings(deadline=None)
-@given(st.lists(_range, max_size=8))
-def test_merged_ranges_cover_the_same_once(ranges):
-    merged = merge(ranges)
-    assert all(a < b for a, b in merged)
-    assert all(a[1] < b[0] for a, b in pairwise(merged))
-    for point in [p for r in ranges for p in (r[0], (r[0] + r[1]) / 2)]:
-        wanted = any(a <= point < b for a, b in ranges)
-        assert any(a <= point < b for a, b in merged) == wanted
-
-
-@settings(deadline=None)
-@given(st.floats(0, 1000), st.floats(0.01, 5000), st.floats(1, 300))
-def test_a_range_is_divided_without_gap_or_crumb(start, seconds, length):
-    parts = divide(start, start + seconds, length)
-    assert parts[0][0] == start and parts[-1][1] == start + seconds
-    assert all(a[1] == b[0] for a, b in pairwise(parts))
-    assert all(b - a <= 1.26 * length for a, b in parts)
-    assert len(parts) == 1 or min(b - a for a, b in parts) > 0.2 * length
-
-
-def test_several_ranges_of_one_video():
-    row = {"video_id": "v", "path": "videos/v.mp4", "sha256": "0", "duration": 300.0}
-    rows = [
-        row | {"start": 10.0, "end": 20.0},
-        row | {"start": 15.0, "end": 30.0},
-        row | {"start": 100.0, "end": 400.0},
-    ]
-    assert [(span.start, span.end) for span in plan_spans(rows, 120.0)] == [
-        (10.0, 30.0),
-        (100.0, 220.0),
-        (220.0, 340.0),
-        (340.0, 400.0),
-    ]
-    whole = plan_spans([row | {"start": None, "end": None}], 400.0)
-    assert [(span.start, span.end) for span in whole] == [(0.0, 301.0)]
-
-
-class Told:
-    """A Progress that remembers what it was told."""
+class RecordedProgress:
+    """A Progress that remembers its calls."""
 
     def __init__(self) -> None:
         self.total, self.moves, self.notes = 0.0, [], []
@@ -226,10 +189,10 @@ class Told:
 
 def test_progress_reaches_its_total_and_tells_clips_a_second(videos, tmp_path):
     data = ingest(tmp_path, videos)
-    told = Told()
-    shard(data, CONFIG, progress=told)
-    assert sum(told.moves) == pytest.approx(told.total)
-    assert min(told.moves) >= 0
-    assert told.notes[-1].endswith("clips/s") and float(told.notes[-1].split()[0]) > 0
-    shard(data, CONFIG, progress=told)
-    assert told.moves == [pytest.approx(told.total)]
+    shown = RecordedProgress()
+    shard(data, CONFIG, progress=shown)
+    assert sum(shown.moves) == pytest.approx(shown.total)
+    assert min(shown.moves) >= 0
+    assert shown.notes[-1].endswith("clips/s") and float(shown.notes[-1].split()[0]) > 0
+    shard(data, CONFIG, progress=shown)
+    assert shown.moves == [pytest.approx(shown.total)]

@@ -36,8 +36,8 @@ def finished(data: DataFolder) -> dict[Path, int]:
     return {table: table.stat().st_mtime_ns for table in tables}
 
 
-def kill_when(data: DataFolder, due: Callable[[], bool], patience: float) -> bool:
-    """Run until something is there and ``patience`` seconds longer, then kill -9.
+def kill_when(data: DataFolder, due: Callable[[], bool], delay: float) -> bool:
+    """Run until something is there and ``delay`` seconds longer, then kill -9.
 
     Returns:
         Whether the run was still alive to be killed.
@@ -45,7 +45,7 @@ def kill_when(data: DataFolder, due: Callable[[], bool], patience: float) -> boo
     process = start(data)
     while process.poll() is None and not due():
         time.sleep(0.005)
-    time.sleep(patience)
+    time.sleep(delay)
     alive = process.poll() is None
     process.kill()
     process.communicate()
@@ -62,7 +62,7 @@ def test_ten_kills_do_not_change_a_byte(tmp_path):
     whole = ingest(tmp_path / "whole", videos)
     assert start(whole).wait() == 0
     data = ingest(tmp_path / "killed", videos)
-    patience = random.Random(4)
+    delays = random.Random(4)
     shards = lambda: list(data.root.glob("shards/*/*.tar"))  # noqa: E731
     moments: list[Callable[[], bool]] = [
         *(lambda n=n: len(finished(data)) >= n for n in range(VIDEOS)),
@@ -72,7 +72,7 @@ def test_ten_kills_do_not_change_a_byte(tmp_path):
     killed = []
     before: dict[Path, int] = {}
     for due in moments:
-        killed.append(kill_when(data, due, patience.uniform(0, 0.2)))
+        killed.append(kill_when(data, due, delays.uniform(0, 0.2)))
         after = finished(data)
         assert before.items() <= after.items(), "finished work was done again"
         before = after

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from fsh.pipeline.dataset.identity import (
+    assign_splits,
     average_linkage,
-    clusters,
-    identities,
+    cluster_people,
     join_close,
     label_of,
-    splits,
+    name_people,
 )
+from fsh.schemas.records import Clip, Source, SourceState
 
 RNG = np.random.default_rng(5)
 PEOPLE = RNG.normal(size=(6, 128))
@@ -30,40 +31,39 @@ def face(person: int, seed: int = 0) -> np.ndarray:
     return (PEOPLE[person] + 0.2 * noise / np.linalg.norm(noise)).astype(np.float32)
 
 
-def row(video: str, person: int | None, number: int = 0, frames: int = 100) -> dict:
-    return {
-        "clip_id": f"{video}_{number:08d}_00",
-        "video_id": video,
-        "frames": frames,
-        "embedding": None if person is None else face(person, number),
-    }
+def clip(video: str, person: int | None, number: int = 0, frames: int = 100) -> Clip:
+    return Clip(
+        clip_id=f"{video}_{number:08d}_00",
+        video_id=video,
+        frames=frames,
+        embedding=None if person is None else face(person, number),
+    )
 
 
-def names(rows, labels=None, uploaders=None):
-    labels = labels or [""] * len(rows)
-    uploaders = uploaders or [r["video_id"] for r in rows]
-    return identities(rows, labels, uploaders, 0.6)
+def names(clips, labels=None, uploaders=None):
+    labels = labels or [""] * len(clips)
+    uploaders = uploaders or [clip.video_id for clip in clips]
+    return name_people(clips, labels, uploaders, 0.6)
 
 
 def test_clusters_are_people():
     faces = np.array([face(k % 6, k) for k in range(60)])
-    found = clusters(faces, [f"channel{k % 7}" for k in range(60)], 0.6)
+    found = cluster_people(faces, [f"channel{k % 7}" for k in range(60)], 0.6)
     assert Counter(zip(found.tolist(), [k % 6 for k in range(60)], strict=True)).total() == 60
     assert len(set(zip(found.tolist(), [k % 6 for k in range(60)], strict=True))) == 6
-    assert clusters(np.zeros((0, 128), np.float32), [], 0.6).shape == (0,)
+    assert cluster_people(np.zeros((0, 128), np.float32), [], 0.6).shape == (0,)
 
 
-def test_blocks_do_not_change_what_is_joined(monkeypatch):
+def test_blocks_do_not_change_what_is_joined():
     points = np.random.default_rng(0).uniform(0, 5, (90, 2))
     whole = join_close(points, 0.5)
-    monkeypatch.setattr("fsh.pipeline.dataset.identity._BLOCK", 7)
-    assert join_close(points, 0.5).tolist() == whole.tolist()
+    assert join_close(points, 0.5, block=7).tolist() == whole.tolist()
 
 
 def test_a_chain_of_lookalikes_is_not_one_person():
     chain = np.zeros((12, 128), np.float32)
     chain[:, 0] = 0.3 * np.arange(12)
-    found = clusters(chain, [f"channel{k}" for k in range(12)], 0.4)
+    found = cluster_people(chain, [f"channel{k}" for k in range(12)], 0.4)
     assert max(np.ptp(chain[found == person, 0]) for person in set(found)) < 0.8
 
 
@@ -87,63 +87,63 @@ def test_components_change_nothing_about_average_linkage(seed, count):
 
 
 def test_a_person_is_found_again_in_another_video_and_named_alike():
-    found = names([row("a", 0), row("a", 1, 1), row("b", 0, 2), row("c", 2, 3)])
+    found = names([clip("a", 0), clip("a", 1, 1), clip("b", 0, 2), clip("c", 2, 3)])
     assert found[0] == found[2]
     assert len({name for name, _ in found}) == 3
     assert all(source == "cluster" and name.startswith("id-") for name, source in found)
 
 
 def test_names_do_not_depend_on_the_order():
-    rows = [row(v, p, n) for n, (v, p) in enumerate([("a", 0), ("b", 1), ("c", 0), ("d", 2)])]
-    forth, back = names(rows), names(rows[::-1])
+    clips = [clip(v, p, n) for n, (v, p) in enumerate([("a", 0), ("b", 1), ("c", 0), ("d", 2)])]
+    forth, back = names(clips), names(clips[::-1])
     assert forth == back[::-1]
 
 
 def test_a_label_names_the_main_person_and_not_the_interviewer():
-    rows = [row("a", 0, 0), row("a", 0, 1), row("a", 1, 2, frames=40), row("b", 1, 3)]
-    found = names(rows, ["ann", "ann", "ann", "bob"])
+    clips = [clip("a", 0, 0), clip("a", 0, 1), clip("a", 1, 2, frames=40), clip("b", 1, 3)]
+    found = names(clips, ["ann", "ann", "ann", "bob"])
     assert found == [("ann", "label"), ("ann", "label"), ("bob", "cluster"), ("bob", "label")]
 
 
 def test_a_label_holds_where_the_person_looks_different():
-    rows = [row("a", 0, 0), row("b", 3, 1)]
-    assert names(rows, ["ann", "ann"]) == [("ann", "label"), ("ann", "label")]
+    clips = [clip("a", 0, 0), clip("b", 3, 1)]
+    assert names(clips, ["ann", "ann"]) == [("ann", "label"), ("ann", "label")]
 
 
 def test_a_clip_without_embedding_is_named_by_label_or_video():
-    rows = [row("a", None, 0), row("b", None, 1)]
-    assert names(rows, ["ann", ""]) == [("ann", "label"), ("id-b", "video")]
+    clips = [clip("a", None, 0), clip("b", None, 1)]
+    assert names(clips, ["ann", ""]) == [("ann", "label"), ("id-b", "video")]
 
 
-def request(**given):
-    unset = {"start": None, "end": None, "identity": "", "bbox": None}
-    return unset | {"bbox_width": None, "bbox_height": None} | given
+def source(**given) -> Source:
+    return Source(request_id="r", url="v.mp4", state=SourceState.STORED, **given)
 
 
 def test_labels_belong_to_their_range_and_place():
-    clip = {
-        "start": 4.0,
-        "end": 8.0,
-        "width": 1280,
-        "height": 720,
-        "crop_left": 700.0,
-        "crop_top": 100.0,
-        "crop_side": 400.0,
-    }
+    shown = Clip(
+        video_id="v",
+        start=4.0,
+        end=8.0,
+        width=1280,
+        height=720,
+        crop_left=700.0,
+        crop_top=100.0,
+        crop_side=400.0,
+    )
     half = {"bbox_width": 640, "bbox_height": 360}
-    left = request(identity="left", bbox=[50, 80, 200, 220], **half)
-    right = request(identity="right", bbox=[380, 80, 520, 220], **half)
-    assert label_of(clip, [left, right]) == "right"
-    assert label_of(clip, [left]) == ""
-    assert label_of(clip, [request(identity="early", start=0.0, end=4.0)]) == ""
-    assert label_of(clip, [request(identity="now", start=3.0, end=9.0)]) == "now"
-    assert label_of(clip, [request()]) == ""
+    left = source(identity="left", bbox=(50, 80, 200, 220), **half)
+    right = source(identity="right", bbox=(380, 80, 520, 220), **half)
+    assert label_of(shown, [left, right]) == "right"
+    assert label_of(shown, [left]) == ""
+    assert label_of(shown, [source(identity="early", start=0.0, end=4.0)]) == ""
+    assert label_of(shown, [source(identity="now", start=3.0, end=9.0)]) == "now"
+    assert label_of(shown, [source()]) == ""
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.sets(st.text(max_size=12), max_size=60))
 def test_everybody_is_in_one_split_and_none_is_empty(people):
-    found = splits([*people, *people])
+    found = assign_splits([*people, *people])
     assert set(found) == people
     sizes = Counter(found.values())
     if people:
@@ -154,9 +154,9 @@ def test_everybody_is_in_one_split_and_none_is_empty(people):
 
 def test_shares_and_stability():
     many = [f"person {i}" for i in range(3000)]
-    found = splits(many)
+    found = assign_splits(many)
     sizes = Counter(found.values())
     assert sizes["train"] == pytest.approx(2400, rel=0.05)
     assert sizes["val"] == pytest.approx(300, rel=0.2)
-    more = splits([*many, *(f"other {i}" for i in range(500))])
+    more = assign_splits([*many, *(f"other {i}" for i in range(500))])
     assert all(more[name] == found[name] for name in many)

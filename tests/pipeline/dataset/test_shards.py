@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsh.pipeline.dataset.shards import (
-    Entry,
-    places_in,
-    plan,
-    remove_stale,
+    ShardClip,
+    ShardNote,
+    note_of,
+    plan_shards,
+    remove_stale_shards,
     shard_count,
     write_shard,
 )
@@ -24,7 +25,7 @@ from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import write_members
 
 
-def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) -> Entry:
+def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) -> ShardClip:
     path = data.work / f"{name}.tar"
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(len(name) + samples)
@@ -37,10 +38,10 @@ def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) ->
             points = np.zeros((frames, 68, 2))
             write_members(file, sample_members(sample_key(name, k), info, points, jpegs), end=False)
     size = path.stat().st_size
-    return Entry(name, f"person-{name[-1]}", str(path.relative_to(data.root)), size)
+    return ShardClip(name, f"person-{name[-1]}", str(path.relative_to(data.root)), size)
 
 
-def clips(data: DataFolder, count: int) -> list[Entry]:
+def clips(data: DataFolder, count: int) -> list[ShardClip]:
     return [make_clip(data, f"v-0_{k:08d}_{k:02d}") for k in range(count)]
 
 
@@ -54,7 +55,7 @@ def sums(data: DataFolder) -> dict[str, str]:
 def test_a_shard_is_a_tar_of_its_clips_with_their_identities(tmp_path):
     data = DataFolder(tmp_path)
     entries = clips(data, 3)
-    (shard,) = plan("train", entries, 2**30)
+    (shard,) = plan_shards("train", entries, 2**30)
     info = write_shard(data, shard)
     path = data.root / info.path
     assert path.read_bytes()[-1024:] == bytes(1024)
@@ -75,10 +76,10 @@ def test_a_shard_is_a_tar_of_its_clips_with_their_identities(tmp_path):
 def test_a_clips_place_is_where_it_can_be_read_alone(tmp_path):
     data = DataFolder(tmp_path)
     entries = clips(data, 4)
-    (shard,) = plan("val", entries, 2**30)
+    (shard,) = plan_shards("val", entries, 2**30)
     info = write_shard(data, shard)
     content = (data.root / info.path).read_bytes()
-    places = places_in(data, info)
+    places = note_of(data, info).clips
     assert set(places) == {entry.clip_id for entry in entries}
     for clip_id, (offset, size) in places.items():
         alone = tmp_path / "alone.tar"
@@ -91,16 +92,16 @@ def test_a_clips_place_is_where_it_can_be_read_alone(tmp_path):
 def test_order_does_not_matter_and_nothing_is_written_twice(tmp_path):
     data = DataFolder(tmp_path)
     entries = clips(data, 9)
-    for shard in plan("train", entries, 20_000):
+    for shard in plan_shards("train", entries, 20_000):
         write_shard(data, shard)
     before = sums(data)
     assert len(before) > 1
     times = {path: path.stat().st_mtime_ns for path in data.shards.glob("*/*")}
-    for shard in reversed(plan("train", entries[::-1], 20_000)):
+    for shard in reversed(plan_shards("train", entries[::-1], 20_000)):
         write_shard(data, shard)
     assert {path: path.stat().st_mtime_ns for path in data.shards.glob("*/*")} == times
     next(data.shards.glob("*/*")).unlink()
-    for shard in plan("train", entries, 20_000):
+    for shard in plan_shards("train", entries, 20_000):
         write_shard(data, shard)
     assert sums(data) == before
 
@@ -108,8 +109,8 @@ def test_order_does_not_matter_and_nothing_is_written_twice(tmp_path):
 def test_one_more_clip_touches_one_shard(tmp_path):
     data = DataFolder(tmp_path)
     entries = clips(data, 12)
-    before = plan("train", entries[:11], 40_000)
-    after = plan("train", entries, 40_000)
+    before = plan_shards("train", entries[:11], 40_000)
+    after = plan_shards("train", entries, 40_000)
     assert len(before) == len(after) > 1
     assert sum(a.digest != b.digest for a, b in zip(before, after, strict=True)) == 1
 
@@ -117,24 +118,40 @@ def test_one_more_clip_touches_one_shard(tmp_path):
 def test_another_identity_rewrites_the_shard(tmp_path):
     data = DataFolder(tmp_path)
     (entry,) = clips(data, 1)
-    first = write_shard(data, plan("train", [entry], 2**30)[0])
-    second = write_shard(data, plan("train", [entry._replace(identity="other")], 2**30)[0])
+    first = write_shard(data, plan_shards("train", [entry], 2**30)[0])
+    second = write_shard(data, plan_shards("train", [entry._replace(identity="other")], 2**30)[0])
     assert first.sha256 != second.sha256
 
 
 def test_stale_and_half_written_shards_go(tmp_path):
     data = DataFolder(tmp_path)
     entries = clips(data, 9)
-    written = [write_shard(data, shard) for shard in plan("train", entries, 20_000)]
+    written = [write_shard(data, shard) for shard in plan_shards("train", entries, 20_000)]
     half = data.shards / "train" / ".fsh-train-000000-xyz.tmp"
     half.write_bytes(b"half")
-    remove_stale(data, written[:1])
+    remove_stale_shards(data, written[:1])
     assert [str(p.relative_to(tmp_path)) for p in data.shards.glob("*/*")] == [written[0].path]
-    assert len(list((data.work / "shards").iterdir())) == 1
+    assert len(list(data.shard_notes.iterdir())) == 1
+
+
+def test_a_note_is_read_back_and_a_damaged_one_counts_as_none(tmp_path):
+    data = DataFolder(tmp_path)
+    (shard,) = plan_shards("train", clips(data, 2), 2**30)
+    info = write_shard(data, shard)
+    path = data.shard_note("train", 0)
+    note = ShardNote.read(path)
+    assert (note.plan, note.info) == (shard.digest, info) and note == note_of(data, info)
+    content = path.read_bytes()
+    note.write(path)
+    assert path.read_bytes() == content
+    for damage in (b"", content[:40], b"{}", b'{"plan": "x", "info": {}, "clips": {}}'):
+        path.write_bytes(damage)
+        assert ShardNote.read(path) is None
+        assert write_shard(data, shard) == info and path.read_bytes() == content
 
 
 def test_no_clips_no_shards():
-    assert plan("train", [], 1000) == []
+    assert plan_shards("train", [], 1000) == []
 
 
 @settings(deadline=None, max_examples=50)

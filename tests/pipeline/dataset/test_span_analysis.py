@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import av
 import cv2
@@ -15,46 +12,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving, write_video
 
-from fsh.pipeline.dataset.config import Analysis
+from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly, overlapping
-from fsh.pipeline.dataset.span_analysis import (
-    even_runs,
-    process,
-)
-from fsh.pipeline.dataset.spans import Span, record_failure
+from fsh.pipeline.dataset.span_analysis import analyze_span, even_runs
+from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.crop import cut
 from fsh.pipeline.faces.tracking import Track
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import SampleInfo
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.sample import samples_in
+from fsh.schemas.tables import read_clips
 
-ANALYSIS = Analysis()
+ANALYSIS = AnalysisConfig()
 
 
 def span_of(path, end: float = 60.0) -> Span:
     return Span("v-test", 0.0, end, path.name, "0" * 64)
 
 
-def run(path, analysis: Analysis = ANALYSIS, end: float = 60.0):
-    """Rows and, per clip id, [(info, landmarks, jpegs), …] of a video in its own data folder."""
+def run(path, analysis: AnalysisConfig = ANALYSIS, end: float = 60.0):
+    """Clips and, per clip id, [(info, landmarks, jpegs), …] of a video in its own data folder."""
     data, span = DataFolder(path.parent), span_of(path, end)
-    process(path.parent, span, analysis)
-    rows = read_table(span.table(data, analysis), CLIPS).to_pylist()
-    samples = {}
-    for tar in sorted(span.folder(data, analysis).glob("*.tar")):
-        with tarfile.open(tar, ignore_zeros=True) as archive:
-            files = {m.name: archive.extractfile(m).read() for m in archive.getmembers()}
-        keys = sorted(name[:-5] for name in files if name.endswith(".json"))
-        samples[tar.stem] = [
-            (
-                SampleInfo.from_json(files[f"{key}.json"]),
-                np.load(io.BytesIO(files[f"{key}.landmarks.npy"])),
-                [files[n] for n in sorted(files) if n.startswith(key) and n.endswith(".jpg")],
-            )
-            for key in keys
+    analyze_span(data, span, analysis)
+    folder = span.folder(data, analysis)
+    samples = {
+        tar.stem: [
+            (sample.info, sample.landmarks, [sample.frame(i) for i in range(sample.frames)])
+            for sample in samples_in(tar.read_bytes(), tar, closed=False)
         ]
-    return rows, samples
+        for tar in sorted(folder.root.glob("*.tar"))
+    }
+    return read_clips(folder.clips), samples
 
 
 @pytest.fixture(scope="module")
@@ -68,18 +56,18 @@ def talk(tmp_path_factory):
 
 
 def test_one_person_one_clip_with_all_its_scores(talk):
-    _, rows, samples = talk
-    (row,) = rows
-    assert row["clip_id"] == "v-test_00000000_00"
-    assert row["reason"] is None
-    assert row["frames"] == sum(len(jpegs) for _, _, jpegs in samples[row["clip_id"]])
-    assert row["samples"] == len(samples[row["clip_id"]]) == 2
-    assert row["frames_failed"] == 0
-    assert 22 < row["fps"] <= 25.2
-    assert len(row["embedding"]) == 128
-    assert row["identity_consistency"] > 0.9
+    _, clips, samples = talk
+    (clip,) = clips
+    assert clip.clip_id == "v-test_00000000_00"
+    assert clip.reason is None
+    assert clip.frames == sum(len(jpegs) for _, _, jpegs in samples[clip.clip_id])
+    assert clip.samples == len(samples[clip.clip_id]) == 2
+    assert clip.frames_failed == 0
+    assert 22 < clip.fps <= 25.2
+    assert len(clip.embedding) == 128
+    assert clip.identity_consistency > 0.9
     for score in ("face_px", "sharpness", "brightness", "yaw", "frame_difference", "mouth_motion"):
-        assert np.isfinite(row[score]), score
+        assert np.isfinite(getattr(clip, score)), score
 
 
 def test_the_frame_at_a_stored_time_is_the_frame_of_the_source(talk):
@@ -119,94 +107,68 @@ def test_landmarks_lie_on_the_face(talk):
 
 
 def test_the_same_work_gives_the_same_bytes(talk, tmp_path):
-    path, rows, _ = talk
+    path, clips, _ = talk
     (tmp_path / path.name).write_bytes(path.read_bytes())
     again, _ = run(tmp_path / path.name)
     a, b = (span_of(path).folder(DataFolder(p), ANALYSIS) for p in (path.parent, tmp_path))
-    assert sorted(f.name for f in a.iterdir()) == sorted(f.name for f in b.iterdir())
-    assert all((b / f.name).read_bytes() == f.read_bytes() for f in a.iterdir())
-    assert again == rows
+    assert sorted(f.name for f in a.root.iterdir()) == sorted(f.name for f in b.root.iterdir())
+    assert all((b.root / f.name).read_bytes() == f.read_bytes() for f in a.root.iterdir())
+    assert again == clips
 
 
 def test_two_people_are_two_clips_and_each_keeps_to_its_own(tmp_path):
     left, right = moving(2.4, size=(320, 320)), moving(2.4, size=(320, 320), mirrored=True)
     # The right one is darker, so that the two can be told apart.
     frames = [np.hstack([a, b // 2]) for a, b in zip(left, right, strict=True)]
-    rows, samples = run(write_video(tmp_path / "two.mp4", frames))
-    clips = [row for row in rows if not row["reason"]]
+    clips, samples = run(write_video(tmp_path / "two.mp4", frames))
+    clips = [clip for clip in clips if not clip.reason]
     assert len(clips) == 2
-    assert len({row["track"] for row in clips}) == 2
-    for row in clips:
-        boxes = np.array([b for info, _, _ in samples[row["clip_id"]] for b in info.boxes])
+    assert len({clip.track for clip in clips}) == 2
+    for clip in clips:
+        boxes = np.array([b for info, _, _ in samples[clip.clip_id] for b in info.boxes])
         middle = (boxes[:, 0] + boxes[:, 2]) / 2
         assert (middle < 320).all() or (middle > 320).all()
-    bright = sorted(row["brightness"] for row in clips)
+    bright = sorted(clip.brightness for clip in clips)
     assert bright[0] < 0.7 * bright[1]
 
 
 def test_no_clip_contains_a_cut(tmp_path):
     first, second = moving(1.6), moving(1.6, mirrored=True)
     dark = [frame // 2 for frame in second]
-    rows, _ = run(write_video(tmp_path / "cut.mp4", first + dark))
-    clips = [row for row in rows if row["samples"]]
+    clips, _ = run(write_video(tmp_path / "cut.mp4", first + dark))
+    clips = [clip for clip in clips if clip.samples]
     assert len(clips) == 2
     cut_at = 40 / 25
-    assert all(row["end"] < cut_at - 0.02 or row["start"] >= cut_at for row in clips)
-    assert {row["shot"] for row in clips} == {0, 1}
+    assert all(clip.end < cut_at - 0.02 or clip.start >= cut_at for clip in clips)
+    assert {clip.shot for clip in clips} == {0, 1}
 
 
 def test_a_video_without_faces_says_so(tmp_path):
     path = write_video(tmp_path / "none.mp4", [np.full((200, 320, 3), 90, np.uint8)] * 25)
-    ((row,), samples) = run(path)
-    assert (row["reason"], row["kept"], samples) == ("no_face", False, {})
-    assert (row["width"], row["height"]) == (320, 200)
+    ((clip,), samples) = run(path)
+    assert (clip.reason, clip.kept, samples) == ("no_face", False, {})
+    assert (clip.width, clip.height) == (320, 200)
 
 
 def test_short_and_tiny_faces_are_recorded_but_not_cropped(tmp_path):
     path = write_video(tmp_path / "short.mp4", moving(0.4))
-    ((row,), samples) = run(path)
-    assert (row["reason"], samples) == ("brief_track", {})
-    ((row,), samples) = run(path, replace(ANALYSIS, shortest=0.1, smallest_face=900))
-    assert (row["reason"], samples) == ("tiny_face", {})
+    ((clip,), samples) = run(path)
+    assert (clip.reason, samples) == ("brief_track", {})
+    ((clip,), samples) = run(path, replace(ANALYSIS, shortest=0.1, smallest_face=900))
+    assert (clip.reason, samples) == ("tiny_face", {})
 
 
-def test_what_is_no_video_is_an_error_and_is_recorded(tmp_path):
+def test_what_is_no_video_is_an_error(tmp_path):
     path = tmp_path / "text.mp4"
     path.write_text("no video")
     with pytest.raises(FshError):
         run(path)
-    span, data = span_of(path), DataFolder(tmp_path)
-    record_failure(tmp_path, span, ANALYSIS, "unreadable", "not a video")
-    (row,) = read_table(span.table(data, ANALYSIS), CLIPS).to_pylist()
-    assert (row["reason"], row["error"], row["kept"]) == ("unreadable", "not a video", False)
 
 
-def test_only_the_span_is_looked_at(tmp_path):
+def test_only_the_span_is_analyzed(tmp_path):
     path = write_video(tmp_path / "long.mp4", moving(3))
-    rows, _ = run(path, end=1.5)
-    assert rows[0]["end"] < 1.5
-
-
-def test_the_folder_of_a_span_depends_on_what_decides_its_pixels():
-    data, span = (
-        DataFolder(Path("d")),
-        Span("v-a", 0.0, 5.0, "videos/a.mp4", "0" * 64),
-    )
-    folders = {
-        span.folder(data, ANALYSIS),
-        span.folder(data, replace(ANALYSIS, max_fps=12)),
-        replace(span, sha256="1" * 64).folder(data, ANALYSIS),
-        replace(span, end=6.0).folder(data, ANALYSIS),
-    }
-    assert len(folders) == 4
-    assert replace(span, path="elsewhere.mp4").folder(data, ANALYSIS) in folders
-
-
-def test_another_version_of_the_analysis_is_another_folder(monkeypatch):
-    data, span = DataFolder(Path("d")), Span("v-a", 0.0, 5.0, "videos/a.mp4", "0" * 64)
-    before = span.folder(data, ANALYSIS)
-    monkeypatch.setattr("fsh.pipeline.dataset.config.ANALYSIS_VERSION", 10**6)
-    assert span.folder(data, ANALYSIS) != before
+    clips, _ = run(path, end=1.5)
+    assert clips[0].end < 1.5
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,30 +1,28 @@
-"""Progress within a span, told through a file."""
+"""Progress within a span, passed on through a file."""
 
 from __future__ import annotations
 
-from fsh.pipeline.dataset import span_progress as pulse
-from fsh.pipeline.dataset.span_progress import Pulse
+from fsh.pipeline.dataset.span_progress import SpanProgress, read_progress
 
 
-def test_what_is_told_is_read_and_nothing_is_left(tmp_path, monkeypatch):
-    now = [10.0]
-    monkeypatch.setattr(pulse.time, "monotonic", lambda: now[0])
-    beat = Pulse(tmp_path)
-    beat.at(0.2)
-    assert pulse.read(tmp_path) == 0  # too early to write
+def test_what_is_written_is_read_and_nothing_is_left(tmp_path):
+    now, file = [10.0], tmp_path / "progress"
+    progress = SpanProgress(file, clock=lambda: now[0])
+    progress.update(0.2)
+    assert read_progress(file) == 0  # too early to write
     now[0] += 1
-    beat.at(0.3)
-    beat.at(0.9)
-    assert pulse.read(tmp_path) == 0.3
+    progress.update(0.3)
+    progress.update(0.9)
+    assert read_progress(file) == 0.3
     now[0] += 1
-    beat.at(7)
-    assert pulse.read(tmp_path) == 1
-    beat.end()
-    beat.end()
+    progress.update(7)
+    assert read_progress(file) == 1
+    progress.end()
+    progress.end()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_file_means_nothing(tmp_path):
     (tmp_path / "progress").write_text("")
-    assert pulse.read(tmp_path) == 0
-    assert pulse.read(tmp_path / "nowhere") == 0
+    assert read_progress(tmp_path / "progress") == 0
+    assert read_progress(tmp_path / "nowhere" / "progress") == 0

@@ -16,7 +16,7 @@ from erasable import CONFIG, make, reshard
 from kill_anywhere import contents
 from places import LINKS, ROOT
 
-from fsh.pipeline.dataset.spans import stored
+from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.erasure.derived import runs_trained_on
 from fsh.pipeline.erasure.erase import erase
 from fsh.pipeline.erasure.plan import plan_erasure
@@ -156,7 +156,7 @@ def test_shard_refuses_the_same_content_under_another_name(data):
     url = "https://youtu.be/aaaaaaaaaaa"
     other = replace(source, video_id="yt-aaaaaaaaaaa", url=url, identity="")
     write_sources([*sources_of(data), other], data.sources)
-    assert "yt-aaaaaaaaaaa" not in {row["video_id"] for row in stored(data)}
+    assert "yt-aaaaaaaaaaa" not in {one.video_id for one in stored_sources(data)}
     assert find_remnants(data, []) != [], "an ingest of an older fsh let it in"
 
 
@@ -164,7 +164,7 @@ def test_shard_refuses_an_erased_label(data):
     erase_targets(data, "ann")
     first, *rest = sources_of(data)
     write_sources([replace(first, identity="ann"), *rest], data.sources)
-    assert first.video_id not in {row["video_id"] for row in stored(data)}
+    assert first.video_id not in {one.video_id for one in stored_sources(data)}
 
 
 def test_a_list_that_asks_again_is_not_written_down(data):
@@ -209,7 +209,7 @@ def test_everything_may_be_erased(data):
     assert clips_of(data) == [] and DatasetCard.read(data.card).shards == ()
     assert not list(data.shards.rglob("*.tar")) and not list(data.videos.glob("*.mp4"))
     with pytest.raises(FshError, match="none of the videos"):
-        stored(data)
+        stored_sources(data)
 
 
 def killed(pristine: DataFolder, tmp_path: Path, every: int) -> int:

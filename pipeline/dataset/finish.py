@@ -1,0 +1,160 @@
+"""The end of ``fsh shard``: the table of clips, the card, and what they report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fsh.pipeline.dataset.config import ShardConfig
+from fsh.pipeline.dataset.shards import note_of, remove_stale_shards
+from fsh.pipeline.dataset.sources import stored_sources
+from fsh.pipeline.dataset.span_store import remove_stale_spans
+from fsh.pipeline.dataset.spans import plan_spans
+from fsh.schemas.card import DatasetCard, ShardInfo
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.records import FAILURES, Clip
+from fsh.schemas.tables import read_clips, write_clips
+
+#: Packages whose version can change what is in a data set.
+_PACKAGES = (
+    "fsh",
+    "apache-beam",
+    "dlib-bin",
+    "ffmpeg-python",
+    "numpy",
+    "opencv-python",
+    "scenedetect",
+)
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What a run found and made.
+
+    Attributes:
+        videos: stored videos.
+        clips_kept: clips in the shards.
+        clips_rejected: reason to number of tracks, and of videos that gave none.
+        samples, shards: in the data set.
+        seconds: that the run took.
+        realtime_factor: seconds of video worked on in this run, per second.
+    """
+
+    videos: int
+    clips_kept: int
+    clips_rejected: dict[str, int]
+    samples: int
+    shards: int
+    seconds: float
+    realtime_factor: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[ShardInfo]) -> None:
+    """Write the clips table and the card of the data set, and remove what is not in it.
+
+    Args:
+        written: all shards of the data set, in any order.
+
+    Raises:
+        FshError: if the notes of the shards do not tell where every kept clip lies.
+    """
+    shards = sorted(written, key=lambda info: (SPLITS.index(info.split), info.path))
+    clips = with_places(data, read_clips(data.clips_without_shards), shards)
+    if lost := [clip.clip_id for clip in clips if clip.kept and not clip.shard]:
+        raise FshError(
+            f"{len(lost)} clips are in no shard, such as {lost[0]}",
+            where=data.shard_notes,
+            remedy="remove this folder and run again",
+        )
+    write_clips(clips, data.clips)
+    counts = dataset_counts(clips, shards)
+    DatasetCard(config.analysis.spec, tuple(shards), counts, versions(config)).write(data.card)
+    remove_stale_shards(data, shards)
+    spans = plan_spans(stored_sources(data), config.analysis.span)
+    remove_stale_spans(data, spans, config.analysis)
+    data.clips_without_shards.unlink()
+
+
+def with_places(data: DataFolder, clips: Iterable[Clip], shards: Iterable[ShardInfo]) -> list[Clip]:
+    """The clips, those that lie in one of the shards with their place in it.
+
+    Args:
+        shards: written ones; the others' clips are left as they are.
+    """
+    places = {
+        clip: (shard.path, *place)
+        for shard in shards
+        if (note := note_of(data, shard))
+        for clip, place in note.clips.items()
+    }
+    return [
+        replace(clip, shard=place[0], offset=place[1], bytes=place[2])
+        if clip.kept and (place := places.get(clip.clip_id or ""))
+        else clip
+        for clip in clips
+    ]
+
+
+def dataset_counts(clips: Sequence[Clip], shards: Sequence[ShardInfo]) -> dict[str, int]:
+    """What the data set's card counts."""
+    kept = [clip for clip in clips if clip.kept]
+    return {
+        "videos": len({clip.video_id for clip in clips}),
+        "clips": len(kept),
+        "identities": len({clip.identity for clip in kept}),
+        "samples": sum(shard.samples for shard in shards),
+        "frames": sum(shard.frames for shard in shards),
+        "rejected": len(clips) - len(kept),
+    }
+
+
+def versions(config: ShardConfig) -> dict[str, str]:
+    """Configuration and versions, for the card."""
+    known = {}
+    for name in _PACKAGES:
+        try:
+            known[name] = version(name)
+        except PackageNotFoundError:  # run from a checkout
+            known[name] = "unknown"
+    return known | {"config_hash": config.hash, "backend": config.analysis.spec.backend}
+
+
+def report_of(
+    data: DataFolder, config: ShardConfig, spans: int, *, seconds: float, worked: float
+) -> ShardReport:
+    """What the finished tables say.
+
+    Args:
+        spans: number of all spans of the data set.
+        seconds: that the run took.
+        worked: seconds of video that it worked on.
+
+    Raises:
+        FshError: if too many of the spans failed.
+    """
+    card = DatasetCard.read(data.card)
+    reasons = Counter(clip.reason.value for clip in read_clips(data.clips) if clip.reason)
+    failed = sum(reasons[reason] for reason in FAILURES)
+    if failed > config.max_failed * spans:
+        causes = ", ".join(f"{reasons[reason]} {reason}" for reason in FAILURES if reasons[reason])
+        raise FshError(
+            f"{failed} of {spans} spans failed ({causes})",
+            where=data.clips,
+            remedy="see the column error; run again with retry once the cause is gone",
+        )
+    return ShardReport(
+        videos=card.counts["videos"],
+        clips_kept=card.counts["clips"],
+        clips_rejected=dict(sorted(reasons.items())),
+        samples=card.counts["samples"],
+        shards=len(card.shards),
+        seconds=round(seconds, 3),
+        realtime_factor=round(worked / seconds, 3),
+    )

@@ -1,0 +1,78 @@
+"""From finished spans to a plan of the data set: which clips are kept, who they show, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from fsh.pipeline.dataset.assignment import assign
+from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
+from fsh.pipeline.dataset.filters import reject_reason
+from fsh.pipeline.dataset.shards import ShardClip, ShardPlan, plan_shards
+from fsh.pipeline.dataset.sources import by_video, stored_sources
+from fsh.pipeline.dataset.span_store import read_finished
+from fsh.pipeline.dataset.spans import plan_spans
+from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
+from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.records import Clip, Source, known
+from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables import write_clips
+
+
+def select_and_plan(data: DataFolder, config: ShardConfig) -> list[ShardPlan]:
+    """Filter, name and split the clips of all finished spans, and plan the shards.
+
+    It reads nothing but what is stored, so it gives the same whoever did the work, and when. The
+    clips go into :attr:`~fsh.schemas.layout.DataFolder.clips_without_shards`.
+    """
+    sources = stored_sources(data)
+    spans = plan_spans(sources, config.analysis.span)
+    finished = read_finished(data, spans, config.analysis)
+    pinned = Tombstones.read(data).pinned
+    clips = filtered([f.clip for f in finished], config.filters, config.analysis.spec)
+    clips = assigned(clips, sources, config.same_person, pinned)
+    write_clips(clips, data.clips_without_shards)
+    ready = [
+        (clip.split, shard_clip(data, clip, f.tar))
+        for clip, f in zip(clips, finished, strict=True)
+        if clip.kept
+    ]
+    return [
+        plan
+        for split in SPLITS
+        for plan in plan_shards(
+            split,
+            [clip for place, clip in ready if place == split],
+            config.shard_bytes,
+            pinned.shards.get(split, 1),
+        )
+    ]
+
+
+def filtered(clips: Iterable[Clip], filters: FilterConfig, spec: FaceSpec) -> list[Clip]:
+    """The clips with the reason why each is rejected, or as kept."""
+    reasons = ((clip, reject_reason(clip, filters, spec)) for clip in clips)
+    return [replace(clip, reason=reason, kept=reason is None) for clip, reason in reasons]
+
+
+def assigned(
+    clips: Sequence[Clip], sources: Iterable[Source], same_person: float, pinned: PinnedAssignments
+) -> list[Clip]:
+    """The clips, those that are kept with their identities and splits; see :func:`assign`."""
+    kept = [clip for clip in clips if clip.kept]
+    assignments = assign(kept, by_video(sources), same_person, pinned)
+    named = {
+        clip.clip_id: replace(clip, identity=to.identity, identity_from=to.origin, split=to.split)
+        for clip, to in zip(kept, assignments, strict=True)
+    }
+    return [named[clip.clip_id] if clip.kept else clip for clip in clips]
+
+
+def shard_clip(data: DataFolder, clip: Clip, tar: str) -> ShardClip:
+    """A clip as part of a shard's plan.
+
+    Args:
+        tar: of its samples, below the data folder.
+    """
+    size = (data.root / tar).stat().st_size
+    return ShardClip(known(clip.clip_id), known(clip.identity), tar, size)

@@ -1,0 +1,18 @@
+"""The job of a sandboxed worker.
+
+A job is named to the worker by its module, so this one is light: the process that hands out the
+spans never loads what analyses them (dlib and its models among others).
+"""
+
+from __future__ import annotations
+
+from fsh.pipeline.dataset.config import AnalysisConfig
+from fsh.pipeline.dataset.spans import Span
+from fsh.schemas.layout import DataFolder
+
+
+def analyze_in_worker(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
+    """:func:`fsh.pipeline.dataset.span_analysis.analyze_span`, which only the worker imports."""
+    from fsh.pipeline.dataset.span_analysis import analyze_span
+
+    return analyze_span(data, span, analysis)
