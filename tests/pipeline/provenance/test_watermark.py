@@ -17,8 +17,8 @@ from fsh.pipeline.media.encode import write_video
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark, payload_of
-from fsh.pipeline.provenance.watermark_code import code_of, decode_jointly
-from fsh.pipeline.provenance.watermark_detection import ALARM, detect
+from fsh.pipeline.provenance.watermark_code import decode_jointly, watermark_code
+from fsh.pipeline.provenance.watermark_detection import MAX_P_VALUE, detect_watermark
 from fsh.schemas.errors import FshError
 
 PAYLOAD = 0xC0FFEE42
@@ -47,8 +47,8 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def says(frames) -> int | None:
-    found = detect(frames)
-    assert found.present == (found.p_value < ALARM)
+    found = detect_watermark(frames)
+    assert found.present == (found.p_value < MAX_P_VALUE)
     return found.payload if found.present else None
 
 
@@ -98,7 +98,7 @@ def test_it_grows_with_the_picture(side):
 
 def test_no_false_alarm(marked):
     assert says(clip()) is None
-    assert not detect(marked, key=b"another key").present
+    assert not detect_watermark(marked, key=b"another key").present
     noise = np.random.default_rng(0).integers(0, 256, (3, 200, 300, 3), np.uint8)
     assert says(noise) is None
     assert says(np.zeros((2, 256, 256, 3), np.uint8)) is None
@@ -107,7 +107,7 @@ def test_no_false_alarm(marked):
 
 def test_a_wrong_hypothesis_is_as_rare_as_the_p_value_says():
     """Hoeffding: z over random keys, whatever is measured, is below the Gaussian bound."""
-    signs = np.stack([code_of(str(key).encode()).signs for key in range(400)])
+    signs = np.stack([watermark_code(str(key).encode()).signs for key in range(400)])
     measured = np.random.default_rng(0).standard_cauchy(signs.shape[1])
     scores = signs @ measured / np.linalg.norm(measured)
     for z in (1.0, 2.0, 2.5):
@@ -116,16 +116,16 @@ def test_a_wrong_hypothesis_is_as_rare_as_the_p_value_says():
 
 def test_marks_made_today_stay_readable():
     """If this fails, films marked by earlier versions are no longer read: do not change it."""
-    word = code_of(PUBLIC_KEY).word(PAYLOAD).astype(np.int8)
+    word = watermark_code(PUBLIC_KEY).codeword(PAYLOAD).astype(np.int8)
     assert hashlib.sha256(word.tobytes()).hexdigest()[:16] == "e027016f6e30a95e"
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_every_payload_is_decoded(payload, seed):
-    code = code_of(PUBLIC_KEY)
+    code = watermark_code(PUBLIC_KEY)
     noise = np.random.default_rng(seed).normal(0, 1, (2, len(code.rows)))
-    real, imaginary = np.split(code.word(payload), 2)
+    real, imaginary = np.split(code.codeword(payload), 2)
     modes = (real + noise[0]) + 1j * (imaginary + noise[1])
     score, found = decode_jointly(modes, 0, 0, code)
     assert found == payload and score > 10
@@ -135,5 +135,5 @@ def test_what_cannot_be():
     with pytest.raises(FshError, match="32 bits"):
         Watermark(2**32)
     with pytest.raises(FshError, match="no frames"):
-        detect([])
+        detect_watermark([])
     assert payload_of("a") == payload_of(b"a") == 0xCA978112
