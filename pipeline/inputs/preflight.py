@@ -1,4 +1,4 @@
-"""What is difficult about a driver, told before anything is drawn."""
+"""What is difficult about a driver, reported before anything is drawn."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def pick_stills(
 
 
 def pose_and_expression(points: np.ndarray, size: int) -> np.ndarray:
-    """What one face does, as numbers that tell frames apart.
+    """Pose and expression of one face, as numbers by which frames are compared.
 
     Args:
         points: (68, 2) landmarks in a crop of ``size`` pixels.

@@ -49,8 +49,8 @@ def write_video(
     rate = Fraction(round(1000 / (float(np.median(durations)) * float(_CLOCK))), 1000)
     count = 0
     try:
-        # The offset of the first frame is stored on the movie's clock, which ticks in
-        # milliseconds unless told otherwise.
+        # The offset of the first frame is stored on the movie's clock, which by default ticks in
+        # milliseconds.
         clock = {"movie_timescale": str(_CLOCK.denominator)}
         with (
             replacing(path) as temporary,

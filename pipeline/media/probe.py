@@ -84,7 +84,7 @@ def _rebuild(what: str, where: str, remedy: str, code: str) -> NotAVideo:
 
 
 def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
-    """Open a file, decode its first frame, look at its end, and report what it is.
+    """Open a file, decode its first frame, find its end, and report what it is.
 
     Accepted: any codec that decodes, 10 bit, rotated, variable frame rate, sides of 32 to 8192
     pixels (8K included), with or without sound. Refused: images, sound alone (cover art does not

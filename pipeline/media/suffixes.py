@@ -1,7 +1,7 @@
 """File name endings by which videos and pictures are found in folders and lists.
 
-They only select candidates: what a file is, its content tells (:mod:`fsh.pipeline.media.probe`).
-All are lower case, with the dot.
+They only select candidates: what a file is depends on its content, see
+:mod:`fsh.pipeline.media.probe`. All are lower case, with the dot.
 """
 
 from __future__ import annotations
