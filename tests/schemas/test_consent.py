@@ -31,7 +31,7 @@ ADA = Consent("Ada Example", "Ada Example", ("animate", "personalize"), date(202
 
 
 @pytest.mark.parametrize("text", [TOML, "\ufeff" + TOML, json.dumps(ADA.to_json(), indent=2)])
-def test_both_forms_say_the_same(tmp_path, text):
+def test_toml_and_json_give_the_same_statement(tmp_path, text):
     (tmp_path / "ada.txt").write_text(text, encoding="utf-8")
     assert read_consent(tmp_path / "ada.txt") == ADA
 
@@ -103,7 +103,7 @@ def test_a_statement_survives_json(consent):
 
 @settings(max_examples=50, deadline=None)
 @given(until=days, later=st.integers(-500, 500))
-def test_it_holds_until_its_last_day(until, later):
+def test_a_statement_holds_until_its_last_day(until, later):
     today = until + timedelta(days=later)
     consent = Consent("A", "A", ("animate",), until)
     if later <= 0:

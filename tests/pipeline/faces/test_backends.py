@@ -51,6 +51,6 @@ def test_unknown_backends_are_refused():
         load_backend("openface")
 
 
-def test_every_entry_is_known_by_its_own_name(offline):
+def test_every_backend_states_a_licence_and_the_last_needs_no_weights(offline):
     assert [*BACKENDS][-1] == "dlib" and BACKENDS["dlib"].weights is None
     assert all(entry.license for entry in BACKENDS.values())

@@ -42,12 +42,12 @@ def test_an_unscaled_crop_repeats_the_edge(window):
 
 
 @given(windows, st.floats(-50, 150), st.floats(-50, 150))
-def test_points_come_back(window, x, y):
+def test_points_survive_a_round_trip_through_the_crop(window, x, y):
     there = to_crop(np.array([x, y]), window, 64)
     np.testing.assert_allclose(to_source(there, window, 64), [x, y], atol=1e-2)
 
 
-def test_a_pixel_is_where_the_coordinates_say():
+def test_a_pixel_of_the_crop_is_where_its_coordinates_say():
     image = np.zeros((200, 200, 3), np.uint8)
     image[80:84, 120:124] = 255  # centre at (121.5, 81.5)
     window = CropWindow(100, 60, 64)

@@ -20,7 +20,7 @@ def chips() -> np.ndarray:
     return np.stack([face, np.rot90(face), noise])
 
 
-def test_the_numbers_are_dlibs():
+def test_embeddings_equal_dlibs():
     theirs = dlib.face_recognition_model_v1(str(model_file(RECOGNIZER)))
     wanted = [theirs.compute_face_descriptor(np.ascontiguousarray(chip)) for chip in chips()]
     found = EmbeddingNetwork(model_file(RECOGNIZER))(chips())
@@ -29,7 +29,7 @@ def test_the_numbers_are_dlibs():
     assert np.abs(found[0] - found[2]).max() > 0.1
 
 
-def test_faces_do_not_depend_on_their_neighbours():
+def test_an_embedding_does_not_depend_on_the_batch():
     network = EmbeddingNetwork(model_file(RECOGNIZER))
     together = network(chips())
     np.testing.assert_allclose(network(chips()[1:2])[0], together[1], atol=1e-5)

@@ -76,7 +76,7 @@ def test_batched_equals_one_by_one(weights_file):
         assert np.ptp(cut_off, axis=0).min() > 50  # the heat maps do peak all over the place
 
 
-def test_rows_that_cannot_work_are_nan(weights_file):
+def test_unusable_boxes_give_nan(weights_file):
     backend = FanLandmarks(weights_file, device="cpu")
     boxes = np.array([BOXES[0], [np.nan] * 4, [600, 10, 700, 90], [5, 5, 5, 5]], np.float32)
     points = backend.landmarks(np.stack([portrait()] * 4), boxes)

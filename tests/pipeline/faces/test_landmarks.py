@@ -21,7 +21,7 @@ def test_points_lie_on_the_face():
     assert points[NOSE_TIP, 1] > left_eye[1]
 
 
-def test_rows_that_cannot_work_are_nan():
+def test_unusable_boxes_give_nan():
     boxes = np.array(
         [portrait_face().box, [np.nan] * 4, [10, 10, 10.5, 50], [50, 50, 20, 20]], np.float32
     )

@@ -45,7 +45,7 @@ def test_a_plain_array_has_the_rate_it_is_given(tmp_path):
         np.array([{"a": 1}], object),
     ],
 )
-def test_what_is_no_track_is_refused_by_name(tmp_path, bad):
+def test_files_that_are_no_track_are_refused_by_name(tmp_path, bad):
     np.save(tmp_path / "t.npy", bad, allow_pickle=True)
     with pytest.raises(FshError, match=r"t\.npy"):
         read_track(tmp_path / "t.npy", SPEC, 25.0)

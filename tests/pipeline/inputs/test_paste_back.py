@@ -45,7 +45,7 @@ def target(tmp_path_factory):
     return read_paste_target(path, SPEC, dlib_landmarks(), Silent())
 
 
-def test_its_own_crop_pasted_back_changes_nothing_but_the_face_and_that_little(target):
+def test_pasting_a_pictures_own_crop_changes_only_the_face_and_that_little(target):
     window = target.windows[0]
     crop = crop_image(portrait(), window, SPEC.size)
     mask = blend_mask(target.landmarks, SPEC.size)
@@ -83,7 +83,7 @@ def test_a_window_over_the_edge_is_cut_off(left, top, side):
     assert (frame == 10).all()
 
 
-def test_a_drawing_in_other_colours_takes_the_targets(target):
+def test_a_drawing_takes_the_colours_of_the_target(target):
     crop = crop_image(portrait(), target.windows[0], SPEC.size)
     mask = blend_mask(target.landmarks, SPEC.size)
     drawing = (crop * [0.6, 0.7, 0.8] + [40, 10, 0]).astype(np.uint8)
@@ -111,7 +111,7 @@ def clock_target(times):
     return PasteTarget(np.array(times), np.zeros((len(times), 68, 2)), windows, None, None)
 
 
-def test_each_film_frame_shows_what_is_on_screen_then():
+def test_each_time_of_a_film_has_the_targets_frame_of_that_time():
     target = clock_target([0.0, 0.1, 0.3, 0.4])
     shown = target.frames_at(np.array([5.0, 5.05, 5.1, 5.29, 5.31, 9.0]))
     assert shown.tolist() == [0, 0, 1, 1, 2, 3]

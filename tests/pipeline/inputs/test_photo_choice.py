@@ -50,7 +50,7 @@ def test_faces_are_numbered_from_the_left():
     assert [choose_faces([faces], k)[0] for k in range(4)] == [1, 2, 0, -1]
 
 
-def test_strangers_are_named(tmp_path):
+def test_photos_of_somebody_else_are_named(tmp_path):
     rng = np.random.default_rng(1)
     same = PEOPLE[0] + rng.normal(0, 0.01, (3, 128))
     names = [tmp_path / f"{i}.jpg" for i in range(4)]

@@ -32,7 +32,7 @@ def test_frames_are_chosen_sharp_and_unlike_each_other():
     assert len(select_diverse(poses, sharp, 50)) == 8
 
 
-def test_a_video_serves_as_photos(talk, tmp_path):
+def test_frames_of_a_video_serve_as_photos(talk, tmp_path):
     told = Told()
     stills = pick_stills(talk, SPEC, dlib_landmarks(), told, count=3)
     assert len(stills) == 3 and [s.time for s in stills] == sorted(s.time for s in stills)

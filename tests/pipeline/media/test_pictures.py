@@ -45,7 +45,7 @@ def test_pictures_are_rotated_as_exif_says(tmp_path, orientation):
     assert np.array_equal(read_photo(tmp_path / "turned.png"), upright)
 
 
-def test_what_is_transparent_becomes_white(tmp_path):
+def test_transparent_pixels_become_white(tmp_path):
     image = np.zeros((4, 4, 4), np.uint8)
     image[..., 3] = [[0, 128, 255, 255]] * 4
     Image.fromarray(image).save(tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""The watermark: invisible, read back after what films go through, silent elsewhere."""
+"""The watermark: invisible, read after encoding, scaling and cropping, absent elsewhere."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ def says(frames) -> int | None:
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (512, 512), (300, 460), (256, 768), (97, 131)])
-def test_it_is_invisible(shape):
+def test_the_mark_is_invisible(shape):
     frame = cv2.resize(PORTRAIT, shape[::-1], interpolation=cv2.INTER_AREA)
     changed = Watermark(PAYLOAD).mark(frame)
     assert changed.dtype == np.uint8 and changed.shape == frame.shape
     assert psnr(changed, frame) >= 40 and not np.array_equal(changed, frame)
 
 
-def test_it_is_read_from_a_clip_and_from_one_picture(marked):
+def test_the_mark_is_read_from_a_clip_and_from_one_picture(marked):
     assert says(marked) == PAYLOAD
     assert says(marked[:1]) == PAYLOAD
 
 
 @pytest.mark.parametrize("encoder", ["libx264 -crf 28", "libx265 -x265-params log-level=error"])
-def test_it_survives_the_film_and_another_encoder(tmp_path, marked, encoder):
+def test_the_mark_survives_two_encoders(tmp_path, marked, encoder):
     film, again = tmp_path / "film.mp4", tmp_path / "again.mp4"
     write_video(film, marked, np.arange(len(marked)) / 25)
     words = f"{binary()} -v error -i {film} -c:v {encoder} -preset fast {again}"
@@ -77,7 +77,7 @@ def test_it_survives_the_film_and_another_encoder(tmp_path, marked, encoder):
     assert says(decoded) == PAYLOAD
 
 
-def test_it_survives_half_size_a_crop_and_missing_frames(marked):
+def test_the_mark_survives_half_size_a_crop_and_missing_frames(marked):
     small = [cv2.resize(f, (128, 128), interpolation=cv2.INTER_AREA) for f in marked]
     assert (
         says([cv2.resize(f, (256, 256), interpolation=cv2.INTER_CUBIC) for f in small]) == PAYLOAD
@@ -88,7 +88,7 @@ def test_it_survives_half_size_a_crop_and_missing_frames(marked):
 
 
 @pytest.mark.parametrize("side", [360, 512, 720])
-def test_it_grows_with_the_picture(side):
+def test_the_mark_is_scaled_with_the_picture(side):
     frames = list(Watermark(PAYLOAD).embed(clip(4, side)))
     assert says(frames) == PAYLOAD
     assert (
@@ -96,7 +96,7 @@ def test_it_grows_with_the_picture(side):
     )
 
 
-def test_no_false_alarm(marked):
+def test_unmarked_pictures_and_other_keys_give_no_mark(marked):
     assert says(clip()) is None
     assert not detect_watermark(marked, key=b"another key").present
     noise = np.random.default_rng(0).integers(0, 256, (3, 200, 300, 3), np.uint8)
@@ -131,7 +131,7 @@ def test_every_payload_is_decoded(payload, seed):
     assert found == payload and score > 10
 
 
-def test_what_cannot_be():
+def test_a_too_long_payload_and_no_frames_are_refused():
     with pytest.raises(FshError, match="32 bits"):
         Watermark(2**32)
     with pytest.raises(FshError, match="no frames"):
