@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.faces.arcface import ArcFace, arcface_file
-from fsh.pipeline.faces.detection import embed_all
-from fsh.pipeline.faces.landmarks import face_box, load_backend
-from fsh.pipeline.faces.scores import head_pose, mouth_opening
+from fsh.pipeline.faces.backends import load_backend
+from fsh.pipeline.faces.embedding import embed_faces
+from fsh.pipeline.faces.landmarks import face_box
+from fsh.pipeline.faces.pose import head_pose
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
+from fsh.schemas.landmarks import mouth_opening
 from fsh.schemas.recognizer import RECOGNIZER, model_file
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.evaluation.protocols import Look, Watcher
@@ -49,7 +51,7 @@ class FaceWatcher(Watcher):
         points = self.backend.landmarks(large, face_box(near))
         lost = ~np.isfinite(points).all(axis=(1, 2))
         points[lost] = near[lost]
-        identities = {"dlib": embed_all(large, points)}
+        identities = {"dlib": embed_faces(large, points)}
         if self.arcface is not None:
             found = [self.arcface.embed(p, x) for p, x in zip(large, points, strict=True)]
             identities["arcface"] = np.stack(found)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fsh.pipeline.faces.landmarks import LandmarkBackend
     from fsh.pipeline.inputs.driver import Driver
-    from fsh.pipeline.inputs.paste_back import Target
+    from fsh.pipeline.inputs.paste_back import PasteTarget
     from fsh.schemas.progress import Progress
     from fsh.trainer.person.person import Person
 
@@ -43,12 +43,13 @@ def make_film(
     driver: Driver,
     output: Path,
     look: Look,
-    target: Target | None,
+    target: PasteTarget | None,
     marks: marking.Marking | None,
     bar: Progress,
 ) -> dict[str, Any]:
     """Draw a film and mark it; what came out, for the result."""
-    from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, preflight
+    from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES
+    from fsh.pipeline.inputs.preflight import preflight
     from fsh.pipeline.media.encode import write_video
     from fsh.trainer.data.landmark_images import draw as draw_lines
     from fsh.trainer.person.motion_transfer import adapt, fill_gaps, lock
@@ -62,7 +63,7 @@ def make_film(
         points = adapt(points, driver.times, actor.landmarks, smooth=look.smooth)
     shown = None
     if target is not None:
-        shown = target.shown_at(driver.times)
+        shown = target.frames_at(driver.times)
         if len(target.times) > 1 and driver.times[-1] - driver.times[0] > target_seconds(target):
             bar.say(f"{driving.name} is longer than the target: its last frame stays")
         places, _ = fill_gaps(target.landmarks, target.times)
@@ -71,9 +72,9 @@ def make_film(
     bar.start("drawing", len(points), "frame")
     pictures = ahead(draw_all(actor, points, watch, bar))
     if target is not None and shown is not None:
-        from fsh.pipeline.inputs.paste_back import pasted
+        from fsh.pipeline.inputs.paste_back import paste_frames
 
-        pictures = pasted(target, shown, pictures, points, actor.spec.size)
+        pictures = paste_frames(target, shown, pictures, points, actor.spec.size)
     if look.compare:
         lines = (draw_lines(shape, actor.spec.size) for shape in points)
         columns = [lines, pictures] if driver.frames is None else [driver.frames, lines, pictures]
@@ -100,7 +101,7 @@ def make_film(
     }
 
 
-def target_seconds(target: Target) -> float:
+def target_seconds(target: PasteTarget) -> float:
     """How long a target video is, its last frame included, as far as its frames tell."""
     import numpy as np
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.pipeline.faces.landmarks import load_backend
+from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256

@@ -118,7 +118,7 @@ def marking_of(
     """
     from fsh.pipeline.provenance.manifest import Claims
     from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark
-    from fsh.schemas.consent import recorded
+    from fsh.schemas.consent import recorded_consent
     from fsh.schemas.ids import file_sha256
 
     card = file_sha256(person / "person.json")
@@ -127,7 +127,7 @@ def marking_of(
         watermark=Watermark(payload, key or PUBLIC_KEY),
         claims=Claims(
             made_from={"person": card, **about.get("made_from", {})},
-            consent=recorded(about.get("consent"), where=person),
+            consent=recorded_consent(about.get("consent"), where=person),
             watermark=payload,
             private=key is not None,
         ),
@@ -142,7 +142,7 @@ def stated(consent: Path | None, act: str) -> dict[str, Any]:
     if consent is None:
         return {"consent": NOT_STATED}
     statement = read_consent(consent)
-    statement.refuse(act, date.today())
+    statement.require(act, date.today())
     return {"consent": statement.to_json()}
 
 
@@ -152,12 +152,12 @@ def require_consent(person: Path, about: dict[str, Any], act: str) -> str:
     Raises:
         FshError: if there is a statement and it does not allow ``act`` today.
     """
-    from fsh.schemas.consent import NOT_STATED, recorded
+    from fsh.schemas.consent import NOT_STATED, recorded_consent
 
-    consent = recorded(about.get("consent"), where=person)
+    consent = recorded_consent(about.get("consent"), where=person)
     if consent is None:
         return NOT_STATED
-    consent.refuse(act, date.today())
+    consent.require(act, date.today())
     return f"{consent.who}, by {consent.by}"
 
 

@@ -74,9 +74,9 @@ def animate(
     Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
     `fsh animate --person people/a --person people/b --driving talk.mp4 -o films`
     """
-    from fsh.pipeline.faces.landmarks import load_backend
+    from fsh.pipeline.faces.backends import load_backend
     from fsh.pipeline.inputs.landmark_track import save_track
-    from fsh.pipeline.inputs.paste_back import read_target
+    from fsh.pipeline.inputs.paste_back import read_paste_target
     from fsh.schemas.errors import FshError
     from fsh.trainer.person.person import Person
 
@@ -112,7 +112,7 @@ def animate(
         for folder, actor in actors.items():
             spec.require(actor.spec, mine=str(people_meant[0]), theirs=str(folder))
         backend = load_backend(spec.backend)
-        target = read_target(paste_back, spec, backend, bar) if paste_back else None
+        target = read_paste_target(paste_back, spec, backend, bar) if paste_back else None
         drivers: dict[Path, Driver] = {}
         for folder, source, film in wanted:
             if source not in drivers:  # films come driver by driver: one is in memory at a time

@@ -67,8 +67,8 @@ def _opencv() -> str:
 def _dlib() -> str:
     from skimage import data
 
+    from fsh.pipeline.faces.backends import load_backend
     from fsh.pipeline.faces.detection import FaceDetector
-    from fsh.pipeline.faces.landmarks import load_backend
 
     load_backend("dlib")
     found = len(FaceDetector().detect(data.astronaut()))

@@ -102,7 +102,7 @@ def evaluate(
     from fsh.cli.personalize import judges_of
     from fsh.face_analysis import FaceWatcher
     from fsh.frames_folder import from_frames
-    from fsh.pipeline.faces.landmarks import has_gpu, load_backend
+    from fsh.pipeline.faces.backends import has_gpu, load_backend
     from fsh.schemas.ids import video_of
     from fsh.schemas.layout import DataFolder, RunFolder
     from fsh.schemas.run_pictures import PROTOCOLS, record_pictures

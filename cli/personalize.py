@@ -65,10 +65,10 @@ def personalize(
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
-    from fsh.pipeline.faces.landmarks import load_backend
+    from fsh.pipeline.faces.backends import load_backend
     from fsh.pipeline.inputs.photos import prepare_photos
-    from fsh.pipeline.media.footage import VIDEO_SUFFIXES
     from fsh.pipeline.media.pictures import photo_paths
+    from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
     from fsh.trainer.person.person import Person, describe, record_unmarked
     from fsh.trainer.person.personalize import hashes_of, load_trained
     from fsh.trainer.person.personalize import personalize as learn
@@ -112,13 +112,13 @@ def personalize(
 
 def judges_of(backend: LandmarkBackend) -> Judges:
     """How personalisation recognises what it drew and finds its landmarks."""
-    from fsh.pipeline.faces.detection import embed_all
+    from fsh.pipeline.faces.embedding import embed_faces
     from fsh.pipeline.faces.landmarks import face_box
     from fsh.trainer.person.step_choice import Judges
 
     return Judges(
         find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
-        recognise=embed_all,
+        recognise=embed_faces,
     )
 
 
@@ -131,7 +131,7 @@ def identity_similarity(person: Person, photos: FaceClip) -> float | None:
     import cv2
     import numpy as np
 
-    from fsh.pipeline.faces.detection import embed
+    from fsh.pipeline.faces.embedding import embed_face
 
     if photos.embedding is None:
         return None
@@ -142,7 +142,7 @@ def identity_similarity(person: Person, photos: FaceClip) -> float | None:
         person.draw(photos.landmarks[found]), photos.landmarks[found], strict=True
     ):
         large = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_CUBIC)
-        mine = embed(large, points)
+        mine = embed_face(large, points)
         norms = np.linalg.norm(mine) * np.linalg.norm(photos.embedding)
         likeness.append(float(mine @ photos.embedding / norms))
     return float(np.mean(likeness))

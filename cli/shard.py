@@ -57,7 +57,7 @@ def shard(
 
     from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
     from fsh.pipeline.dataset.graph import shard as run
-    from fsh.pipeline.faces.landmarks import choose_backend
+    from fsh.pipeline.faces.backends import choose_backend
     from fsh.schemas.layout import DataFolder
     from fsh.schemas.spec import FaceSpec
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fsh.pipeline.provenance.manifest import Manifest
-    from fsh.pipeline.provenance.watermark_detection import Detection
+    from fsh.pipeline.provenance.watermark_detection import WatermarkDetection
 
 
 def verify(
@@ -57,16 +57,16 @@ def examine(path: Path, trust: list[Path], key: bytes | None = None) -> dict[str
     Args:
         key: a private watermark key, tried before the public one.
     """
-    from fsh.pipeline.provenance.manifest import ABSENT, Manifest, read_manifest
+    from fsh.pipeline.provenance.manifest import Manifest, ManifestState, read_manifest
     from fsh.pipeline.provenance.watermark import PUBLIC_KEY
-    from fsh.pipeline.provenance.watermark_detection import detect
+    from fsh.pipeline.provenance.watermark_detection import detect_watermark
     from fsh.schemas.errors import FshError
 
-    manifest, found, says = Manifest(ABSENT), None, ""
+    manifest, found, says = Manifest(ManifestState.ABSENT), None, ""
     try:
         manifest = read_manifest(path, trust)
         for tried in filter(None, (key, PUBLIC_KEY)):
-            found = detect(frames_of(path), tried)
+            found = detect_watermark(frames_of(path), tried)
             if found.present:
                 break
     except FshError as error:
@@ -78,7 +78,7 @@ def examine(path: Path, trust: list[Path], key: bytes | None = None) -> dict[str
     return {"file": str(path), **result, "says": says}
 
 
-def judge(manifest: Manifest, found: Detection | None) -> dict[str, Any]:
+def judge(manifest: Manifest, found: WatermarkDetection | None) -> dict[str, Any]:
     """Manifest and watermark together.
 
     ``intact`` is None where there is no manifest to hold the file against; ``agrees`` likewise.

@@ -1,11 +1,12 @@
-"""Faces in memory: what the pipeline hands to whoever learns from them or draws them."""
+"""Cropped faces with landmarks, in memory: what the pipeline hands to the trainer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fsh.schemas import landmarks
 from fsh.schemas.spec import FaceSpec
 
 
@@ -23,7 +24,6 @@ class FaceClip:
             reach over the source's edge; outside pixels repeat the edge.
         spec: how the faces were cropped and landmarked.
         embedding: float32 (128,) mean identity embedding (dlib), or None if it was not asked for.
-        extra: anything a caller wants to carry along (fps, audio path …).
     """
 
     name: str
@@ -33,13 +33,12 @@ class FaceClip:
     crops: np.ndarray
     spec: FaceSpec
     embedding: np.ndarray | None = None
-    extra: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count, size = len(self.frames), self.spec.size
         assert self.frames.shape == (count, size, size, 3), self.frames.shape
         assert self.frames.dtype == np.uint8, self.frames.dtype
-        assert self.landmarks.shape == (count, 68, 2), self.landmarks.shape
+        assert self.landmarks.shape == (count, landmarks.POINTS, 2), self.landmarks.shape
         assert self.times.shape == (count,), self.times.shape
         assert self.crops.shape == (count, 3), self.crops.shape
 
@@ -49,10 +48,10 @@ class FaceClip:
     @property
     def found(self) -> np.ndarray:
         """bool (N,): the frames that have landmarks."""
-        return np.isfinite(self.landmarks).all(axis=(1, 2))
+        return landmarks.found(self.landmarks)
 
     def take(self, which: np.ndarray | list[int]) -> FaceClip:
-        """The frames of these numbers, in this order; whose they are stays known."""
+        """The frames of these numbers, in this order, under the same name and mean embedding."""
         return replace(
             self,
             frames=self.frames[which],

@@ -9,7 +9,7 @@ A short file, TOML or JSON::
     given = 2026-11-22               # optional: the first day
     note = "for the family archive"  # optional
 
-fsh believes what the file says: it records a statement and holds its user to it, it proves nothing.
+fsh records the statement and enforces it; it cannot verify that the statement is true.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from typing import Any
 
 from fsh.schemas.errors import FshError
 
-#: What travels where nobody stated anything.
+#: Recorded in place of a statement where none was given.
 NOT_STATED = "not stated"
 REVOKED = "revoked"
-#: What a statement can allow. fsh refuses the first two where they are missing; the others travel
-#: with every film for those who meet it.
+#: What a statement can allow. fsh enforces the first two; the others are written into every film
+#: for whoever receives it.
 SCOPES = {
     "personalize": "make a model of this face from photos",
     "animate": "render films with it",
@@ -39,7 +39,7 @@ SCOPES = {
 }
 _REMEDY = "see docs/responsible-use.md for the form"
 _FIELDS = {"who", "by", "scope", "until", "given", "note"}
-_LONGEST = 500  # characters of a text: it travels in every file
+_LONGEST = 500  # characters of a text: it is written into every film
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Consent:
         who: whose face it is.
         by: who states it.
         scope: words of :data:`SCOPES`, sorted.
-        until: the last day it holds; None: taken back.
+        until: the last day it holds; None: revoked.
         given: the first day it holds, or None.
         note: anything else.
     """
@@ -62,11 +62,11 @@ class Consent:
     given: date | None = None
     note: str = ""
 
-    def refuse(self, act: str, today: date) -> None:
-        """Do nothing if ``act`` (a word of :data:`SCOPES`) is allowed today.
+    def require(self, act: str, today: date) -> None:
+        """Do nothing if ``act`` (a word of :data:`SCOPES`) is allowed on the day ``today``.
 
         Raises:
-            FshError: if it is not, and why.
+            FshError: if it is not allowed; the message says why.
         """
         whose = f"consent of {self.who}"
         ask = f"ask {self.by} for a new statement"
@@ -81,7 +81,7 @@ class Consent:
             raise FshError(f"its scope is {allowed}, not {act}", where=whose, remedy=ask)
 
     def to_json(self) -> dict[str, Any]:
-        """The statement as it travels in a person's card and in manifests."""
+        """The statement as it is written into a person's card and into manifests."""
         data: dict[str, Any] = {"who": self.who, "by": self.by, "scope": list(self.scope)}
         data["until"] = self.until.isoformat() if self.until else REVOKED
         if self.given:
@@ -95,7 +95,7 @@ def read_consent(path: Path) -> Consent:
     """Read a statement from a TOML or JSON file, whatever its name.
 
     Raises:
-        FshError: if there is none, or it is not one; all problems at once.
+        FshError: if there is no such file, or it is no statement; all problems at once.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -113,7 +113,7 @@ def parse_consent(data: Mapping[str, Any], *, where: object = "consent") -> Cons
     """A statement from its parsed form; the inverse of :meth:`Consent.to_json`.
 
     Raises:
-        FshError: if it is not one; all problems at once.
+        FshError: if it is no statement; all problems at once.
     """
     problems: list[str] = []
 
@@ -160,11 +160,15 @@ def parse_consent(data: Mapping[str, Any], *, where: object = "consent") -> Cons
     return statement
 
 
-def recorded(value: object, *, where: object = "consent") -> Consent | None:
-    """The statement in a person's card: None for :data:`NOT_STATED` or nothing.
+def recorded_consent(value: object, *, where: object = "consent") -> Consent | None:
+    """The statement recorded in a person's card: None for :data:`NOT_STATED` or no entry.
+
+    Args:
+        value: the card's entry.
+        where: the card or folder, for messages.
 
     Raises:
-        FshError: if there is something else.
+        FshError: if the entry is anything else.
     """
     if value is None or value == NOT_STATED:
         return None

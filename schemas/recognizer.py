@@ -1,8 +1,9 @@
-"""dlib's face recognition network as plain arrays: what its file holds, for whoever computes it.
+"""The weights of dlib's face recognition network as plain arrays.
 
 The network is dlib's published one (``dnn_face_recognition_ex.cpp``): a ResNet of 29 convolutions,
 each followed by an affine layer, which is folded into it here. The file comes inside the
-``face_recognition_models`` wheel and is in the public domain (CC0).
+``face_recognition_models`` wheel and is in the public domain (CC0). The pipeline runs the network
+in NumPy (:mod:`fsh.pipeline.faces.embedding_network`), the trainer its first levels in torch.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from fsh.schemas.errors import FshError
 
 #: Its file, inside the wheel.
 RECOGNIZER = "dlib_face_recognition_resnet_model_v1.dat"
-#: Side of the face chip that the network takes, pixels.
-CHIP = 150
-#: What is taken from RGB values of 0…255, and what the difference is divided by.
+#: Side in pixels of the aligned face (dlib's "face chip") that the network takes.
+CHIP_SIDE = 150
+#: Input normalisation of RGB values of 0…255: (value - MEAN) / SCALE.
 MEAN, SCALE = np.array([122.782, 117.001, 104.298], np.float32), 256.0
 #: (residual blocks, filters, whether the first of them halves the picture), first level first.
 LEVELS = ((3, 32, False), (4, 64, True), (3, 128, True), (3, 256, True), (1, 256, True))
@@ -34,8 +35,13 @@ class Convolution:
 
 
 @dataclass(frozen=True)
-class Block:
-    """Two convolutions of 3×3 beside a shortcut; ``halves``: the first has stride 2, no padding."""
+class RecognizerBlock:
+    """Two convolutions of 3×3 beside a shortcut.
+
+    Attributes:
+        halves: whether the first convolution has stride 2 and no padding; otherwise both have
+            stride 1 and a padding of 1.
+    """
 
     one: Convolution
     two: Convolution
@@ -44,10 +50,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Recognizer:
-    """The network: ``first`` (7×7, stride 2), ``blocks`` by level, and ``last`` (256, 128)."""
+    """The whole network.
+
+    Attributes:
+        first: convolution of 7×7 with stride 2.
+        levels: the residual blocks of each level.
+        last: float32 (256, 128), the matrix from averaged features to the embedding.
+    """
 
     first: Convolution
-    levels: tuple[tuple[Block, ...], ...]
+    levels: tuple[tuple[RecognizerBlock, ...], ...]
     last: np.ndarray
 
 
@@ -83,7 +95,7 @@ def read_recognizer(file: Path) -> Recognizer:
         for i in range(blocks):
             one = tensors.convolution(3, channels, filters)
             two = tensors.convolution(3, filters, filters)
-            level.append(Block(one, two, halves and i == 0))
+            level.append(RecognizerBlock(one, two, halves and i == 0))
             channels = filters
         levels.append(tuple(level))
     return Recognizer(first, tuple(levels), tensors.take(channels, 128).reshape(channels, 128))

@@ -1,4 +1,4 @@
-"""Weight files that a default pulls in: what they are, where they lie, how they are verified."""
+"""Weight files of networks: what they are, where they are kept, fetching and verifying them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
-    """One weight file.
+class WeightFile:
+    """One weight file and where it comes from.
 
     Attributes:
-        name: what it is, for people.
+        name: what it is, for messages.
         file: its name on disk.
         url: where it comes from; empty if it cannot be fetched and has to be put there by hand.
         sha256: its hex SHA-256, or the first 8 or more digits of it where no more is known.
             torch-hub style names (``vgg19-dcbb9e9d.pth``) carry such a prefix. A prefix guards
             against a broken or mistaken file, not against a forged one.
         license: its licence, or that none is stated.
-        size: about how many bytes, 0 if unknown; for whoever asks before a download.
+        size: about how many bytes, 0 if unknown.
     """
 
     name: str
@@ -70,8 +70,8 @@ def torch_hub_folder() -> Path:
     return Path(home) / "hub" / "checkpoints"
 
 
-def cached(weight: Weight, also: Iterable[Path] = ()) -> Path | None:
-    """The file on this machine, if its hash is right; it is hashed at every call.
+def cached_weights(weight: WeightFile, also: Iterable[Path] = ()) -> Path | None:
+    """The file if it is on this machine and its hash is right, else None; hashed at every call.
 
     Args:
         also: folders to look in after :func:`weights_folder`.
@@ -83,18 +83,20 @@ def cached(weight: Weight, also: Iterable[Path] = ()) -> Path | None:
     return None
 
 
-def fetch(
-    weight: Weight, progress: Progress, *, also: Iterable[Path] = (), timeout: float = 15.0
+def fetch_weights(
+    weight: WeightFile, progress: Progress, *, also: Iterable[Path] = (), timeout: float = 15.0
 ) -> Path:
-    """The file on this machine, downloaded if need be; it gets its name only once verified.
+    """The file on this machine, downloaded if need be; it gets its name only after verification.
 
     Args:
+        also: folders to look in after :func:`weights_folder`; a download goes into the latter.
         timeout: seconds of silence after which a connection counts as lost.
 
     Raises:
-        FshError: no network, a broken download, or the wrong file; says where to put it by hand.
+        FshError: no network, a broken download, or the wrong file. The message says where to put
+            the file by hand.
     """
-    if found := cached(weight, also):
+    if found := cached_weights(weight, also):
         return found
     target = weights_folder() / weight.file
     by_hand = f"put {weight.file} into {target.parent} yourself, or run again with a network"

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.faces.crop import cut
+from fsh.pipeline.faces.crop import crop_image
 from fsh.pipeline.faces.tracking import Track
-from fsh.pipeline.media.decode import even_window, read_window
+from fsh.pipeline.media.decode import enclosing_region, read_region
 from fsh.pipeline.media.probe import MediaFacts
 from fsh.schemas.errors import FshError
 
@@ -76,18 +76,18 @@ def _crop_group(
     path: Path, facts: MediaFacts, times: np.ndarray, group: list[Track], analysis: AnalysisConfig
 ) -> Iterator[CroppedTrack]:
     size = (facts.width, facts.height)
-    part = even_window([t.window for t in group], size)
-    windows = [(t.window[0] - part[0], t.window[1] - part[1], t.window[2]) for t in group]
+    part = enclosing_region([t.window for t in group], size)
+    windows = [t.window.within(part) for t in group]
     kept = [np.flatnonzero(keep_evenly(times[t.frames], analysis.max_fps)) for t in group]
     wanted = [times[t.frames[k]] for t, k in zip(group, kept, strict=True)]
     crops: list[list[np.ndarray]] = [[] for _ in group]
     start, end = min(w[0] for w in wanted), max(w[-1] for w in wanted)
     missing = sum(map(len, wanted))
-    for time, pixels in read_window(path, size, part, start, end + 1e-6):
+    for time, pixels in read_region(path, size, part, start, end + 1e-6):
         for i, track in enumerate(group):
             if len(crops[i]) < len(wanted[i]) and time == wanted[i][len(crops[i])]:
                 missing -= 1
-                crops[i].append(cut(pixels, windows[i], analysis.spec.size))
+                crops[i].append(crop_image(pixels, windows[i], analysis.spec.size))
                 if len(crops[i]) == len(wanted[i]):
                     yield CroppedTrack(track, np.array(crops[i]), track.boxes[kept[i]], wanted[i])
                     crops[i], wanted[i] = [], wanted[i][:0]

@@ -21,15 +21,17 @@ from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import CroppedTrack, crop_tracks
 from fsh.pipeline.dataset.span_progress import SpanProgress
 from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop
-from fsh.pipeline.faces.detection import FaceDetector, embed_all
-from fsh.pipeline.faces.landmarks import LandmarkBackend, load_backend
+from fsh.pipeline.faces.detection import FaceDetector
+from fsh.pipeline.faces.embedding import embed_faces
+from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.faces.scores import score_track
-from fsh.pipeline.faces.search import Looker
-from fsh.pipeline.faces.tracking import Track, link, split
+from fsh.pipeline.faces.search import FaceSearch
+from fsh.pipeline.faces.tracking import Track, link_detections, split_track
 from fsh.pipeline.media.decode import proxy_size, read_proxy, read_sound
 from fsh.pipeline.media.probe import MediaFacts, probe
-from fsh.pipeline.media.shots import ShotFinder
+from fsh.pipeline.media.shots import ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.layout import DataFolder, SpanFolder, replacing
@@ -81,9 +83,9 @@ def find_tracks(
     """The first decode: seconds of every frame of the span, and the tracks in it."""
     size = proxy_size(facts.width, facts.height, analysis.proxy)
     scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
-    finder = ShotFinder(analysis.cut_ratio, analysis.cut_change)
+    shot_detector = ShotDetector(analysis.cut_ratio, analysis.cut_change)
     times: list[float] = []
-    looker = Looker(
+    search = FaceSearch(
         _detector(),
         _backend("dlib"),
         scale,
@@ -91,17 +93,19 @@ def find_tracks(
         search_every=analysis.search_every,
     )
     for time, pixels in read_proxy(path, size, span.start, span.end):
-        looker.see(pixels[: size[1]], len(times), time)
-        finder.see(time, pixels)
+        search.add_frame(pixels[: size[1]], len(times), time)
+        shot_detector.add_frame(time, pixels)
         times.append(time)
         progress.update(_FIRST_DECODE * (time - span.start) / span.seconds)
     if not times:
         raise FshError("no frame could be decoded", where=path)
-    shots, clock = finder.shots(), np.array(times)
+    shots, clock = shot_detector.shots(), np.array(times)
     tracks = [
         track
-        for number, (shot, seen) in enumerate(link(looker.looks(), shots, lost=analysis.lost))
-        for track in split(
+        for number, (shot, seen) in enumerate(
+            link_detections(search.searched(), shots, lost=analysis.lost)
+        )
+        for track in split_track(
             number,
             shot,
             seen,
@@ -120,7 +124,7 @@ def why_not_cropped(
     """Why a track is not worth cropping; None if it is."""
     if times[track.frames[-1]] - times[track.frames[0]] < analysis.shortest:
         return RejectReason.BRIEF_TRACK
-    return RejectReason.TINY_FACE if track.face < analysis.smallest_face else None
+    return RejectReason.TINY_FACE if track.face_side < analysis.smallest_face else None
 
 
 def clip_without_face(span: Span, facts: MediaFacts) -> Clip:
@@ -152,7 +156,7 @@ def clip_of_track(
         crop_left=track.window[0],
         crop_top=track.window[1],
         crop_side=track.window[2],
-        face_px=track.face,
+        face_px=track.face_side,
         drift=track.drift(analysis.spec),
         detected=track.detected,
         score=track.score,
@@ -183,7 +187,7 @@ def store_clip(
     if not len(points):
         return replace(clip, samples=0, reason=RejectReason.NO_LANDMARKS)
     at = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
-    embeddings = embed_all(cropped.crops[at], points[at])
+    embeddings = embed_faces(cropped.crops[at], points[at])
     every = max(1, round(fps * analysis.look_every))
     scores: dict[str, Any] = score_track(cropped.crops[::every], points[::every], embeddings)
     clip = replace(

@@ -1,0 +1,15 @@
+"""Faces in pictures and videos: found, followed, landmarked, cropped, identified and scored.
+
+In reading order:
+
+- ``detection``: where faces are in one image (dlib).
+- ``landmarks``: the protocol of landmark backends, and the face box that landmarks imply.
+- ``dlib_landmarks``, ``fan``: the two backends; ``backends``: choosing and loading one.
+- ``crop``: the crop window around a head, the crop, and coordinates in it.
+- ``search``: faces in a video's frames without searching every frame in full.
+- ``tracking``: detections linked to tracks, tracks cut into clips with one crop window each.
+- ``embedding``: identity embeddings; ``embedding_network``: dlib's network in NumPy.
+- ``arcface``: identity embeddings by ArcFace, where its weights are present.
+- ``pose``: yaw, pitch and roll from landmarks.
+- ``scores``: sharpness, motion and the other scores of a track.
+"""

@@ -1,4 +1,4 @@
-"""Identity by ArcFace, for those who have its weights as ONNX; OpenCV runs them.
+"""Identity embeddings by ArcFace, if its weights are present as ONNX; OpenCV runs them.
 
 The published weights (insightface) may not be used commercially and are not fetched: put any
 ArcFace-like network that takes 112×112 faces into the weights folder as ``arcface.onnx``.
@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.landmarks import LEFT_EYE, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE, similarity
 from fsh.schemas.weights import weights_folder
 
-FILE = "arcface.onnx"
+ARCFACE_FILE = "arcface.onnx"
+#: Side of the input, pixels.
 SIDE = 112
-#: Where ArcFace wants the eyes, the nose's tip and the mouth's corners, pixels.
+#: Places of the eyes, the nose's tip and the mouth's corners in the input, pixels.
 _PLACES = np.array(
     [
         [38.2946, 51.6963],
@@ -29,31 +31,37 @@ _PLACES = np.array(
 
 
 def arcface_file() -> Path:
-    """Raises FshError, saying where to put it, if it is not there."""
-    path = weights_folder() / FILE
+    """The path of ArcFace's weights.
+
+    Raises:
+        FshError: if they are not there; the message says where to put them.
+    """
+    path = weights_folder() / ARCFACE_FILE
     if not path.is_file():
         raise FshError("ArcFace's weights are not there", where=path, remedy="put them there")
     return path
 
 
-def aligned(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The face turned upright at ArcFace's size, uint8 (112, 112, 3), from 68 landmarks."""
-    eyes = points[36:42].mean(0), points[42:48].mean(0)
-    found = np.array([*eyes, points[30], points[48], points[54]], np.float64)
-    # Least-squares similarity, with points as complex numbers.
-    x, y = found @ [1, 1j], _PLACES @ [1, 1j]
-    a, b = x.mean(), y.mean()
-    turn = (np.conj(x - a) * (y - b)).sum() / max((np.abs(x - a) ** 2).sum(), 1e-12)
-    shift = b - turn * a
-    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    return cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+def align_face(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The face upright at ArcFace's size and place, by a least-squares similarity of five points.
+
+    Args:
+        image: uint8 (H, W, 3).
+        points: (68, 2) landmarks in its pixels.
+
+    Returns:
+        uint8 (112, 112, 3).
+    """
+    eyes = points[LEFT_EYE].mean(0), points[RIGHT_EYE].mean(0)
+    five = np.array([*eyes, points[NOSE_TIP], *points[list(MOUTH_CORNERS)]], np.float64)
+    return cv2.warpAffine(image, similarity(five, _PLACES), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
 
 
 class ArcFace:
-    """A face's embedding.
+    """A network that embeds faces.
 
     Raises:
-        FshError: if the file is no network.
+        FshError: if the file holds no network.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,15 +71,14 @@ class ArcFace:
             raise FshError("not an ONNX network", where=path) from error
 
     def embed(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Args:
-        image: uint8 (H, W, 3) RGB.
-        points: (68, 2) landmarks in its pixels.
+        """The identity embedding of a face, float32 (D,).
 
-        Returns:
-            float32 (D,).
+        Args:
+            image: uint8 (H, W, 3) RGB.
+            points: (68, 2) landmarks in its pixels.
         """
         # RGB, (value − 127.5) / 127.5, as the published networks were trained.
-        face = aligned(image, points)
+        face = align_face(image, points)
         blob = cv2.dnn.blobFromImage(face, 1 / 127.5, (SIDE, SIDE), (127.5,) * 3)
         self._network.setInput(blob)
         return np.asarray(self._network.forward(), np.float32).ravel()

@@ -1,38 +1,51 @@
-"""The crop window around a head, and the crop itself. Photos and videos share both.
+"""The crop window around a head, the crop itself, and coordinates in it; for photos and videos.
 
-Coordinates: boxes are (left, top, right, bottom) edges in pixels; a window is (left, top, side)
-in whole source pixels. Landmarks are pixel centres, so a source point p lies in the crop at
+Coordinates: boxes are (left, top, right, bottom) edges in pixels; a crop window is (left, top,
+side) in whole source pixels. Landmarks are pixel centres, so a source point p lies in the crop at
 ``(p - corner + 0.5) · size / side - 0.5``.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from fsh.schemas.spec import FaceSpec
 
-Window = tuple[int, int, int]
-#: How far the head reaches from the box's centre, in box sides: left, up, right, down.
+#: Extent of the head from the centre of the face box, in box sides: left, up, right, down.
 #: dlib's box runs from the brows to the chin; hair and chin lie outside of it.
 HEAD = np.array([-0.65, -0.85, 0.65, 0.58], np.float32)
 
 
-def window_of(box: np.ndarray, spec: FaceSpec) -> Window:
-    """The square window for a face box (left, top, right, bottom), as the spec frames it."""
+class CropWindow(NamedTuple):
+    """A square of a picture, in its whole pixels; it may reach over the picture's edge."""
+
+    left: int
+    top: int
+    side: int
+
+    def within(self, region: tuple[int, int, int, int]) -> CropWindow:
+        """The same window in pixels of a region (left, top, right, bottom) of the picture."""
+        return CropWindow(self.left - region[0], self.top - region[1], self.side)
+
+
+def crop_window(box: np.ndarray, spec: FaceSpec) -> CropWindow:
+    """The crop window for a face box (left, top, right, bottom), as the spec frames faces."""
     left, top, right, bottom = (float(v) for v in box)
     face = max(right - left, bottom - top)
     side = max(2, 2 * round(spec.margin * face / 2))  # even: large ones are halved first
     centre_x, centre_y = (left + right) / 2, (top + bottom) / 2 - spec.shift * face
-    return round(centre_x - side / 2), round(centre_y - side / 2), side
+    return CropWindow(round(centre_x - side / 2), round(centre_y - side / 2), side)
 
 
-def cut(image: np.ndarray, window: Window, size: int) -> np.ndarray:
-    """Crop a square window out of an image and scale it, never stretching.
+def crop_image(image: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
+    """Crop a window out of an image and scale it to ``size``.
 
     Args:
         image: uint8 (H, W, 3).
-        window: left, top, side; may reach over the edge: outside pixels repeat the edge.
+        window: where it reaches over the image's edge, the edge's pixels are repeated.
         size: side of the result in pixels.
 
     Returns:
@@ -56,10 +69,10 @@ def cut(image: np.ndarray, window: Window, size: int) -> np.ndarray:
 
 
 def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
-    """A square image shrunk with little aliasing: by halves, and once by what that leaves over.
+    """A square image shrunk with little aliasing: by halves, and once by the remaining factor.
 
-    A quarter to a half of the time of ``INTER_AREA`` at an odd factor, which averages pixel by
-    pixel; halving is vectorised. The odd step changes the scale by at most the root of two.
+    This takes a quarter to a half of the time of ``INTER_AREA`` at an odd factor, which averages
+    pixel by pixel; halving is vectorised. The one odd step is a factor of at most √2.
     """
     while len(image) > 2 * 2**0.5 * size and len(image) % 2 == 0:
         image = _halved(image)
@@ -72,25 +85,26 @@ def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def _halved(image: np.ndarray) -> np.ndarray:
+    """A square image at half its size; an odd last row and column are scaled in."""
     half = len(image) // 2
     return cv2.resize(image, (half, half), interpolation=cv2.INTER_AREA)
 
 
-def to_crop(points: np.ndarray, window: Window, size: int) -> np.ndarray:
+def to_crop(points: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
     """Source pixel coordinates (…, 2) to crop pixel coordinates, float32."""
     left, top, side = window
     scaled = (np.asarray(points, np.float64) - (left, top) + 0.5) * (size / side) - 0.5
     return scaled.astype(np.float32)
 
 
-def to_source(points: np.ndarray, window: Window, size: int) -> np.ndarray:
+def to_source(points: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
     """The inverse of :func:`to_crop`, float32."""
     left, top, side = window
     scaled = (np.asarray(points, np.float64) + 0.5) * (side / size) - 0.5 + (left, top)
     return scaled.astype(np.float32)
 
 
-def box_to_crop(boxes: np.ndarray, window: Window, size: int) -> np.ndarray:
+def box_to_crop(boxes: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
     """Boxes (…, 4), edges in source pixels, as edges in crop pixels, float32."""
     left, top, side = window
     edges = np.asarray(boxes, np.float64) - (left, top, left, top)

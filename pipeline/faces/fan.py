@@ -1,4 +1,4 @@
-"""face-alignment's FAN, the paper's landmarks, run on batches of faces found by our own detector.
+"""face-alignment's FAN, the paper's landmarks, run on batches of faces with known boxes.
 
 The package's own entry points bring their own detector, compile for half a minute, loop image by
 image and round to whole pixels; here its network and its crop are used directly. This is the only
@@ -23,12 +23,14 @@ from face_alignment.utils import (
     flip,
 )
 
-from fsh.pipeline.faces.landmarks import usable
+from fsh.pipeline.faces.landmarks import usable_boxes
 from fsh.schemas.errors import FshError
 
 
 class FanLandmarks:
-    """2D-FAN on a batch of faces, with the flipped image averaged in, as the package does.
+    """2D-FAN on a batch of faces, averaged over the image and its mirror image as the package does.
+
+    A :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`.
 
     Args:
         weights: a verified state dict (``2DFAN4-….pth.tar``).
@@ -50,14 +52,14 @@ class FanLandmarks:
         corners = np.asarray(boxes, np.float64)
         # The package's crop fails on a window that misses the image.
         inside = (corners[:, :2] < (width, height)).all(1) & (corners[:, 2:] > 0).all(1)
-        rows = np.flatnonzero(usable(boxes) & inside)
+        rows = np.flatnonzero(usable_boxes(boxes) & inside)
         for start in range(0, len(rows), self.batch):
             chosen = rows[start : start + self.batch]
-            centers, scales = windows(corners[chosen])
+            centers, scales = input_windows(corners[chosen])
             crops = np.stack(
                 [crop(images[i], c, s) for i, c, s in zip(chosen, centers, scales, strict=True)]
             )
-            points[chosen] = from_heatmaps(self.heatmaps(crops), centers, scales)
+            points[chosen] = points_from_heatmaps(self.heatmaps(crops), centers, scales)
         return points
 
     @torch.inference_mode()
@@ -86,10 +88,11 @@ def load_network(weights: Path) -> FAN:
     return network.eval()
 
 
-def windows(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where FAN looks, given face boxes (N, 4): centres float64 (N, 2) and scales (N,).
+def input_windows(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The square windows that FAN is given for face boxes (N, 4).
 
-    A scale of 1 is a window of 200 pixels.
+    Returns:
+        Centres float64 (N, 2), pixels, and scales (N,); a scale of 1 is a side of 200 pixels.
     """
     size = boxes[:, 2:] - boxes[:, :2]
     centers = boxes[:, 2:] - size / 2
@@ -97,14 +100,14 @@ def windows(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centers, size.sum(axis=1) / REFERENCE_SCALE
 
 
-def from_heatmaps(maps: np.ndarray, centers: np.ndarray, scales: np.ndarray) -> np.ndarray:
+def points_from_heatmaps(maps: np.ndarray, centers: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """Peaks of heat maps as image coordinates.
 
     The package does the same point by point and cuts the result to whole pixels.
 
     Args:
         maps: float32 (N, 68, 64, 64).
-        centers, scales: of the windows the maps look at, from :func:`windows`.
+        centers, scales: of the windows that the maps cover, from :func:`input_windows`.
 
     Returns:
         float32 (N, 68, 2), pixel centres: the peak, moved a quarter cell towards its higher

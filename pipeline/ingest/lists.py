@@ -10,7 +10,6 @@ from pathlib import Path
 
 from fsh.pipeline.ingest import download, hdtf, list_tables
 from fsh.pipeline.ingest.requests import (
-    MEDIA_SUFFIXES,
     BadLine,
     Listing,
     Request,
@@ -18,6 +17,7 @@ from fsh.pipeline.ingest.requests import (
     locate,
     parse_time,
 )
+from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 
@@ -78,7 +78,7 @@ def read_list_file(path: Path, where: str, base: Path | None) -> Listing:
     if head.startswith(b"PAR1"):
         return list_tables.read_parquet(path, where, base)
     encoding = _encoding(head)
-    if not encoding or (path.suffix.lower() in MEDIA_SUFFIXES and base is not None):
+    if not encoding or (path.suffix.lower() in VIDEO_SUFFIXES and base is not None):
         return Listing([Request(where, trusted=base is not None)])
     if base is not None and (name := hdtf.set_name_of(path)) is not None:
         return hdtf.read_set(path.parent, name)
@@ -151,7 +151,7 @@ def media_files(folder: Path) -> list[Path]:
         found += [
             Path(root, name)
             for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in MEDIA_SUFFIXES
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
         ]
     return found
 
@@ -184,7 +184,7 @@ def _read_remote(url: str) -> Listing:
 def _is_list(url: str) -> bool:
     """Whether a URL leads to a list: by its ending, else by the type that the host states."""
     suffix = Path(re.sub(r"[?#].*", "", url)).suffix.lower()
-    if suffix in _LIST_SUFFIXES or suffix in MEDIA_SUFFIXES:
+    if suffix in _LIST_SUFFIXES or suffix in VIDEO_SUFFIXES:
         return suffix in _LIST_SUFFIXES
     return download.content_type(url) in _LIST_TYPES
 
@@ -204,7 +204,7 @@ def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:
         return False
     if urls.is_url(urls.with_scheme(cells[0])):
         return not any(re.match(r"[\w%.-]*[=&/]", cell) for cell in cells[1:])
-    return base is not None and Path(cells[0]).suffix.lower() in MEDIA_SUFFIXES
+    return base is not None and Path(cells[0]).suffix.lower() in VIDEO_SUFFIXES
 
 
 def _is_table_without_urls(lines: Sequence[str], mark: str) -> bool:
@@ -214,6 +214,6 @@ def _is_table_without_urls(lines: Sequence[str], mark: str) -> bool:
         return False
     cells = [cell.strip() for row in sample for cell in row]
     return not any(
-        "://" in cell or "/" in cell or Path(cell).suffix.lower() in MEDIA_SUFFIXES
+        "://" in cell or "/" in cell or Path(cell).suffix.lower() in VIDEO_SUFFIXES
         for cell in cells
     )

@@ -10,32 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
 
 Box = tuple[float, float, float, float]
-
-#: File name endings by which a folder's videos are found. What they hold is probed later.
-MEDIA_SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".flv",
-        ".wmv",
-        ".asf",
-        ".ogv",
-        ".3gp",
-        ".mxf",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +121,7 @@ def locate(entry: str, base: Path | None) -> str:
             raise ValueError(f"not a path ({error.strerror})") from None
     if urls.is_youtube_id(entry):
         return f"https://www.youtube.com/watch?v={entry}"
-    if "/" in entry or wanted.suffix.lower() in MEDIA_SUFFIXES:
+    if "/" in entry or wanted.suffix.lower() in VIDEO_SUFFIXES:
         return str(candidates[0].absolute())
     raise ValueError(f"neither a URL nor a file: {entry[:120]!r}")
 

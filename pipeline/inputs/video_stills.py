@@ -7,112 +7,153 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.pipeline.faces.crop import Window
+from fsh.pipeline.faces.crop import CropWindow
 from fsh.pipeline.faces.landmarks import LandmarkBackend
-from fsh.pipeline.faces.scores import face_mask, head_pose, luma, sharpness
+from fsh.pipeline.faces.pose import head_pose
+from fsh.pipeline.faces.scores import face_mask, luma, sharpness
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.schemas.errors import FshError
+from fsh.schemas.landmarks import LIDS, MOUTH_CORNERS, found, mouth_opening
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 
 #: Frames taken of one video.
 STILLS = 8
-#: Crops kept while looking; the sharpest of each stretch of at least a fifth of a second.
-_KEPT, _STRETCH = 128, 0.2
+#: Crops kept while a video is read; the sharpest of each slot of at least that many seconds.
+_KEPT, _SLOT = 128, 0.2
 #: Frames with less than this share of the median sharpness are left out.
 _SHARP = 0.6
-#: What counts as one unit of difference: degrees of yaw and pitch, shares of the face's height for
-#: an opening mouth, its width and the opening of the eyes.
-_UNITS = np.array([12.0, 10.0, 0.05, 0.05, 0.02])
+#: What counts as one unit of difference: degrees of yaw and pitch, the mouth's opening over its
+#: width, and shares of the face's height for the mouth's width and the opening of the eyes.
+_UNITS = np.array([12.0, 10.0, 0.14, 0.05, 0.02])
 _FARTHEST = 45.0  # degrees of yaw beyond which half of the face is missing
 
 
 @dataclass(frozen=True)
-class Still:
-    """A frame of a video, ready to be a photo: see :class:`fsh.schemas.clip.FaceClip`."""
+class VideoStill:
+    """A frame of a video that serves as a photo.
+
+    Attributes:
+        time: seconds on the video's clock.
+        crop: uint8 (S, S, 3) RGB.
+        points: float32 (68, 2) landmarks, crop pixels.
+        window: the crop window in the frame.
+    """
 
     time: float
     crop: np.ndarray
     points: np.ndarray
-    window: Window
+    window: CropWindow
 
 
-def stills_of(
+@dataclass(frozen=True)
+class _Frame:
+    """A crop kept while a video is read."""
+
+    number: int
+    time: float
+    crop: np.ndarray
+    sharpness: float
+
+
+class _SharpestFrames:
+    """Keeps the sharpest crop of each slot of time, at most :data:`_KEPT` of a video."""
+
+    def __init__(self, size: int) -> None:
+        self._quarter = size // 4
+        self._slot = _SLOT
+        self._kept: dict[int, _Frame] = {}
+
+    def add(self, number: int, time: float, crop: np.ndarray) -> None:
+        """The next frame's number, seconds and crop, uint8 (S, S, 3) RGB."""
+        # The face is in the middle of its crop; its landmarks are not known yet.
+        middle = luma(crop)[self._quarter : -self._quarter, self._quarter : -self._quarter]
+        frame = _Frame(number, time, crop, sharpness(middle, np.ones(middle.shape, bool)))
+        self._keep(frame, self._kept)
+        if len(self._kept) > _KEPT:  # a longer video than was thought: slots of double length
+            self._slot *= 2
+            wider: dict[int, _Frame] = {}
+            for kept in self._kept.values():
+                self._keep(kept, wider)
+            self._kept = wider
+
+    def _keep(self, frame: _Frame, slots: dict[int, _Frame]) -> None:
+        slot = int(frame.time / self._slot)
+        if slot not in slots or frame.sharpness > slots[slot].sharpness:
+            slots[slot] = frame
+
+    def frames(self) -> list[_Frame]:
+        return [*self._kept.values()]
+
+
+def pick_stills(
     path: Path,
     spec: FaceSpec,
     backend: LandmarkBackend,
     progress: Progress,
     count: int = STILLS,
-) -> list[Still]:
-    """The frames of a video's main face that tell most about it, in the order of their times.
+) -> list[VideoStill]:
+    """The frames of a video's main face that show most of it, in the order of their times.
 
     Raises:
         FshError: if it is no video, or shows no face.
     """
-    kept: dict[int, tuple[int, float, np.ndarray, float]] = {}
-    stretch = _STRETCH
-
-    def see(number: int, time: float, crop: np.ndarray) -> None:
-        nonlocal stretch, kept
-        quarter = spec.size // 4  # the face is in the middle of its crop; landmarks come later
-        middle = luma(crop)[quarter:-quarter, quarter:-quarter]
-        sharp = sharpness(middle, np.ones(middle.shape, bool))
-        slot = int(time / stretch)
-        if slot not in kept or sharp > kept[slot][3]:
-            kept[slot] = number, time, crop, sharp
-        if len(kept) > _KEPT:  # a longer video than was thought: stretches twice as long
-            stretch *= 2
-            wider: dict[int, tuple[int, float, np.ndarray, float]] = {}
-            for entry in kept.values():
-                slot = int(entry[1] / stretch)
-                if slot not in wider or entry[3] > wider[slot][3]:
-                    wider[slot] = entry
-            kept = wider
-
-    driver = read_driver(path, spec, backend, progress, see=see)
-    found = np.isfinite(driver.landmarks).all(axis=(1, 2))
-    there = [entry for entry in kept.values() if found[entry[0]]]
-    if not there:
+    sharpest = _SharpestFrames(spec.size)
+    driver = read_driver(path, spec, backend, progress, on_frame=sharpest.add)
+    there = found(driver.landmarks)
+    frames = [frame for frame in sharpest.frames() if there[frame.number]]
+    if not frames:
         raise FshError("no frame shows the face", where=path, remedy="give another video")
-    points = [driver.landmarks[number] for number, *_ in there]
-    poses = np.array([describe(p, spec.size) for p in points])
+    points = [driver.landmarks[frame.number] for frame in frames]
+    features = np.array([pose_and_expression(p, spec.size) for p in points])
     sharp = np.array(
         [
-            sharpness(luma(crop), face_mask(p, spec.size))
-            for (_, _, crop, _), p in zip(there, points, strict=True)
+            sharpness(luma(frame.crop), face_mask(p, spec.size))
+            for frame, p in zip(frames, points, strict=True)
         ]
     )
     return [
-        Still(there[i][1], there[i][2], points[i], driver.windows[there[i][0]])
-        for i in sorted(spread(poses, sharp, count), key=lambda i: there[i][1])
+        VideoStill(frames[i].time, frames[i].crop, points[i], driver.windows[frames[i].number])
+        for i in sorted(select_diverse(features, sharp, count), key=lambda i: frames[i].time)
     ]
 
 
-def describe(points: np.ndarray, size: int) -> np.ndarray:
-    """Pose and expression as float64 (5,): yaw, pitch, mouth open, mouth wide, eyes open."""
-    yaw, pitch, _ = head_pose(points, size)
-    height = max(float(np.ptp(points[:, 1])), 1e-6)
-    lids = np.linalg.norm(points[[37, 38, 43, 44]] - points[[41, 40, 47, 46]], axis=1).mean()
-    mouth = np.linalg.norm(points[66] - points[62]), np.linalg.norm(points[54] - points[48])
-    return np.array([yaw, pitch, mouth[0] / height, mouth[1] / height, lids / height])
-
-
-def spread(poses: np.ndarray, sharp: np.ndarray, count: int) -> list[int]:
-    """The most ordinary of some frames, then always the one most unlike those chosen.
+def pose_and_expression(points: np.ndarray, size: int) -> np.ndarray:
+    """Pose and expression of one face, as numbers by which frames are compared.
 
     Args:
-        poses: (N, 5) of :func:`describe`. sharp: (N,), larger is sharper.
+        points: (68, 2) landmarks in a crop of ``size`` pixels.
+
+    Returns:
+        float64 (5,): yaw and pitch in degrees, the mouth's opening over its width, the mouth's
+        width and the mean gap between the lids over the height of the face.
+    """
+    yaw, pitch, _ = head_pose(points, size)
+    height = max(float(np.ptp(points[:, 1])), 1e-6)
+    upper, lower = np.transpose(LIDS)
+    lids = np.linalg.norm(points[upper] - points[lower], axis=1).mean()
+    left, right = MOUTH_CORNERS
+    width = np.linalg.norm(points[right] - points[left])
+    return np.array([yaw, pitch, mouth_opening(points[None])[0], width / height, lids / height])
+
+
+def select_diverse(features: np.ndarray, sharp: np.ndarray, count: int) -> list[int]:
+    """The most ordinary of some frames, then always the one most unlike those selected.
+
+    Args:
+        features: (N, 5) of :func:`pose_and_expression`.
+        sharp: (N,), larger is sharper.
 
     Returns:
         Indices of at most ``count`` frames, no blurred or turned-away ones if there are others.
     """
-    good = np.isfinite(poses).all(axis=1) & (np.abs(poses[:, 0]) <= _FARTHEST)
+    good = np.isfinite(features).all(axis=1) & (np.abs(features[:, 0]) <= _FARTHEST)
     good &= sharp >= _SHARP * np.median(sharp)
-    known = np.flatnonzero(good if good.any() else np.ones(len(poses), bool))
-    scaled = np.nan_to_num(poses[known]) / _UNITS
+    usable = np.flatnonzero(good if good.any() else np.ones(len(features), bool))
+    scaled = np.nan_to_num(features[usable]) / _UNITS
     chosen = [int(np.linalg.norm(scaled - np.median(scaled, axis=0), axis=1).argmin())]
-    while len(chosen) < min(count, len(known)):
+    while len(chosen) < min(count, len(usable)):
         away = np.linalg.norm(scaled[:, None] - scaled[chosen][None], axis=2).min(axis=1)
         away[chosen] = -1
         chosen.append(int(away.argmax()))
-    return [int(known[i]) for i in chosen]
+    return [int(usable[i]) for i in chosen]

@@ -1,0 +1,13 @@
+"""Video and picture files: what they are, their frames, times and sound, and writing a video.
+
+Nothing here knows of faces. In reading order:
+
+- ``ffmpeg``: which ffmpeg executable runs.
+- ``suffixes``: file name endings of videos and pictures.
+- ``probe``: what a file is by its content, and which files are accepted.
+- ``decode``: frames with exact times, and sound, through ffmpeg.
+- ``shots``: where a video cuts or fades.
+- ``pictures``: picture files as RGB arrays.
+- ``footage``: a video or a folder of pictures behind one interface.
+- ``encode``: writing a video with a time for each frame.
+"""

@@ -1,4 +1,4 @@
-"""Frames and their exact times out of ffmpeg, and nothing but the frames one wants.
+"""Decoding through ffmpeg: frames of a stretch or a region of a video with exact times, and sound.
 
 Times are seconds on the video's clock, which starts where the container starts. They come from
 the presentation time stamps that ffmpeg's ``showinfo`` writes for every frame, so they are exact
@@ -13,7 +13,7 @@ import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -27,7 +27,10 @@ from fsh.schemas.errors import FshError
 _BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
 _FRAME = re.compile(r"\] n: *\d+ pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
 #: ``-ss`` and ``trim`` round to microseconds; a frame on the edge must fall inside.
-_SLACK = 0.002
+_SLACK = 0.002  # seconds
+
+#: Part of a frame: left, top, right, bottom edges in pixels.
+Region = tuple[int, int, int, int]
 
 
 class Frame(NamedTuple):
@@ -55,42 +58,43 @@ def read_proxy(
     and no conversion. ``area`` averages, so that nothing aliases into the shot detector.
     """
 
-    def shrink(stream: ffmpeg.Stream) -> ffmpeg.Stream:
+    def scaled(stream: ffmpeg.Stream) -> ffmpeg.Stream:
         return stream.filter("scale", *size, flags="area").filter("setsar", 1)
 
-    yield from _read(path, shrink, "yuv420p", start, end, late=0.1)
+    yield from _read(path, scaled, "yuv420p", start, end, late=0.1)
 
 
-def read_window(
+def read_region(
     path: Path,
     size: tuple[int, int],
-    window: tuple[int, int, int, int],
+    region: Region,
     start: float | None = None,
     end: float | None = None,
 ) -> Iterator[Frame]:
-    """Decode [start, end) at full resolution, as RGB, and only a window of every frame.
+    """Decode [start, end) at full resolution, as RGB, and only a region of every frame.
 
     Args:
         size: the frame's width and height as a player shows them.
-        window: left, top, right, bottom inside the frame; made by :func:`even_window`.
+        region: inside the frame; made by :func:`enclosing_region`.
         start: the time of a frame.
     """
-    left, top, right, bottom = window
+    left, top, right, bottom = region
 
-    def crop(stream: ffmpeg.Stream) -> ffmpeg.Stream:
+    def cropped(stream: ffmpeg.Stream) -> ffmpeg.Stream:
         whole = stream.filter("scale", *size).filter("setsar", 1)
         return whole.filter("crop", right - left, bottom - top, left, top, exact=1)
 
-    yield from _read(path, crop, "rgb24", start, end, late=0.001)
+    yield from _read(path, cropped, "rgb24", start, end, late=0.001)
 
 
-def even_window(
-    windows: list[tuple[int, int, int]], size: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """The smallest part of a frame that holds all square windows (left, top, side).
+def enclosing_region(windows: Sequence[tuple[int, int, int]], size: tuple[int, int]) -> Region:
+    """The smallest region of a frame that holds all crop windows (left, top, side).
 
-    Left and top are even, so that subsampled chroma is not shifted. A window wholly outside
-    leaves the nearest edge in.
+    Left and top are even, so that subsampled chroma is not shifted. For a window wholly outside
+    the frame the region includes the nearest edge.
+
+    Args:
+        size: the frame's width and height.
     """
     width, height = size
     left = min(max(0, min(w[0] for w in windows)), width - 2) // 2 * 2
@@ -101,7 +105,7 @@ def even_window(
 
 
 def read_sound(path: Path, start: float, end: float) -> bytes:
-    """The sound of [start, end) as FLAC; empty if there is none.
+    """The sound of [start, end) as a FLAC file; empty bytes if there is none.
 
     The first sample lies at ``start`` exactly: sound that begins later is padded with silence.
     """
@@ -121,20 +125,20 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
 
 def _read(
     path: Path,
-    shape: Callable[[ffmpeg.Stream], ffmpeg.Stream],
+    transform: Callable[[ffmpeg.Stream], ffmpeg.Stream],
     pixel_format: str,
     start: float | None,
     end: float | None,
     *,
     late: float,
 ) -> Iterator[Frame]:
-    """Decode [start, end), from the key frame before it if the file can be trusted to seek.
+    """Decode [start, end) by seeking to the key frame before it, or from the beginning.
 
-    Some files (MPEG-TS, broken indexes) come back behind the place that was asked for. If the
-    first frame is more than ``late`` seconds after ``start``, it is read from the beginning.
+    In some files (MPEG-TS, broken indexes) a seek ends behind the requested place. If the first
+    frame is more than ``late`` seconds after ``start``, the file is read from the beginning.
     """
     if start:
-        frames = _decode(path, shape, pixel_format, start, end, seek=True)
+        frames = _decode(path, transform, pixel_format, start, end, seek=True)
         with contextlib.closing(frames):
             try:
                 first = next(frames, None)
@@ -144,19 +148,28 @@ def _read(
                 yield first
                 yield from frames
                 return
-    yield from _decode(path, shape, pixel_format, start, end, seek=False)
+    yield from _decode(path, transform, pixel_format, start, end, seek=False)
 
 
 def _decode(
     path: Path,
-    shape: Callable[[ffmpeg.Stream], ffmpeg.Stream],
+    transform: Callable[[ffmpeg.Stream], ffmpeg.Stream],
     pixel_format: str,
     start: float | None,
     end: float | None,
     *,
     seek: bool,
 ) -> Generator[Frame, None, None]:
-    """Run ffmpeg with one chain of filters and pair each raw frame with its time."""
+    """Run ffmpeg once and yield the frames of [start, end).
+
+    Args:
+        transform: adds the filters that scale or crop.
+        seek: whether to seek before decoding; otherwise everything before ``start`` is decoded
+            and dropped.
+
+    Raises:
+        FshError: if ffmpeg fails, with the last lines that it wrote.
+    """
     edges = {"start": f"{max(0.0, (start or 0.0) - _SLACK):.6f}"}
     if end is not None:
         edges["end"] = f"{end + _SLACK:.6f}"
@@ -164,7 +177,7 @@ def _decode(
     # running from there even after a seek: one clock for every pass.
     stream = ffmpeg.input(str(path), threads=1, **({"ss": edges["start"]} if seek else {})).video
     stream = (
-        shape(stream.filter("trim", **edges))
+        transform(stream.filter("trim", **edges))
         .filter("format", pixel_format)
         .filter("showinfo", checksum=0)
     )
@@ -176,24 +189,25 @@ def _decode(
     )
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout and process.stderr
-    notes = _Notes(process.stderr)
+    log = _FrameLog(process.stderr)
     try:
-        yield from _paired(process.stdout, notes, pixel_format, start, end)
+        yield from _read_frames(process.stdout, log, pixel_format, start, end)
         process.stdout.close()
         if process.wait() != 0:
-            raise FshError(f"cannot be decoded ({notes.last_words()})", where=path)
+            raise FshError(f"cannot be decoded ({log.last_lines()})", where=path)
     finally:
         process.kill()
         process.stdout.close()
         process.wait()
-        notes.join()
+        log.join()
 
 
-def _paired(
-    stdout: IO[bytes], notes: _Notes, pixel_format: str, start: float | None, end: float | None
+def _read_frames(
+    stdout: IO[bytes], log: _FrameLog, pixel_format: str, start: float | None, end: float | None
 ) -> Iterator[Frame]:
-    while (note := notes.next()) is not None:
-        time, width, height = note
+    """Raw frames from ffmpeg's output, each with its time from the log, those of [start, end)."""
+    while (entry := log.next()) is not None:
+        time, width, height = entry
         shape = (height, width, 3) if pixel_format == "rgb24" else (height * 3 // 2, width)
         pixels = np.empty(shape, np.uint8)
         view = pixels.data.cast("B")
@@ -207,27 +221,28 @@ def _paired(
             yield Frame(time, pixels)
 
 
-class _Notes:
-    """What ffmpeg says on stderr: one note per frame, and the last lines for an error message."""
+class _FrameLog:
+    """ffmpeg's stderr, read in a thread: time and size of each frame, and the last other lines."""
 
     def __init__(self, stderr: IO[bytes]) -> None:
-        self._notes: queue.SimpleQueue[tuple[float, int, int] | None] = queue.SimpleQueue()
+        self._entries: queue.SimpleQueue[tuple[float, int, int] | None] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=4)
-        self._thread = threading.Thread(target=self._listen, args=(stderr,), daemon=True)
+        self._thread = threading.Thread(target=self._parse, args=(stderr,), daemon=True)
         self._thread.start()
 
     def next(self) -> tuple[float, int, int] | None:
         """(time, width, height) of the next frame, or None after the last."""
-        return self._notes.get()
+        return self._entries.get()
 
-    def last_words(self) -> str:
+    def last_lines(self) -> str:
+        """The end of what ffmpeg wrote, at most 300 characters, for an error message."""
         self.join()
         return " ".join(self._tail)[-300:] or "no reason given"
 
     def join(self) -> None:
         self._thread.join()
 
-    def _listen(self, stderr: IO[bytes]) -> None:
+    def _parse(self, stderr: IO[bytes]) -> None:
         base = Fraction(1, 1)
         with contextlib.closing(stderr):
             for raw in stderr:
@@ -236,9 +251,9 @@ class _Notes:
                     pts, width, height = found.groups()
                     # Without a time stamp a frame cannot be placed: as NaN it is in no range.
                     time = float("nan") if pts == "NOPTS" else float(int(pts) * base)
-                    self._notes.put((time, int(width), int(height)))
+                    self._entries.put((time, int(width), int(height)))
                 elif found := _BASE.search(line):
                     base = Fraction(int(found[1]), int(found[2]))
                 elif line and "showinfo" not in line:
                     self._tail.append(line)
-        self._notes.put(None)
+        self._entries.put(None)

@@ -1,4 +1,4 @@
-"""Writing a video: every frame at its own time, the driver's sound beside it."""
+"""Writing a video: frames at given times, with the sound of another file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy as np
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
 
-_CLOCK = Fraction(1, 90_000)  # exact for 24, 25, 29.97, 30, 50, 59.94 and 60 frames per second
-#: Sound that MP4 carries as it is; anything else is re-encoded as AAC.
+#: Seconds per tick; exact for 24, 25, 29.97, 30, 50, 59.94 and 60 frames per second.
+_CLOCK = Fraction(1, 90_000)
+#: Audio codecs that are copied into MP4 unchanged; anything else is re-encoded as AAC.
 _MP4_SOUND = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "alac"}
 
 
@@ -28,10 +29,10 @@ def write_video(
     """Write RGB frames as H.264 in MP4, variable frame rate included.
 
     Args:
-        path: the file to write; it takes its name only when it is complete.
+        path: the file to write; it appears only when it is complete.
         frames: uint8 (H, W, 3) RGB, all of one size; an odd last row or column is cut off.
-        times: float64 (N,), seconds on the clock of ``sound_of``; where each frame begins.
-        sound_of: a media file whose first audio stream is kept in step with ``times``.
+        times: float64 (N,), the start of each frame in seconds on the clock of ``sound_of``.
+        sound_of: a media file whose first audio stream is added, in step with ``times``.
         crf: quality of x264; 16 is visually lossless.
 
     Returns:
@@ -48,8 +49,8 @@ def write_video(
     rate = Fraction(round(1000 / (float(np.median(durations)) * float(_CLOCK))), 1000)
     count = 0
     try:
-        # The offset of the first frame is stored on the movie's clock, which ticks in
-        # milliseconds unless told otherwise.
+        # The offset of the first frame is stored on the movie's clock, which by default ticks in
+        # milliseconds.
         clock = {"movie_timescale": str(_CLOCK.denominator)}
         with (
             replacing(path) as temporary,
@@ -59,7 +60,7 @@ def write_video(
             video = target.add_stream("libx264", rate=rate, options=options)
             video.pix_fmt = "yuv420p"
             video.time_base = video.codec_context.time_base = _CLOCK
-            sound = _Sound(target, sound_of) if sound_of else None
+            sound = _AudioTrack(target, sound_of) if sound_of else None
             for picture in frames:
                 if count >= len(ticks):
                     raise FshError(f"more frames than the {len(ticks)} times", where=path)
@@ -82,8 +83,8 @@ def write_video(
     return count
 
 
-class _Sound:
-    """The first audio stream of one file, carried into another."""
+class _AudioTrack:
+    """The first audio stream of a file, copied or re-encoded into another."""
 
     def __init__(self, target: av.container.OutputContainer, path: Path) -> None:
         self._target, self._path = target, path
@@ -100,7 +101,7 @@ class _Sound:
                 self._stream = target.add_stream("aac", rate=codec.sample_rate)
 
     def copy(self, until: float) -> None:
-        """Mux the sound from the clock's start to ``until`` seconds."""
+        """Write the sound from the start to ``until`` seconds."""
         if not self._found:
             return
         with av.open(str(self._path)) as source:

@@ -1,4 +1,4 @@
-"""Moving pictures to look at, whatever they are stored as: a video, or a folder of pictures."""
+"""Moving pictures behind one interface, whether stored as a video or as a folder of pictures."""
 
 from __future__ import annotations
 
@@ -8,24 +8,19 @@ from pathlib import Path
 
 import cv2
 
-from fsh.pipeline.media.decode import Frame, read_proxy, read_window
+from fsh.pipeline.media.decode import Frame, Region, read_proxy, read_region
 from fsh.pipeline.media.pictures import photo_paths, read_photo
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.errors import FshError
 
-#: What video files are called; what they are, their content says.
-VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv"]
-)
-
 
 @dataclass(frozen=True)
-class Video:
+class VideoFile:
     """A video file; times are those of its frames.
 
     Attributes:
         size: width and height as a player shows them, pixels.
-        expected: frames, if the file tells.
+        expected: number of frames, None if the file does not say.
     """
 
     path: Path
@@ -37,13 +32,13 @@ class Video:
         for time, pixels in read_proxy(self.path, size):
             yield Frame(time, pixels[: size[1]])
 
-    def window(self, part: tuple[int, int, int, int]) -> Iterator[Frame]:
-        """A window (left, top, right, bottom) of every frame, uint8 (h, w, 3) RGB."""
-        return read_window(self.path, self.size, part)
+    def region(self, region: Region) -> Iterator[Frame]:
+        """A region of every frame at full resolution, uint8 (h, w, 3) RGB."""
+        return read_region(self.path, self.size, region)
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PictureFolder:
     """A folder of pictures of one size, in the order of their names, ``fps`` of them a second."""
 
     path: Path
@@ -53,15 +48,18 @@ class Pictures:
 
     @property
     def expected(self) -> int:
+        """Number of frames."""
         return len(self.files)
 
     def luma(self, size: tuple[int, int]) -> Iterator[Frame]:
+        """As :meth:`VideoFile.luma`."""
         for time, pixels in self._read():
             small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
             yield Frame(time, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
 
-    def window(self, part: tuple[int, int, int, int]) -> Iterator[Frame]:
-        left, top, right, bottom = part
+    def region(self, region: Region) -> Iterator[Frame]:
+        """As :meth:`VideoFile.region`."""
+        left, top, right, bottom = region
         for time, pixels in self._read():
             yield Frame(time, pixels[top:bottom, left:right])
 
@@ -79,8 +77,8 @@ class Pictures:
             yield Frame(number / self.fps, pixels)
 
 
-#: Frames that can be gone through more than once, small and grey or in colour.
-Footage = Video | Pictures
+#: Frames that can be read more than once: small and grey, or a region in colour.
+Footage = VideoFile | PictureFolder
 
 
 def open_footage(path: Path, fps: float) -> Footage:
@@ -92,7 +90,7 @@ def open_footage(path: Path, fps: float) -> Footage:
     if path.is_dir():
         files = tuple(photo_paths(path))
         first = read_photo(files[0])
-        return Pictures(path, (first.shape[1], first.shape[0]), files, fps)
+        return PictureFolder(path, (first.shape[1], first.shape[0]), files, fps)
     facts = probe(path)
     expected = facts.frames or round(facts.duration * facts.fps) or None
-    return Video(path, (facts.width, facts.height), expected)
+    return VideoFile(path, (facts.width, facts.height), expected)

@@ -1,4 +1,4 @@
-"""Picture files in: every common format, upright, as RGB; broken ones refused by name."""
+"""Reading picture files: every common format, upright, as RGB; broken files are refused."""
 
 from __future__ import annotations
 
@@ -8,32 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fsh.pipeline.media.suffixes import PHOTO_SUFFIXES
 from fsh.schemas.errors import FshError
 
-PHOTO_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".avif",
-        ".heic",
-        ".heif",
-    ]
-)
 # pi-heif only decodes; pillow-heif's wheels carry x265, which is GPL.
 try:
     import pi_heif
 except ImportError:
-    _HEIF = False
+    HEIF_INSTALLED = False
 else:
     pi_heif.register_heif_opener()
-    _HEIF = True
+    HEIF_INSTALLED = True
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
@@ -42,7 +27,7 @@ def photo_paths(folder: Path, also: frozenset[str] = frozenset()) -> list[Path]:
     """The pictures of a folder in the order of their names; one picture's path gives itself.
 
     Args:
-        also: further endings that count as pictures here, such as those of videos.
+        also: further file name endings to accept, such as those of videos.
 
     Raises:
         FshError: if there is no such folder, or no picture in it.
@@ -65,8 +50,11 @@ def photo_paths(folder: Path, also: frozenset[str] = frozenset()) -> list[Path]:
     return found
 
 
-def read_photo(path: Path) -> np.ndarray:
-    """A picture as uint8 (H, W, 3) RGB, turned as its EXIF says, on white where transparent.
+def read_photo(path: Path, *, heif: bool = HEIF_INSTALLED) -> np.ndarray:
+    """A picture as uint8 (H, W, 3) RGB, rotated as its EXIF says, on white where transparent.
+
+    Args:
+        heif: whether HEIC files can be read; if not, the error says which extra to install.
 
     Raises:
         FshError: a missing, broken, oversized or unreadable file.
@@ -82,7 +70,7 @@ def read_photo(path: Path) -> np.ndarray:
             "the picture is too large to open safely", where=path, remedy="scale it down"
         ) from error
     except UnidentifiedImageError as error:
-        if _is_heif(path) and not _HEIF:
+        if not heif and _is_heif(path):
             raise FshError(
                 "HEIC needs an extra",
                 where=path,
@@ -98,12 +86,14 @@ def read_photo(path: Path) -> np.ndarray:
 
 
 def _is_heif(path: Path) -> bool:
+    """Whether a file's first bytes are those of a HEIC or HEIF picture."""
     with path.open("rb") as file:
         head = file.read(12)
     return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
+    """Any mode of Pillow's as uint8 (H, W, 3); transparent pixels become white."""
     if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey; Pillow would clip it
         values = np.asarray(image, np.float32)
         top = 65535 if values.max(initial=0) > 255 else 255

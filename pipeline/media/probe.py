@@ -1,4 +1,4 @@
-"""What a media file is, by its content and never by its name; and which files are let in."""
+"""What a media file is, by its content and never by its name, and which files are accepted."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ _CONTAINERS = {
 }
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "libdav1d", "libvpx-vp9"})
 _SHORTEST_SIDE, _LONGEST_SIDE = 32, 8192
+#: A file that holds less than this share of its stated duration is refused.
 _LEAST_SHARE = 2 / 3
 
 
@@ -41,9 +42,9 @@ class MediaFacts:
         width, height: pixels as a player shows them: square ones, after rotation.
         fps: average frames per second.
         rotation: degrees clockwise that a player turns the coded picture: 0, 90, 180, 270.
-        frames: number of frames the container promises, 0 if it does not say.
+        frames: number of frames that the container states, 0 if it does not.
         extension: a safe file name ending for this container, without the dot.
-        truncated: whether the file ends before it promises to.
+        truncated: whether the file ends before the duration that it states.
     """
 
     duration: float
@@ -64,10 +65,10 @@ class MediaFacts:
 
 
 class NotAVideo(FshError):
-    """A file that is not let in.
+    """A file that is not accepted as a video.
 
     Attributes:
-        code: empty, not_media, no_video, image, no_frames, bad_size, truncated.
+        code: why, in a word: empty, not_media, no_video, no_frames, bad_size, truncated.
     """
 
     def __init__(self, what: str, *, where: object = "", remedy: str = "", code: str = "") -> None:
@@ -83,11 +84,12 @@ def _rebuild(what: str, where: str, remedy: str, code: str) -> NotAVideo:
 
 
 def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
-    """Open a file, decode its first frame, look at its end, and report what it is.
+    """Open a file, decode its first frame, find its end, and report what it is.
 
-    Let in: any codec that decodes, 10 bit, rotated, variable frame rate, sides of 32 to 8192 pixels
-    (8K among them), with or without sound. Not let in: images, sound alone (cover art does not make
-    it a video), playlists and pages, and files that hold less than two thirds of what they promise.
+    Accepted: any codec that decodes, 10 bit, rotated, variable frame rate, sides of 32 to 8192
+    pixels (8K included), with or without sound. Refused: images, sound alone (cover art does not
+    make it a video), playlists and web pages, and files that hold less than two thirds of the
+    duration that they state.
 
     Raises:
         NotAVideo: if it is not a video that can be decoded, and why.
@@ -105,12 +107,13 @@ def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
     except (av.FFmpegError, ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotAVideo(
-            f"not a readable video ({_what_else(path) or reason})", where=path, code="not_media"
+            f"not a readable video ({_guessed_kind(path) or reason})", where=path, code="not_media"
         ) from error
 
 
 def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
-    pictures = [s for s in container.streams.video if not _is_cover(s)]
+    """The facts of an open container; raises NotAVideo."""
+    pictures = [s for s in container.streams.video if not _is_cover_art(s)]
     if not pictures:
         what = "sound and no video stream" if container.streams.audio else "no video stream"
         raise NotAVideo(what, where=path, remedy="give a video file", code="no_video")
@@ -136,7 +139,7 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
         duration = float(stream.duration * stream.time_base)
     else:
         duration = (container.duration or 0) / av.time_base
-    end = _end(container) if duration else 0.0
+    end = _measured_end(container) if duration else 0.0
     cut = end < 0.9 * duration - 0.5
     if cut and end < _LEAST_SHARE * duration:
         raise NotAVideo(
@@ -163,17 +166,18 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
     )
 
 
-def _end(container: av.container.InputContainer) -> float:
+def _measured_end(container: av.container.InputContainer) -> float:
     """Seconds from the start to the end of the last packet that is really in the file."""
     start = container.start_time or 0
     for target in (start + (container.duration or 0), start):
         container.seek(target, backward=True)
-        if last := _last_packet(container):
+        if last := _last_packet_end(container):
             return last - start / av.time_base
-    return 0.0  # some indexes cannot be sought near their end, so both were tried
+    return 0.0  # in some files a seek near the end fails: both places were tried
 
 
-def _last_packet(container: av.container.InputContainer) -> float:
+def _last_packet_end(container: av.container.InputContainer) -> float:
+    """End in seconds of the last intact packet from here on; 0 if there is none."""
     last = 0.0
     try:
         for packet in container.demux():
@@ -189,12 +193,12 @@ def _last_packet(container: av.container.InputContainer) -> float:
     return last
 
 
-def _is_cover(stream: av.VideoStream) -> bool:
+def _is_cover_art(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _what_else(path: Path) -> str:
-    """What a file that is no video looks like, for the message."""
+def _guessed_kind(path: Path) -> str:
+    """What a file that is no video seems to be, for the message; empty if unknown."""
     try:
         with path.open("rb") as file:
             head = file.read(512)

@@ -1,9 +1,9 @@
-"""Where a video cuts, so that no clip contains a cut.
+"""Shot boundaries: hard cuts and cross-fades, so that no clip contains one.
 
-Hard cuts come from PySceneDetect's AdaptiveDetector with the best published settings. It looks
-for changes between neighbouring frames and cannot see a cross-fade, in which no two neighbours
-differ much; those are found here by what a cross-fade is: every pixel runs on a straight line
-from the one picture to the other, which no moving head does.
+Hard cuts come from PySceneDetect's AdaptiveDetector with the best published settings. It compares
+neighbouring frames and cannot see a cross-fade, in which no two neighbours differ much. Cross-fades
+are found here by their definition: every pixel changes linearly from the one picture to the other,
+which does not happen when a head moves.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from scenedetect import AdaptiveDetector, FrameTimecode
 
 #: Neighbours on each side that a cut must stand out from (the best published setting).
 _WINDOW = 3
-#: Longer side to which frames are shrunk before they are compared. PySceneDetect's own choice
-#: is a width of 256; its scores are means over the frame and hardly change.
+#: Longer side in pixels to which frames are shrunk before they are compared. PySceneDetect's own
+#: choice is a width of 256; its scores are means over the frame and hardly change.
 _DETECT_SIDE = 192
+#: Width and height of the thumbnails in which fades and flashes are searched.
 _THUMB = (32, 18)
-#: Seconds around its middle over which a cross-fade is looked for: short and long ones.
+#: Half the durations of cross-fades that are searched, seconds.
 _FADE_REACHES = (0.12, 0.24, 0.48)
-#: A fade's ends differ by at least this much luma (0 to 255, mean) within the reach …
+#: The two ends of a fade differ by at least this much luma (0 to 255, mean over the thumbnail) …
 _FADE_CHANGE = 12.0
-#: … and its frames lie this close to the straight line, as a share of that difference.
+#: … and the frames between deviate from linear interpolation by at most this share of that.
 _FADE_BEND = 0.18
-#: Seconds after which a flash is over.
+#: Longest flash, seconds.
 _FLASH = 0.3
 
 
@@ -37,11 +38,15 @@ class Shot(NamedTuple):
     last: int
 
 
-class ShotFinder:
-    """Shown every frame of a span once, tells its shots at the end."""
+class ShotDetector:
+    """Is given every frame of a span once, in order, and then has its shots."""
 
     def __init__(self, ratio: float, change: float) -> None:
-        """See AnalysisConfig.cut_ratio and AnalysisConfig.cut_change."""
+        """
+        Args:
+            ratio: how many times the change at a cut exceeds that of its neighbours.
+            change: the least change of a cut: mean HSV difference, 0 to 255.
+        """
         # The minimum length is none: a cut that is not reported would end up inside a clip.
         self._detector = AdaptiveDetector(
             adaptive_threshold=ratio,
@@ -55,8 +60,8 @@ class ShotFinder:
         self._times: list[float] = []
         self._last: np.ndarray | None = None
 
-    def see(self, time: float, i420: np.ndarray) -> None:
-        """The next frame: its time, and uint8 (H · 3 / 2, W) pixels."""
+    def add_frame(self, time: float, i420: np.ndarray) -> None:
+        """Process the next frame: its time in seconds, and uint8 (H · 3 / 2, W) I420 pixels."""
         small = shrink(i420, _DETECT_SIDE)
         luma = small[: small.shape[0] * 2 // 3]
         self._thumbs.append(cv2.resize(luma, _THUMB, interpolation=cv2.INTER_AREA).ravel())
@@ -68,7 +73,7 @@ class ShotFinder:
         self._feed(small)
 
     def shots(self) -> list[Shot]:
-        """The shots, in order, without the frames of a cross-fade. Call once, after the last."""
+        """The shots in order, without the frames of cross-fades. Call once, at the end."""
         if self._last is None:
             return []
         self._repeat(self._last)
@@ -76,16 +81,16 @@ class ShotFinder:
         # Frame numbers were counted with the repeated first frame in front.
         count = len(times)
         cuts = [cut - _WINDOW for cut in self._cuts if 0 < cut - _WINDOW < count]
-        cuts = without_flashes(cuts, thumbs, times)
+        cuts = drop_flashes(cuts, thumbs, times)
         return split_at(count, [(c, c) for c in cuts] + find_fades(thumbs, times))
 
     def _repeat(self, image: np.ndarray) -> None:
-        """Fill the detector's window at either end, or it would miss a cut close to it."""
+        """Fill the detector's window at either end of the span; it would miss a cut close to it."""
         for _ in range(_WINDOW):
             self._feed(image)
 
     def _feed(self, image: np.ndarray) -> None:
-        # The detector needs a clock only to enforce a minimum length, which there is not.
+        # The detector needs a frame rate only for its minimum shot length, which is switched off.
         found = self._detector.process_frame(FrameTimecode(self._count, 25.0), image)
         self._cuts += [timecode.frame_num for timecode in found]
         self._count += 1
@@ -106,7 +111,11 @@ def shrink(i420: np.ndarray, side: int) -> np.ndarray:
 
 
 def split_at(count: int, transitions: list[tuple[int, int]]) -> list[Shot]:
-    """Frames 0 … count without the half-open transitions (first, last); (c, c) is a hard cut."""
+    """The shots among ``count`` frames between transitions.
+
+    Args:
+        transitions: half-open ranges of frames (first, last), excluded; (c, c) is a hard cut.
+    """
     shots, begin = [], 0
     for first, last in sorted(transitions):
         if first > begin:
@@ -118,7 +127,7 @@ def split_at(count: int, transitions: list[tuple[int, int]]) -> list[Shot]:
 
 
 def find_fades(thumbs: np.ndarray, times: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open ranges of frames in which one picture dissolves into another.
+    """Half-open ranges of frames in which one picture cross-fades into another.
 
     Args:
         thumbs: float32 (frames, pixels), luma 0 to 255.
@@ -147,26 +156,32 @@ def find_fades(thumbs: np.ndarray, times: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def without_flashes(cuts: list[int], thumbs: np.ndarray, times: np.ndarray) -> list[int]:
-    """Cuts less those of a flash: a brighter moment after which the old picture is back."""
+def drop_flashes(cuts: list[int], thumbs: np.ndarray, times: np.ndarray) -> list[int]:
+    """The cuts without those of a flash: a brighter moment after which the old picture is back.
+
+    Args:
+        cuts: frame numbers, the first of each new shot.
+        thumbs: float32 (frames, pixels), luma 0 to 255.
+        times: float64 (frames,), seconds.
+    """
     kept: list[int] = []
-    over = -1
+    flash_end = -1
     for cut in cuts:
-        if cut < over:
+        if cut < flash_end:
             continue
         before, lit = thumbs[cut - 1], thumbs[cut]
         jump = float(np.abs(lit - before).mean())
         soon = np.flatnonzero((times > times[cut]) & (times <= times[cut] + _FLASH))
         back = [j for j in soon if np.abs(thumbs[j] - before).mean() < 0.3 * jump]
         if back and lit.mean() > before.mean() + 15 and _same_picture(before, lit):
-            over = int(back[0]) + 1
+            flash_end = int(back[0]) + 1
         else:
             kept.append(cut)
     return kept
 
 
 def _same_picture(dark: np.ndarray, lit: np.ndarray) -> bool:
-    """Whether ``lit`` may be ``dark`` in brighter light, or light that drowns everything."""
+    """Whether ``lit`` may be ``dark`` in brighter light, or is overexposed beyond recognition."""
     if dark.std() < 1 or lit.std() < 20:
         return True
     return float(np.corrcoef(dark, lit)[0, 1]) > 0.6

@@ -1,4 +1,4 @@
-"""C2PA manifests: who drew this file, with what, and that nothing was changed since.
+"""C2PA manifests: who made a file, from what, and whether it was changed since.
 
 Everything happens on this machine: no time stamp service, no remote manifest, no revocation query.
 """
@@ -9,34 +9,50 @@ import json
 import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.provenance.signing import Signer, authority, one_line, read_text
+from fsh.pipeline.provenance.signing import (
+    Signer,
+    error_text,
+    installation_authority,
+    read_pem,
+)
 from fsh.schemas.consent import NOT_STATED, Consent
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
 
-VALID, UNTRUSTED, TAMPERED, ABSENT = "valid", "untrusted signer", "tampered", "absent"
-#: The assertion that holds what only fsh says.
-LABEL = "fsh.rendering"
+#: Label of fsh's own assertion, which holds :class:`Claims`.
+ASSERTION = "fsh.rendering"
 AI_GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
-# Every JUMBF manifest store begins with this type.
-_STORE = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x008\x9bq"
-_KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+#: Every JUMBF manifest store begins with this type.
+_STORE_TYPE = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x008\x9bq"
+_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+class ManifestState(StrEnum):
+    """Whether a file's manifest can be believed."""
+
+    VALID = "valid"
+    #: Unchanged, but the signer is not known here.
+    UNTRUSTED = "untrusted signer"
+    TAMPERED = "tampered"
+    ABSENT = "absent"
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What a manifest says about a file.
+    """What fsh claims about a file in its manifest.
 
     Attributes:
-        made_from: SHA-256 (hex) by what it is of: ``model``, ``dataset``, ``person`` …
+        made_from: SHA-256 (hex) of each thing it was made from: ``model``, ``dataset``,
+            ``person`` …
         consent: the statement, or None for "not stated".
         watermark: the payload that the pixels carry, or None if they carry none.
-        private: whether the watermark can be read with a secret key only.
+        private: whether the watermark can be read only with a secret key.
     """
 
     made_from: Mapping[str, str] = field(default_factory=dict)
@@ -55,19 +71,18 @@ class Claims:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a file's manifest says, and whether to believe it.
+    """What a file's manifest says, and whether it can be believed.
 
     Attributes:
-        state: ``valid``, ``untrusted signer`` (unchanged, but who signed is not known here),
-            ``tampered`` or ``absent``.
+        state: whether it can be believed.
         detail: why, in C2PA's own codes; empty if valid.
         signer: common name in the certificate; empty if there is none.
         generator: the tool that made the claim, with its version.
-        ai_generated: whether the manifest says so.
+        ai_generated: whether the manifest says that the file is AI-generated.
         claims: the content of fsh's own assertion; empty if another tool wrote the manifest.
     """
 
-    state: str
+    state: ManifestState
     detail: str = ""
     signer: str = ""
     generator: str = ""
@@ -76,18 +91,23 @@ class Manifest:
 
     @property
     def intact(self) -> bool:
-        return self.state in (VALID, UNTRUSTED)
+        """Whether the file is unchanged since it was signed."""
+        return self.state in (ManifestState.VALID, ManifestState.UNTRUSTED)
 
 
 def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None = None) -> Path:
     """Give a PNG, JPEG or MP4 file a signed manifest.
 
     Args:
-        source: the file; its content decides what it is.
-        to: where the signed file goes; default: in its own place. It appears only when complete.
+        source: the file; its type is told by its content.
+        to: where the signed file goes; default: it replaces ``source``. It appears only when
+            complete.
+
+    Returns:
+        The path of the signed file.
 
     Raises:
-        FshError: if it is something else, or the key or its certificates are refused.
+        FshError: if it is another type of file, or the key or its certificates are refused.
     """
     import c2pa
 
@@ -102,7 +122,7 @@ def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None =
         "format": kind,
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
-            {"label": LABEL, "data": claims.to_json() | {"fsh": tool["version"]}},
+            {"label": ASSERTION, "data": claims.to_json() | {"fsh": tool["version"]}},
         ],
     }
     try:
@@ -116,13 +136,13 @@ def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None =
             replacing(target) as temporary,
             source.open("rb") as before,
             temporary.open("w+b") as after,
-            c2pa.Signer.from_info(info) as pen,
+            c2pa.Signer.from_info(info) as c2pa_signer,
             c2pa.Builder(definition, _context()) as builder,
         ):
-            builder.sign(pen, kind, before, after)
+            builder.sign(c2pa_signer, kind, before, after)
     except c2pa.C2paError as error:
         raise FshError(
-            f"cannot be signed ({one_line(error)})",
+            f"cannot be signed ({error_text(error)})",
             where=source,
             remedy="check the signing key and its certificates; C2PA refuses self-signed ones",
         ) from error
@@ -130,7 +150,7 @@ def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None =
 
 
 def read_manifest(path: Path, anchors: Sequence[Path] = ()) -> Manifest:
-    """Read and check a file's manifest, whoever made the file, without the network.
+    """Read and verify a file's manifest, whichever tool wrote it, without the network.
 
     Args:
         anchors: PEM files of certificate authorities to trust besides this installation's own.
@@ -140,18 +160,18 @@ def read_manifest(path: Path, anchors: Sequence[Path] = ()) -> Manifest:
     """
     import c2pa
 
-    trusted = [read_text(anchor) for anchor in (*anchors, *authority())]
+    trusted = [read_pem(anchor) for anchor in (*anchors, *installation_authority())]
     try:
         with path.open("rb") as file:
             reader = c2pa.Reader.try_create(file, context=_context("\n".join(trusted)))
             if reader is None:
-                return _without(path, "a manifest is there but not where the format has it")
+                return _unreadable(path, "a manifest is there but not where the format has it")
             with reader:
-                return _told(json.loads(reader.json()))
+                return _manifest_of(json.loads(reader.json()))
     except OSError as error:
         raise FshError(f"cannot be read ({error.strerror})", where=path) from error
     except c2pa.C2paError as error:
-        return _without(path, one_line(error))
+        return _unreadable(path, error_text(error))
 
 
 def media_type(path: Path) -> str | None:
@@ -167,20 +187,23 @@ def media_type(path: Path) -> str | None:
         raise FshError(f"cannot be read ({error.strerror})", where=path) from error
     if start[4:8] == b"ftyp":
         return "video/mp4"
-    return next((kind for magic, kind in _KINDS.items() if start.startswith(magic)), None)
+    return next((kind for magic, kind in _SIGNATURES.items() if start.startswith(magic)), None)
 
 
-def _told(store: dict[str, Any]) -> Manifest:
-    """The reader's JSON in our words."""
+def _manifest_of(store: dict[str, Any]) -> Manifest:
+    """The JSON of c2pa's reader as a :class:`Manifest`."""
     active = store.get("manifests", {}).get(store.get("active_manifest"))
     if active is None:
-        return Manifest(TAMPERED, detail="the manifest that counts is not among those there")
+        return Manifest(
+            ManifestState.TAMPERED, detail="the manifest that counts is not among those there"
+        )
     results = store.get("validation_results", {}).get("activeManifest", {})
     codes = [found["code"] for found in results.get("failure", [])]
     about_signer = all(code.startswith("signingCredential.") for code in codes)
-    state = {"Trusted": VALID, "Valid": UNTRUSTED}.get(store.get("validation_state", ""), TAMPERED)
-    if state == TAMPERED and codes and about_signer:
-        state = UNTRUSTED
+    states = {"Trusted": ManifestState.VALID, "Valid": ManifestState.UNTRUSTED}
+    state = states.get(store.get("validation_state", ""), ManifestState.TAMPERED)
+    if state == ManifestState.TAMPERED and codes and about_signer:
+        state = ManifestState.UNTRUSTED
     data = {found["label"]: found.get("data", {}) for found in active.get("assertions", [])}
     actions = [
         action
@@ -199,21 +222,21 @@ def _told(store: dict[str, Any]) -> Manifest:
             "trainedAlgorithmicMedia" in str(action.get("digitalSourceType", ""))
             for action in actions
         ),
-        claims=data.get(LABEL, {}),
+        claims=data.get(ASSERTION, {}),
     )
 
 
-def _without(path: Path, reason: str) -> Manifest:
-    """A file in which no manifest can be read: there is none, or its remains are there."""
+def _unreadable(path: Path, reason: str) -> Manifest:
+    """For a file whose manifest cannot be read: it has none, or a damaged one."""
     if path.stat().st_size:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as all_:
-            if all_.find(_STORE) >= 0:
-                return Manifest(TAMPERED, detail=reason)
-    return Manifest(ABSENT)
+            if all_.find(_STORE_TYPE) >= 0:
+                return Manifest(ManifestState.TAMPERED, detail=reason)
+    return Manifest(ManifestState.ABSENT)
 
 
 def _context(anchors: str = ""):
-    """c2pa's settings: nothing is asked of the network, no thumbnail is made."""
+    """c2pa's settings: no network access, no thumbnail; ``anchors``: PEM text of authorities."""
     import c2pa
 
     settings: dict[str, Any] = {

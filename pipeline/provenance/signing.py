@@ -1,9 +1,10 @@
-"""The key an installation signs with, or the user's own.
+"""The key that an installation signs with, or the user's own.
 
-An installation's key is made at the first need below ``$FSH_HOME`` (default ``~/.config/fsh``): a
-certificate authority whose private key is thrown away once it has signed one leaf (ES256, e-mail
-protection, as C2PA asks; a self-signed leaf is refused). Files of this installation are therefore
-"valid" here and of an "untrusted signer" elsewhere, unless ``authority.pem`` is handed on.
+An installation's key is made when it is first needed, below ``$FSH_HOME`` (default
+``~/.config/fsh``): a certificate authority whose private key is discarded once it has signed one
+leaf (ES256, e-mail protection, as C2PA requires; a self-signed leaf is refused). Files of this
+installation are therefore "valid" here and of an "untrusted signer" elsewhere, unless
+``authority.pem`` is passed on.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fsh.schemas.errors import FshError
 
-_YEARS = 10  # without a time stamp, a signature is worth as much as its certificate lasts
+_YEARS = 10  # without a time stamp, a signature is valid only as long as its certificate
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ def installation_signer() -> Signer:
     Raises:
         FshError: if its folder cannot be written or its files are damaged or out of date.
     """
-    folder = home() / "signing"
+    folder = installation_folder() / "signing"
     try:
         if not (folder / "signer.pem").is_file():
-            _make(folder)
-        # A key that others can read is no key; say so rather than sign.
+            _make_key(folder)
+        # A key that others can read proves nothing: refuse to sign with it.
         if os.name == "posix" and (folder / "signer.pem").stat().st_mode & 0o077:
             raise FshError(
                 "others can read this key",
@@ -73,15 +74,16 @@ def read_signer(path: Path) -> Signer:
     """A signer from one PEM file: the key's certificate, those above it, and the private key.
 
     Raises:
-        FshError: if something is missing, does not fit together, or is out of date.
+        FshError: if something is missing, the key and its certificate do not match, or the
+            certificate is out of date.
     """
-    text = read_text(path)
+    text = read_pem(path)
     try:
         certificates = x509.load_pem_x509_certificates(text.encode())
-        key = serialization.load_pem_private_key(_private(text), None)
+        key = serialization.load_pem_private_key(_private_key_pem(text), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise FshError(
-            f"no certificate chain with an unencrypted private key in PEM ({one_line(error)})",
+            f"no certificate chain with an unencrypted private key in PEM ({error_text(error)})",
             where=path,
             remedy="put the certificates and the key into one PEM file",
         ) from error
@@ -102,20 +104,20 @@ def read_signer(path: Path) -> Signer:
     )
 
 
-def authority() -> list[Path]:
-    """This installation's certificate authority, if it has one yet."""
-    path = home() / "signing" / "authority.pem"
+def installation_authority() -> list[Path]:
+    """The PEM file of this installation's certificate authority; empty if there is none yet."""
+    path = installation_folder() / "signing" / "authority.pem"
     return [path] if path.is_file() else []
 
 
-def home() -> Path:
-    """What belongs to this installation: ``$FSH_HOME``, else ``~/.config/fsh``."""
+def installation_folder() -> Path:
+    """Where the files of this installation are kept: ``$FSH_HOME``, else ``~/.config/fsh``."""
     named = os.environ.get("FSH_HOME")
     return Path(named) if named else Path.home() / ".config" / "fsh"
 
 
-def read_text(path: Path) -> str:
-    """A PEM file.
+def read_pem(path: Path) -> str:
+    """The text of a PEM file.
 
     Raises:
         FshError: if it cannot be read.
@@ -126,19 +128,20 @@ def read_text(path: Path) -> str:
         raise FshError(f"cannot be read ({error.strerror})", where=path) from error
 
 
-def one_line(error: Exception) -> str:
+def error_text(error: Exception) -> str:
+    """An exception's message in one line of at most 160 characters."""
     return " ".join(str(error).split())[:160]
 
 
-def _make(folder: Path) -> None:
-    """A new authority and signer; whoever comes first wins, the others take theirs."""
+def _make_key(folder: Path) -> None:
+    """Write a new authority and signer; of several processes the first one's are kept."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     name = f"fsh installation {secrets.token_hex(4)}"
-    above, below = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = _certificate(f"{name} authority", above, None, above)
-    leaf = _certificate(name, below, authority, above)
+    authority_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = _certificate(f"{name} authority", authority_key, None, authority_key)
+    leaf = _certificate(name, leaf_key, authority, authority_key)
     pem = serialization.Encoding.PEM
-    secret = below.private_bytes(
+    secret = leaf_key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     scratch = Path(tempfile.mkdtemp(prefix=".signing-", dir=folder.parent))  # mode 0700
@@ -162,7 +165,7 @@ def _certificate(
     issuer: x509.Certificate | None,
     issuer_key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    """A certificate as the C2PA profile wants it; an authority's if there is no issuer."""
+    """A certificate after the C2PA profile; that of an authority if there is no issuer."""
     authority = issuer is None
     subject = x509.Name(
         [
@@ -182,7 +185,7 @@ def _certificate(
         decipher_only=False,
     )
     now = datetime.now(UTC)
-    above = issuer_key.public_key()
+    issuer_public = issuer_key.public_key()
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -194,7 +197,9 @@ def _certificate(
         .add_extension(x509.BasicConstraints(authority, 0 if authority else None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_public), critical=False
+        )
     )
     if not authority:
         mail = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
@@ -203,6 +208,7 @@ def _certificate(
 
 
 def _algorithm(key: object, path: Path) -> str:
+    """C2PA's name of the algorithm that a private key signs with; raises FshError."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
         name = {256: "ES256", 384: "ES384", 521: "ES512"}.get(key.curve.key_size)
         if name:
@@ -214,8 +220,8 @@ def _algorithm(key: object, path: Path) -> str:
     raise FshError(f"C2PA does not know keys like {type(key).__name__}", where=path)
 
 
-def _private(text: str) -> bytes:
-    """The private key's part of a PEM file."""
+def _private_key_pem(text: str) -> bytes:
+    """The part of a PEM file that holds the private key; raises ValueError if there is none."""
     found = re.search(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", text, re.DOTALL)
     if not found:
         raise ValueError("no private key in it")

@@ -1,6 +1,6 @@
-"""The watermark's code: which signs of which Fourier modes carry a payload, and how it is decoded.
+"""The watermark's code: which signs of which Fourier modes carry a payload, and its decoding.
 
-See :mod:`fsh.pipeline.provenance.watermark` for what it is meant to do.
+See :mod:`fsh.pipeline.provenance.watermark` for the design.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ TILE = 64
 SIDE = 128
 
 _BAND = (0.07, 0.2)  # cycles per pixel at that size
-_LIST = 64  # likely values of each half of a payload
+_LIST = 64  # most likely values of each half of a payload that are combined
 
 
 @dataclass(frozen=True)
-class Code:
-    """The key's choices. M = number of Fourier modes in the band, 2M signs.
+class WatermarkCode:
+    """What a key determines. M is the number of Fourier modes in the band; they carry 2M signs.
 
     Attributes:
         rows, columns: int (M,), the modes in an ``rfft2`` of the tile.
-        signs: float32 (2M,) ±1, the scramble; real parts first, then imaginary.
-        pilot: int (P,), indices of signs that are the scramble itself.
-        halves: per 16 bits of payload: indices of signs, and the code's column for each, uint16.
+        signs: float32 (2M,) ±1, the key's random signs, with which the code's are multiplied; real
+            parts first, then imaginary.
+        pilot: int (P,), indices of signs that carry no payload.
+        halves: per 16 bits of payload: indices of the signs that depend on them, and the code's
+            column for each, uint16.
         both: indices of the signs that depend on both halves, and their columns in each.
     """
 
@@ -40,7 +42,7 @@ class Code:
     halves: tuple[tuple[np.ndarray, np.ndarray], ...]
     both: tuple[np.ndarray, np.ndarray, np.ndarray]
 
-    def word(self, payload: int) -> np.ndarray:
+    def codeword(self, payload: int) -> np.ndarray:
         """The 2M signs that carry a payload; float32 ±1."""
         signs = self.signs.copy()
         for number, (where, column) in enumerate(self.halves):
@@ -51,7 +53,8 @@ class Code:
 
 
 @functools.lru_cache(maxsize=8)
-def code_of(key: bytes) -> Code:
+def watermark_code(key: bytes) -> WatermarkCode:
+    """The code of a key; the same on every machine and in every version."""
     y, x = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
     radius = np.hypot(y, x)
     inside = (radius >= _BAND[0]) & (radius <= _BAND[1]) & ((x > 0) | (y > 0))
@@ -64,7 +67,9 @@ def code_of(key: bytes) -> Code:
     drawn = np.frombuffer(stream[count * 8 :], ">u2").reshape(count, 4).astype(np.uint16)
     pilot, first, second, both = np.array_split(order, 4)
     halves = tuple((part, drawn[part, 1]) for part in (first, second))
-    return Code(rows, columns, signs, pilot, halves, (both, drawn[both, 1], drawn[both, 2]))
+    return WatermarkCode(
+        rows, columns, signs, pilot, halves, (both, drawn[both, 1], drawn[both, 2])
+    )
 
 
 def parity(columns: np.ndarray, half: int | np.ndarray) -> np.ndarray:
@@ -73,10 +78,10 @@ def parity(columns: np.ndarray, half: int | np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def tile_of(payload: int, key: bytes) -> np.ndarray:
-    """The pattern, float32 (64, 64), zero mean, unit RMS."""
-    code = code_of(key)
-    real, imaginary = np.split(code.word(payload), 2)
+def pattern_tile(payload: int, key: bytes) -> np.ndarray:
+    """The pattern that carries a payload, float32 (64, 64), zero mean, unit RMS."""
+    code = watermark_code(key)
+    real, imaginary = np.split(code.codeword(payload), 2)
     spectrum = np.zeros((TILE, TILE // 2 + 1), np.complex64)
     spectrum[code.rows, code.columns] = real + 1j * imaginary
     mirrored = code.columns == 0
@@ -85,16 +90,23 @@ def tile_of(payload: int, key: bytes) -> np.ndarray:
     return (tile / tile.std()).astype(np.float32)
 
 
-def zoom(picture: np.ndarray, scale: float, shape: tuple[int, int]) -> np.ndarray:
-    """A picture enlarged about its upper left corner and cut to (H, W)."""
+def enlarge(picture: np.ndarray, scale: float, shape: tuple[int, int]) -> np.ndarray:
+    """A picture enlarged about its upper left corner and cropped to ``shape`` = (H, W)."""
     move = (scale - 1) / 2  # pixel centers, not corners, are at whole coordinates
     matrix = np.array([[scale, 0, move], [0, scale, move]], np.float32)
     return cv2.warpAffine(picture, matrix, shape[::-1], flags=cv2.INTER_CUBIC)
 
 
-def decode(modes: np.ndarray, row: float, column: float, code: Code) -> tuple[float, int]:
-    """A rough (score, payload) at one shift, to compare places: each half is read for itself."""
-    values, norm = _measured(modes, row, column, code)
+def decode_halves(
+    modes: np.ndarray, row: float, column: float, code: WatermarkCode
+) -> tuple[float, int]:
+    """An approximate (score, payload) at one shift: each half is decoded by itself.
+
+    Args:
+        modes: complex (M,), the measured modes of a tile.
+        row, column: the shift, pixels of the tile.
+    """
+    values, norm = _sign_values(modes, row, column, code)
     total, payload = float(values[code.pilot].sum()), 0
     for number, (where, codes) in enumerate(code.halves):
         likelihood = _hadamard(np.bincount(codes, values[where], 1 << 16).astype(np.float32))
@@ -104,34 +116,41 @@ def decode(modes: np.ndarray, row: float, column: float, code: Code) -> tuple[fl
     return total / norm, payload
 
 
-def decode_jointly(modes: np.ndarray, row: float, column: float, code: Code) -> tuple[float, int]:
-    """The most likely payload at one shift: (score, payload)."""
-    values, norm = _measured(modes, row, column, code)
+def decode_jointly(
+    modes: np.ndarray, row: float, column: float, code: WatermarkCode
+) -> tuple[float, int]:
+    """The most likely payload at one shift: (score z, payload); see :func:`decode_halves`."""
+    values, norm = _sign_values(modes, row, column, code)
     likelihoods = [
         _hadamard(np.bincount(codes, values[where], 1 << 16).astype(np.float32))
         for where, codes in code.halves
     ]
     where, *columns = code.both
     answers = []
-    for mine, other in ((0, 1), (1, 0)):
-        listed = np.argpartition(likelihoods[mine], -_LIST)[-_LIST:].astype(np.uint16)
-        # With one half known, the signs of both are a code of the other half.
-        turned = values[where] * parity(columns[mine][None], listed[:, None])
+    for first, other in ((0, 1), (1, 0)):
+        listed = np.argpartition(likelihoods[first], -_LIST)[-_LIST:].astype(np.uint16)
+        # With one half fixed, the signs of both halves are a code of the other half.
+        turned = values[where] * parity(columns[first][None], listed[:, None])
         sums = np.zeros((_LIST, 1 << 16), np.float32)
         np.add.at(sums, (np.arange(_LIST)[:, None], columns[other][None]), turned)
-        joint = _hadamard(sums) + likelihoods[other] + likelihoods[mine][listed][:, None]
+        joint = _hadamard(sums) + likelihoods[other] + likelihoods[first][listed][:, None]
         at, half = np.unravel_index(int(joint.argmax()), joint.shape)
-        halves = {mine: int(listed[at]), other: int(half)}
+        halves = {first: int(listed[at]), other: int(half)}
         answers.append((float(joint[at, half]), halves[0] | halves[1] << 16))
     total, payload = max(answers)
     return (total + float(values[code.pilot].sum())) / norm, payload
 
 
-def _measured(modes: np.ndarray, row: float, column: float, code: Code) -> tuple[np.ndarray, float]:
-    """What each sign says, the scramble undone, at one shift; float32 (2M,); and their norm."""
+def _sign_values(
+    modes: np.ndarray, row: float, column: float, code: WatermarkCode
+) -> tuple[np.ndarray, float]:
+    """The measured value of each sign at one shift, float32 (2M,), and the norm of all.
+
+    The key's random signs are divided out.
+    """
     turned = modes * np.exp(2j * np.pi * (code.rows * row + code.columns * column) / TILE)
     measured = np.concatenate([turned.real, turned.imag]).astype(np.float32)
-    # A black picture measures nothing.
+    # Of a black picture all values are zero.
     return measured * code.signs, max(float(np.linalg.norm(measured)), 1e-9)
 
 
@@ -144,5 +163,6 @@ def _hadamard(values: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _hadamard_matrix() -> np.ndarray:
+    """float32 (256, 256)."""
     both = np.arange(256, dtype=np.uint16)
     return 1 - 2 * (np.bitwise_count(both[:, None] & both[None]) & 1).astype(np.float32)

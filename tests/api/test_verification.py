@@ -19,7 +19,7 @@ from fsh.pipeline.media.encode import write_video
 from fsh.pipeline.provenance.manifest import Claims, Manifest, sign_file
 from fsh.pipeline.provenance.signing import installation_signer
 from fsh.pipeline.provenance.watermark import Watermark
-from fsh.pipeline.provenance.watermark_detection import Detection
+from fsh.pipeline.provenance.watermark_detection import WatermarkDetection
 from fsh.schemas.consent import NOT_STATED, Consent
 from fsh.schemas.errors import FshError
 
@@ -136,7 +136,7 @@ def test_trust_is_by_name(tmp_path, monkeypatch):
 
 def test_a_manifest_of_another_tool_holds_nothing_against_the_watermark():
     other = Manifest("untrusted signer", generator="camera 1")
-    found = verify.judge(other, Detection(False, 5, 1.0, 2.0, 1.0, 1))
+    found = verify.judge(other, WatermarkDetection(False, 5, 1.0, 2.0, 1.0, 1))
     assert found["intact"] and not found["marked"] and found["watermark"]["agrees"] is None
 
 

@@ -24,7 +24,7 @@ from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.span_analysis import analyze_span
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.ingest.lists import read_lists
-from fsh.pipeline.media.decode import read_window
+from fsh.pipeline.media.decode import read_region
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.layout import DataFolder
@@ -44,7 +44,7 @@ def tiles(path: Path) -> list[np.ndarray]:
     window = (left, top, left + side, top + side)
     read = [
         cv2.resize(frame.pixels, (TILE, TILE), interpolation=cv2.INTER_AREA)
-        for frame in islice(read_window(path, size, window), COUNT)
+        for frame in islice(read_region(path, size, window), COUNT)
     ]
     there_and_back = [*range(len(read)), *range(len(read) - 1, -1, -1)]
     return [read[there_and_back[i % len(there_and_back)]] for i in range(COUNT)]

@@ -27,7 +27,7 @@ import numpy as np
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.media.decode import read_proxy
-from fsh.pipeline.media.shots import Shot, ShotFinder
+from fsh.pipeline.media.shots import Shot, ShotDetector
 
 SIZE = (320, 240)
 FPS = 25.0
@@ -54,10 +54,10 @@ def transitions(shots: list[Shot], count: int) -> list[Range]:
 
 def found_in(frames) -> list[Range]:
     analysis = AnalysisConfig()
-    finder = ShotFinder(analysis.cut_ratio, analysis.cut_change)
+    finder = ShotDetector(analysis.cut_ratio, analysis.cut_change)
     count = 0
     for frame in frames:
-        finder.see(count / FPS, frame)
+        finder.add_frame(count / FPS, frame)
         count += 1
     return transitions(finder.shots(), count)
 

@@ -42,9 +42,9 @@ import numpy as np
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly
 from fsh.pipeline.dataset.span_analysis import jpeg
-from fsh.pipeline.faces.crop import box_to_crop, cut, window_of
+from fsh.pipeline.faces.backends import load_backend
+from fsh.pipeline.faces.crop import box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
-from fsh.pipeline.faces.landmarks import load_backend
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.media.decode import proxy_size, read_proxy
 from fsh.pipeline.media.ffmpeg import binary
@@ -97,7 +97,7 @@ def by_hand(files: list[Path], *, gray: bool) -> int:
                 box = max(boxes, key=lambda box: box.area())
                 points = [(p.x, p.y) for p in predictor(frame, box).parts()]
                 edges = np.array([box.left(), box.top(), box.right(), box.bottom()])
-                crop = cut(frame, window_of(edges, ANALYSIS.spec), ANALYSIS.spec.size)
+                crop = crop_image(frame, crop_window(edges, ANALYSIS.spec), ANALYSIS.spec.size)
                 name = Path(folder) / f"{written:06d}"
                 name.with_suffix(".jpg").write_bytes(jpeg(crop, ANALYSIS.jpeg_quality))
                 np.save(name.with_suffix(".npy"), np.array(points, np.float32))

@@ -24,7 +24,7 @@ import numpy as np
 from fsh.pipeline.media.encode import write_video
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.provenance.watermark import Watermark
-from fsh.pipeline.provenance.watermark_detection import Detection, detect
+from fsh.pipeline.provenance.watermark_detection import WatermarkDetection, detect_watermark
 
 RATE, SECONDS = 25, 3.0
 X264 = "-c:v libx264 -preset medium"
@@ -91,7 +91,7 @@ def clips(source: Path | None, count: int, side: int) -> Iterator[np.ndarray]:
         yield frames[to_and_fro]
 
 
-def row(name: str, found: list[tuple[int, Detection]]) -> str:
+def row(name: str, found: list[tuple[int, WatermarkDetection]]) -> str:
     right = sum(d.present and d.payload == payload for payload, d in found)
     scores = [d.score for _, d in found]
     return (
@@ -100,7 +100,9 @@ def row(name: str, found: list[tuple[int, Detection]]) -> str:
     )
 
 
-def show(found: dict[str, list[tuple[int, Detection]]], ratios: list[float], cost: float) -> None:
+def show(
+    found: dict[str, list[tuple[int, WatermarkDetection]]], ratios: list[float], cost: float
+) -> None:
     print("\n| treatment | payload right | share | lowest z | median z |\n|---|---|---|---|---|")
     print("\n".join(row(name, f) for name, f in found.items()))
     print(f"\nPSNR marked to unmarked: lowest {min(ratios):.2f} dB, mean {np.mean(ratios):.2f}")
@@ -121,7 +123,7 @@ def main() -> None:
         for name, how in TREATMENTS.items()
         if options.only in name and (options.beyond or name not in BEYOND)
     }
-    found: dict[str, list[tuple[int, Detection]]] = {name: [] for name in chosen}
+    found: dict[str, list[tuple[int, WatermarkDetection]]] = {name: [] for name in chosen}
     ratios, spent, frames = [], 0.0, 0
     with tempfile.TemporaryDirectory() as name:
         folder, film = Path(name), Path(name) / "film.mp4"
@@ -137,14 +139,14 @@ def main() -> None:
             write_video(film, marked, np.arange(len(marked)) / RATE)
             for name, how in chosen.items():
                 pictures = decoded(film) if how is None else treated(film, folder, how)
-                found[name].append((payload, detect(pictures)))
+                found[name].append((payload, detect_watermark(pictures)))
                 if not found[name][-1][1].present:
                     print(f"clip {number}: not found after {name}", flush=True)
             if number % 20 == 19:
                 show(found, ratios, 1000 * spent / frames)
         if frames:
             show(found, ratios, 1000 * spent / frames)
-    alarms = [detect(clip) for clip in clips(options.list, options.alarms, options.side)]
+    alarms = [detect_watermark(clip) for clip in clips(options.list, options.alarms, options.side)]
     if alarms:
         print(
             f"unmarked clips: {sum(a.present for a in alarms)} alarms of {len(alarms)}, "

@@ -8,7 +8,7 @@ import numpy as np
 from skimage import data
 
 from fsh.pipeline.faces.detection import Face, FaceDetector
-from fsh.pipeline.faces.landmarks import DlibLandmarks
+from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
 
 #: iBUG indices of a mirrored face.
 MIRROR = [
@@ -70,3 +70,9 @@ def portrait_points() -> np.ndarray:
     points = dlib_landmarks().landmarks(portrait()[None], portrait_face().box[None])[0]
     points.setflags(write=False)
     return points
+
+
+def swaying_points(count: int = 30) -> np.ndarray:
+    """float32 (count, 68, 2): the portrait's landmarks swaying by 8 pixels to each side."""
+    steps = np.sin(np.arange(count) / 5)[:, None, None] * [8.0, 0.0]
+    return (portrait_points()[None] + steps).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Consent statements: read, refused, carried."""
+"""Consent statements: reading, enforcing, recording."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fsh.schemas.consent import (
     Consent,
     parse_consent,
     read_consent,
-    recorded,
+    recorded_consent,
 )
 from fsh.schemas.errors import FshError
 
@@ -31,15 +31,15 @@ ADA = Consent("Ada Example", "Ada Example", ("animate", "personalize"), date(202
 
 
 @pytest.mark.parametrize("text", [TOML, "\ufeff" + TOML, json.dumps(ADA.to_json(), indent=2)])
-def test_both_forms_say_the_same(tmp_path, text):
+def test_toml_and_json_give_the_same_statement(tmp_path, text):
     (tmp_path / "ada.txt").write_text(text, encoding="utf-8")
     assert read_consent(tmp_path / "ada.txt") == ADA
 
 
-def test_what_is_allowed():
-    ADA.refuse("animate", TODAY)
-    ADA.refuse("animate", date(2027, 12, 31))
-    Consent("A", "B", ("any",), TODAY).refuse("publish", TODAY)
+def test_an_allowed_act_passes():
+    ADA.require("animate", TODAY)
+    ADA.require("animate", date(2027, 12, 31))
+    Consent("A", "B", ("any",), TODAY).require("publish", TODAY)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_what_is_allowed():
         ({"scope": ["personalize"]}, "its scope is personalize, not animate"),
     ],
 )
-def test_what_is_not_allowed_is_refused_with_the_reason(change, words):
+def test_an_act_that_is_not_allowed_raises_with_the_reason(change, words):
     with pytest.raises(FshError, match=words) as caught:
-        parse_consent(ADA.to_json() | change).refuse("animate", TODAY)
+        parse_consent(ADA.to_json() | change).require("animate", TODAY)
     assert "Ada Example" in str(caught.value)
 
 
-def test_all_problems_are_told_at_once(tmp_path):
+def test_all_problems_are_reported_at_once(tmp_path):
     (tmp_path / "c.toml").write_text('who = ""\nby = 3\nscope = ["fly"]\nuntil = "soon"\nage = 7')
     with pytest.raises(FshError) as caught:
         read_consent(tmp_path / "c.toml")
@@ -66,7 +66,7 @@ def test_all_problems_are_told_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"{", b"= =", b"[" * 3000, b""])
-def test_no_statement_is_one_line(tmp_path, content):
+def test_a_file_that_is_no_statement_raises_one_error(tmp_path, content):
     (tmp_path / "c").write_bytes(content)
     with pytest.raises(FshError):
         read_consent(tmp_path / "c")
@@ -74,11 +74,11 @@ def test_no_statement_is_one_line(tmp_path, content):
         read_consent(tmp_path / "missing")
 
 
-def test_what_a_card_records():
-    assert recorded(None) is None and recorded(NOT_STATED) is None
-    assert recorded(ADA.to_json()) == ADA
+def test_the_entry_in_a_card():
+    assert recorded_consent(None) is None and recorded_consent(NOT_STATED) is None
+    assert recorded_consent(ADA.to_json()) == ADA
     with pytest.raises(FshError, match="not a consent statement"):
-        recorded("yes")
+        recorded_consent("yes")
 
 
 text = st.text(min_size=1, max_size=40).map(lambda t: " ".join(t.split())).filter(bool)
@@ -97,20 +97,20 @@ days = st.dates(date(1990, 1, 1), date(2100, 1, 1))
         note=st.just("") | text,
     )
 )
-def test_a_statement_survives_its_journey(consent):
+def test_a_statement_survives_json(consent):
     assert parse_consent(json.loads(json.dumps(consent.to_json()))) == consent
 
 
 @settings(max_examples=50, deadline=None)
 @given(until=days, later=st.integers(-500, 500))
-def test_it_holds_until_its_last_day(until, later):
+def test_a_statement_holds_until_its_last_day(until, later):
     today = until + timedelta(days=later)
     consent = Consent("A", "A", ("animate",), until)
     if later <= 0:
-        consent.refuse("animate", today)
+        consent.require("animate", today)
     else:
         with pytest.raises(FshError, match="ended"):
-            consent.refuse("animate", today)
+            consent.require("animate", today)
 
 
 @settings(max_examples=50, deadline=None)
@@ -120,6 +120,6 @@ def test_it_holds_until_its_last_day(until, later):
         st.none() | st.text(max_size=5) | st.integers() | st.lists(st.none() | st.text(max_size=3)),
     )
 )
-def test_nothing_but_a_told_error(data):
+def test_malformed_data_raises_only_fsh_errors(data):
     with suppress(FshError):
         assert isinstance(parse_consent(data), Consent)

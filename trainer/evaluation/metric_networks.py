@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
-from fsh.schemas.weights import Weight, fetch, torch_hub_folder
+from fsh.schemas.weights import WeightFile, fetch_weights, torch_hub_folder
 
-ALEXNET = Weight(
+ALEXNET = WeightFile(
     name="AlexNet (torchvision, ImageNet)",
     file="alexnet-owt-7be5be79.pth",
     url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
@@ -28,7 +28,7 @@ ALEXNET = Weight(
     license="BSD-3-Clause (torchvision)",
     size=244_400_000,
 )
-INCEPTION = Weight(
+INCEPTION = WeightFile(
     name="InceptionV3 (FID's, converted from TensorFlow 2015-12-05)",
     file="weights-inception-2015-12-05-6726825d.pth",
     url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
@@ -142,7 +142,7 @@ def load_lpips(progress: Progress, device: str = "cpu") -> MetricNetwork:
     if package is None or package.origin is None:
         raise ImportError(name="torchmetrics")
     heads = Path(package.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
-    path = fetch(ALEXNET, progress, also=[torch_hub_folder()])
+    path = fetch_weights(ALEXNET, progress, also=[torch_hub_folder()])
     network = lpips_with(path, heads).to(device)
 
     def pairs(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
@@ -160,7 +160,7 @@ def load_inception(progress: Progress, device: str = "cpu") -> MetricNetwork:
     """FID's own InceptionV3, pooled features (N, 2048); it resizes to 299 px itself."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    path = fetch(INCEPTION, progress, also=[torch_hub_folder()])
+    path = fetch_weights(INCEPTION, progress, also=[torch_hub_folder()])
     network = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
     )

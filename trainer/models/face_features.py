@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsh.schemas.recognizer import MEAN, SCALE, Block, Convolution, Recognizer
+from fsh.schemas.recognizer import MEAN, SCALE, Convolution, Recognizer, RecognizerBlock
 
 #: Levels whose outputs are compared.
 LEVELS_USED = 2
@@ -53,7 +53,7 @@ class FaceFeatures(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: RecognizerBlock) -> None:
         super().__init__()
         self.halves = block.halves
         self.one = _layer(block.one, 2, 0) if block.halves else _layer(block.one, 1, 1)

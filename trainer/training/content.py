@@ -14,7 +14,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
 from fsh.schemas.recognizer import RECOGNIZER, model_file, read_recognizer
-from fsh.schemas.weights import Weight, fetch, torch_hub_folder, weights_folder
+from fsh.schemas.weights import WeightFile, fetch_weights, torch_hub_folder, weights_folder
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.models.face_features import FaceFeatures
 from fsh.trainer.models.networks import channels_last
@@ -32,7 +32,7 @@ from fsh.trainer.models.vgg import (
 from fsh.trainer.training.losses import Content
 
 #: The Caffe VGG19 of Simonyan and Zisserman, converted by J. Johnson: BGR, 0…255, mean subtracted.
-VGG19_WEIGHT = Weight(
+VGG19_WEIGHT = WeightFile(
     name="VGG19 (Caffe, ImageNet)",
     file="vgg19-d01eb7cb.pth",
     url="https://web.eecs.umich.edu/~justincj/models/vgg19-d01eb7cb.pth",
@@ -104,7 +104,7 @@ def _load(name: str, features: Features, progress: Progress) -> str:
     """Load a network's weights; says what they are, or nothing if there are none (told aloud)."""
     try:
         if name == "vgg19":
-            path = fetch(VGG19_WEIGHT, progress, also=[torch_hub_folder()])
+            path = fetch_weights(VGG19_WEIGHT, progress, also=[torch_hub_folder()])
             told = f"{path.name} (SHA-256 checked)"
         else:
             path = weights_folder() / VGGFACE_FILE

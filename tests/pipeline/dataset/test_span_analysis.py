@@ -16,7 +16,7 @@ from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly, overlapping
 from fsh.pipeline.dataset.span_analysis import analyze_span, even_runs
 from fsh.pipeline.dataset.spans import Span
-from fsh.pipeline.faces.crop import cut
+from fsh.pipeline.faces.crop import crop_image
 from fsh.pipeline.faces.tracking import Track
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
@@ -85,7 +85,7 @@ def test_the_frame_at_a_stored_time_is_the_frame_of_the_source(talk):
             window = tuple(int(v) for v in info.crop)
             near = times.index(round(time, 6))
             distance = {
-                i: np.abs(cut(source[times[i]], window, 256).astype(int) - image).mean()
+                i: np.abs(crop_image(source[times[i]], window, 256).astype(int) - image).mean()
                 for i in range(max(0, near - 2), min(len(times), near + 3))
             }
             assert min(distance, key=distance.get) == near

@@ -6,10 +6,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsh.pipeline.faces.crop import box_to_crop, cut, to_crop, to_source, window_of
+from fsh.pipeline.faces.crop import (
+    CropWindow,
+    box_to_crop,
+    crop_image,
+    crop_window,
+    to_crop,
+    to_source,
+)
 from fsh.schemas.spec import FaceSpec
 
-windows = st.tuples(st.integers(-60, 90), st.integers(-60, 90), st.integers(2, 120))
+windows = st.builds(CropWindow, st.integers(-60, 90), st.integers(-60, 90), st.integers(2, 120))
 
 
 def picture(height: int = 60, width: int = 80) -> np.ndarray:
@@ -20,7 +27,7 @@ def picture(height: int = 60, width: int = 80) -> np.ndarray:
 @given(windows, st.sampled_from([1, 16, 32]))
 def test_a_crop_has_the_wanted_size_and_only_colours_of_the_picture(window, size):
     image = picture()
-    crop = cut(np.full_like(image, 7), window, size)
+    crop = crop_image(np.full_like(image, 7), window, size)
     assert crop.shape == (size, size, 3) and (crop == 7).all()
 
 
@@ -31,20 +38,20 @@ def test_an_unscaled_crop_repeats_the_edge(window):
     rows = np.clip(np.arange(top, top + side), 0, 59)
     columns = np.clip(np.arange(left, left + side), 0, 79)
     if columns[-1] > columns[0] or rows[-1] > rows[0]:
-        np.testing.assert_array_equal(cut(image, window, side), image[rows][:, columns])
+        np.testing.assert_array_equal(crop_image(image, window, side), image[rows][:, columns])
 
 
 @given(windows, st.floats(-50, 150), st.floats(-50, 150))
-def test_points_come_back(window, x, y):
+def test_points_survive_a_round_trip_through_the_crop(window, x, y):
     there = to_crop(np.array([x, y]), window, 64)
     np.testing.assert_allclose(to_source(there, window, 64), [x, y], atol=1e-2)
 
 
-def test_a_pixel_is_where_the_coordinates_say():
+def test_a_pixel_of_the_crop_is_where_its_coordinates_say():
     image = np.zeros((200, 200, 3), np.uint8)
     image[80:84, 120:124] = 255  # centre at (121.5, 81.5)
-    window = (100, 60, 64)
-    crop = cut(image, window, 128)
+    window = CropWindow(100, 60, 64)
+    crop = crop_image(image, window, 128)
     y, x = np.argwhere(crop[..., 0] > 128).mean(axis=0)
     np.testing.assert_allclose((x, y), to_crop(np.array([121.5, 81.5]), window, 128), atol=0.1)
     box = box_to_crop(np.array([120, 80, 124, 84]), window, 128)
@@ -52,6 +59,17 @@ def test_a_pixel_is_where_the_coordinates_say():
 
 
 def test_the_window_holds_the_face_and_room_above_it():
-    left, top, side = window_of(np.array([100, 100, 200, 200], np.float32), FaceSpec())
+    left, top, side = crop_window(np.array([100, 100, 200, 200], np.float32), FaceSpec())
     assert left < 100 < 200 < left + side and top < 100 < 200 < top + side
     assert 100 - top > top + side - 200
+
+
+@given(windows, st.integers(0, 30), st.integers(0, 30))
+def test_a_window_within_a_region_shows_the_same_pixels(window, left, top):
+    image = picture()
+    region = left, top, 80, 60
+    inner = image[top:60, left:80]
+    if window.left >= left and window.top >= top:
+        np.testing.assert_array_equal(
+            crop_image(inner, window.within(region), 16), crop_image(image, window, 16)
+        )

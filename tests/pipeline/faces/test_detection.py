@@ -1,16 +1,15 @@
-"""The real detector and embedder on a real portrait."""
+"""The real detectors on a real portrait, and the files of dlib's models."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-import cv2
 import numpy as np
 import pytest
-from faces_helpers import MIRROR, detector, dlib_landmarks, portrait, portrait_face, portrait_points
+from faces_helpers import detector, portrait, portrait_face
 
-from fsh.pipeline.faces.detection import SAME_PERSON, CnnDetector, embed
+from fsh.pipeline.faces.detection import CnnDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.recognizer import model_file
 
@@ -58,25 +57,6 @@ def test_the_cnn_finds_a_face_too():
     (face,) = CnnDetector().detect_scaled(portrait()[:300, 80:380], 300)
     left, top, right, bottom = face.box
     assert ((left, top) < EYES - (80, 0)).all() and ((right, bottom) > EYES - (80, 0)).all()
-
-
-def test_embeddings_tell_people_apart():
-    image, points = portrait(), portrait_points()
-    own = embed(image, points)
-    assert own.shape == (128,) and own.dtype == np.float32
-    mirrored = np.stack([511 - points[:, 0], points[:, 1]], axis=1)[MIRROR]
-    assert np.linalg.norm(own - embed(image[:, ::-1], mirrored)) < SAME_PERSON / 2
-    # A longer face with another skin is somebody else.
-    other = cv2.resize(cv2.medianBlur(image, 15), (512, 700))
-    (face,) = detector().detect_scaled(other, 600)
-    elsewhere = dlib_landmarks().landmarks(other[None], face.box[None])[0]
-    assert np.linalg.norm(own - embed(other, elsewhere)) > SAME_PERSON
-
-
-@pytest.mark.parametrize("points", [np.full((68, 2), np.nan), np.zeros((5, 2))])
-def test_embedding_wants_landmarks(points):
-    with pytest.raises(ValueError, match="68"):
-        embed(portrait(), points)
 
 
 def test_models_are_found_without_importing_their_package():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,11 +15,10 @@ from faces_helpers import Told, portrait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsh.pipeline.faces import weights
-from fsh.pipeline.faces.fan import FanLandmarks, from_heatmaps, load_network
-from fsh.pipeline.faces.landmarks import choose_backend, load_backend
+from fsh.pipeline.faces.backends import BACKENDS, choose_backend, load_backend
+from fsh.pipeline.faces.fan import FanLandmarks, load_network, points_from_heatmaps
 from fsh.schemas.errors import FshError
-from fsh.schemas.weights import Weight
+from fsh.schemas.weights import WeightFile
 
 BOXES = np.array(
     [
@@ -76,7 +76,7 @@ def test_batched_equals_one_by_one(weights_file):
         assert np.ptp(cut_off, axis=0).min() > 50  # the heat maps do peak all over the place
 
 
-def test_rows_that_cannot_work_are_nan(weights_file):
+def test_unusable_boxes_give_nan(weights_file):
     backend = FanLandmarks(weights_file, device="cpu")
     boxes = np.array([BOXES[0], [np.nan] * 4, [600, 10, 700, 90], [5, 5, 5, 5]], np.float32)
     points = backend.landmarks(np.stack([portrait()] * 4), boxes)
@@ -92,7 +92,7 @@ def test_decoding_equals_theirs(seed, scale, x, y):
     center = np.array([x, y])
     cells, _, _ = utils.get_preds_fromhm(maps.copy())
     wanted = center + (cells[0] / 64 - 0.5) * 200 * scale - 0.5
-    ours = from_heatmaps(maps, center[None], np.array([scale]))[0]
+    ours = points_from_heatmaps(maps, center[None], np.array([scale]))[0]
     assert np.allclose(ours, wanted, atol=1e-2)
 
 
@@ -109,10 +109,9 @@ def test_a_file_that_is_no_fan_is_refused(tmp_path):
 def test_auto_takes_fan_when_its_weights_are_there(weights_file, monkeypatch):
     digest = hashlib.sha256(weights_file.read_bytes()).hexdigest()
     monkeypatch.setenv("FSH_WEIGHTS", str(weights_file.parent))
-    here = Weight("FAN", weights_file.name, "", digest, "none stated")
-    monkeypatch.setattr(weights, "FAN_2D", here)
-    monkeypatch.setattr("fsh.pipeline.faces.landmarks.has_gpu", lambda: True)
+    here = WeightFile("FAN", weights_file.name, "", digest, "none stated")
+    backends = {**BACKENDS, "fan": replace(BACKENDS["fan"], weights=here)}
     told = Told()
-    assert choose_backend("auto", told) == "fan"
+    assert choose_backend("auto", told, backends=backends, gpu=True) == "fan"
     assert str(weights_file) in told.lines[0] and "none stated" in told.lines[0]
-    assert load_backend("fan").name == "fan"
+    assert load_backend("fan", backends).name == "fan"

@@ -1,37 +1,34 @@
-"""Landmarks of the dlib backend, the face box, and the choice between backends."""
+"""dlib's landmarks of a real portrait, and the face box."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from faces_helpers import Told, detector, dlib_landmarks, portrait, portrait_face, portrait_points
+from faces_helpers import detector, dlib_landmarks, portrait, portrait_face, portrait_points
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsh.pipeline.faces import weights
-from fsh.pipeline.faces.landmarks import choose_backend, face_box, load_backend, usable
-from fsh.schemas.errors import FshError
-from fsh.schemas.progress import Silent
-from fsh.schemas.weights import Weight
+from fsh.pipeline.faces.landmarks import face_box, usable_boxes
+from fsh.schemas.landmarks import CHIN, LEFT_EYE, NOSE_TIP, RIGHT_EYE
 
 
 def test_points_lie_on_the_face():
     points = portrait_points()
     assert points.shape == (68, 2) and points.dtype == np.float32
-    left_eye, right_eye = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    left_eye, right_eye = points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0)
     assert np.abs(left_eye - (203, 101)).max() < 6 and np.abs(right_eye - (247, 100)).max() < 6
-    assert points[8, 1] == points[:, 1].max()  # the chin
-    assert points[30, 1] > left_eye[1]
+    assert points[CHIN, 1] == points[:, 1].max()
+    assert points[NOSE_TIP, 1] > left_eye[1]
 
 
-def test_rows_that_cannot_work_are_nan():
+def test_unusable_boxes_give_nan():
     boxes = np.array(
         [portrait_face().box, [np.nan] * 4, [10, 10, 10.5, 50], [50, 50, 20, 20]], np.float32
     )
     points = dlib_landmarks().landmarks(np.stack([portrait()] * 4), boxes)
     assert np.array_equal(points[0], portrait_points())
     assert np.isnan(points[1:]).all()
-    assert usable(boxes).tolist() == [True, False, False, False]
+    assert usable_boxes(boxes).tolist() == [True, False, False, False]
 
 
 def test_no_images_no_points():
@@ -75,42 +72,3 @@ def test_face_boxes_of_many_faces_with_gaps():
     boxes = face_box(points)
     assert boxes.shape == (2, 4) and boxes.dtype == np.float32
     assert np.isfinite(boxes[0]).all() and np.isnan(boxes[1]).all()
-
-
-@pytest.fixture
-def nowhere(monkeypatch, tmp_path):
-    """No weights on this machine and none to be had."""
-    monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    gone = Weight("FAN", "fan.pth", "http://127.0.0.1:9/fan.pth", "0" * 64, "none stated")
-    monkeypatch.setattr(weights, "FAN_2D", gone)
-    return tmp_path
-
-
-@pytest.mark.parametrize(("gpu", "why"), [(True, "could not be fetched"), (False, "wants a GPU")])
-def test_auto_falls_back_to_dlib_and_says_why(nowhere, monkeypatch, gpu, why):
-    monkeypatch.setattr("fsh.pipeline.faces.landmarks.has_gpu", lambda: gpu)
-    told = Told()
-    assert choose_backend("auto", told) == "dlib"
-    (line,) = told.lines
-    assert "dlib" in line and why in line and "300-W" in line
-
-
-def test_fan_without_weights_is_an_error_with_a_remedy(nowhere):
-    with pytest.raises(FshError, match=r"could not be fetched.*--landmarks dlib"):
-        choose_backend("fan", Silent())
-    with pytest.raises(FshError, match=r"fan\.pth.*--landmarks dlib"):
-        load_backend("fan")
-
-
-def test_dlib_needs_no_network(nowhere):
-    told = Told()
-    assert choose_backend("dlib", told) == "dlib"
-    assert "300-W" in told.lines[0]
-    assert load_backend("dlib").name == "dlib"
-
-
-@pytest.mark.parametrize("pick", [lambda n: choose_backend(n, Silent()), load_backend])
-def test_unknown_backends_are_refused(pick):
-    with pytest.raises(FshError, match="openface"):
-        pick("openface")

@@ -1,4 +1,4 @@
-"""Heads put back: only there, in the target's colours, at the target's place, in step."""
+"""Drawings pasted back: in the target's place and colours, in step, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,18 @@ from tiny_data import template
 from videos import moving, write_video
 
 from fsh.films import ahead, names
-from fsh.pipeline.faces.crop import cut, to_crop
-from fsh.pipeline.inputs.paste_back import Target, mask_of, paste, pasted, read_target, tone_of
+from fsh.pipeline.faces.crop import CropWindow, crop_image, to_crop
+from fsh.pipeline.inputs.paste_back import (
+    PasteTarget,
+    blend_mask,
+    match_colors,
+    paste_frame,
+    paste_frames,
+    read_paste_target,
+)
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.schemas.errors import FshError
+from fsh.schemas.landmarks import NOSE_TIP
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.person.motion_transfer import RIGID, apply, lock, similarity
@@ -34,14 +42,14 @@ SAME = (np.ones(3), np.zeros(3))
 def target(tmp_path_factory):
     path = tmp_path_factory.mktemp("target") / "portrait.png"
     Image.fromarray(portrait()).save(path)
-    return read_target(path, SPEC, dlib_landmarks(), Silent())
+    return read_paste_target(path, SPEC, dlib_landmarks(), Silent())
 
 
-def test_its_own_crop_pasted_back_changes_nothing_but_the_face_and_that_little(target):
+def test_pasting_a_pictures_own_crop_changes_only_the_face_and_that_little(target):
     window = target.windows[0]
-    crop = cut(portrait(), window, SPEC.size)
-    mask = mask_of(target.landmarks, SPEC.size)
-    out = paste(portrait(), window, crop, mask, SAME).astype(int)
+    crop = crop_image(portrait(), window, SPEC.size)
+    mask = blend_mask(target.landmarks, SPEC.size)
+    out = paste_frame(portrait(), window, crop, mask, SAME).astype(int)
     # Down to the crop's size and up again: a few sharp pixels lose a tenth of their contrast.
     assert np.abs(out - portrait()).max() < 28 and np.abs(out - portrait()).mean() < 0.2
     left, top, side = window
@@ -51,14 +59,14 @@ def test_its_own_crop_pasted_back_changes_nothing_but_the_face_and_that_little(t
 
 
 def test_the_mask_covers_the_face_and_ends_before_the_crop_does(target):
-    mask = mask_of(target.landmarks, SPEC.size)
+    mask = blend_mask(target.landmarks, SPEC.size)
     points = target.landmarks[0].round().astype(int)
     assert (mask[points[:, 1], points[:, 0]] > 0.7).all()
     edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     assert edge.max() < 0.01 and mask.min() >= 0 and mask.max() <= 1.001
     assert np.abs(np.diff(mask, axis=0)).max() < 0.2  # feathered
     lost = np.full((1, 68, 2), np.nan, np.float32)
-    assert (mask_of(np.concatenate([target.landmarks, lost]), SPEC.size) == mask).all()
+    assert (blend_mask(np.concatenate([target.landmarks, lost]), SPEC.size) == mask).all()
 
 
 @settings(deadline=None, max_examples=20)
@@ -66,18 +74,20 @@ def test_the_mask_covers_the_face_and_ends_before_the_crop_does(target):
 def test_a_window_over_the_edge_is_cut_off(left, top, side):
     frame = np.full((300, 400, 3), 10, np.uint8)
     ones = np.ones((16, 16), np.float32)
-    out = paste(frame, (left, top, side), np.full((16, 16, 3), 200, np.uint8), ones, SAME)
+    out = paste_frame(
+        frame, CropWindow(left, top, side), np.full((16, 16, 3), 200, np.uint8), ones, SAME
+    )
     x0, x1 = np.clip([left, left + side], 0, 400)
     y0, y1 = np.clip([top, top + side], 0, 300)
     assert (out == 200).all(axis=2).sum() == (x1 - x0) * (y1 - y0)
     assert (frame == 10).all()
 
 
-def test_a_drawing_in_other_colours_takes_the_targets(target):
-    crop = cut(portrait(), target.windows[0], SPEC.size)
-    mask = mask_of(target.landmarks, SPEC.size)
+def test_a_drawing_takes_the_colours_of_the_target(target):
+    crop = crop_image(portrait(), target.windows[0], SPEC.size)
+    mask = blend_mask(target.landmarks, SPEC.size)
     drawing = (crop * [0.6, 0.7, 0.8] + [40, 10, 0]).astype(np.uint8)
-    gain, offset = tone_of(drawing, crop, mask)
+    gain, offset = match_colors(drawing, crop, mask)
     toned = drawing * gain + offset
     inside = mask > 0.5
     assert np.abs(toned[inside] - crop[inside]).mean() < 3
@@ -97,26 +107,25 @@ def test_a_locked_head_is_where_the_target_is_and_keeps_its_expression():
 
 
 def clock_target(times):
-    return Target(
-        np.array(times), np.zeros((len(times), 68, 2)), [(0, 0, 2)] * len(times), None, None
-    )
+    windows = [CropWindow(0, 0, 2)] * len(times)
+    return PasteTarget(np.array(times), np.zeros((len(times), 68, 2)), windows, None, None)
 
 
-def test_each_film_frame_shows_what_is_on_screen_then():
+def test_each_time_of_a_film_has_the_targets_frame_of_that_time():
     target = clock_target([0.0, 0.1, 0.3, 0.4])
-    shown = target.shown_at(np.array([5.0, 5.05, 5.1, 5.29, 5.31, 9.0]))
+    shown = target.frames_at(np.array([5.0, 5.05, 5.1, 5.29, 5.31, 9.0]))
     assert shown.tolist() == [0, 0, 1, 1, 2, 3]
-    assert clock_target([0.0]).shown_at(np.array([0.0, 1.0])).tolist() == [0, 0]
+    assert clock_target([0.0]).frames_at(np.array([0.0, 1.0])).tolist() == [0, 0]
 
 
 def test_every_drawing_goes_into_a_frame(target):
     drawings = iter([np.zeros((64, 64, 3), np.uint8)] * 3)
     points = np.repeat(target.landmarks, 3, axis=0)
-    out = list(pasted(target, np.zeros(3, int), drawings, points, SPEC.size))
+    out = list(paste_frames(target, np.zeros(3, int), drawings, points, SPEC.size))
     assert len(out) == 3 and out[0].shape == portrait().shape
-    there = portrait_points()[30].round().astype(int)
-    inside = to_crop(portrait_points()[30], target.windows[0], SPEC.size)
-    assert np.linalg.norm(inside - target.landmarks[0, 30]) < 6
+    there = portrait_points()[NOSE_TIP].round().astype(int)
+    inside = to_crop(portrait_points()[NOSE_TIP], target.windows[0], SPEC.size)
+    assert np.linalg.norm(inside - target.landmarks[0, NOSE_TIP]) < 6
     assert (out[2][there[1], there[0]] != portrait()[there[1], there[0]]).any()
 
 

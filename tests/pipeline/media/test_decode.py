@@ -1,4 +1,4 @@
-"""Frames come with their own times and nothing is missing, doubled or turned."""
+"""Decoded frames have the file's own times; none is missing, doubled or rotated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving, write_video
 
-from fsh.pipeline.media.decode import even_window, proxy_size, read_proxy, read_sound, read_window
+from fsh.pipeline.media.decode import (
+    enclosing_region,
+    proxy_size,
+    read_proxy,
+    read_region,
+    read_sound,
+)
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.errors import FshError
@@ -41,10 +47,10 @@ def test_times_are_those_of_the_file(uneven):
     assert found == pytest.approx(times, abs=1e-9)
 
 
-def test_a_window_after_a_seek_is_the_same_frames(uneven):
+def test_a_region_after_a_seek_has_the_same_frames(uneven):
     frames = list(reference(uneven))
     start, end = frames[17][0], frames[31][0]
-    found = list(read_window(uneven, (360, 320), (40, 20, 301, 320), start, end))
+    found = list(read_region(uneven, (360, 320), (40, 20, 301, 320), start, end))
     assert [frame.time for frame in found] == pytest.approx([t for t, _ in frames[17:31]], abs=1e-9)
     for frame, (_, pixels) in zip(found, frames[17:31], strict=True):
         wanted = pixels[20:320, 40:301].astype(int)
@@ -59,20 +65,20 @@ def test_a_window_after_a_seek_is_the_same_frames(uneven):
 
 
 @pytest.mark.parametrize("middle", [0.5, 0.84, 1.333])
-def test_halves_make_a_whole(uneven, middle):
+def test_two_ranges_give_the_frames_of_the_whole(uneven, middle):
     whole = [frame.time for frame in read_proxy(uneven, (90, 80))]
     first = [frame.time for frame in read_proxy(uneven, (90, 80), 0, middle)]
     second = [frame.time for frame in read_proxy(uneven, (90, 80), middle, 99)]
     assert first + second == whole
 
 
-def test_both_passes_agree_on_the_clock_of_a_late_start(tmp_path):
+def test_both_decodes_have_one_clock_if_the_file_starts_late(tmp_path):
     path = write_video(
         tmp_path / "late.ts", moving(1), options=["-muxdelay", "3", "-output_ts_offset", "5"]
     )
     times = [frame.time for frame in read_proxy(path, (90, 80))]
     assert times[0] == pytest.approx(0, abs=0.2)
-    again = [f.time for f in read_window(path, (360, 320), (0, 0, 64, 64), times[5], times[9])]
+    again = [f.time for f in read_region(path, (360, 320), (0, 0, 64, 64), times[5], times[9])]
     assert again == times[5:9]
 
 
@@ -83,12 +89,12 @@ def test_wide_pixels_and_rotation_are_shown_as_a_player_shows_them(tmp_path):
     command = [binary(), "-v", "error", "-display_rotation:v", "90", "-i", str(path)]
     subprocess.run([*command, "-c", "copy", str(turned)], check=True)
     facts = probe(turned)
-    frame = next(read_window(turned, (facts.width, facts.height), (0, 0, facts.width, 100)))
+    frame = next(read_region(turned, (facts.width, facts.height), (0, 0, facts.width, 100)))
     assert facts.height > facts.width
     assert frame.pixels.shape == (100, facts.width, 3)
 
 
-def test_what_cannot_be_decoded_is_an_error_with_a_reason(tmp_path):
+def test_a_file_that_cannot_be_decoded_raises_with_the_reason(tmp_path):
     path = tmp_path / "broken.mp4"
     path.write_bytes(b"nothing" * 100)
     with pytest.raises(FshError, match=r"broken\.mp4: cannot be decoded \(.+\)"):
@@ -103,7 +109,7 @@ def test_no_process_is_left_when_reading_stops_early(uneven):
         next(frames)
 
 
-def test_sound_lies_where_the_picture_is(tmp_path):
+def test_sound_is_in_step_with_the_frames(tmp_path):
     path = tmp_path / "click.mp4"
     click = "aevalsrc='0.8*sin(2*PI*880*t)*between(t,1.2,1.3)':s=48000:d=2"
     command = [binary(), "-v", "error", "-f", "lavfi", "-i", "color=s=64x64:r=25:d=2"]
@@ -141,8 +147,8 @@ _square = st.tuples(st.integers(-400, 2000), st.integers(-400, 2000), st.integer
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(_square, min_size=1), st.integers(4, 2000), st.integers(4, 2000))
-def test_the_part_that_is_read_holds_all_windows(windows, width, height):
-    left, top, right, bottom = even_window(windows, (width, height))
+def test_the_enclosing_region_holds_all_windows(windows, width, height):
+    left, top, right, bottom = enclosing_region(windows, (width, height))
     assert left % 2 == 0 and top % 2 == 0
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
     for x, y, side in windows:

@@ -1,4 +1,4 @@
-"""Films: every frame at its own time, sound in step."""
+"""Written videos: every frame at its own time, sound in step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files get in: every kind that people have, made by ffmpeg on the spot."""
+"""Which files are accepted as videos; every kind is made by ffmpeg on the spot."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_content_counts_and_not_the_name(folder):
     assert caught.value.code == "not_media"
 
 
-def test_rotated_as_phones_do(folder):
+def test_a_rotated_video_has_the_size_that_is_shown(folder):
     straight = media.make(folder / "straight.mp4")
     turned = media.remux(straight, folder / "turned.mp4", "-display_rotation", "90")
     facts = probe(turned)
@@ -86,7 +86,7 @@ def test_ten_bit_hevc(folder):
     assert (facts.video_codec, facts.pixel_format) == ("hevc", "yuv420p10le")
 
 
-def test_8k_gets_in_and_larger_does_not(folder):
+def test_8k_is_accepted_and_larger_or_tiny_is_refused(folder):
     arguments = ("-c:v", "mjpeg", "-frames:v", "2", "-q:v", "31")
     facts = probe(media.make(folder / "8k.avi", *arguments, size="7680x4320"))
     assert (facts.width, facts.height) == (7680, 4320)
@@ -125,7 +125,7 @@ def test_sound_is_no_video_even_with_cover_art(folder):
         (b"<?xml version='1.0'?><MPD><Period/></MPD>", "not_media"),
     ],
 )
-def test_what_is_no_media(folder, content, code):
+def test_files_that_are_no_media_are_refused(folder, content, code):
     path = folder / "odd.mp4"
     path.write_bytes(content)
     with pytest.raises(NotAVideo) as caught:
@@ -143,7 +143,7 @@ def test_a_playlist_cannot_make_the_demuxer_open_other_files(folder):
 
 
 @pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv"])
-def test_truncated_files(folder, name):
+def test_truncated_files_are_refused_below_two_thirds(folder, name):
     """Below two thirds a file is refused, above it counts for what is there."""
     arguments = ("-movflags", "+faststart") if name.endswith("mp4") else ()
     whole = media.make(folder / f"whole-{name}", "-g", "5", *arguments, seconds=8).read_bytes()
@@ -158,7 +158,7 @@ def test_truncated_files(folder, name):
     assert 5.3 < facts.duration < 7.3
 
 
-def test_an_index_at_the_end_that_is_missing(folder):
+def test_a_file_whose_index_is_missing_is_refused(folder):
     whole = media.make(folder / "late.mp4", seconds=2).read_bytes()
     path = folder / "no-index.mp4"
     path.write_bytes(whole[: len(whole) // 2])
@@ -167,7 +167,7 @@ def test_an_index_at_the_end_that_is_missing(folder):
     assert caught.value.code == "not_media"
 
 
-def test_the_error_survives_a_trip_between_processes(folder):
+def test_the_error_survives_pickling(folder):
     error = NotAVideo("no", where="x", remedy="y", code="empty")
     assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
 

@@ -1,4 +1,4 @@
-"""Cuts, cross-fades and flashes, each told from the others and from a moving head."""
+"""Cuts, cross-fades and flashes are told apart, and from a moving head."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving
 
-from fsh.pipeline.media.shots import Shot, ShotFinder, find_fades, shrink, split_at, without_flashes
+from fsh.pipeline.media.shots import Shot, ShotDetector, drop_flashes, find_fades, shrink, split_at
 
 
 def scene(seed: int, count: int) -> list[np.ndarray]:
@@ -20,10 +20,12 @@ def scene(seed: int, count: int) -> list[np.ndarray]:
 
 
 def shots_of(frames: list[np.ndarray], fps: float = 25.0) -> list[Shot]:
-    finder = ShotFinder(3.5, 15.0)
+    detector = ShotDetector(3.5, 15.0)
     for i, frame in enumerate(frames):
-        finder.see(i / fps, cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420))
-    return finder.shots()
+        detector.add_frame(
+            i / fps, cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420)
+        )
+    return detector.shots()
 
 
 def test_a_cut_is_found_on_its_frame():
@@ -63,10 +65,10 @@ def test_a_short_insert_is_two_cuts():
     dark = [frame // 3 for frame in scene(1, 60)]
     frames = dark[:30] + scene(2, 4) + dark[34:]
     thumbs = np.array([cv2.resize(f[:, :, 0], (32, 18)).ravel() for f in frames], np.float32)
-    assert without_flashes([30, 34], thumbs, np.arange(60) / 25) == [30, 34]
+    assert drop_flashes([30, 34], thumbs, np.arange(60) / 25) == [30, 34]
 
 
-def test_fades_of_nothing():
+def test_no_fade_in_too_few_or_constant_frames():
     assert find_fades(np.zeros((2, 9), np.float32), np.array([0, 0.04])) == []
     assert find_fades(np.zeros((50, 9), np.float32), np.arange(50) / 25) == []
     assert shots_of([]) == []

@@ -46,7 +46,7 @@ def make(folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "mp4"])
-def test_a_signed_file_says_what_it_is(tmp_path, monkeypatch, installation, kind):
+def test_a_signed_file_states_what_it_is(tmp_path, monkeypatch, installation, kind):
     path = make(tmp_path, kind)
     assert read_manifest(path).state == "absent"
     sign_file(path, CLAIMS, installation_signer())
@@ -70,7 +70,7 @@ def test_a_signed_file_says_what_it_is(tmp_path, monkeypatch, installation, kind
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "mp4"])
-def test_a_changed_claim_is_seen(tmp_path, kind):
+def test_a_changed_claim_is_tampering(tmp_path, kind):
     path = make(tmp_path, kind)
     sign_file(path, CLAIMS, installation_signer())
     content = path.read_bytes()
@@ -91,7 +91,7 @@ def test_the_unsigned_file_stays_if_the_signed_one_goes_elsewhere(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 500, b"\x89PNG\r\n\x1a\n", b"\xff\xd8"])
-def test_any_file_can_be_asked(tmp_path, content):
+def test_any_file_can_be_read_and_only_media_can_be_signed(tmp_path, content):
     path = tmp_path / "any"
     path.write_bytes(content)
     assert read_manifest(path).state == "absent"
@@ -100,7 +100,7 @@ def test_any_file_can_be_asked(tmp_path, content):
     assert path.read_bytes() == content
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     for ask in (read_manifest, media_type):
         with pytest.raises(FshError, match="No such file"):
             ask(tmp_path / "nothing.png")
@@ -111,7 +111,7 @@ def test_a_missing_file_is_told(tmp_path):
 )
 @given(place=st.floats(0, 1), value=st.integers(1, 255), cut=st.booleans())
 @example(place=0.046875, value=128, cut=False)  # the active manifest's name no longer fits
-def test_no_damage_is_more_than_a_state(tmp_path, place, value, cut):
+def test_damage_gives_a_state_and_never_an_exception(tmp_path, place, value, cut):
     path = tmp_path / "made.png"
     if not path.exists():
         sign_file(make(tmp_path, "png"), CLAIMS, installation_signer())
@@ -127,7 +127,7 @@ def test_no_damage_is_more_than_a_state(tmp_path, place, value, cut):
         assert told.state == "tampered"
 
 
-def test_the_key_is_made_once_and_is_nobody_elses(installation):
+def test_the_key_is_made_once_and_only_its_owner_can_read_it(installation):
     with ThreadPoolExecutor(4) as pool:
         chains = {signer.chain for signer in pool.map(lambda _: installation_signer(), range(4))}
     assert len(chains) == 1
@@ -140,7 +140,7 @@ def test_the_key_is_made_once_and_is_nobody_elses(installation):
         installation_signer()
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FSH_HOME", str(tmp_path / "file"))
     with pytest.raises(FshError, match="set FSH_HOME"):
@@ -161,7 +161,7 @@ def test_the_users_own_key(tmp_path):
     assert read_manifest(path, [tmp_path / "top.pem"]).state == "valid"
 
 
-def test_keys_that_will_not_do(tmp_path):
+def test_unsuitable_keys_are_refused(tmp_path):
     key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     alone = signing._certificate("alone", key, None, key)
     path = tmp_path / "key.pem"

@@ -1,4 +1,4 @@
-"""The watermark: invisible, read back after what films go through, silent elsewhere."""
+"""The watermark: invisible, read after encoding, scaling and cropping, absent elsewhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fsh.pipeline.media.encode import write_video
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark, payload_of
-from fsh.pipeline.provenance.watermark_code import code_of, decode_jointly
-from fsh.pipeline.provenance.watermark_detection import ALARM, detect
+from fsh.pipeline.provenance.watermark_code import decode_jointly, watermark_code
+from fsh.pipeline.provenance.watermark_detection import MAX_P_VALUE, detect_watermark
 from fsh.schemas.errors import FshError
 
 PAYLOAD = 0xC0FFEE42
@@ -47,26 +47,26 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def says(frames) -> int | None:
-    found = detect(frames)
-    assert found.present == (found.p_value < ALARM)
+    found = detect_watermark(frames)
+    assert found.present == (found.p_value < MAX_P_VALUE)
     return found.payload if found.present else None
 
 
 @pytest.mark.parametrize("shape", [(256, 256), (512, 512), (300, 460), (256, 768), (97, 131)])
-def test_it_is_invisible(shape):
+def test_the_mark_is_invisible(shape):
     frame = cv2.resize(PORTRAIT, shape[::-1], interpolation=cv2.INTER_AREA)
     changed = Watermark(PAYLOAD).mark(frame)
     assert changed.dtype == np.uint8 and changed.shape == frame.shape
     assert psnr(changed, frame) >= 40 and not np.array_equal(changed, frame)
 
 
-def test_it_is_read_from_a_clip_and_from_one_picture(marked):
+def test_the_mark_is_read_from_a_clip_and_from_one_picture(marked):
     assert says(marked) == PAYLOAD
     assert says(marked[:1]) == PAYLOAD
 
 
 @pytest.mark.parametrize("encoder", ["libx264 -crf 28", "libx265 -x265-params log-level=error"])
-def test_it_survives_the_film_and_another_encoder(tmp_path, marked, encoder):
+def test_the_mark_survives_two_encoders(tmp_path, marked, encoder):
     film, again = tmp_path / "film.mp4", tmp_path / "again.mp4"
     write_video(film, marked, np.arange(len(marked)) / 25)
     words = f"{binary()} -v error -i {film} -c:v {encoder} -preset fast {again}"
@@ -77,7 +77,7 @@ def test_it_survives_the_film_and_another_encoder(tmp_path, marked, encoder):
     assert says(decoded) == PAYLOAD
 
 
-def test_it_survives_half_size_a_crop_and_missing_frames(marked):
+def test_the_mark_survives_half_size_a_crop_and_missing_frames(marked):
     small = [cv2.resize(f, (128, 128), interpolation=cv2.INTER_AREA) for f in marked]
     assert (
         says([cv2.resize(f, (256, 256), interpolation=cv2.INTER_CUBIC) for f in small]) == PAYLOAD
@@ -88,7 +88,7 @@ def test_it_survives_half_size_a_crop_and_missing_frames(marked):
 
 
 @pytest.mark.parametrize("side", [360, 512, 720])
-def test_it_grows_with_the_picture(side):
+def test_the_mark_is_scaled_with_the_picture(side):
     frames = list(Watermark(PAYLOAD).embed(clip(4, side)))
     assert says(frames) == PAYLOAD
     assert (
@@ -96,9 +96,9 @@ def test_it_grows_with_the_picture(side):
     )
 
 
-def test_no_false_alarm(marked):
+def test_unmarked_pictures_and_other_keys_give_no_mark(marked):
     assert says(clip()) is None
-    assert not detect(marked, key=b"another key").present
+    assert not detect_watermark(marked, key=b"another key").present
     noise = np.random.default_rng(0).integers(0, 256, (3, 200, 300, 3), np.uint8)
     assert says(noise) is None
     assert says(np.zeros((2, 256, 256, 3), np.uint8)) is None
@@ -107,7 +107,7 @@ def test_no_false_alarm(marked):
 
 def test_a_wrong_hypothesis_is_as_rare_as_the_p_value_says():
     """Hoeffding: z over random keys, whatever is measured, is below the Gaussian bound."""
-    signs = np.stack([code_of(str(key).encode()).signs for key in range(400)])
+    signs = np.stack([watermark_code(str(key).encode()).signs for key in range(400)])
     measured = np.random.default_rng(0).standard_cauchy(signs.shape[1])
     scores = signs @ measured / np.linalg.norm(measured)
     for z in (1.0, 2.0, 2.5):
@@ -116,24 +116,24 @@ def test_a_wrong_hypothesis_is_as_rare_as_the_p_value_says():
 
 def test_marks_made_today_stay_readable():
     """If this fails, films marked by earlier versions are no longer read: do not change it."""
-    word = code_of(PUBLIC_KEY).word(PAYLOAD).astype(np.int8)
+    word = watermark_code(PUBLIC_KEY).codeword(PAYLOAD).astype(np.int8)
     assert hashlib.sha256(word.tobytes()).hexdigest()[:16] == "e027016f6e30a95e"
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_every_payload_is_decoded(payload, seed):
-    code = code_of(PUBLIC_KEY)
+    code = watermark_code(PUBLIC_KEY)
     noise = np.random.default_rng(seed).normal(0, 1, (2, len(code.rows)))
-    real, imaginary = np.split(code.word(payload), 2)
+    real, imaginary = np.split(code.codeword(payload), 2)
     modes = (real + noise[0]) + 1j * (imaginary + noise[1])
     score, found = decode_jointly(modes, 0, 0, code)
     assert found == payload and score > 10
 
 
-def test_what_cannot_be():
+def test_a_too_long_payload_and_no_frames_are_refused():
     with pytest.raises(FshError, match="32 bits"):
         Watermark(2**32)
     with pytest.raises(FshError, match="no frames"):
-        detect([])
+        detect_watermark([])
     assert payload_of("a") == payload_of(b"a") == 0xCA978112

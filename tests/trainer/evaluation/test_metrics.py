@@ -103,12 +103,14 @@ def test_a_network_that_cannot_be_had_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(
-        metric_networks, "ALEXNET", metric_networks.Weight("AlexNet", "a.pth", "", "7be5be79", "")
+        metric_networks,
+        "ALEXNET",
+        metric_networks.WeightFile("AlexNet", "a.pth", "", "7be5be79", ""),
     )
     monkeypatch.setattr(
         metric_networks,
         "INCEPTION",
-        metric_networks.Weight("Inception", "i.pth", "", "6726825d", ""),
+        metric_networks.WeightFile("Inception", "i.pth", "", "6726825d", ""),
     )
     found, missing = metric_networks.load_metric_networks(Silent())
     assert not found and set(missing) == {"lpips", "fid"} and all(missing.values())

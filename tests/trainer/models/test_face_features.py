@@ -8,9 +8,9 @@ import pytest
 import torch
 from faces_helpers import portrait
 
-from fsh.pipeline.faces.embedding_network import ResNet
+from fsh.pipeline.faces.embedding_network import EmbeddingNetwork
 from fsh.schemas.progress import Silent
-from fsh.schemas.recognizer import CHIP, RECOGNIZER, model_file, read_recognizer
+from fsh.schemas.recognizer import CHIP_SIDE, RECOGNIZER, model_file, read_recognizer
 from fsh.trainer.models.face_features import LEAST_SIDE, FaceFeatures
 from fsh.trainer.presets import resolve
 from fsh.trainer.training.content import load_content
@@ -26,11 +26,13 @@ def tensor(pictures: np.ndarray) -> torch.Tensor:
 
 
 def test_all_levels_are_the_embedding_network(network):
-    chips = np.stack([cv2.resize(portrait()[60:210, 150:300], (CHIP, CHIP))] * 2)
+    chips = np.stack([cv2.resize(portrait()[60:210, 150:300], (CHIP_SIDE, CHIP_SIDE))] * 2)
     chips[1] = np.rot90(chips[1])
     levels = FaceFeatures(network, levels=5)(tensor(chips))
     embedding = levels[-1].mean((2, 3)).numpy() @ network.last
-    np.testing.assert_allclose(embedding, ResNet(model_file(RECOGNIZER))(chips), atol=1e-5)
+    np.testing.assert_allclose(
+        embedding, EmbeddingNetwork(model_file(RECOGNIZER))(chips), atol=1e-5
+    )
 
 
 def test_small_pictures_are_enlarged_and_gradients_reach_them(network):

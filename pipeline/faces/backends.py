@@ -1,0 +1,155 @@
+"""The landmark backends that there are, choosing one, and loading it.
+
+``dlib`` comes with pip and works offline. ``fan`` (face-alignment) is the paper's own; its weights
+are fetched. A new backend is a module with a :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`
+and an entry in :data:`BACKENDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
+from fsh.pipeline.faces.landmarks import LandmarkBackend
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Progress
+from fsh.schemas.weights import (
+    WeightFile,
+    cached_weights,
+    fetch_weights,
+    torch_hub_folder,
+    weights_folder,
+)
+
+#: face-alignment 1.5's 2D network. The package downloads it without checking anything; the whole
+#: hash is known from public projects that pin it, and begins as the file's own name says.
+FAN_2D = WeightFile(
+    name="face-alignment 2DFAN-4",
+    file="2DFAN4-11f355bf06.pth.tar",
+    url="https://www.adrianbulat.com/downloads/python-fan/2DFAN4-11f355bf06.pth.tar",
+    sha256="11f355bf0693120222f5955ce3f9dc8fb5763ebb30a47d7906e509490d32e4aa",
+    license="none stated (the code around it is BSD-3-Clause)",
+    size=96_000_000,
+)
+
+
+@dataclass(frozen=True)
+class BackendEntry:
+    """One landmark backend.
+
+    Attributes:
+        load: makes the backend, given the path of its weights (None if it needs none).
+        license: what the user is told about its licence whenever it is chosen.
+        weights: the file that it needs, or None if everything comes with pip.
+        wants_gpu: whether ``auto`` passes it over on a machine without a GPU.
+    """
+
+    load: Callable[[Path | None], LandmarkBackend]
+    license: str
+    weights: WeightFile | None = None
+    wants_gpu: bool = False
+
+
+def _load_dlib(_weights: Path | None) -> LandmarkBackend:
+    return DlibLandmarks()
+
+
+def _load_fan(weights: Path | None) -> LandmarkBackend:
+    from fsh.pipeline.faces.fan import FanLandmarks  # imports torch, which takes seconds
+
+    assert weights is not None
+    return FanLandmarks(weights)
+
+
+#: By name, in the order in which ``auto`` tries them. The last one needs neither weights nor a GPU.
+BACKENDS: Mapping[str, BackendEntry] = {
+    "fan": BackendEntry(
+        load=_load_fan,
+        license=f"licence: {FAN_2D.license}",
+        weights=FAN_2D,
+        wants_gpu=True,
+    ),
+    "dlib": BackendEntry(
+        load=_load_dlib,
+        license="dlib's 68-point model was trained on 300-W, whose licence excludes commercial use "
+        "of the data",
+    ),
+}
+
+
+def load_backend(name: str, backends: Mapping[str, BackendEntry] = BACKENDS) -> LandmarkBackend:
+    """The backend of that name, with its model loaded: call it once per process.
+
+    Raises:
+        FshError: if the name is unknown, or the backend's weights are not on this machine.
+    """
+    if name not in backends:
+        raise FshError(f"no landmark backend {name!r}", remedy=f"choose {_listed([*backends])}")
+    entry, path = backends[name], None
+    if entry.weights is not None:
+        path = cached_weights(entry.weights, also=[torch_hub_folder()])
+        if path is None:
+            raise FshError(
+                f"the weights {entry.weights.file} are not in {weights_folder()}",
+                remedy=f"fetch them from {entry.weights.url}, or use --landmarks dlib",
+            )
+    return entry.load(path)
+
+
+def choose_backend(
+    wanted: str,
+    progress: Progress,
+    *,
+    backends: Mapping[str, BackendEntry] = BACKENDS,
+    gpu: bool | None = None,
+) -> str:
+    """Decide once, before a run starts, which backend it uses, fetch its weights, and report it.
+
+    Args:
+        wanted: a backend's name, or ``auto``: fan if there is a GPU for it and its weights can be
+            had, else dlib.
+        gpu: whether there is a GPU; None: find out.
+
+    Returns:
+        The backend's name; :func:`load_backend` then needs no network.
+
+    Raises:
+        FshError: if a backend was named and its weights cannot be had, or the name is unknown.
+    """
+    if wanted != "auto" and wanted not in backends:
+        names = _listed(["auto", *backends])
+        raise FshError(f"no landmark backend {wanted!r}", remedy=f"choose {names}")
+    gpu = has_gpu() if gpu is None else gpu
+    how = ", as asked for" if wanted != "auto" else ""
+    for name, entry in backends.items():
+        if wanted not in ("auto", name):
+            continue
+        if wanted == "auto" and entry.wants_gpu and not gpu:
+            how = f"; {name} wants a GPU, use --landmarks {name}"
+            continue
+        if entry.weights is not None:
+            try:
+                path = fetch_weights(entry.weights, progress, also=[torch_hub_folder()])
+            except FshError as error:
+                if wanted == name:
+                    remedy = f"{error.remedy}; or use --landmarks dlib"
+                    raise FshError(error.what, where=error.where, remedy=remedy) from error
+                how = f", because {error.what}"
+                continue
+            how = f", weights {path}"
+        progress.say(f"landmarks: {name}{how} ({entry.license})")
+        return name
+    raise FshError("no landmark backend can be used here")
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver runs here; asking torch would cost seconds at every start."""
+    return Path("/proc/driver/nvidia/version").exists()
+
+
+def _listed(names: list[str]) -> str:
+    """Names as "auto, dlib or fan"."""
+    *first, last = sorted(names)
+    return f"{', '.join(first)} or {last}"

@@ -1,0 +1,126 @@
+"""Every face in one photo, cropped and landmarked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fsh.pipeline.faces.crop import CropWindow, box_to_crop, crop_image, crop_window
+from fsh.pipeline.faces.detection import CnnDetector, Face, FaceDetector
+from fsh.pipeline.faces.embedding import embed_face
+from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
+from fsh.pipeline.faces.tracking import overlaps
+from fsh.schemas.errors import FshError
+from fsh.schemas.spec import FaceSpec
+
+#: Longer sides, in pixels, of the copies of a photo that are searched.
+_SEARCHED_SIDES = (480, 1000, 2000)
+
+
+@dataclass(frozen=True)
+class FaceCandidate:
+    """A face in a photo, ready to be a frame; whether it is the person's is not decided yet.
+
+    Attributes:
+        face: as detected, pixels of the photo.
+        window: the crop window in the photo.
+        frame: uint8 (S, S, 3) RGB crop.
+        points: float32 (68, 2) landmarks found on the crop, crop pixels.
+        embedding: float32 (128,), or None if it was not asked for.
+        tracked: whether it was tracked through a video, so that no other face is in question.
+    """
+
+    face: Face
+    window: CropWindow
+    frame: np.ndarray
+    points: np.ndarray
+    embedding: np.ndarray | None
+    tracked: bool = False
+
+
+def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector) -> list[Face]:
+    """Every face in a photo, with growing effort until there is one; best score first.
+
+    Args:
+        image: uint8 (H, W, 3) RGB of any size.
+        fallback: used only if the first detector finds nothing.
+
+    Returns:
+        Boxes in pixels of the image; of overlapping ones the best. Faces of a low score are left
+        out where there is one of a high score.
+    """
+    longest = max(image.shape[:2])
+    # Large faces show in a small copy, small ones in a large one; enlarging adds no detail.
+    sides = [side for side in _SEARCHED_SIDES if side <= max(2 * longest, _SEARCHED_SIDES[0])]
+    found = [face for side in sides for face in detector.detect_scaled(image, side)]
+    if not found:  # faces that fill the frame, and drawn or turned ones
+        margin = longest // 3
+        padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+        shift = np.float32(margin)
+        found = (
+            detector.detect_scaled(padded, 640)
+            or fallback.detect_scaled(padded, 640)
+            or detector.detect_scaled(padded, 640, threshold=-0.4)[:1]
+        )
+        found = [Face(face.box - shift, face.score) for face in found]
+    kept: list[Face] = []
+    for face in sorted(found, key=lambda face: -face.score):
+        doubtful = bool(kept) and face.score < min(0.3, kept[0].score / 3)
+        if not doubtful and all(
+            overlaps(face.box[None], other.box[None])[0, 0] < 0.3 for other in kept
+        ):
+            kept.append(face)
+    return kept
+
+
+def crop_faces(
+    image: np.ndarray,
+    faces: Sequence[Face],
+    spec: FaceSpec,
+    backend: LandmarkBackend,
+    *,
+    embed: bool,
+) -> list[FaceCandidate]:
+    """The faces of a photo, cropped as the spec says; those without landmarks are left out.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        embed: whether to compute identity embeddings (0.2 s a face).
+    """
+    candidates = []
+    for face in faces:
+        in_photo = backend.landmarks(image[None], face.box[None])[0]
+        if not np.isfinite(in_photo).all():
+            continue
+        window = crop_window(face_box(in_photo), spec)
+        frame = crop_image(image, window, spec.size)
+        # Landmarked again on the crop, because videos are landmarked there.
+        box = box_to_crop(face.box, window, spec.size)
+        points = backend.landmarks(frame[None], box[None])[0]
+        if np.isfinite(points).all():
+            embedding = embed_face(image, in_photo) if embed else None
+            candidates.append(FaceCandidate(face, window, frame, points, embedding))
+    return candidates
+
+
+def locate_largest_face(
+    path: Path, image: np.ndarray, spec: FaceSpec, backend: LandmarkBackend
+) -> tuple[CropWindow, np.ndarray]:
+    """The crop window of a picture's largest face, and its landmarks (68, 2) in crop pixels.
+
+    Args:
+        path: the picture's file, for the message.
+
+    Raises:
+        FshError: if there is no face.
+    """
+    found = find_faces(image, FaceDetector(), CnnDetector())
+    faces = crop_faces(image, found, spec, backend, embed=False)
+    if not faces:
+        raise FshError("no face found", where=path, remedy="give a picture that shows a face")
+    largest = max(faces, key=lambda candidate: candidate.face.side)
+    return largest.window, largest.points

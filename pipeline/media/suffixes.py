@@ -1,0 +1,46 @@
+"""File name endings by which videos and pictures are found in folders and lists.
+
+They only select candidates: what a file is depends on its content, see
+:mod:`fsh.pipeline.media.probe`. All are lower case, with the dot.
+"""
+
+from __future__ import annotations
+
+VIDEO_SUFFIXES = frozenset(
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".flv",
+        ".wmv",
+        ".asf",
+        ".ogv",
+        ".3gp",
+        ".mxf",
+    ]
+)
+
+PHOTO_SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".avif",
+        ".heic",
+        ".heif",
+    ]
+)

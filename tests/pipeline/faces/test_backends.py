@@ -1,0 +1,56 @@
+"""The choice between landmark backends, and loading one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from faces_helpers import Told
+
+from fsh.pipeline.faces.backends import BACKENDS, choose_backend, load_backend
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Silent
+from fsh.schemas.weights import WeightFile
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """The backends on a machine without weights and without a network."""
+    monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    gone = WeightFile("FAN", "fan.pth", "http://127.0.0.1:9/fan.pth", "0" * 64, "none stated")
+    return {**BACKENDS, "fan": replace(BACKENDS["fan"], weights=gone)}
+
+
+@pytest.mark.parametrize(("gpu", "why"), [(True, "could not be fetched"), (False, "wants a GPU")])
+def test_auto_falls_back_to_dlib_and_says_why(offline, gpu, why):
+    told = Told()
+    assert choose_backend("auto", told, backends=offline, gpu=gpu) == "dlib"
+    (line,) = told.lines
+    assert "dlib" in line and why in line and "300-W" in line
+
+
+def test_fan_without_weights_is_an_error_with_a_remedy(offline):
+    with pytest.raises(FshError, match=r"could not be fetched.*--landmarks dlib"):
+        choose_backend("fan", Silent(), backends=offline)
+    with pytest.raises(FshError, match=r"fan\.pth.*--landmarks dlib"):
+        load_backend("fan", offline)
+
+
+def test_dlib_needs_no_network(offline):
+    told = Told()
+    assert choose_backend("dlib", told, backends=offline) == "dlib"
+    assert "300-W" in told.lines[0]
+    assert load_backend("dlib", offline).name == "dlib"
+
+
+def test_unknown_backends_are_refused():
+    with pytest.raises(FshError, match=r"openface.*choose auto, dlib or fan"):
+        choose_backend("openface", Silent())
+    with pytest.raises(FshError, match=r"openface.*choose dlib or fan"):
+        load_backend("openface")
+
+
+def test_every_backend_states_a_licence_and_the_last_needs_no_weights(offline):
+    assert [*BACKENDS][-1] == "dlib" and BACKENDS["dlib"].weights is None
+    assert all(entry.license for entry in BACKENDS.values())
