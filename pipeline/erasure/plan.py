@@ -14,7 +14,6 @@ from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids, urls
 from fsh.schemas.errors import FshError
-from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Clip, Source
 from fsh.schemas.tables import read_clips
@@ -121,7 +120,7 @@ def content_hashes_of(target: str) -> set[str]:
         return {target}
     path = Path(target).expanduser()
     try:
-        return {file_sha256(path)} if path.is_file() else set()
+        return {ids.file_sha256(path)} if path.is_file() else set()
     except OSError:
         return set()
 

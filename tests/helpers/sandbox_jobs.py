@@ -22,11 +22,11 @@ def own_id() -> int:
     return os.getpid()
 
 
-def explain() -> None:
+def fail_with_reason() -> None:
     raise FshError("no frame", where="a.mp4")
 
 
-def stumble() -> None:
+def fail_with_bug() -> None:
     raise ValueError("a bug")
 
 
@@ -34,7 +34,7 @@ def crash() -> None:
     ctypes.string_at(0)
 
 
-def leave() -> None:
+def exit_with_3() -> None:
     os._exit(3)
 
 
@@ -44,5 +44,5 @@ def hang_with_child(pid_file: str) -> None:
     time.sleep(60)
 
 
-def eat(megabytes: int) -> int:
+def allocate(megabytes: int) -> int:
     return int(np.ones((megabytes, 2**20), np.uint8)[:, 0].sum())

@@ -1,4 +1,4 @@
-"""What runs in a sandbox may crash, hang or eat memory: only that job is lost."""
+"""A job in a sandbox may crash, hang or use up its memory: only that job fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
-from sandbox_jobs import crash, double, eat, explain, hang_with_child, leave, own_id, stumble
+from sandbox_jobs import (
+    allocate,
+    crash,
+    double,
+    exit_with_3,
+    fail_with_bug,
+    fail_with_reason,
+    hang_with_child,
+    own_id,
+)
 
 from fsh.pipeline.sandbox import JobFailed, Sandbox, SandboxPool
 
@@ -46,10 +55,10 @@ def test_one_worker_does_many_jobs(sandbox):
 @pytest.mark.parametrize(
     ("work", "kind", "detail"),
     [
-        (explain, "unreadable", "a.mp4: no frame"),
-        (stumble, "internal", "ValueError: a bug (stumble:"),
+        (fail_with_reason, "unreadable", "a.mp4: no frame"),
+        (fail_with_bug, "internal", "ValueError: a bug (fail_with_bug:"),
         (crash, "crashed", "SIGSEGV"),
-        (leave, "crashed", "exit 3"),
+        (exit_with_3, "crashed", "exit 3"),
     ],
 )
 def test_a_failure_has_a_kind_and_the_next_job_works(sandbox, work, kind, detail):
@@ -69,10 +78,10 @@ def test_a_hanging_job_is_killed_with_its_children(sandbox, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_DATA")
-def test_a_job_that_eats_memory_fails_alone(sandbox):
-    assert sandbox.run(eat, 50, timeout=20) == 50
+def test_a_job_that_uses_too_much_memory_fails_alone(sandbox):
+    assert sandbox.run(allocate, 50, timeout=20) == 50
     with pytest.raises(JobFailed) as failure:
-        sandbox.run(eat, 900, timeout=20)
+        sandbox.run(allocate, 900, timeout=20)
     assert failure.value.kind == "memory"
     assert sandbox.run(double, 4, timeout=20) == 8
 
@@ -98,7 +107,7 @@ def test_a_pool_shares_jobs_and_outlives_a_crash():
     pool = SandboxPool(2)
     try:
         jobs = [pool.submit(double, x, timeout=20) for x in range(6)]
-        bad = pool.submit(leave, timeout=20)
+        bad = pool.submit(exit_with_3, timeout=20)
         more = pool.submit(double, 50, timeout=20)
         assert [job.result() for job in jobs] == [0, 2, 4, 6, 8, 10]
         with pytest.raises(JobFailed):

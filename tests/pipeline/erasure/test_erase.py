@@ -139,7 +139,7 @@ def test_an_unknown_target_is_an_error(data):
     assert contents(data.root) == before
 
 
-def test_the_tombstones_name_nobody(data):
+def test_the_tombstones_hold_no_name(data):
     names = names_of_bob(data)
     erase_targets(data, *names.values())
     text = data.tombstones.read_text()
@@ -260,8 +260,8 @@ def test_runs_trained_on_an_erased_video_are_listed(data, tmp_path):
 def test_the_command(data):
     place = data.root.parent
     before = contents(data.root)
-    told = fsh("forget", "bob", "--dry-run", "--json", cwd=place)
-    assert told.returncode == 0 and json.loads(told.stdout)["done"] is False, told.stderr
+    planned = fsh("forget", "bob", "--dry-run", "--json", cwd=place)
+    assert planned.returncode == 0 and json.loads(planned.stdout)["done"] is False, planned.stderr
     assert contents(data.root) == before
     assert fsh("forget", "--check", "bob", cwd=place).returncode == 1
     unasked = fsh("forget", "bob", cwd=place)
@@ -277,8 +277,8 @@ def test_the_command(data):
 
 
 def test_a_plan_is_json(data):
-    told = plan_erasure(data, ["ann"]).to_json()
-    assert json.loads(json.dumps(told)) == told | {
-        k: list(v) for k, v in told.items() if isinstance(v, tuple)
+    planned = plan_erasure(data, ["ann"]).to_json()
+    assert json.loads(json.dumps(planned)) == planned | {
+        k: list(v) for k, v in planned.items() if isinstance(v, tuple)
     }
-    assert told.keys() < asdict(plan_erasure(data, ["ann"])).keys()
+    assert planned.keys() < asdict(plan_erasure(data, ["ann"])).keys()

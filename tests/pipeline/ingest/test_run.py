@@ -22,7 +22,7 @@ WATCH = "https://www.youtube.com/watch?v="
 
 def test_a_list_of_everything(data, clips, tmp_path):
     """Local files, links, ranges, labels, bad lines and dead links; then again, with an edit."""
-    told = RecordingProgress()
+    progress = RecordingProgress()
     with loopback.serving() as server:
         link = server.on("/talk.mp4", loopback.media(clips / "1.mp4"))
         listing = tmp_path / "list.csv"
@@ -31,7 +31,7 @@ def test_a_list_of_everything(data, clips, tmp_path):
         lines += [f"{clips / '0.mp4'},,,Bob,", f"{server.url}/gone.mp4,,,Cid,"]
         lines += [f"{clips / 'image.png'},,,,", f"{link},9,2,Ann,", f"{clips / 'none.mp4'},,,,"]
         listing.write_text("\n".join(lines))
-        report = ingest([str(listing)], data, options(), told)
+        report = ingest([str(listing)], data, options(), progress)
         assert len(server.hits["/talk.mp4"]) == 1
 
         found = report.to_json()
@@ -46,7 +46,7 @@ def test_a_list_of_everything(data, clips, tmp_path):
         assert (found["alive"], found["dead"]) == (2, 3)
         assert found["causes"] == {"http_404": 1, "not_media": 1, "missing": 1}
         assert found["malformed"] == [f"{listing}:15: ends at 2 s, before it starts at 9 s"]
-        assert told.done == 5
+        assert progress.done == 5
         by_line = {source.line: source for source in sources(data)}
         assert len({by_line[line].video_id for line in range(2, 12)}) == 1
         assert by_line[3].bbox == (0, 0, 9, 9) and by_line[3].identity == "Ann"
@@ -106,7 +106,7 @@ def test_creative_commons_only_and_then_any(data, clips, tmp_path):
     assert report.states == {"stored": 1, "refused": 1}
 
 
-def test_erased_videos_stay_away(data, clips, tmp_path):
+def test_erased_videos_are_refused(data, clips, tmp_path):
     listing = tmp_path / "list.csv"
     listing.write_text(f"url,identity\n{clips / '0.mp4'},Ann\n{clips / '1.mp4'},Bob\n")
     data.sources.parent.mkdir(parents=True)
@@ -115,7 +115,7 @@ def test_erased_videos_stay_away(data, clips, tmp_path):
     assert (report.states, report.causes) == ({"refused": 1, "stored": 1}, {"erased": 1})
 
 
-def test_a_plan_asks_nobody(data, clips, tmp_path):
+def test_a_plan_makes_no_request(data, clips, tmp_path):
     listing = tmp_path / "list.txt"
     listing.write_text(
         f"{WATCH}dQw4w9WgXcQ 1 2\n{WATCH}dQw4w9WgXcQ 3 4\n{WATCH}9bZkp7q19f0\n"
@@ -150,16 +150,16 @@ def test_a_list_named_by_its_url(data, clips, tmp_path):
 
 
 def test_a_channel_that_cannot_be_read_is_a_row_of_its_own(data, clips, monkeypatch):
-    """No name can be resolved: a dead channel is told and recorded, the other videos come."""
+    """No name can be resolved: a dead channel is reported and recorded, the other videos come."""
 
     def nobody(*arguments, **names):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
     channel = "https://www.youtube.com/@somebody/videos"
-    told = RecordingProgress()
-    report = ingest([channel, str(clips / "0.mp4")], data, options(), told)
+    progress = RecordingProgress()
+    report = ingest([channel, str(clips / "0.mp4")], data, options(), progress)
     assert report.states == {"failed": 1, "stored": 1}
     assert report.causes == {"network": 1}
-    assert any(channel in line for line in told.lines)
+    assert any(channel in line for line in progress.lines)
     assert {row.url: row.error_class for row in sources(data)}[channel] == "transient"
