@@ -51,7 +51,7 @@ def make_film(
     from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, preflight
     from fsh.pipeline.media.encode import write_video
     from fsh.trainer.data.landmark_images import draw as draw_lines
-    from fsh.trainer.person.motion_transfer import adapt, fill_gaps, lock
+    from fsh.trainer.person.motion_transfer import fill_gaps, follow_head_pose, transfer_motion
     from fsh.trainer.person.person import record_unmarked
 
     flaws = preflight(driver.landmarks, driver.spec.size)
@@ -59,14 +59,14 @@ def make_film(
         bar.say(f"{driving.name}: {line}")
     points, bridged = fill_gaps(driver.landmarks, driver.times)
     if not look.absolute:
-        points = adapt(points, driver.times, actor.landmarks, smooth=look.smooth)
+        points = transfer_motion(points, driver.times, actor.landmarks, smooth=look.smooth)
     shown = None
     if target is not None:
         shown = target.shown_at(driver.times)
         if len(target.times) > 1 and driver.times[-1] - driver.times[0] > target_seconds(target):
             bar.say(f"{driving.name} is longer than the target: its last frame stays")
         places, _ = fill_gaps(target.landmarks, target.times)
-        points = lock(points, places[shown])
+        points = follow_head_pose(points, places[shown])
     watch = Stopwatch()
     bar.start("drawing", len(points), "frame")
     pictures = ahead(draw_all(actor, points, watch, bar))

@@ -13,7 +13,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.evaluation.subjects import Frames, Subject
+from fsh.trainer.evaluation.subjects import Subject, SubjectFrames
 
 #: A split whose name says that its frames are held out; any other's are inputs.
 _HELD = re.compile(r"test|hold|val|query|target", re.IGNORECASE)
@@ -77,7 +77,7 @@ def _subject(
     made_of = "-".join(file_sha256(side[0])[:8] for side in (inputs, held))
     made_of = f"{video} {made_of} {len(inputs)}+{len(held)} {spec.hash}"
 
-    def load() -> Frames:
+    def load() -> SubjectFrames:
         backend = load_backend(spec.backend)
         parts = []
         for paths in (inputs, held):
@@ -88,6 +88,6 @@ def _subject(
                 progress.say(f"left out {photo.path}: {photo.reason}")
             parts.append(clip)
         first, second = parts
-        return Frames(first, second, None)
+        return SubjectFrames(first, second, None)
 
     return Subject(identity, video, made_of, (len(inputs), len(held)), load)

@@ -19,8 +19,8 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import replacing
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import mean_interval
-from fsh.trainer.evaluation.protocols import Outcome
 
 PAGE, KEY = "study.html", "key.json"
 
@@ -38,21 +38,21 @@ class Triplet:
     fake: int
 
 
-def triplets(outcome: Outcome, seed: int) -> list[Triplet]:
+def triplets(outcome: EvaluationResult, seed: int) -> list[Triplet]:
     """One per identity, system and T, in an order that tells nothing.
 
     The true pictures are other held-out frames than the one that was drawn. The two trivial
     answers show true pixels and are left out.
     """
     random = np.random.default_rng(seed)
-    asked = [n for n in outcome.contenders if n not in (NearestPhoto.name, WarpedPhoto.name)]
+    asked = [n for n in outcome.systems if n not in (NearestPhoto.name, WarpedPhoto.name)]
     found = []
     for subject in outcome.subjects:
-        count = len(outcome.real[subject.identity].features["pose"])
+        count = len(outcome.references[subject.identity].features["pose"])
         if count < 3:
             continue
         for system in asked:
-            for shots in outcome.setting.shots:
+            for shots in outcome.settings.shots:
                 frame, a, b = (int(i) for i in random.choice(count, 3, replace=False))
                 place = int(random.integers(3))
                 found.append((system, shots, subject.identity, frame, (a, b), place))
@@ -62,7 +62,7 @@ def triplets(outcome: Outcome, seed: int) -> list[Triplet]:
     return [Triplet(f"q{n:04d}", *found[i]) for n, i in enumerate(order)]
 
 
-def write(folder: Path, outcome: Outcome, seed: int, marks: Marking) -> Path:
+def write(folder: Path, outcome: EvaluationResult, seed: int, marks: Marking) -> Path:
     """Write the page that asks and, beside it, the key that scores; the page's path.
 
     All three pictures are enlarged, marked and compressed alike: only what was drawn may give the
@@ -71,13 +71,13 @@ def write(folder: Path, outcome: Outcome, seed: int, marks: Marking) -> Path:
     Raises:
         FshError: in a protocol without true pictures, or with too few of them.
     """
-    if outcome.setting.protocol != "fsth":
+    if not outcome.settings.self_reenactment:
         raise FshError("only self-reenactment has true pictures", remedy="use --protocol fsth")
     asked = triplets(outcome, seed)
     name = f"{stable_hash(json.dumps([asdict(t) for t in asked])):016x}"
     questions = []
     for triplet in asked:
-        real = outcome.pictures("real", 0, triplet.identity)
+        real = outcome.reference_pictures(triplet.identity)
         shown = [real[i] for i in triplet.others]
         drawn = outcome.pictures(triplet.system, triplet.shots, triplet.identity)[triplet.frame]
         shown.insert(triplet.fake, drawn)

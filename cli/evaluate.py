@@ -15,8 +15,8 @@ from fsh.threads import share_cores
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsh.trainer.evaluation.results_table import Row
-    from fsh.trainer.evaluation.systems import Contender
+    from fsh.trainer.evaluation.evaluated_system import EvaluatedSystem
+    from fsh.trainer.evaluation.results_table import ResultRow
 
 
 def evaluate(
@@ -99,20 +99,19 @@ def evaluate(
     run = run or options.newest_run(Path("runs"))
     from fsh import evaluation_report
     from fsh import user_study as study
-    from fsh.cli.personalize import judges_of
-    from fsh.face_analysis import FaceWatcher
+    from fsh.face_analysis import DetectorFaceAnalyzer
     from fsh.frames_folder import from_frames
-    from fsh.pipeline.faces.landmarks import has_gpu, load_backend
+    from fsh.pipeline.faces.landmarks import has_gpu
     from fsh.schemas.ids import video_of
     from fsh.schemas.layout import DataFolder
     from fsh.schemas.run_pictures import EVALUATION, PROTOCOLS, record
     from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+    from fsh.trainer.evaluation.evaluation import evaluate as measure
     from fsh.trainer.evaluation.metric_networks import load_metric_networks
-    from fsh.trainer.evaluation.protocols import Setting
-    from fsh.trainer.evaluation.protocols import evaluate as measure
-    from fsh.trainer.evaluation.results_table import table
-    from fsh.trainer.evaluation.subjects import from_data
-    from fsh.trainer.evaluation.systems import contenders_of
+    from fsh.trainer.evaluation.results_table import result_rows
+    from fsh.trainer.evaluation.settings import EvaluationSettings
+    from fsh.trainer.evaluation.subjects import subjects_of_split
+    from fsh.trainer.evaluation.systems import systems_of
     from fsh.trainer.runs import Run
 
     protocols = [name for name in PROTOCOLS if name in [p.strip() for p in protocol.split(",")]]
@@ -136,7 +135,9 @@ def evaluate(
         if frames_folder:
             subjects = from_frames(frames_folder, spec, frames, held, bar)
         else:
-            subjects = from_data(DataFolder(data), spec, split=split, inputs=frames, held=held)
+            subjects = subjects_of_split(
+                DataFolder(data), spec, split=split, inputs=frames, held_out=held
+            )
         subjects = subjects[:identities]
         for subject in subjects:
             if subject.counts != (frames, held):
@@ -145,19 +146,21 @@ def evaluate(
                 )
         size = min(one.config.network.size for one in runs.values())
         share_cores(max(one.config.network.size for one in runs.values()))
-        entered: list[Contender] = []
+        entered: list[EvaluatedSystem] = []
         methods = [one.config.method for one in runs.values()]
-        judges = judges_of(load_backend(spec.backend)) if steps == "own" else None
+        analyzer = DetectorFaceAnalyzer(spec)
+        own_rule = analyzer if steps == "own" else None
         for path, one in runs.items():
             label = path.name if methods.count(one.config.method) > 1 else ""
-            entered += contenders_of(one, schedule, bar, label, judges)
+            entered += systems_of(one, schedule, bar, label, own_rule)
         entered += [NearestPhoto(size), WarpedPhoto(size)]
         networks, missing = load_metric_networks(bar, device)
-        watcher = FaceWatcher(spec)
-        for name, why in watcher.missing.items():
+        for name, why in analyzer.missing.items():
             bar.say(f"CSIM by {name} is not computed: {why}")
         settings = [
-            Setting(name, size, counts, seed, watcher, networks, missing, folder / "cells")
+            EvaluationSettings(
+                name, size, counts, seed, analyzer, networks, missing, folder / "cells"
+            )
             for name in protocols
         ]
         # Frames of a folder are of no video that `fsh forget` knows.
@@ -172,10 +175,10 @@ def evaluate(
             "seed": seed,
             "frames": {s.identity: list(s.counts) for s in subjects},
         }
-        rows: list[Row] = []
+        rows: list[ResultRow] = []
         written: dict[str, dict[str, str]] = {}
         for name, outcome in zip(protocols, measure(subjects, entered, settings, bar), strict=True):
-            found, of_it = table(outcome), {"protocol": name, **about}
+            found, of_it = result_rows(outcome), {"protocol": name, **about}
             written[name] = evaluation_report.write(folder, outcome, found, of_it, signer)
             rows += found
             if user_study and name == protocols[0]:

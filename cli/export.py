@@ -33,7 +33,7 @@ def export(
 
     Example: `fsh export --person people/me --run runs/nano -o me-onnx`
     """
-    from fsh.trainer.person.onnx_export import export as write
+    from fsh.trainer.person.onnx_export import export_onnx
     from fsh.trainer.person.person import Person, record_unmarked
     from fsh.trainer.person.personalize import load_trained
 
@@ -52,7 +52,7 @@ def export(
             trained = load_trained(run, bar)
             actor.spec.require(trained.spec, mine=str(person), theirs=str(run))
             embedder = trained.embedder
-        differences = write(actor, embedder, output)
+        differences = export_onnx(actor, embedder, output)
         record_unmarked(person, f"ONNX files in {output.name}", date.today().isoformat())
     result = {
         "output": str(output),

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fsh import marking
 from fsh.cli import console, options
 from fsh.threads import share_cores
-
-if TYPE_CHECKING:
-    from fsh.pipeline.faces.landmarks import LandmarkBackend
-    from fsh.schemas.clip import FaceClip
-    from fsh.trainer.person.person import Person
-    from fsh.trainer.person.step_choice import Judges
 
 
 def personalize(
@@ -65,11 +59,12 @@ def personalize(
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
-    from fsh.pipeline.faces.landmarks import load_backend
+    from fsh.face_analysis import DetectorFaceAnalyzer
     from fsh.pipeline.inputs.photos import prepare_photos
     from fsh.pipeline.media.footage import VIDEO_SUFFIXES
     from fsh.pipeline.media.pictures import photo_paths
-    from fsh.trainer.person.person import Person, describe, record_unmarked
+    from fsh.trainer.person.drawing_quality import photo_similarity
+    from fsh.trainer.person.person import Person, record_unmarked, write_readme
     from fsh.trainer.person.personalize import hashes_of, load_trained
     from fsh.trainer.person.personalize import personalize as learn
 
@@ -86,11 +81,11 @@ def personalize(
     with console.progress(quiet) as bar:
         trained = load_trained(run, bar)
         share_cores(trained.config.network.size)
-        backend = load_backend(trained.spec.backend)
+        analyzer = DetectorFaceAnalyzer(trained.spec)
         clip, rejected = prepare_photos(
             photo_paths(photos, also=VIDEO_SUFFIXES),
             trained.spec,
-            backend=backend,
+            backend=analyzer.backend,
             face=face,
             mixed_ok=mixed_ok,
             progress=bar,
@@ -98,51 +93,14 @@ def personalize(
         for photo in rejected:
             bar.say(f"left out {photo.path}: {photo.reason}")
         about["made_from"] = hashes_of(trained.folder, bar)
-        judges = judges_of(backend)
-        report = learn(trained, clip, person, steps=steps, progress=bar, about=about, judges=judges)
+        report = learn(
+            trained, clip, person, steps=steps, progress=bar, about=about, analyzer=analyzer
+        )
         if signer is None:
             record_unmarked(person, "preview.png", date.today().isoformat())
         else:
             marking.marking_of(person, about, signer, watermark_key).picture(person / "preview.png")
-            describe(person)
-        similarity = identity_similarity(Person.load(person), clip)
+            write_readme(person)
+        similarity = photo_similarity(Person.load(person), clip, analyzer)
     result = {**report.to_json(), "identity_similarity": similarity}
     console.show_result(result, as_json=json, title=f"Person: {person}")
-
-
-def judges_of(backend: LandmarkBackend) -> Judges:
-    """How personalisation recognises what it drew and finds its landmarks."""
-    from fsh.pipeline.faces.detection import embed_all
-    from fsh.pipeline.faces.landmarks import face_box
-    from fsh.trainer.person.step_choice import Judges
-
-    return Judges(
-        find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
-        recognise=embed_all,
-    )
-
-
-def identity_similarity(person: Person, photos: FaceClip) -> float | None:
-    """Mean cosine similarity of dlib's face embeddings: photos against their own redrawing.
-
-    The drawings have the photos' landmarks, so nothing needs to be found in them. dlib's
-    embeddings of two people are already alike (about 0.8): the scale is not the paper's CSIM.
-    """
-    import cv2
-    import numpy as np
-
-    from fsh.pipeline.faces.detection import embed
-
-    if photos.embedding is None:
-        return None
-    found = np.flatnonzero(photos.found)[:8]
-    size = person.spec.size
-    likeness = []
-    for drawn, points in zip(
-        person.draw(photos.landmarks[found]), photos.landmarks[found], strict=True
-    ):
-        large = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_CUBIC)
-        mine = embed(large, points)
-        norms = np.linalg.norm(mine) * np.linalg.norm(photos.embedding)
-        likeness.append(float(mine @ photos.embedding / norms))
-    return float(np.mean(likeness))

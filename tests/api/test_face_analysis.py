@@ -1,4 +1,4 @@
-"""Looking at faces with the real detectors; ArcFace's file, folders of frames, options."""
+"""Analyzing faces with the real detectors; ArcFace's file, folders of frames, options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from fsh.cli.app import app
 from fsh.cli.evaluate import shots_in, steps_of
 from fsh.cli.options import newest_run
-from fsh.face_analysis import FaceWatcher, expression
+from fsh.face_analysis import DetectorFaceAnalyzer, expression
 from fsh.frames_folder import from_frames, parted
 from fsh.pipeline.faces.arcface import ArcFace, aligned
 from fsh.schemas.errors import FshError
@@ -110,13 +110,15 @@ def test_a_folder_of_frames_is_somebody_to_evaluate_on(portrait):
     (subject,) = from_frames(portrait, spec, 32, 32, Silent())
     assert (subject.identity, subject.counts) == ("id1", (2, 2))
     found = subject.load()
-    assert found.inputs.frames.shape == (2, 256, 256, 3) and found.run is None
-    assert found.held.found.all()
-    watcher = FaceWatcher(spec)
-    look = watcher.look(found.held.frames[:, ::2, ::2], found.held.landmarks)
-    assert look.identities["dlib"].shape == (2, 128) and look.pose.shape == (2, 3)
-    assert np.abs(look.points - found.held.landmarks).mean() < 4  # crop pixels, at half the size
-    assert "dlib" in watcher.landmarks and "weights" in watcher.backbones["dlib"]
+    assert found.inputs.frames.shape == (2, 256, 256, 3) and found.consecutive is None
+    assert found.held_out.found.all()
+    analyzer = DetectorFaceAnalyzer(spec)
+    analysis = analyzer.analyze(found.held_out.frames[:, ::2, ::2], found.held_out.landmarks)
+    assert analysis.identities["dlib"].shape == (2, 128) and analysis.pose.shape == (2, 3)
+    # Crop pixels, at half the size.
+    assert np.abs(analysis.landmarks - found.held_out.landmarks).mean() < 4
+    assert "dlib" in analyzer.landmark_backend and "weights" in analyzer.backbones["dlib"]
+    assert "arcface" in {**analyzer.missing, **analyzer.backbones}
     with pytest.raises(FshError, match="no SPLIT/IDENTITY/VIDEO"):
         from_frames(portrait / "unseen", spec, 32, 32, Silent())
 

@@ -173,16 +173,17 @@ def test_consent_is_held_to(tmp_path):
 def test_what_is_not_marked_is_written_into_the_card(tmp_path):
     import torch
 
+    from fsh.schemas.layout import PERSON_CARD
     from fsh.trainer import checkpoint
-    from fsh.trainer.person.person import CARD, FORMAT, record_unmarked
+    from fsh.trainer.person.person import PERSON_FORMAT, record_unmarked
 
     folder, tensors = tmp_path / "ada", {"p.safetensors": {"a": torch.zeros(2)}}
     spec = {"backend": "dlib", "size": 256, "hash": "99"}
     state = {"name": "ada", "spec": spec, "about": {"photos": 1}}
-    checkpoint.write_folder(folder, state, tensors, FORMAT, CARD)
+    checkpoint.write_folder(folder, state, tensors, PERSON_FORMAT, PERSON_CARD)
     record_unmarked(folder, "one.mp4", "2026-11-22")
     record_unmarked(folder, "two.mp4", "2026-11-23")
-    card = checkpoint.read_state(folder, FORMAT, CARD)
+    card = checkpoint.read_state(folder, PERSON_FORMAT, PERSON_CARD)
     assert card["about"]["photos"] == 1
     assert [entry["what"] for entry in card["about"]["unmarked"]] == ["one.mp4", "two.mp4"]
     checkpoint.read_tensors(folder, card, "p.safetensors")

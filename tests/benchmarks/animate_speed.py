@@ -6,7 +6,7 @@
 Two floors, with as many threads as the drawing: the floating point operations of the generator as
 it is trained, at the rate at which this machine multiplies 1024 × 1024 matrices, measured in turn
 with the drawing; and its convolutions one by one, each in whichever memory layout is faster.
-Presets are those of a CPU, drawn with weights nobody trained: arithmetic takes as long. Run it on
+Presets are those of a CPU, drawn with random weights: arithmetic takes as long. Run it on
 an idle machine: a second busy process halves every figure.
 """
 
@@ -83,11 +83,11 @@ def under_onnxruntime(drawing: Drawing, lines: torch.Tensor, threads: int, folde
     """The same drawing under onnxruntime."""
     import onnxruntime
 
-    from fsh.trainer.person.onnx_export import write
+    from fsh.trainer.person.onnx_export import write_onnx
 
     path = folder / "drawing.onnx"
     if not path.exists():
-        write(drawing, {"landmarks": lines}, "images", path)
+        write_onnx(drawing, {"landmarks": lines}, "images", path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
@@ -140,16 +140,15 @@ def end_to_end(person: Path, driving: Path, rounds: int) -> list[dict]:
 
 
 def personalising(run: Path, photos: Path) -> dict:
-    from fsh.cli.personalize import judges_of
-    from fsh.pipeline.faces.landmarks import load_backend
+    from fsh.face_analysis import DetectorFaceAnalyzer
     from fsh.pipeline.inputs.photos import prepare_photos
     from fsh.pipeline.media.pictures import photo_paths
     from fsh.trainer.person.personalize import load_trained, personalize
 
     trained = load_trained(run, Silent())
-    backend = load_backend(trained.spec.backend)
+    analyzer = DetectorFaceAnalyzer(trained.spec)
     paths = photo_paths(photos)[:8]
-    clip, _ = prepare_photos(paths, trained.spec, backend=backend, progress=Silent())
+    clip, _ = prepare_photos(paths, trained.spec, backend=analyzer.backend, progress=Silent())
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         report = personalize(
@@ -157,7 +156,7 @@ def personalising(run: Path, photos: Path) -> dict:
             clip,
             Path(folder) / "person",
             progress=Silent(),
-            judges=judges_of(backend),
+            analyzer=analyzer,
         )
     seconds = time.perf_counter() - begun
     return {"photos": report.photos, "steps": report.steps, "seconds": seconds}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import av
 import pytest
@@ -13,8 +14,9 @@ from tiny_run import Told, tiny_config, tiny_folder
 from untrained import untrained
 from videos import moving, write_video
 
-from fsh.trainer.person import step_choice as stopping
+from fsh.trainer.person import personalize
 from fsh.trainer.person.person import Person
+from fsh.trainer.person.step_choice import StepChoiceConfig
 from fsh.trainer.training.loop import train
 
 PAGE = ROOT / "docs" / "python.md"
@@ -36,13 +38,13 @@ def test_a_film_in_three_calls(place):
 
 
 def test_a_person_from_photos(place, monkeypatch):
-    monkeypatch.setattr(stopping, "FEWEST_STEPS", 3)
-    monkeypatch.setattr(stopping, "MOST_STEPS", 3)
+    quick = partial(personalize.personalize, step_choice=StepChoiceConfig(3, 3))
+    monkeypatch.setattr(personalize, "personalize", quick)
     train(tiny_folder(place / "data"), place / "runs" / "nano", tiny_config(steps=2), Told())
     (place / "photos").mkdir()
     for number, picture in enumerate(moving(0.08)):
         Image.fromarray(picture).save(place / "photos" / f"{number}.png")
     names: dict = {}
     exec(BLOCKS[1], names)
-    assert names["report"].photos == 2 and names["report"].mimicry
+    assert names["report"].photos == 2 and names["report"].motion_fidelity
     assert Person.load(place / "people" / "you").spec == SPEC

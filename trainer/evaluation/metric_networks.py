@@ -1,4 +1,4 @@
-"""LPIPS and the features of FID: networks with published weights, where they can be had.
+"""LPIPS and FID's features: networks with published weights, where they can be had.
 
 They need ``torchmetrics`` and ``torch-fidelity`` (``pip install "fsh[metrics]"``). Where a package
 or a weight file is missing, the report says so in the number's place.
@@ -42,12 +42,13 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class MetricNetwork:
-    """A network that looks at pictures.
+    """A network that a metric is computed with.
 
     Attributes:
         backbone: what it is, with its weights' hash.
-        pairs: drawn and real pictures, uint8 (N, H, H, 3), to a distance (N,), if it has one.
-        features: pictures to features (N, D), if it has them.
+        pairs: drawn and true pictures, both uint8 (N, H, H, 3), to distances float64 (N,); None if
+            it compares no pairs.
+        features: pictures to features (N, D); None if it has none.
     """
 
     backbone: str
@@ -56,14 +57,25 @@ class MetricNetwork:
 
 
 def load_metric_networks(
-    progress: Progress, device: str = "cpu"
+    progress: Progress,
+    device: str = "cpu",
+    *,
+    alexnet: Weight = ALEXNET,
+    inception: Weight = INCEPTION,
 ) -> tuple[dict[str, MetricNetwork], dict[str, str]]:
-    """``lpips`` and ``fid`` as far as they can be had, and why the others cannot."""
+    """``lpips`` and ``fid`` as far as they can be had, and why the others cannot.
+
+    Args:
+        alexnet, inception: the weights' files; fetched if they are not there.
+    """
     found: dict[str, MetricNetwork] = {}
     missing: dict[str, str] = {}
-    for name, load in (("lpips", load_lpips), ("fid", load_inception)):
+    for name, load, weight in (
+        ("lpips", load_lpips, alexnet),
+        ("fid", load_inception, inception),
+    ):
         try:
-            found[name] = load(progress, device)
+            found[name] = load(progress, device, weight)
         except ImportError as error:
             missing[name] = f"needs {error.name or error}: pip install 'fsh[metrics]'"
         except FshError as error:
@@ -116,7 +128,7 @@ class Lpips(nn.Module):
         ).sum(0)
 
 
-def lpips_with(backbone: Path, heads: Path) -> Lpips:
+def read_lpips(backbone: Path, heads: Path) -> Lpips:
     """LPIPS with torchvision's AlexNet file and ``torchmetrics``' file of distance weights.
 
     Raises:
@@ -136,14 +148,19 @@ def lpips_with(backbone: Path, heads: Path) -> Lpips:
     return network
 
 
-def load_lpips(progress: Progress, device: str = "cpu") -> MetricNetwork:
-    """LPIPS for pairs of pictures."""
+def load_lpips(progress: Progress, device: str = "cpu", weight: Weight = ALEXNET) -> MetricNetwork:
+    """LPIPS, for pairs of pictures.
+
+    Raises:
+        ImportError: if ``torchmetrics`` is not installed.
+        FshError: if the weights cannot be had.
+    """
     package = find_spec("torchmetrics")
     if package is None or package.origin is None:
         raise ImportError(name="torchmetrics")
     heads = Path(package.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
-    path = fetch(ALEXNET, progress, also=[torch_hub_folder()])
-    network = lpips_with(path, heads).to(device)
+    path = fetch(weight, progress, also=[torch_hub_folder()])
+    network = read_lpips(path, heads).to(device)
 
     def pairs(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
         parts = []
@@ -156,11 +173,18 @@ def load_lpips(progress: Progress, device: str = "cpu") -> MetricNetwork:
     return MetricNetwork(f"AlexNet, LPIPS 0.1, weights {file_sha256(path)[:12]}", pairs=pairs)
 
 
-def load_inception(progress: Progress, device: str = "cpu") -> MetricNetwork:
-    """FID's own InceptionV3, pooled features (N, 2048); it resizes to 299 px itself."""
+def load_inception(
+    progress: Progress, device: str = "cpu", weight: Weight = INCEPTION
+) -> MetricNetwork:
+    """FID's own InceptionV3, pooled features (N, 2048); it resizes to 299 px itself.
+
+    Raises:
+        ImportError: if ``torch-fidelity`` is not installed.
+        FshError: if the weights cannot be had.
+    """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    path = fetch(INCEPTION, progress, also=[torch_hub_folder()])
+    path = fetch(weight, progress, also=[torch_hub_folder()])
     network = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
     )

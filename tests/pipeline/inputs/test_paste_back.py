@@ -21,9 +21,10 @@ from fsh.pipeline.faces.crop import cut, to_crop
 from fsh.pipeline.inputs.paste_back import Target, mask_of, paste, pasted, read_target, tone_of
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.schemas.errors import FshError
+from fsh.schemas.landmarks import RIGID, apply, similarity
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.person.motion_transfer import RIGID, apply, lock, similarity
+from fsh.trainer.person.motion_transfer import follow_head_pose
 from fsh.trainer.person.person import Person
 
 SPEC = FaceSpec()
@@ -88,7 +89,7 @@ def test_a_locked_head_is_where_the_target_is_and_keeps_its_expression():
     face = template() * 90 + 5
     talking = np.stack([face, face, face @ [[0.9, 0.3], [-0.3, 0.9]] + 7])
     talking[1, 55:60, 1] += 9
-    out = lock(talking, place)
+    out = follow_head_pose(talking, place)
     np.testing.assert_allclose(out[0], place[0], atol=0.01)
     np.testing.assert_allclose(out[2], place[2], atol=0.01)
     assert out[1, 57, 1] - place[1, 57, 1] == pytest.approx(20, abs=0.1)
