@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
@@ -15,9 +17,9 @@ class PlainAnalyzer(FaceAnalyzer):
         embedded: how many pictures each call of :meth:`embed` was given.
     """
 
-    backbones = {"colour": "mean colours"}
+    backbones: ClassVar = {"colour": "mean colours"}
     landmark_backend = "as drawn"
-    missing = {"arcface": "not there"}
+    missing: ClassVar = {"arcface": "not there"}
 
     def __init__(self) -> None:
         self.analyses = 0
