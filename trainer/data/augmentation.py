@@ -42,7 +42,7 @@ def moved_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
 
     Pixels from outside repeat the edge, as they do in crops. The head's pose and expression stay
     what they are, so such copies tell whether a person is drawn right where the photo did not show
-    them, but nothing about expressions.
+    them, but nothing about mimics.
 
     Returns:
         A clip of ``copies × len(clip)`` frames; the same seed gives the same copies.

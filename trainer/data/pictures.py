@@ -33,12 +33,12 @@ def channels_first(pictures: Tensor) -> Tensor:
     return pictures.movedim(-1, -3)
 
 
-def to_images(pictures: np.ndarray | Tensor, device: str = "cpu") -> Tensor:
+def to_images(pictures: np.ndarray | Tensor, device: str | torch.device = "cpu") -> Tensor:
     """Pictures uint8 (…, H, W, 3) as images float32 (…, 3, H, W) in −1…1."""
     return channels_first(scale_images(torch.as_tensor(pictures).to(device)))
 
 
-def to_landmark_images(pictures: np.ndarray | Tensor, device: str = "cpu") -> Tensor:
+def to_landmark_images(pictures: np.ndarray | Tensor, device: str | torch.device = "cpu") -> Tensor:
     """Drawn landmarks uint8 (…, H, W, 3) as landmark images float32 (…, 3, H, W) in 0…1."""
     return channels_first(scale_landmark_images(torch.as_tensor(pictures).to(device)))
 

@@ -13,13 +13,13 @@ from torch import nn
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.pictures import to_landmark_images, to_pictures
 from fsh.trainer.person.fine_tuning import LAST_RATE, Photos, falling, prepare
-from fsh.trainer.runs import Run, load_networks
+from fsh.trainer.runs import Run
 from fsh.trainer.training.content import load_content
-from fsh.trainer.training.losses import Content, Episodes, Terms
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
 from fsh.trainer.training.methods import METHODS
-from fsh.trainer.training.monitor import to_pictures
 
 if TYPE_CHECKING:
     from fsh.trainer.evaluation.systems import Draw
@@ -37,7 +37,7 @@ class Alternative:
         self.name, self.run, self.steps = name, run, steps
         counts = [self.steps(t) for t in (1, 8, 32)]
         self.made_of = f"{run.sha256} steps {counts} of {BATCH}, falling to {LAST_RATE}"
-        self.networks = load_networks(run)
+        self.networks = run.load_networks()
         self.content, _ = load_content(run.config, progress)
 
     def learn(self, photos: FaceClip) -> Draw:
@@ -47,25 +47,25 @@ class Alternative:
         steps = self.steps(len(inputs))
         networks = fine_tuned(self.networks, inputs, self.content, config, steps)
         with torch.inference_mode():
-            described = method.describe(networks, inputs.images[None], inputs.landmarks[None])
+            condition = method.condition(
+                networks, inputs.images[None], inputs.landmark_images[None]
+            )
         generator, size = networks.generator, config.network.size
 
         @torch.inference_mode()
         def draw(landmarks: np.ndarray) -> np.ndarray:
-            lines = draw_all(rescale(landmarks, photos.spec.size, size), size)
+            lines = draw_landmarks(rescale_landmarks(landmarks, photos.spec.size, size), size)
             pictures = [np.empty((0, size, size, 3), np.uint8)]
             for start in range(0, len(lines), 16):
-                some = torch.from_numpy(lines[start : start + 16]).to(config.device)
-                pictures.append(
-                    to_pictures(generator(some.float().movedim(-1, -3) / 255, described))
-                )
+                some = to_landmark_images(lines[start : start + 16], config.device)
+                pictures.append(to_pictures(generator(some, condition)))
             return np.concatenate(pictures)
 
         return draw
 
 
 def fine_tuned(
-    networks: Any, photos: Photos, content: Content, config: TrainConfig, steps: int
+    networks: Any, photos: Photos, content: ContentLoss, config: TrainConfig, steps: int
 ) -> Any:
     """A copy of a method's networks after ``steps`` updates on a person's photos.
 
@@ -117,8 +117,8 @@ def _episodes(photos: Photos, frames: int, random: np.random.Generator) -> Episo
     wanted = torch.from_numpy(targets)
     return Episodes(
         source_images=photos.images[rows],
-        source_landmarks=photos.landmarks[rows],
+        source_landmark_images=photos.landmark_images[rows],
         images=photos.images[wanted],
-        landmarks=photos.landmarks[wanted],
-        columns=torch.zeros(len(targets), dtype=torch.long),
+        landmark_images=photos.landmark_images[wanted],
+        video_indices=torch.zeros(len(targets), dtype=torch.long),
     )

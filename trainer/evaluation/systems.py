@@ -20,9 +20,9 @@ from fsh.trainer.evaluation.alternatives import Alternative
 from fsh.trainer.person import fine_tuning as tuning
 from fsh.trainer.person import training_set as lessons
 from fsh.trainer.person.person import Person
-from fsh.trainer.person.personalize import Trained, load_trained, personalize
+from fsh.trainer.person.personalize import personalize
 from fsh.trainer.person.step_choice import Judges
-from fsh.trainer.runs import Run
+from fsh.trainer.runs import Run, TrainedNetworks
 from fsh.trainer.training.methods import METHODS
 
 #: Fine-tuning steps of the authors' later practice: for one photo, and for more than thirty.
@@ -69,7 +69,7 @@ def contenders_of(
     """
     title = METHODS[run.config.method].title + (f" ({label})" if label else "")
     if run.config.method == "fsth":
-        trained = load_trained(run.folder, progress, run.config.device)
+        trained = run.load_networks()
         return [
             Personalized(f"{title} FF", run, trained, lambda _: 0),
             Personalized(f"{title} FT", run, trained, steps, judges),
@@ -89,7 +89,7 @@ class Personalized:
         self,
         name: str,
         run: Run,
-        trained: Trained,
+        trained: TrainedNetworks,
         steps: Callable[[int], int | None],
         judges: Judges | None = None,
     ) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,12 +18,12 @@ from torch.optim.lr_scheduler import LinearLR
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.pictures import to_images, to_landmark_images
 from fsh.trainer.models.networks import Generator
-from fsh.trainer.training.losses import Content, Episodes, PersonalObjective, Terms
-
-if TYPE_CHECKING:
-    from fsh.trainer.person.personalize import Trained
+from fsh.trainer.runs import TrainedNetworks
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
+from fsh.trainer.training.objectives import FineTuningObjective
 
 #: Photos used at most; more are thinned out evenly over the clip.
 MAX_PHOTOS = 32
@@ -48,19 +47,20 @@ class Photos:
     """Photos as the networks see them: (T, 3, H, H), images in −1…1, landmark images in 0…1."""
 
     images: Tensor
-    landmarks: Tensor
+    landmark_images: Tensor
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, which: list[int]) -> Photos:
-        return Photos(self.images[which], self.landmarks[which])
+        return Photos(self.images[which], self.landmark_images[which])
 
 
 def lines_of(landmarks: np.ndarray, crop: int, size: int, device: str = "cpu") -> Tensor:
     """Landmarks (N, 68, 2) of ``crop``-pixel crops as landmark images (N, 3, size, size)."""
-    drawn = draw_all(rescale(landmarks, crop, size), size)
-    return torch.from_numpy(drawn).to(device).float().movedim(-1, -3) / 255
+    return to_landmark_images(
+        draw_landmarks(rescale_landmarks(landmarks, crop, size), size), device
+    )
 
 
 def prepare(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photos, FaceClip]:
@@ -81,14 +81,14 @@ def prepare(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photos, Fac
     kept = clip.take(found)
     how = cv2.INTER_AREA if size < clip.spec.size else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
-    images = torch.from_numpy(small).to(device).float().movedim(-1, -3) / 127.5 - 1
+    images = to_images(small, device)
     return Photos(images, lines_of(kept.landmarks, clip.spec.size, size, device)), kept
 
 
 @torch.no_grad()
-def embedding_of(trained: Trained, photos: Photos) -> Tensor:
+def embedding_of(trained: TrainedNetworks, photos: Photos) -> Tensor:
     """ê (1, N): the mean of E over the photos."""
-    return trained.embedder(photos.images, photos.landmarks).mean(0, keepdim=True)
+    return trained.embedder(photos.images, photos.landmark_images).mean(0, keepdim=True)
 
 
 @dataclass
@@ -100,7 +100,9 @@ class FineTuning:
     step: Callable[[], Terms]
 
 
-def fine_tuning(trained: Trained, photos: Photos, content: Content, steps: int) -> FineTuning:
+def fine_tuning(
+    trained: TrainedNetworks, photos: Photos, content: ContentLoss, steps: int
+) -> FineTuning:
     """Set up fine-tuning on these photos; each ``step()`` is one update of G and of D.
 
     Args:
@@ -113,7 +115,7 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content, steps: int) 
     with torch.no_grad():
         coefficients = nn.Parameter(trained.generator.project(embedding).clone())
     column = nn.Parameter(embedding.clone())
-    objective = PersonalObjective(
+    objective = FineTuningObjective(
         generator, discriminator, coefficients, column, content, config.loss
     )
     rest = [p for name, p in generator.named_parameters() if "project" not in name]
@@ -139,7 +141,9 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content, steps: int) 
         chosen = [queue.pop(0) for _ in range(count)]
         some = photos[chosen]
         nothing = some.images[:, None]
-        episodes = Episodes(nothing, nothing, some.images, some.landmarks, torch.tensor(chosen))
+        episodes = Episodes(
+            nothing, nothing, some.images, some.landmark_images, torch.tensor(chosen)
+        )
         made: Terms | None = None
         for loss, adam, rate in zip(losses, adams, rates, strict=True):
             made = loss(episodes, made)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder, bake
 from fsh.trainer.person.fine_tuning import lines_of
 from fsh.trainer.person.person import Person
@@ -50,7 +50,7 @@ def export(person: Person, embedder: Embedder | None, folder: Path) -> dict[str,
     temporary.mkdir(parents=True)
     try:
         lines = lines_of(person.landmarks[:4], person.spec.size, person.size)
-        drawing = Drawing(person.generator, person.coefficients).cpu()
+        drawing = FoldedGenerator(person.generator, person.coefficients).cpu()
         networks: dict[str, tuple[nn.Module, dict[str, Tensor], str]] = {
             "generator": (drawing, {"landmarks": lines}, "images")
         }

@@ -22,12 +22,12 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import NetworkConfig
-from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.pictures import to_landmark_images, to_pictures
 from fsh.trainer.model_cards import write_person_card
-from fsh.trainer.models.blocks import bare
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.blocks import without_spectral_norms
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake, channels_last
-from fsh.trainer.training.monitor import to_pictures
 
 FORMAT = "fsh-person-1"
 CARD = "person.json"
@@ -63,9 +63,9 @@ class Person:
         return self.network.size
 
     @cached_property
-    def drawing(self) -> Drawing:
+    def drawing(self) -> FoldedGenerator:
         """The generator with ψ folded in, made at the first drawing."""
-        return Drawing(self.generator, self.coefficients)
+        return FoldedGenerator(self.generator, self.coefficients)
 
     @torch.inference_mode()
     def draw(self, landmarks: np.ndarray, *, batch: int = 8) -> np.ndarray:
@@ -90,13 +90,14 @@ class Person:
                 f"{len(missing)} frames have no landmarks, the first is {missing[0]}",
                 remedy="fill the gaps first",
             )
-        points = rescale(landmarks, self.spec.size, self.size)
+        points = rescale_landmarks(landmarks, self.spec.size, self.size)
         device = self.coefficients.device
         drawn = [np.empty((0, self.size, self.size, 3), np.uint8)]
         for start in range(0, len(points), batch):
-            lines = torch.from_numpy(draw_all(points[start : start + batch], self.size)).to(device)
-            images = self.drawing(lines.movedim(-1, -3).float() / 255)
-            drawn.append(to_pictures(images))
+            lines = to_landmark_images(
+                draw_landmarks(points[start : start + batch], self.size), device
+            )
+            drawn.append(to_pictures(self.drawing(lines)))
         return np.concatenate(drawn)
 
     def save(self, folder: Path) -> None:
@@ -127,7 +128,7 @@ class Person:
         weights = checkpoint.read_tensors(folder, card, "generator.safetensors")
         tensors = checkpoint.read_tensors(folder, card, "person.safetensors")
         network = NetworkConfig(**card["network"])
-        with bare():
+        with without_spectral_norms():
             generator = Generator(network)
         missing, unexpected = generator.load_state_dict(weights, strict=False)
         generator.requires_grad_(False).eval()

@@ -13,35 +13,30 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
-from fsh.schemas.spec import FaceSpec
-from fsh.trainer import checkpoint
-from fsh.trainer.config import TrainConfig
-from fsh.trainer.models.networks import Discriminator, Embedder, Generator, channels_last
+from fsh.trainer.data.pictures import (
+    landmark_images_to_pictures,
+    picture_grid,
+    to_pictures,
+    write_png,
+)
 from fsh.trainer.person.fine_tuning import Photos, embedding_of, fine_tuning, prepare
 from fsh.trainer.person.person import Person, drawable
 from fsh.trainer.person.step_choice import Choice, Judges, Look, choose_steps, most_steps
 from fsh.trainer.person.training_set import hold_out, lessons
+from fsh.trainer.runs import Run, TrainedNetworks
 from fsh.trainer.training.content import load_content
-from fsh.trainer.training.monitor import grid, write_png
-from fsh.trainer.training.session import newest
 
 __all__ = [
     "PersonReport",
     "Photos",
-    "Trained",
     "embedding_of",
     "fine_tuning",
-    "hashes_of",
-    "load_trained",
-    "newest_folder",
     "personalize",
     "prepare",
-    "run_spec",
 ]
 
 
@@ -69,112 +64,8 @@ class PersonReport:
         return asdict(self)
 
 
-@dataclass
-class Trained:
-    """The parts of a checkpoint that personalisation needs."""
-
-    config: TrainConfig
-    spec: FaceSpec
-    embedder: Embedder
-    generator: Generator
-    discriminator: Discriminator
-    step: int
-    run: str
-    folder: Path
-
-
-def newest_folder(run: Path, progress: Progress) -> Path:
-    """The newest sound checkpoint of a run; a checkpoint's own folder is that.
-
-    Raises:
-        FshError: if there is none.
-    """
-    folder = run if (run / checkpoint.MANIFEST).is_file() else newest(run, progress)
-    if folder is None:
-        raise _no_checkpoint(run)
-    return folder
-
-
-def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
-    """The averaged E and G and the newest D of a run, or of one checkpoint's folder.
-
-    Of a run, the newest checkpoint that reads well; damaged ones are named and passed over. Each
-    file's hash is compared once, while it is read.
-
-    Raises:
-        FshError: if there is no checkpoint, or it is damaged.
-    """
-    if (run / checkpoint.MANIFEST).is_file():
-        return _load(run, run.name, device)
-    for _, folder in reversed(checkpoint.list_checkpoints(run)):
-        try:
-            return _load(folder, run.name, device)
-        except FshError as error:
-            progress.say(f"refused: {error}")
-    raise _no_checkpoint(run)
-
-
-def _no_checkpoint(run: Path) -> FshError:
-    return FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
-
-
-def _load(folder: Path, run: str, device: str) -> Trained:
-    state = checkpoint.read_state(folder, checkpoint.FORMAT)
-    config = TrainConfig.from_json({**state["config"], "device": device})
-    if config.method != "fsth":
-        raise FshError(
-            f"{config.method} makes no persons; it is there to compare with",
-            where=folder,
-            remedy="name a run of fsh's own method with --run",
-        )
-    average = checkpoint.read_tensors(folder, state, "average.safetensors")
-    networks = checkpoint.read_tensors(folder, state, "networks.safetensors")
-    parts = {
-        "embedder": (Embedder(config.network), average),
-        "generator": (Generator(config.network), average),
-        "discriminator": (Discriminator(config.network), networks),
-    }
-    for name, (network, tensors) in parts.items():
-        network.load_state_dict(_below(tensors, name))
-        channels_last(network.to(device)).eval()
-    return Trained(
-        config=config,
-        spec=FaceSpec.from_json(state["spec"]),
-        embedder=parts["embedder"][0],  # type: ignore[arg-type]
-        generator=parts["generator"][0],  # type: ignore[arg-type]
-        discriminator=parts["discriminator"][0],  # type: ignore[arg-type]
-        step=state["step"],
-        run=run,
-        folder=folder,
-    )
-
-
-def run_spec(run: Path, progress: Progress) -> FaceSpec:
-    """How the faces that a run was trained on were cropped and landmarked.
-
-    Raises:
-        FshError: if there is no checkpoint, or it is damaged.
-    """
-    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
-    return FaceSpec.from_json(state["spec"])
-
-
-def hashes_of(run: Path, progress: Progress) -> dict[str, str]:
-    """SHA-256 of what a person from this run is made of.
-
-    The ``model``'s averaged weights, and the ``dataset.json`` it was last trained on, if known.
-
-    Raises:
-        FshError: if there is no checkpoint, or it is damaged.
-    """
-    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
-    model = {"model": state["files"]["average.safetensors"]}
-    datasets = state.get("datasets", [])
-    return model | ({"dataset": datasets[-1]} if datasets else {})
-
-
 def personalize(
-    run: Path | Trained,
+    run: Path | TrainedNetworks,
     photos: FaceClip,
     out: Path,
     *,
@@ -202,8 +93,11 @@ def personalize(
         SpecMismatch: the run was trained on faces cropped another way.
     """
     begun = time.monotonic()
-    trained = run if isinstance(run, Trained) else load_trained(run, progress, device)
-    trained.spec.require(photos.spec, mine=f"run {trained.run}", theirs=photos.name)
+    if isinstance(run, TrainedNetworks):
+        trained = run
+    else:
+        trained = Run.read(run, progress, device).require_personalizable().load_networks()
+    trained.spec.require(photos.spec, mine=f"run {trained.run.name}", theirs=photos.name)
     inputs, kept = prepare(photos, trained.config.network.size, device)
     looks: list[Look] = []
     size = trained.config.network.size
@@ -251,8 +145,8 @@ def personalize(
         about={
             "photos": len(inputs),
             "steps": steps,
-            "run": trained.run,
-            "run_step": trained.step,
+            "run": trained.run.name,
+            "run_step": trained.run.step,
             "preset": trained.config.preset,
             "consent": "not stated",
             **(about or {}),
@@ -277,11 +171,6 @@ def write_preview(
 ) -> None:
     """Photo, landmarks, drawing: one row per photo."""
     drawn = person.draw(kept.landmarks[:rows])
-    images = ((inputs.images[:rows] + 1) * 127.5).round().byte().movedim(1, -1).cpu().numpy()
-    lines = (inputs.landmarks[:rows] * 255).round().byte().movedim(1, -1).cpu().numpy()
-    write_png(path, grid([images, lines, drawn]))
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    start = f"{prefix}."
-    return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
+    images = to_pictures(inputs.images[:rows])
+    lines = landmark_images_to_pictures(inputs.landmark_images[:rows])
+    write_png(path, picture_grid([images, lines, drawn]))

@@ -19,7 +19,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -28,15 +27,13 @@ from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.models.networks import Generator
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.fine_tuning import FEW, Photos, fine_tuning, lines_of
 from fsh.trainer.person.motion_transfer import neutral
-from fsh.trainer.training.losses import Content
-from fsh.trainer.training.monitor import to_pictures
-
-if TYPE_CHECKING:
-    from fsh.trainer.person.personalize import Trained
+from fsh.trainer.runs import TrainedNetworks
+from fsh.trainer.training.losses import ContentLoss
 
 #: Finds faces' landmarks again: pictures uint8 (N, S, S, 3) RGB and where the landmarks should be
 #: (N, 68, 2), to where they are, float32 (N, 68, 2), NaN where there is no face.
@@ -192,12 +189,12 @@ def likeness_of(
 
 
 @torch.no_grad()
-def held_out_loss(generator: Generator, psi: Tensor, photos: Photos, content: Content) -> float:
+def held_out_loss(generator: Generator, psi: Tensor, photos: Photos, content: ContentLoss) -> float:
     """L_CNT of the photos redrawn from their own landmarks."""
     was = generator.training
-    fake = generator.eval()(photos.landmarks, psi)
+    fake = generator.eval()(photos.landmark_images, psi)
     generator.train(was)
-    return float(sum(content(fake, photos.images, photos.landmarks).values()))
+    return float(sum(content(fake, photos.images, photos.landmark_images).values()))
 
 
 @torch.no_grad()
@@ -211,11 +208,11 @@ def pictures_of(generator: Generator, psi: Tensor, lines: Tensor) -> np.ndarray:
 
 
 def choose_steps(
-    trained: Trained,
+    trained: TrainedNetworks,
     photos: Photos,
     held: Photos | None,
     clip: FaceClip,
-    content: Content,
+    content: ContentLoss,
     most: int,
     progress: Progress,
     judges: Judges | None = None,

@@ -38,7 +38,8 @@ def lessons(photos: Photos, clip: FaceClip, size: int, device: str) -> Photos:
         clips.append(moved_copies(acted_copies(clip, copies, seed=4), 1, seed=1))
     parts = [photos, *(prepare(more, size, device)[0] for more in clips)]
     return Photos(
-        torch.cat([part.images for part in parts]), torch.cat([part.landmarks for part in parts])
+        torch.cat([part.images for part in parts]),
+        torch.cat([part.landmark_images for part in parts]),
     )
 
 

@@ -31,6 +31,7 @@ from fsh.trainer.models.vgg import (
 )
 from fsh.trainer.training.losses import ContentLoss
 
+
 @dataclass(frozen=True)
 class PerceptualNetwork:
     """One of the paper's two content networks.

@@ -87,7 +87,7 @@ def match_loss(embeddings: Tensor, columns: Tensor) -> Tensor:
 
 
 def embed_frames(embedder: nn.Module, images: Tensor, landmark_images: Tensor) -> Tensor:
-    """(B, K, 3, H, H) twice to ŝ (B, K, N), or (B, K, …) of whatever an embedder makes of a frame."""
+    """(B, K, 3, H, H) twice to ŝ (B, K, N), or (B, K, …) of what else an embedder gives."""
     flat = embedder(images.flatten(0, 1), landmark_images.flatten(0, 1))
     return flat.unflatten(0, images.shape[:2])
 

@@ -146,9 +146,7 @@ class WarpObjective:
 
     def generator(self, episodes: Episodes, made: Terms | None = None) -> Terms:
         """L_CNT and L1, for both networks."""
-        faces = embed_frames(
-            self.embedder, episodes.source_images, episodes.source_landmark_images
-        )
+        faces = embed_frames(self.embedder, episodes.source_images, episodes.source_landmark_images)
         fake = self.generator_net(episodes.landmark_images, faces.mean(1))
         parts = self.content(fake, episodes.images, episodes.landmark_images)
         if "pixel" not in parts:

@@ -25,7 +25,7 @@ class Phase:
     adam: torch.optim.Adam
 
     def gradients(self, episodes: Episodes, made: Terms | None, config: TrainConfig) -> Terms:
-        """Add this phase's gradients to its parameters'; ``made``: the terms of the phase before."""
+        """Add this phase's gradients to its parameters'; ``made``: terms of the phase before."""
         kind, half = config.device.split(":")[0], config.precision == "bf16"
         with torch.autocast(kind, torch.bfloat16, enabled=half):
             terms = self.loss(episodes, made)

@@ -79,9 +79,7 @@ class Session:
             spec=plan.card.spec,
             model=model,
             average=AveragedNetworks(model, config.ema),
-            generator_adam=adam_for(
-                [model.embedder, model.generator], config.lr_generator, config
-            ),
+            generator_adam=adam_for([model.embedder, model.generator], config.lr_generator, config),
             discriminator_adam=adam_for(
                 [model.discriminator, model.columns], config.lr_discriminator, config
             ),

@@ -119,9 +119,7 @@ class StepMetrics(NamedTuple):
     images: dict[str, float]
 
 
-def read_steps(
-    pending: Sequence[PendingStep], watchdog: Watchdog
-) -> tuple[list[StepMetrics], str]:
+def read_steps(pending: Sequence[PendingStep], watchdog: Watchdog) -> tuple[list[StepMetrics], str]:
     """Read steps' numbers from the device in one go, and have them checked in their order.
 
     Returns:
