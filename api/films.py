@@ -50,7 +50,7 @@ def make_film(
     """Draw a film and mark it; what came out, for the result."""
     from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, preflight
     from fsh.pipeline.media.encode import write_video
-    from fsh.trainer.data.landmark_images import draw as draw_lines
+    from fsh.trainer.data.landmark_images import draw_landmarks
     from fsh.trainer.person.motion_transfer import fill_gaps, follow_head_pose, transfer_motion
     from fsh.trainer.person.person import record_unmarked
 
@@ -75,7 +75,7 @@ def make_film(
 
         pictures = pasted(target, shown, pictures, points, actor.spec.size)
     if look.compare:
-        lines = (draw_lines(shape, actor.spec.size) for shape in points)
+        lines = (draw_landmarks(shape, actor.spec.size) for shape in points)
         columns = [lines, pictures] if driver.frames is None else [driver.frames, lines, pictures]
         pictures = map(side_by_side, *columns)
     has_sound = driving.is_file() and driving.suffix.lower() not in TRACK_SUFFIXES

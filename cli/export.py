@@ -35,7 +35,7 @@ def export(
     """
     from fsh.trainer.person.onnx_export import export_onnx
     from fsh.trainer.person.person import Person, record_unmarked
-    from fsh.trainer.person.personalize import load_trained
+    from fsh.trainer.runs import Run
 
     begun = time.monotonic()
     person = person or options.newest(
@@ -49,7 +49,7 @@ def export(
     with console.progress(quiet) as bar:
         embedder = None
         if run is not None:
-            trained = load_trained(run, bar)
+            trained = Run.read(run, bar).require_personalizable().load_networks()
             actor.spec.require(trained.spec, mine=str(person), theirs=str(run))
             embedder = trained.embedder
         differences = export_onnx(actor, embedder, output)

@@ -65,8 +65,8 @@ def personalize(
     from fsh.pipeline.media.pictures import photo_paths
     from fsh.trainer.person.drawing_quality import photo_similarity
     from fsh.trainer.person.person import Person, record_unmarked, write_readme
-    from fsh.trainer.person.personalize import hashes_of, load_trained
     from fsh.trainer.person.personalize import personalize as learn
+    from fsh.trainer.runs import Run
 
     run = run or options.newest_run(Path("runs"))
     person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
@@ -79,7 +79,7 @@ def personalize(
         shown |= {"consent": consent or "not stated", "marked": not no_mark}
         console.show_settings("personalize", shown)
     with console.progress(quiet) as bar:
-        trained = load_trained(run, bar)
+        trained = Run.read(run, bar).require_personalizable().load_networks()
         share_cores(trained.config.network.size)
         analyzer = DetectorFaceAnalyzer(trained.spec)
         clip, rejected = prepare_photos(
@@ -92,7 +92,7 @@ def personalize(
         )
         for photo in rejected:
             bar.say(f"left out {photo.path}: {photo.reason}")
-        about["made_from"] = hashes_of(trained.folder, bar)
+        about["made_from"] = trained.run.made_from
         report = learn(
             trained, clip, person, steps=steps, progress=bar, about=about, analyzer=analyzer
         )

@@ -71,7 +71,7 @@ def train(
     """
     from fsh.schemas.layout import DataFolder
     from fsh.trainer.presets import resolve
-    from fsh.trainer.training.dry_run import plan
+    from fsh.trainer.training.dry_run import plan_training
     from fsh.trainer.training.loop import train as learn
     from fsh.trainer.training.signals import stop_on_signals
 
@@ -93,7 +93,7 @@ def train(
     folder = run or Path("runs") / name
     if dry_run:
         console.show_result(
-            plan(DataFolder(data), folder, config).to_json(), as_json=json, title="Plan"
+            plan_training(DataFolder(data), folder, config).to_json(), as_json=json, title="Plan"
         )
         return
     threads = share_cores(config.network.size)

@@ -13,14 +13,14 @@ from torch import nn
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.evaluation.evaluated_system import Draw
 from fsh.trainer.person.fine_tuning import LAST_RATE, linear_decay
 from fsh.trainer.person.photo_tensors import PhotoTensors, landmark_image_tensors, photo_tensors
-from fsh.trainer.runs import Run, load_networks
+from fsh.trainer.runs import Run
 from fsh.trainer.training.content import load_content
-from fsh.trainer.training.losses import Content, Episodes, Terms
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
 from fsh.trainer.training.methods import METHODS
-from fsh.trainer.training.monitor import to_pictures
 
 #: Photos per fine-tuning step at most; fsh's own take fewer.
 BATCH = 4
@@ -40,7 +40,7 @@ class AlternativeSystem:
         self.name, self.run, self.steps = name, run, steps
         counts = [self.steps(t) for t in (1, 8, 32)]
         self.fingerprint = f"{run.sha256} steps {counts} of {BATCH}, falling to {LAST_RATE}"
-        self.networks = load_networks(run)
+        self.networks = run.load_networks()
         self.content, _ = load_content(run.config, progress)
 
     def fit(self, photos: FaceClip) -> Draw:
@@ -52,7 +52,7 @@ class AlternativeSystem:
             self.networks, tensors, self.content, config, self.steps(len(tensors))
         )
         with torch.inference_mode():
-            described = method.describe(
+            condition = method.condition(
                 networks, tensors.images[None], tensors.landmark_images[None]
             )
 
@@ -62,14 +62,14 @@ class AlternativeSystem:
             for start in range(0, len(landmarks), _DRAWN_AT_ONCE):
                 some = landmarks[start : start + _DRAWN_AT_ONCE]
                 images = landmark_image_tensors(some, crop, size, config.device)
-                pictures.append(to_pictures(networks.generator(images, described)))
+                pictures.append(to_pictures(networks.generator(images, condition)))
             return np.concatenate(pictures)
 
         return draw
 
 
 def fine_tuned(
-    networks: Any, photos: PhotoTensors, content: Content, config: TrainConfig, steps: int
+    networks: Any, photos: PhotoTensors, content: ContentLoss, config: TrainConfig, steps: int
 ) -> Any:
     """A copy of a method's networks after ``steps`` updates on a person's photos.
 
@@ -121,8 +121,8 @@ def _episodes(photos: PhotoTensors, frames: int, random: np.random.Generator) ->
     wanted = torch.from_numpy(targets)
     return Episodes(
         source_images=photos.images[rows],
-        source_landmarks=photos.landmark_images[rows],
+        source_landmark_images=photos.landmark_images[rows],
         images=photos.images[wanted],
-        landmarks=photos.landmark_images[wanted],
-        columns=torch.zeros(len(targets), dtype=torch.long),
+        landmark_images=photos.landmark_images[wanted],
+        video_indices=torch.zeros(len(targets), dtype=torch.long),
     )

@@ -19,6 +19,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
 from fsh.schemas.weights import Weight, fetch, torch_hub_folder
+from fsh.trainer.data.pictures import to_images
 
 ALEXNET = Weight(
     name="AlexNet (torchvision, ImageNet)",
@@ -165,7 +166,7 @@ def load_lpips(progress: Progress, device: str = "cpu", weight: Weight = ALEXNET
     def pairs(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
         parts = []
         for start in range(0, len(drawn), _BATCH):
-            a, b = (_signed(x[start : start + _BATCH], device) for x in (drawn, real))
+            a, b = (to_images(x[start : start + _BATCH], device) for x in (drawn, real))
             with torch.inference_mode():
                 parts.append(network(a, b).cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
@@ -199,8 +200,3 @@ def load_inception(
         return np.concatenate(parts)
 
     return MetricNetwork(f"InceptionV3, weights {file_sha256(path)[:12]}", features=features)
-
-
-def _signed(pictures: np.ndarray, device: str) -> Tensor:
-    """uint8 (N, H, W, 3) to float (N, 3, H, W) in −1…1."""
-    return torch.from_numpy(pictures).to(device).float().movedim(-1, 1) / 127.5 - 1

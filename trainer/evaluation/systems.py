@@ -21,9 +21,9 @@ from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
 from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.person.fine_tuning import BATCH, LAST_RATE
 from fsh.trainer.person.person import Person
-from fsh.trainer.person.personalize import Trained, load_trained, personalize
+from fsh.trainer.person.personalize import personalize
 from fsh.trainer.person.training_set import EXPRESSION_COPIES, EXPRESSION_COPIES_EACH
-from fsh.trainer.runs import Run
+from fsh.trainer.runs import Run, TrainedNetworks
 from fsh.trainer.training.methods import METHODS
 
 #: Fine-tuning steps of the authors' later practice: for one photo, and for more than thirty.
@@ -54,10 +54,10 @@ def systems_of(
     """
     title = METHODS[run.config.method].title + (f" ({label})" if label else "")
     if run.config.method == "fsth":
-        trained = load_trained(run.folder, progress, run.config.device)
+        networks = run.load_networks()
         return [
-            PersonalizedSystem(f"{title} FF", run, trained, lambda _: 0),
-            PersonalizedSystem(f"{title} FT", run, trained, steps, analyzer),
+            PersonalizedSystem(f"{title} FF", run, networks, lambda _: 0),
+            PersonalizedSystem(f"{title} FT", run, networks, steps, analyzer),
         ]
 
     def fixed(photos: int) -> int:
@@ -74,18 +74,18 @@ class PersonalizedSystem:
         self,
         name: str,
         run: Run,
-        trained: Trained,
+        networks: TrainedNetworks,
         steps: Callable[[int], int | None],
         analyzer: FaceAnalyzer | None = None,
     ) -> None:
-        self.name, self.trained, self.steps, self.analyzer = name, trained, steps, analyzer
+        self.name, self.networks, self.steps, self.analyzer = name, networks, steps, analyzer
         counts = [steps(t) for t in (1, 8, 32)]
         measured = " measured" if analyzer and None in counts else ""
         recipe = (BATCH, LAST_RATE, EXPRESSION_COPIES, EXPRESSION_COPIES_EACH)
         self.fingerprint = f"{run.sha256} steps {counts} by {recipe}{measured}"
 
     def fit(self, photos: FaceClip) -> Draw:
-        steps, device = self.steps(len(photos)), self.trained.config.device
+        steps, device = self.steps(len(photos)), self.networks.config.device
         if steps is None and self.analyzer and photos.embedding is None:
             # As `fsh personalize` does it: a person's identity is the mean over the photos.
             embeddings = self.analyzer.embed(photos.frames, photos.landmarks)
@@ -93,7 +93,7 @@ class PersonalizedSystem:
         with tempfile.TemporaryDirectory(prefix="fsh-evaluate-") as folder:
             out = Path(folder) / "person"
             personalize(
-                self.trained,
+                self.networks,
                 photos,
                 out,
                 steps=steps,

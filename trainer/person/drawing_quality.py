@@ -18,7 +18,7 @@ from fsh.trainer.models.networks import Generator
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.photo_tensors import PhotoTensors
-from fsh.trainer.training.losses import Content
+from fsh.trainer.training.losses import ContentLoss
 
 #: Photos that :func:`photo_similarity` redraws, at most.
 _REDRAWN = 8
@@ -103,7 +103,7 @@ def motion_fidelity(
 
 @torch.no_grad()
 def content_loss(
-    generator: Generator, coefficients: Tensor, photos: PhotoTensors, content: Content
+    generator: Generator, coefficients: Tensor, photos: PhotoTensors, content: ContentLoss
 ) -> float:
     """L_CNT of photos redrawn from their own landmarks.
 

@@ -9,20 +9,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR
 
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.models.networks import Generator
 from fsh.trainer.person.photo_tensors import PhotoTensors
-from fsh.trainer.training.losses import Content, Episodes, PersonalObjective, Terms
-from fsh.trainer.training.monitor import to_pictures
-
-if TYPE_CHECKING:
-    from fsh.trainer.person.personalize import Trained
+from fsh.trainer.runs import TrainedNetworks
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
+from fsh.trainer.training.objectives import FineTuningObjective
 
 #: Photos per fine-tuning step. Of 8 photos, 120 steps of two made persons as good as 120 steps of
 #: four at half the cost; steps of one had worse mouths and eyes.
@@ -39,9 +37,9 @@ def linear_decay(optimizers: Sequence[torch.optim.Optimizer], steps: int) -> lis
 
 
 @torch.no_grad()
-def mean_embedding(trained: Trained, photos: PhotoTensors) -> Tensor:
+def mean_embedding(networks: TrainedNetworks, photos: PhotoTensors) -> Tensor:
     """ê (1, N): the mean of E over the photos."""
-    return trained.embedder(photos.images, photos.landmark_images).mean(0, keepdim=True)
+    return networks.embedder(photos.images, photos.landmark_images).mean(0, keepdim=True)
 
 
 @dataclass
@@ -49,8 +47,8 @@ class FineTuning:
     """Fine-tuning in progress.
 
     Attributes:
-        generator: a copy of the run's generator, being trained.
-        coefficients: ψ' (1, ψ̂), being trained.
+        generator: a copy of the run's generator, being networks.
+        coefficients: ψ' (1, ψ̂), being networks.
         step: one update of G and of D; returns D's loss terms.
     """
 
@@ -70,21 +68,21 @@ class FineTuning:
 
 
 def start_fine_tuning(
-    trained: Trained, photos: PhotoTensors, content: Content, steps: int
+    networks: TrainedNetworks, photos: PhotoTensors, content: ContentLoss, steps: int
 ) -> FineTuning:
     """Prepare fine-tuning on these photos: copies of G and D, ψ' and w', and their optimizers.
 
     Args:
         steps: to be made at most; the learning rates fall linearly until then.
     """
-    config = trained.config
-    embedding = mean_embedding(trained, photos)
-    generator = copy.deepcopy(trained.generator).train()
-    discriminator = copy.deepcopy(trained.discriminator).train()
+    config = networks.config
+    embedding = mean_embedding(networks, photos)
+    generator = copy.deepcopy(networks.generator).train()
+    discriminator = copy.deepcopy(networks.discriminator).train()
     with torch.no_grad():
-        coefficients = nn.Parameter(trained.generator.project(embedding).clone())
+        coefficients = nn.Parameter(networks.generator.project(embedding).clone())
     column = nn.Parameter(embedding.clone())
-    objective = PersonalObjective(
+    objective = FineTuningObjective(
         generator, discriminator, coefficients, column, content, config.loss
     )
     rest = [p for name, p in generator.named_parameters() if "project" not in name]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder, bake
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
@@ -55,7 +55,7 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
         landmark_images = landmark_image_tensors(
             person.landmarks[:4], person.spec.size, person.size
         )
-        drawing = Drawing(person.generator, person.coefficients).cpu()
+        drawing = FoldedGenerator(person.generator, person.coefficients).cpu()
         networks: dict[str, tuple[nn.Module, dict[str, Tensor], str]] = {
             "generator": (drawing, {"landmarks": landmark_images}, "images")
         }

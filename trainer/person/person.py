@@ -25,12 +25,12 @@ from fsh.schemas.layout import PERSON_CARD, PERSON_GENERATOR, PERSON_TENSORS
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import NetworkConfig
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.model_cards import write_person_card
-from fsh.trainer.models.blocks import bare
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.blocks import without_spectral_norms
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake, channels_last
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
-from fsh.trainer.training.monitor import to_pictures
 
 PERSON_FORMAT = "fsh-person-1"
 
@@ -67,9 +67,9 @@ class Person:
         return self.network.size
 
     @cached_property
-    def drawing(self) -> Drawing:
+    def drawing(self) -> FoldedGenerator:
         """The generator with ψ folded in, made at the first drawing."""
-        return Drawing(self.generator, self.coefficients)
+        return FoldedGenerator(self.generator, self.coefficients)
 
     @torch.inference_mode()
     def draw(self, landmarks: np.ndarray, *, batch: int = 8) -> np.ndarray:
@@ -132,7 +132,7 @@ class Person:
         weights = checkpoint.read_tensors(folder, card, PERSON_GENERATOR)
         tensors = checkpoint.read_tensors(folder, card, PERSON_TENSORS)
         network = NetworkConfig(**card["network"])
-        with bare():
+        with without_spectral_norms():
             generator = Generator(network)
         missing, unexpected = generator.load_state_dict(weights, strict=False)
         generator.requires_grad_(False).eval()

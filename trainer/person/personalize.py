@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import PersonFolder
 from fsh.schemas.progress import Progress
-from fsh.schemas.spec import FaceSpec
-from fsh.trainer import checkpoint
-from fsh.trainer.config import TrainConfig
+from fsh.trainer.data.pictures import (
+    landmark_images_to_pictures,
+    picture_grid,
+    to_pictures,
+    write_png,
+)
 from fsh.trainer.face_analyzer import FaceAnalyzer
-from fsh.trainer.models.networks import Discriminator, Embedder, Generator, channels_last
 from fsh.trainer.person.fine_tuning import mean_embedding, start_fine_tuning
 from fsh.trainer.person.person import Person, fixed_for_drawing
 from fsh.trainer.person.photo_tensors import PhotoTensors, photo_tensors
@@ -35,10 +36,9 @@ from fsh.trainer.person.step_choice import (
     choose_steps,
 )
 from fsh.trainer.person.training_set import split_photos, with_copies
+from fsh.trainer.runs import Run, TrainedNetworks
 from fsh.trainer.training.content import load_content
-from fsh.trainer.training.losses import Content
-from fsh.trainer.training.monitor import grid, to_pictures, write_png
-from fsh.trainer.training.session import newest
+from fsh.trainer.training.losses import ContentLoss
 
 
 @dataclass(frozen=True)
@@ -95,112 +95,8 @@ def _by_text(values: dict[int, float]) -> dict[str, float]:
     return {str(step): value for step, value in values.items()}
 
 
-@dataclass
-class Trained:
-    """The parts of a checkpoint that personalisation needs."""
-
-    config: TrainConfig
-    spec: FaceSpec
-    embedder: Embedder
-    generator: Generator
-    discriminator: Discriminator
-    step: int
-    run: str
-    folder: Path
-
-
-def newest_folder(run: Path, progress: Progress) -> Path:
-    """The newest sound checkpoint of a run; a checkpoint's own folder is that.
-
-    Raises:
-        FshError: if there is none.
-    """
-    folder = run if (run / checkpoint.MANIFEST).is_file() else newest(run, progress)
-    if folder is None:
-        raise _no_checkpoint(run)
-    return folder
-
-
-def load_trained(run: Path, progress: Progress, device: str = "cpu") -> Trained:
-    """The averaged E and G and the newest D of a run, or of one checkpoint's folder.
-
-    Of a run, the newest checkpoint that reads well; damaged ones are named and passed over. Each
-    file's hash is compared once, while it is read.
-
-    Raises:
-        FshError: if there is no checkpoint, or it is damaged.
-    """
-    if (run / checkpoint.MANIFEST).is_file():
-        return _load(run, run.name, device)
-    for _, folder in reversed(checkpoint.list_checkpoints(run)):
-        try:
-            return _load(folder, run.name, device)
-        except FshError as error:
-            progress.say(f"refused: {error}")
-    raise _no_checkpoint(run)
-
-
-def _no_checkpoint(run: Path) -> FshError:
-    return FshError("no checkpoint here", where=run, remedy="run `fsh train` first")
-
-
-def _load(folder: Path, run: str, device: str) -> Trained:
-    state = checkpoint.read_state(folder, checkpoint.FORMAT)
-    config = TrainConfig.from_json({**state["config"], "device": device})
-    if config.method != "fsth":
-        raise FshError(
-            f"{config.method} makes no persons; it is there to compare with",
-            where=folder,
-            remedy="name a run of fsh's own method with --run",
-        )
-    average = checkpoint.read_tensors(folder, state, "average.safetensors")
-    networks = checkpoint.read_tensors(folder, state, "networks.safetensors")
-    parts = {
-        "embedder": (Embedder(config.network), average),
-        "generator": (Generator(config.network), average),
-        "discriminator": (Discriminator(config.network), networks),
-    }
-    for name, (network, tensors) in parts.items():
-        network.load_state_dict(_below(tensors, name))
-        channels_last(network.to(device)).eval()
-    return Trained(
-        config=config,
-        spec=FaceSpec.from_json(state["spec"]),
-        embedder=parts["embedder"][0],  # type: ignore[arg-type]
-        generator=parts["generator"][0],  # type: ignore[arg-type]
-        discriminator=parts["discriminator"][0],  # type: ignore[arg-type]
-        step=state["step"],
-        run=run,
-        folder=folder,
-    )
-
-
-def run_spec(run: Path, progress: Progress) -> FaceSpec:
-    """How the faces that a run was trained on were cropped and landmarked.
-
-    Raises:
-        FshError: if there is no checkpoint, or it is damaged.
-    """
-    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
-    return FaceSpec.from_json(state["spec"])
-
-
-def hashes_of(run: Path, progress: Progress) -> dict[str, str]:
-    """SHA-256 of what a person from this run is made of.
-
-    The ``model``'s averaged weights, and the ``dataset.json`` it was last trained on, if known.
-
-    Raises:
-        FshError: if there is no checkpoint, or it is damaged.
-    """
-    state = checkpoint.read_state(newest_folder(run, progress), checkpoint.FORMAT)
-    model = {"model": state["files"]["average.safetensors"]}
-    datasets = state.get("datasets", [])
-    return model | ({"dataset": datasets[-1]} if datasets else {})
-
-
 def personalize(
-    run: Path | Trained,
+    run: Path | TrainedNetworks,
     photos: FaceClip,
     out: Path,
     *,
@@ -215,11 +111,12 @@ def personalize(
     """Make a person's folder from photos.
 
     Args:
-        run: a training run's folder, or one checkpoint's, or what was loaded from it.
+        run: a training run's folder, or one checkpoint's, or the networks loaded from it.
         photos: one frame per photo, or a short video.
         out: the person's folder; replaced if it exists.
         steps: fine-tuning steps; 0 is exactly the feed-forward model; None: as many as are best
             for identity and motion together, none at all included.
+        device: where the networks are loaded to.
         about: further entries of the model card (consent, photos' names …), JSON values.
         analyzer: finds landmarks and identities in drawings, to measure identity and motion by;
             None: the loss on held-out photos alone decides.
@@ -230,28 +127,32 @@ def personalize(
         SpecMismatch: the run was trained on faces cropped another way.
     """
     begun = time.monotonic()
-    trained = run if isinstance(run, Trained) else load_trained(run, progress, device)
-    trained.spec.require(photos.spec, mine=f"run {trained.run}", theirs=photos.name)
-    tensors, used = photo_tensors(photos, trained.config.network.size, device)
-    learned = _learn(trained, tensors, used, steps, progress, analyzer, step_choice)
+    if isinstance(run, TrainedNetworks):
+        networks = run
+    else:
+        networks = Run.read(run, progress, device).require_personalizable().load_networks()
+    config = networks.config
+    networks.spec.require(photos.spec, mine=f"run {networks.run.name}", theirs=photos.name)
+    tensors, used = photo_tensors(photos, config.network.size, config.device)
+    learned = _learn(networks, tensors, used, steps, progress, analyzer, step_choice)
     if not torch.isfinite(learned.coefficients).all():
         raise FshError("fine-tuning diverged", where=photos.name, remedy="use fewer --steps")
     progress.stop()
     person = Person(
         name=name or out.name,
-        spec=trained.spec,
-        network=trained.config.network,
+        spec=networks.spec,
+        network=config.network,
         generator=fixed_for_drawing(learned.generator),
         coefficients=learned.coefficients,
-        embedding=mean_embedding(trained, tensors)[0],
+        embedding=mean_embedding(networks, tensors)[0],
         landmarks=used.landmarks,
         identity=used.embedding,
         about={
             "photos": len(used),
             "steps": learned.steps,
-            "run": trained.run,
-            "run_step": trained.step,
-            "preset": trained.config.preset,
+            "run": networks.run.name,
+            "run_step": networks.run.step,
+            "preset": config.preset,
             "consent": "not stated",
             **(about or {}),
         },
@@ -269,7 +170,7 @@ def personalize(
 
 
 def _learn(
-    trained: Trained,
+    networks: TrainedNetworks,
     photos: PhotoTensors,
     clip: FaceClip,
     steps: int | None,
@@ -280,46 +181,46 @@ def _learn(
     """The networks of a person after ``steps`` steps, or after the best number of steps."""
     if steps == 0:
         progress.start("personalize", 0, "step")
-        return _feed_forward(trained, photos, [])
-    content, _ = load_content(trained.config, progress)
-    size, device = trained.config.network.size, str(photos.images.device)
+        return _feed_forward(networks, photos, [])
+    content, _ = load_content(networks.config, progress)
+    size, device = networks.config.network.size, networks.config.device
     if steps is not None:
         final = with_copies(photos, clip, size, device)
         progress.start("personalize", steps, "step")
-        return _fine_tune(trained, final, content, steps, progress, [])
+        return _fine_tune(networks, final, content, steps, progress, [])
     by_loss = analyzer is None or clip.embedding is None
     split = split_photos(photos, clip, size, device, by_loss=by_loss)
     most = config.most_steps_for(len(clip))
     again = split.trial is not split.final  # the final steps have the held-out photos too
     progress.start("personalize", most * (1 + again), "step")
     best = choose_steps(
-        trained, split.trial, split.held_out, clip, content, most, progress, analyzer, config
+        networks, split.trial, split.held_out, clip, content, most, progress, analyzer, config
     )
     progress.say(f"best after {best.steps} of {most} steps")
     if best.steps == 0:
-        return _feed_forward(trained, photos, best.measured)
+        return _feed_forward(networks, photos, best.measured)
     if again:
-        return _fine_tune(trained, split.final, content, best.steps, progress, best.measured)
+        return _fine_tune(networks, split.final, content, best.steps, progress, best.measured)
     return best
 
 
 def _feed_forward(
-    trained: Trained, photos: PhotoTensors, measured: list[StepQuality]
+    networks: TrainedNetworks, photos: PhotoTensors, measured: list[StepQuality]
 ) -> StepChoice:
-    generator = copy.deepcopy(trained.generator)
-    coefficients = generator.project(mean_embedding(trained, photos)).detach()
+    generator = copy.deepcopy(networks.generator)
+    coefficients = generator.project(mean_embedding(networks, photos)).detach()
     return StepChoice(0, measured, generator, coefficients)
 
 
 def _fine_tune(
-    trained: Trained,
+    networks: TrainedNetworks,
     photos: PhotoTensors,
-    content: Content,
+    content: ContentLoss,
     steps: int,
     progress: Progress,
     measured: list[StepQuality],
 ) -> StepChoice:
-    tuning = start_fine_tuning(trained, photos, content, steps)
+    tuning = start_fine_tuning(networks, photos, content, steps)
     for _ in range(steps):
         terms = tuning.step()
         progress.advance(1, note=f"D {float(terms.total.detach()):.2f}")
@@ -337,10 +238,5 @@ def write_preview(
     """
     drawn = person.draw(clip.landmarks[:rows])
     images = to_pictures(photos.images[:rows])
-    landmark_images = to_pictures(photos.landmark_images[:rows] * 2 - 1)
-    write_png(path, grid([images, landmark_images, drawn]))
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    start = f"{prefix}."
-    return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
+    landmark_images = landmark_images_to_pictures(photos.landmark_images[:rows])
+    write_png(path, picture_grid([images, landmark_images, drawn]))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.pictures import to_images, to_landmark_images
 
 #: Photos used at most; more are thinned out evenly over the clip.
 MAX_PHOTOS = 32
@@ -42,8 +42,8 @@ def landmark_image_tensors(
     landmarks: np.ndarray, crop: int, size: int, device: str = "cpu"
 ) -> Tensor:
     """Landmarks (N, 68, 2) of ``crop``-pixel crops as landmark images (N, 3, size, size), 0…1."""
-    drawn = draw_all(rescale(landmarks, crop, size), size)
-    return torch.from_numpy(drawn).to(device).float().movedim(-1, -3) / 255
+    drawn = draw_landmarks(rescale_landmarks(landmarks, crop, size), size)
+    return to_landmark_images(drawn, device)
 
 
 def photo_tensors(clip: FaceClip, size: int, device: str = "cpu") -> tuple[PhotoTensors, FaceClip]:
@@ -67,6 +67,5 @@ def photo_tensors(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photo
     kept = clip.take(found)
     how = cv2.INTER_AREA if size < clip.spec.size else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
-    images = torch.from_numpy(small).to(device).float().movedim(-1, -3) / 127.5 - 1
     drawn = landmark_image_tensors(kept.landmarks, clip.spec.size, size, device)
-    return PhotoTensors(images, drawn), kept
+    return PhotoTensors(to_images(small, device), drawn), kept

@@ -17,7 +17,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
@@ -30,10 +29,8 @@ from fsh.trainer.person.drawing_quality import content_loss, identity_similarity
 from fsh.trainer.person.fine_tuning import FineTuning, start_fine_tuning
 from fsh.trainer.person.motion_transfer import neutral_shape
 from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors, landmark_image_tensors
-from fsh.trainer.training.losses import Content
-
-if TYPE_CHECKING:
-    from fsh.trainer.person.personalize import Trained
+from fsh.trainer.runs import TrainedNetworks
+from fsh.trainer.training.losses import ContentLoss
 
 
 @dataclass(frozen=True)
@@ -162,15 +159,15 @@ class _QualityMeter:
 
     def __init__(
         self,
-        trained: Trained,
+        networks: TrainedNetworks,
         tuning: FineTuning,
         clip: FaceClip,
         analyzer: FaceAnalyzer,
         config: StepChoiceConfig,
     ) -> None:
         self.tuning, self.clip, self.analyzer = tuning, clip, analyzer
-        self.crop, self.size = trained.spec.size, trained.config.network.size
-        self.device = trained.config.device
+        self.crop, self.size = networks.spec.size, networks.config.network.size
+        self.device = networks.config.device
         self.shape = neutral_shape(clip.landmarks)
         count = min(config.identity_drawings, len(clip))
         self.drawn = clip.landmarks[np.linspace(0, len(clip) - 1, count).astype(int)]
@@ -192,11 +189,11 @@ class _QualityMeter:
 
 
 def choose_steps(
-    trained: Trained,
+    networks: TrainedNetworks,
     photos: PhotoTensors,
     held_out: PhotoTensors | None,
     clip: FaceClip,
-    content: Content,
+    content: ContentLoss,
     most: int,
     progress: Progress,
     analyzer: FaceAnalyzer | None = None,
@@ -212,8 +209,8 @@ def choose_steps(
         analyzer: None leaves the choice to the loss; so does a clip without an embedding, as far as
             identity goes.
     """
-    tuning = start_fine_tuning(trained, photos, content, most)
-    meter = _QualityMeter(trained, tuning, clip, analyzer, config) if analyzer else None
+    tuning = start_fine_tuning(networks, photos, content, most)
+    meter = _QualityMeter(networks, tuning, clip, analyzer, config) if analyzer else None
     measured: list[StepQuality] = []
     best: StepChoice | None = None
     measured_at = {round(most * share) for share in config.measured_at}
