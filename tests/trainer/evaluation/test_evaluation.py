@@ -197,7 +197,7 @@ def test_own_steps_are_measured_by_the_analyzer_and_the_run_is_loaded_once(world
     by_loss = systems_of(run, lambda _: None, told)[1]
     feed_forward, tuned = systems_of(run, lambda _: None, told, analyzer=analyzer)
     assert isinstance(feed_forward, PersonalizedSystem) and isinstance(tuned, PersonalizedSystem)
-    assert feed_forward.trained is tuned.trained
+    assert feed_forward.networks is tuned.networks
     photos = subjects_of_split(data, SPEC, inputs=4, held_out=4)[0].load().inputs
     feed_forward.fit(photos)
     assert not analyzer.embedded

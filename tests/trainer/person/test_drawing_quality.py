@@ -11,7 +11,7 @@ from plain_analyzer import PlainAnalyzer
 from tiny_data import clip_of, template
 from untrained import untrained
 
-from fsh.trainer.data.landmark_images import draw_all
+from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.person.drawing_quality import (
     identity_similarity,
     motion_fidelity,
@@ -23,7 +23,7 @@ SHAPE = template() * 256
 
 
 def dots(points: np.ndarray) -> np.ndarray:
-    return draw_all(points, 256)
+    return draw_landmarks(points, 256)
 
 
 class Moves(PlainAnalyzer):

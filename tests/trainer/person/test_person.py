@@ -12,15 +12,16 @@ from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.person.fine_tuning import mean_embedding, start_fine_tuning
 from fsh.trainer.person.person import Person
-from fsh.trainer.person.personalize import PersonReport, load_trained, personalize, run_spec
+from fsh.trainer.person.personalize import PersonReport, personalize
 from fsh.trainer.person.photo_tensors import photo_tensors
 from fsh.trainer.person.step_choice import StepChoiceConfig, StepQuality
 from fsh.trainer.person.training_set import split_photos
+from fsh.trainer.runs import Run
 from fsh.trainer.training.content import load_content
 from fsh.trainer.training.loop import train
-from fsh.trainer.training.monitor import to_pictures
 
 QUICK = StepChoiceConfig(fewest_steps=20, most_steps=20)
 
@@ -37,12 +38,12 @@ def test_zero_steps_is_exactly_the_feed_forward_model(run, tmp_path):
     report = personalize(run, clip, tmp_path / "p", steps=0, progress=Told())
     assert (report.steps, report.photos, report.person) == (0, 3, "p")
     person = Person.load(tmp_path / "p")
-    trained = load_trained(run, Told())
+    networks = Run.read(run).load_networks()
     photos, _ = photo_tensors(clip, 32)
     with torch.no_grad():
-        frames = trained.embedder(photos.images, photos.landmark_images)
-        psi = trained.generator.project(frames.mean(0, keepdim=True))
-        wanted = to_pictures(trained.generator(photos.landmark_images, psi))
+        frames = networks.embedder(photos.images, photos.landmark_images)
+        psi = networks.generator.project(frames.mean(0, keepdim=True))
+        wanted = to_pictures(networks.generator(photos.landmark_images, psi))
     torch.testing.assert_close(person.coefficients, psi)
     drawn = person.draw(clip.landmarks)
     assert drawn.shape == (3, 32, 32, 3) and drawn.dtype == np.uint8
@@ -123,11 +124,11 @@ def test_with_a_face_analyzer_the_trial_on_all_photos_is_the_person(run, tmp_pat
     similarity = report.identity_similarity
     assert not report.held_out_loss and similarity[0] <= similarity[report.steps]
     assert similarity.keys() == report.motion_fidelity.keys() and len(similarity) > 2
-    trained = load_trained(run, Told())
-    photos, used = photo_tensors(clip, trained.config.network.size)
-    split = split_photos(photos, used, trained.config.network.size, "cpu", by_loss=False)
-    content, _ = load_content(trained.config, Told())
-    tuning = start_fine_tuning(trained, split.final, content, QUICK.most_steps_for(4))
+    networks = Run.read(run).load_networks()
+    photos, used = photo_tensors(clip, networks.config.network.size)
+    split = split_photos(photos, used, networks.config.network.size, "cpu", by_loss=False)
+    content, _ = load_content(networks.config, Told())
+    tuning = start_fine_tuning(networks, split.final, content, QUICK.most_steps_for(4))
     for _ in range(report.steps):
         tuning.step()
     p = Person.load(tmp_path / "p").draw(clip.landmarks).astype(int)
@@ -156,7 +157,7 @@ def test_a_long_clip_is_thinned_out(run, tmp_path):
 
 
 def test_unfit_photos(run, tmp_path):
-    assert run_spec(run, Told()) == SPEC
+    assert Run.read(run).spec == SPEC
     clip = clip_of(7, 2)
     lost = FaceClip(
         "x", clip.frames, np.full_like(clip.landmarks, np.nan), clip.times, clip.crops, clip.spec
@@ -172,6 +173,6 @@ def test_unfit_photos(run, tmp_path):
 
 
 def test_the_embedding_is_the_mean_over_the_photos(run):
-    trained, (photos, _) = load_trained(run, Told()), photo_tensors(clip_of(7, 3), 32)
-    each = torch.cat([mean_embedding(trained, photos[[i]]) for i in range(3)])
-    torch.testing.assert_close(mean_embedding(trained, photos)[0], each.mean(0))
+    networks, (photos, _) = Run.read(run).load_networks(), photo_tensors(clip_of(7, 3), 32)
+    each = torch.cat([mean_embedding(networks, photos[[i]]) for i in range(3)])
+    torch.testing.assert_close(mean_embedding(networks, photos)[0], each.mean(0))
