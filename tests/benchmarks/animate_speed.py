@@ -30,7 +30,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fsh.schemas.progress import Silent
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake, channels_last
 from fsh.trainer.presets import resolve
 
@@ -79,7 +79,9 @@ def convolutions(network: nn.Module, work: Work, rounds: int) -> float:
     return total
 
 
-def under_onnxruntime(drawing: Drawing, lines: torch.Tensor, threads: int, folder: Path) -> Work:
+def under_onnxruntime(
+    drawing: FoldedGenerator, lines: torch.Tensor, threads: int, folder: Path
+) -> Work:
     """The same drawing under onnxruntime."""
     import onnxruntime
 
@@ -101,7 +103,7 @@ def drawing_rows(preset: str, rounds: int, folder: Path) -> list[dict]:
     plain = channels_last(Generator(config))
     bake(plain).requires_grad_(False)
     psi = plain.project(torch.randn(1, config.embedding))
-    folded = Drawing(plain, psi)
+    folded = FoldedGenerator(plain, psi)
     square = torch.randn(1024, 1024)
     rows = []
     for threads in (1, 2):
@@ -144,9 +146,10 @@ def personalising(run: Path, photos: Path) -> dict:
     from fsh.pipeline.faces.landmarks import load_backend
     from fsh.pipeline.inputs.photos import prepare_photos
     from fsh.pipeline.media.pictures import photo_paths
-    from fsh.trainer.person.personalize import load_trained, personalize
+    from fsh.trainer.person.personalize import personalize
+    from fsh.trainer.runs import Run
 
-    trained = load_trained(run, Silent())
+    trained = Run.read(run).require_personalizable().load_networks()
     backend = load_backend(trained.spec.backend)
     paths = photo_paths(photos)[:8]
     clip, _ = prepare_photos(paths, trained.spec, backend=backend, progress=Silent())

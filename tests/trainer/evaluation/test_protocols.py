@@ -15,7 +15,6 @@ from tiny_run import Told, tiny_config, tiny_folder
 from fsh.evaluation_report import markdown, plots
 from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.progress import Silent
-from fsh.trainer.evaluation import systems as contenders
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto, nearest, resized, warped
 from fsh.trainer.evaluation.protocols import Setting, evaluate
 from fsh.trainer.evaluation.results_table import table
@@ -182,10 +181,8 @@ def test_a_picture_of_another_size_is_the_whole_crop():
 def test_own_steps_go_by_the_judges_and_the_run_is_loaded_once(world, monkeypatch):
     data, runs = world
     told, asked, loaded = Told(), [], []
-    real = contenders.load_trained
-    monkeypatch.setattr(
-        contenders, "load_trained", lambda *given: loaded.append(given) or real(*given)
-    )
+    real = Run.load_networks
+    monkeypatch.setattr(Run, "load_networks", lambda *given: loaded.append(given) or real(*given))
 
     def recognise(pictures, points):
         asked.append(len(pictures))

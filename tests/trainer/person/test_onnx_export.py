@@ -13,7 +13,7 @@ from tiny_run import TINY
 from untrained import untrained
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder
 from fsh.trainer.person.fine_tuning import lines_of
 from fsh.trainer.person.onnx_export import export
@@ -29,7 +29,7 @@ def test_folded_in_the_drawing_is_the_same(network):
     lines = lines_of(clip_of(5, 5).landmarks, SPEC.size, person.size)
     before = person.coefficients.clone()
     with torch.inference_mode():
-        folded = Drawing(person.generator, person.coefficients)(lines)
+        folded = FoldedGenerator(person.generator, person.coefficients)(lines)
         wanted = person.generator(lines, person.coefficients)
     torch.testing.assert_close(folded, wanted, atol=1e-4, rtol=1e-3)
     assert torch.equal(person.coefficients, before)

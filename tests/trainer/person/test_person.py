@@ -14,22 +14,21 @@ from tiny_run import Told, tiny_config, tiny_folder
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.trainer.data.augmentation import moved_copies
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.person import motion_transfer as module
 from fsh.trainer.person.fine_tuning import fine_tuning
 from fsh.trainer.person.motion_transfer import adapt, fill_gaps, one_euro, similarity, steady
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.personalize import (
     embedding_of,
-    load_trained,
     personalize,
     prepare,
-    run_spec,
 )
 from fsh.trainer.person.step_choice import Judges, most_steps, pictures_of
 from fsh.trainer.person.training_set import hold_out
+from fsh.trainer.runs import Run
 from fsh.trainer.training.content import load_content
 from fsh.trainer.training.loop import train
-from fsh.trainer.training.monitor import to_pictures
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +43,12 @@ def test_zero_steps_is_exactly_the_feed_forward_model(run, tmp_path):
     report = personalize(run, clip, tmp_path / "p", steps=0, progress=Told())
     assert (report.steps, report.photos, report.person) == (0, 3, "p")
     person = Person.load(tmp_path / "p")
-    trained = load_trained(run, Told())
+    trained = Run.read(run).load_networks()
     photos, _ = prepare(clip, 32)
     with torch.no_grad():
-        frames = trained.embedder(photos.images, photos.landmarks)
+        frames = trained.embedder(photos.images, photos.landmark_images)
         psi = trained.generator.project(frames.mean(0, keepdim=True))
-        wanted = to_pictures(trained.generator(photos.landmarks, psi))
+        wanted = to_pictures(trained.generator(photos.landmark_images, psi))
     torch.testing.assert_close(person.coefficients, psi)
     drawn = person.draw(clip.landmarks)
     assert drawn.shape == (3, 32, 32, 3) and drawn.dtype == np.uint8
@@ -122,7 +121,7 @@ def test_where_faces_are_recognised_the_trial_on_all_photos_is_the_person(run, t
     report = personalize(run, known, tmp_path / "p", progress=told, judges=judges)
     assert not report.held_out and report.likeness["0"] <= report.likeness[str(report.steps)]
     assert report.likeness.keys() == report.mimicry.keys() and len(report.likeness) > 2
-    trained = load_trained(run, Told())
+    trained = Run.read(run).load_networks()
     photos, kept = prepare(clip, trained.config.network.size)
     shown, _, _ = hold_out(photos, kept, trained.config.network.size, "cpu", judged=True)
     content, _ = load_content(trained.config, Told())
@@ -130,7 +129,7 @@ def test_where_faces_are_recognised_the_trial_on_all_photos_is_the_person(run, t
     for _ in range(report.steps):
         tuned.step()
     p = Person.load(tmp_path / "p").draw(clip.landmarks).astype(int)
-    q = pictures_of(tuned.generator, tuned.coefficients, photos.landmarks).astype(int)
+    q = pictures_of(tuned.generator, tuned.coefficients, photos.landmark_images).astype(int)
     assert np.abs(p - q).max() <= 1
 
 
@@ -156,7 +155,6 @@ def test_a_long_clip_is_thinned_out(run, tmp_path):
 
 
 def test_unfit_photos(run, tmp_path):
-    assert run_spec(run, Told()) == SPEC
     clip = clip_of(7, 2)
     lost = FaceClip(
         "x", clip.frames, np.full_like(clip.landmarks, np.nan), clip.times, clip.crops, clip.spec
@@ -172,7 +170,7 @@ def test_unfit_photos(run, tmp_path):
 
 
 def test_the_embedding_is_the_mean_over_the_photos(run):
-    trained, (photos, _) = load_trained(run, Told()), prepare(clip_of(7, 3), 32)
+    trained, (photos, _) = Run.read(run).load_networks(), prepare(clip_of(7, 3), 32)
     each = torch.cat([embedding_of(trained, photos[[i]]) for i in range(3)])
     torch.testing.assert_close(embedding_of(trained, photos)[0], each.mean(0))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_data import template
 
-from fsh.trainer.data.landmark_images import draw_all
+from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.step_choice import LOOKS, Look, choose, likeness_of, mimicry_of, most_steps
 
@@ -15,7 +15,7 @@ SHAPE = template() * 256
 
 
 def dots(points: np.ndarray) -> np.ndarray:
-    return draw_all(points, 256)
+    return draw_landmarks(points, 256)
 
 
 class Obeys:
