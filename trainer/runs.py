@@ -128,8 +128,8 @@ class Run:
             except RuntimeError as error:
                 line = str(error).splitlines()[0]
                 raise FshError(f"tensors do not fit ({line})", where=self.folder) from error
-            parts[name] = channels_last(network.to(config.device)).eval()
-        return TrainedNetworks(replace(self, config=config), **parts)
+            parts[name] = channels_last(network.to(config.device))
+        return TrainedNetworks(replace(self, config=config), **parts).eval()
 
 
 class TrainedNetworks(nn.Module):

@@ -148,7 +148,7 @@ def personalising(run: Path, photos: Path) -> dict:
     from fsh.trainer.person.personalize import personalize
     from fsh.trainer.runs import Run
 
-    networks = Run.read(run).load_networks()
+    networks = Run.read(run).require_personalizable().load_networks()
     analyzer = DetectorFaceAnalyzer(networks.spec)
     paths = photo_paths(photos)[:8]
     clip, _ = prepare_photos(paths, networks.spec, backend=analyzer.backend, progress=Silent())
