@@ -70,7 +70,10 @@ def evaluate(
     names = tuple(system.name for system in systems)
     evaluations = [EvaluationResult(one, tuple(subjects), names, {}, {}) for one in settings]
     work = [(system, shots) for shots in settings[0].shots for system in systems]
-    parts = [[Reenactment.of(subjects, i, one) for one in settings] for i in range(len(subjects))]
+    parts = [
+        [Reenactment.for_subject(subjects, i, one) for one in settings]
+        for i in range(len(subjects))
+    ]
     paths = [part.path(*one) for several in parts for part in several for one in work]
     what = f"evaluate ({' and '.join(one.protocol for one in settings)})"
     progress.start(what, len(paths), "result", done=sum(path.is_file() for path in paths))

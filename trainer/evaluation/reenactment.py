@@ -36,7 +36,9 @@ class Reenactment:
     driver: Subject | None
 
     @classmethod
-    def of(cls, subjects: Sequence[Subject], i: int, settings: EvaluationSettings) -> Reenactment:
+    def for_subject(
+        cls, subjects: Sequence[Subject], i: int, settings: EvaluationSettings
+    ) -> Reenactment:
         """The ``i``-th subject's; in cross-reenactment the next in the list is the driver."""
         driver = None if settings.self_reenactment else subjects[(i + 1) % len(subjects)]
         return cls(settings, subjects[i], driver)
