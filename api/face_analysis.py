@@ -6,14 +6,17 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.faces.arcface import ArcFace, arcface_file
-from fsh.pipeline.faces.detection import embed_all
-from fsh.pipeline.faces.landmarks import face_box, load_backend
+from fsh.pipeline.faces.detection import embed, embed_all
+from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box, load_backend
 from fsh.pipeline.faces.scores import head_pose, mouth_opening
+from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.recognizer import RECOGNIZER, model_file
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.evaluation.protocols import Look, Watcher
+from fsh.trainer.person.person import Person
+from fsh.trainer.person.step_choice import Judges
 
 _DLIB_LANDMARKS = "shape_predictor_68_face_landmarks.dat"
 
@@ -95,3 +98,32 @@ def expression(points: np.ndarray) -> np.ndarray:
         ],
         axis=1,
     )
+
+
+def judges_of(backend: LandmarkBackend) -> Judges:
+    """How personalisation recognises what it drew and finds its landmarks."""
+    return Judges(
+        find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
+        recognise=embed_all,
+    )
+
+
+def identity_similarity(person: Person, photos: FaceClip) -> float | None:
+    """Mean cosine similarity of dlib's face embeddings: photos against their own redrawing.
+
+    The drawings have the photos' landmarks, so nothing needs to be found in them. dlib's
+    embeddings of two people are already alike (about 0.8): the scale is not the paper's CSIM.
+    """
+    if photos.embedding is None:
+        return None
+    found = np.flatnonzero(photos.found)[:8]
+    size = person.spec.size
+    likeness = []
+    for drawn, points in zip(
+        person.draw(photos.landmarks[found]), photos.landmarks[found], strict=True
+    ):
+        large = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_CUBIC)
+        mine = embed(large, points)
+        norms = np.linalg.norm(mine) * np.linalg.norm(photos.embedding)
+        likeness.append(float(mine @ photos.embedding / norms))
+    return float(np.mean(likeness))

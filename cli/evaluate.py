@@ -99,8 +99,7 @@ def evaluate(
     run = run or options.newest_run(Path("runs"))
     from fsh import evaluation_report
     from fsh import user_study as study
-    from fsh.cli.personalize import judges_of
-    from fsh.face_analysis import FaceWatcher
+    from fsh.face_analysis import FaceWatcher, judges_of
     from fsh.frames_folder import from_frames
     from fsh.pipeline.faces.landmarks import has_gpu, load_backend
     from fsh.schemas.ids import video_of

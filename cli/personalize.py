@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fsh import marking
 from fsh.cli import console, options
 from fsh.threads import share_cores
-
-if TYPE_CHECKING:
-    from fsh.pipeline.faces.landmarks import LandmarkBackend
-    from fsh.schemas.clip import FaceClip
-    from fsh.trainer.person.person import Person
-    from fsh.trainer.person.step_choice import Judges
 
 
 def personalize(
@@ -65,6 +59,7 @@ def personalize(
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
+    from fsh.face_analysis import identity_similarity, judges_of
     from fsh.pipeline.faces.landmarks import load_backend
     from fsh.pipeline.inputs.photos import prepare_photos
     from fsh.pipeline.media.footage import VIDEO_SUFFIXES
@@ -108,41 +103,3 @@ def personalize(
         similarity = identity_similarity(Person.load(person), clip)
     result = {**report.to_json(), "identity_similarity": similarity}
     console.show_result(result, as_json=json, title=f"Person: {person}")
-
-
-def judges_of(backend: LandmarkBackend) -> Judges:
-    """How personalisation recognises what it drew and finds its landmarks."""
-    from fsh.pipeline.faces.detection import embed_all
-    from fsh.pipeline.faces.landmarks import face_box
-    from fsh.trainer.person.step_choice import Judges
-
-    return Judges(
-        find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
-        recognise=embed_all,
-    )
-
-
-def identity_similarity(person: Person, photos: FaceClip) -> float | None:
-    """Mean cosine similarity of dlib's face embeddings: photos against their own redrawing.
-
-    The drawings have the photos' landmarks, so nothing needs to be found in them. dlib's
-    embeddings of two people are already alike (about 0.8): the scale is not the paper's CSIM.
-    """
-    import cv2
-    import numpy as np
-
-    from fsh.pipeline.faces.detection import embed
-
-    if photos.embedding is None:
-        return None
-    found = np.flatnonzero(photos.found)[:8]
-    size = person.spec.size
-    likeness = []
-    for drawn, points in zip(
-        person.draw(photos.landmarks[found]), photos.landmarks[found], strict=True
-    ):
-        large = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_CUBIC)
-        mine = embed(large, points)
-        norms = np.linalg.norm(mine) * np.linalg.norm(photos.embedding)
-        likeness.append(float(mine @ photos.embedding / norms))
-    return float(np.mean(likeness))

@@ -140,7 +140,7 @@ def end_to_end(person: Path, driving: Path, rounds: int) -> list[dict]:
 
 
 def personalising(run: Path, photos: Path) -> dict:
-    from fsh.cli.personalize import judges_of
+    from fsh.face_analysis import judges_of
     from fsh.pipeline.faces.landmarks import load_backend
     from fsh.pipeline.inputs.photos import prepare_photos
     from fsh.pipeline.media.pictures import photo_paths
