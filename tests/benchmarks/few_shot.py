@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from fsh.cli.console import progress
-from fsh.cli.evaluate import steps_of
-from fsh.evaluation_report import told
+from fsh.evaluation import fine_tuning_steps
+from fsh.evaluation_report import format_value
 from fsh.face_analysis import FaceWatcher
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
@@ -43,7 +43,7 @@ def main() -> None:
         people = from_data(DataFolder(options.data), run.spec, held=options.held)
         size = run.config.network.size
         systems = [
-            *contenders_of(run, steps_of(options.steps), bar),
+            *contenders_of(run, fine_tuning_steps(options.steps), bar),
             NearestPhoto(size),
             WarpedPhoto(size),
         ]
@@ -54,7 +54,7 @@ def main() -> None:
         for outcome, metrics in zip(outcomes, SHOWN.values(), strict=True):
             for row in table(outcome):
                 if row.metric in metrics:
-                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {told(row)}"
+                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {format_value(row)}"
                     print(f"{row.protocol}  {shown}")
 
 
