@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
-from fsh.pipeline.dataset.config import Analysis, Filters, ShardConfig
-from fsh.pipeline.dataset.graph import ShardReport
-from fsh.pipeline.dataset.graph import shard as run_shard
-from fsh.pipeline.faces.landmarks import choose_backend
-from fsh.pipeline.ingest.report import IngestPlan, IngestReport
-from fsh.pipeline.ingest.run import ingest as run_ingest
-from fsh.pipeline.ingest.run import plan as plan_lists
-from fsh.pipeline.ingest.workers import IngestOptions
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
+
+if TYPE_CHECKING:  # Apache Beam takes a second to import
+    from fsh.pipeline.dataset.graph import ShardReport
+    from fsh.pipeline.ingest.report import IngestPlan, IngestReport
+    from fsh.pipeline.ingest.workers import IngestOptions
 
 
 def ingest(
@@ -56,6 +53,8 @@ def ingest(
         TooManyFailures: after everything is recorded; its ``report`` says what was.
         FshError: nothing to ingest, another ingest at work, a full disk.
     """
+    from fsh.pipeline.ingest.run import ingest as run_ingest
+
     options = _options(
         copy=copy,
         license=license,
@@ -77,6 +76,8 @@ def plan_ingest(
     Raises:
         FshError: if a list or an option cannot be used.
     """
+    from fsh.pipeline.ingest.run import plan as plan_lists
+
     return plan_lists(as_texts(lists), DataFolder(Path(data)), _options(**options))
 
 
@@ -124,6 +125,10 @@ def shard(
     Raises:
         FshError: nothing ingested, or too many failures; what did not fail is in the data set.
     """
+    from fsh.pipeline.dataset.config import Analysis, Filters, ShardConfig
+    from fsh.pipeline.dataset.graph import shard as run_shard
+    from fsh.pipeline.faces.landmarks import choose_backend
+
     progress = progress or Silent()
     spec = replace(FaceSpec(), backend=choose_backend(landmarks, progress), size=size)
     config = ShardConfig(
@@ -149,6 +154,8 @@ def shard(
 
 def _options(rate: float = 300, cookies: AnyPath | None = None, **others: Any) -> IngestOptions:
     """The options of :func:`ingest` as the pipeline takes them."""
+    from fsh.pipeline.ingest.workers import IngestOptions
+
     file = Path(cookies) if cookies else None
     return IngestOptions(rate_per_hour=rate, cookies=file, **others)
 
