@@ -59,3 +59,17 @@ def test_the_command_ends_in_one_line_without_a_run(tmp_path):
     done = fsh("evaluate", cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "no training run here" in done.stderr
+
+
+def test_answers_are_scored_without_a_run(tmp_path):
+    asked = {"system": "fsh FT", "shots": 8, "fake": 1}
+    triplets = [{**asked, "name": f"q{n}", "identity": f"id{n}"} for n in range(4)]
+    (tmp_path / "key.json").write_text(json.dumps({"study": "s", "triplets": triplets}))
+    answers = {"study": "s", "answers": {"q0": 1, "q1": 1, "q2": 1, "q3": 0}}
+    (tmp_path / "answers.json").write_text(json.dumps(answers))
+    done = fsh("evaluate", "--score", "answers.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "fsh FT, T = 8: USER 0.75" in done.stdout and "n = 4" in done.stdout
+    done = fsh("evaluate", "--score", "answers.json", "--json", cwd=tmp_path)
+    result = json.loads(done.stdout)
+    assert result["participants"] == 1 and result["results"][0]["value"] == 0.75
