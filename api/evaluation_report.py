@@ -29,7 +29,7 @@ from fsh.trainer.evaluation.subjects import choose_shots
 STRIPS, TILE = 8, 128
 
 
-def write(
+def write_report(
     folder: Path,
     outcome: EvaluationResult,
     rows: Sequence[ResultRow],
@@ -41,7 +41,7 @@ def write(
     Strips of pictures are marked as everything fsh draws is, and lie in ``strips/`` too.
     """
     protocol = outcome.settings.protocol
-    marks = marking(about, signer)
+    marks = report_marking(about, signer)
     strips = [
         (name, _strip(outcome, name, folder / "strips" / f"{protocol}-{i:02d}.png", marks))
         for i, name in enumerate([s.identity for s in outcome.subjects][:STRIPS])
@@ -49,7 +49,7 @@ def write(
     pages = {
         "json": json.dumps({"results": [row.to_json() for row in rows], **about}, indent=1) + "\n",
         "md": markdown(rows, about),
-        "html": page(rows, about, outcome.systems, strips),
+        "html": html_page(rows, about, outcome.systems, strips),
     }
     for kind, text in pages.items():
         with replacing(folder / f"{protocol}.{kind}") as temporary:
@@ -58,7 +58,7 @@ def write(
     return {names[kind]: str(folder / f"{protocol}.{kind}") for kind in pages}
 
 
-def marking(about: dict[str, Any], signer: Signer) -> Marking:
+def report_marking(about: dict[str, Any], signer: Signer) -> Marking:
     """Marks that name the runs that drew."""
     payload = stable_hash(json.dumps(about["runs"])) & 0xFFFFFFFF
     claims = Claims(made_from={str(k): str(v) for k, v in about["runs"].items()}, watermark=payload)
@@ -76,7 +76,7 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
         lines += ["| --- |" + " --- |" * len(metrics)]
         for system in dict.fromkeys(row.system for row in rows):
             own = {r.title: r for r in computed if (r.shots, r.system) == (shots, system)}
-            cells = [told(own[m]) if m in own else "–" for m in metrics]
+            cells = [format_value(own[m]) if m in own else "–" for m in metrics]
             lines.append(f"| {system} | " + " | ".join(cells) + " |")
     lines += ["", "Values with 95 % bootstrap intervals over identities.", ""]
     lines += ["| metric | backbone | pictures | identities | compared |"]
@@ -93,8 +93,8 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def told(row: ResultRow) -> str:
-    """``0.612 (0.58 to 0.64)``."""
+def format_value(row: ResultRow) -> str:
+    """A number with its interval, such as ``0.612 (0.58 to 0.64)``; a dash if there is none."""
     if row.value is None:
         return "–"
     digits = 3 if abs(row.value) < 10 else 1
@@ -117,7 +117,7 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def page(
+def html_page(
     rows: Sequence[ResultRow],
     about: dict[str, Any],
     systems: Sequence[str],
@@ -134,7 +134,7 @@ def page(
         systems=[(name, color(i)) for i, name in enumerate(systems)],
         shots=list(dict.fromkeys(row.shots for row in rows)),
         metrics=list(dict.fromkeys(row.title for row in rows if row.value is not None)),
-        values={(r.shots, r.system, r.title): told(r) for r in rows},
+        values={(r.shots, r.system, r.title): format_value(r) for r in rows},
         missing={row.title: row.missing for row in rows if row.value is None},
         backbones={
             r.title: (r.backbone, r.n, r.identities, r.crop) for r in rows if r.value is not None
@@ -183,7 +183,7 @@ def plots(rows: Sequence[ResultRow], systems: Sequence[str]) -> Iterator[dict[st
                         "x": x + aside,
                         "y": y,
                         "bar": bar,
-                        "tip": f"{system}, T = {shot}: {told(row)}",
+                        "tip": f"{system}, T = {shot}: {format_value(row)}",
                     }
                 )
             lines.append({"name": system, "color": color(i), "dots": dots})

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fsh import marking
 from fsh.cli import console, options
-from fsh.threads import share_cores
 
 
 def personalize(
@@ -42,9 +38,9 @@ def personalize(
         Path | None,
         typer.Option("--consent", help="A consent statement (docs/responsible-use.md)."),
     ] = None,
-    no_mark: marking.NoMark = False,
-    signing_key: marking.SigningKey = None,
-    watermark_key: marking.WatermarkKey = None,
+    no_mark: options.NoMark = False,
+    signing_key: options.SigningKey = None,
+    watermark_key: options.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -59,48 +55,22 @@ def personalize(
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
-    from fsh.face_analysis import DetectorFaceAnalyzer
-    from fsh.pipeline.inputs.photos import prepare_photos
-    from fsh.pipeline.media.footage import VIDEO_SUFFIXES
-    from fsh.pipeline.media.pictures import photo_paths
-    from fsh.trainer.person.drawing_quality import photo_similarity
-    from fsh.trainer.person.person import Person, record_unmarked, write_readme
-    from fsh.trainer.person.personalize import personalize as learn
-    from fsh.trainer.runs import Run
+    from fsh.people import personalize as make_person
 
-    run = run or options.newest_run(Path("runs"))
-    person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
-    about = marking.stated(consent, "personalize")
-    signer = None if no_mark else marking.signer_of(signing_key)
-    marking.key_of(watermark_key)  # refused before the work, not after it
-    if not quiet:
-        shown: dict[str, object] = {"photos": photos, "run": run, "person": person}
-        shown |= {"steps": "auto" if steps is None else steps}
-        shown |= {"consent": consent or "not stated", "marked": not no_mark}
-        console.show_settings("personalize", shown)
     with console.progress(quiet) as bar:
-        trained = Run.read(run, bar).require_personalizable().load_networks()
-        share_cores(trained.config.network.size)
-        analyzer = DetectorFaceAnalyzer(trained.spec)
-        clip, rejected = prepare_photos(
-            photo_paths(photos, also=VIDEO_SUFFIXES),
-            trained.spec,
-            backend=analyzer.backend,
+        made = make_person(
+            photos,
+            person,
+            run=run,
+            people=people,
+            steps=steps,
             face=face,
             mixed_ok=mixed_ok,
+            consent=consent,
+            mark=not no_mark,
+            signing_key=signing_key,
+            watermark_key=watermark_key,
+            announce=console.announcing("personalize", quiet),
             progress=bar,
         )
-        for photo in rejected:
-            bar.say(f"left out {photo.path}: {photo.reason}")
-        about["made_from"] = trained.run.made_from
-        report = learn(
-            trained, clip, person, steps=steps, progress=bar, about=about, analyzer=analyzer
-        )
-        if signer is None:
-            record_unmarked(person, "preview.png", date.today().isoformat())
-        else:
-            marking.marking_of(person, about, signer, watermark_key).picture(person / "preview.png")
-            write_readme(person)
-        similarity = photo_similarity(Person.load(person), clip, analyzer)
-    result = {**report.to_json(), "identity_similarity": similarity}
-    console.show_result(result, as_json=json, title=f"Person: {person}")
+    console.show_result(made.to_json(), as_json=json, title=f"Person: {made.folder}")

@@ -76,7 +76,7 @@ def browsed(path) -> str:
 
 def test_the_report_stands_alone_and_is_marked(outcome, tmp_path):
     rows = result_rows(outcome)
-    found = evaluation_report.write(tmp_path, outcome, rows, ABOUT, installation_signer())
+    found = evaluation_report.write_report(tmp_path, outcome, rows, ABOUT, installation_signer())
     text = (tmp_path / "fsth.html").read_text()
     page = Page(text)
     assert "AI-generated" in text and "<odd>" not in text and "&lt;odd&gt;" in text
@@ -94,7 +94,9 @@ def test_the_report_stands_alone_and_is_marked(outcome, tmp_path):
 
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium here")
 def test_a_browser_draws_the_report(outcome, tmp_path):
-    evaluation_report.write(tmp_path, outcome, result_rows(outcome), ABOUT, installation_signer())
+    evaluation_report.write_report(
+        tmp_path, outcome, result_rows(outcome), ABOUT, installation_signer()
+    )
     page = tmp_path / "fsth.html"
     check = """<script>document.body.dataset.seen = [...document.images]
       .every((i) => i.naturalWidth > 300) + " " + [...document.querySelectorAll("circle")]
@@ -107,8 +109,8 @@ def test_a_browser_draws_the_report(outcome, tmp_path):
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium here")
 def test_a_browser_collects_the_answers(outcome, tmp_path):
     """Click through the study as a participant would, and score what the page would save."""
-    marks = evaluation_report.marking(ABOUT, installation_signer())
-    page = study.write(tmp_path, outcome, 0, marks)
+    marks = evaluation_report.report_marking(ABOUT, installation_signer())
+    page = study.write_study(tmp_path, outcome, 0, marks)
     clicks = """<script>document.querySelectorAll("section").forEach((_, i) => {
       if (i % 2) document.querySelector("section.now button").click();
       else document.dispatchEvent(new KeyboardEvent("keydown", { key: "3" })); });
@@ -122,12 +124,12 @@ def test_a_browser_collects_the_answers(outcome, tmp_path):
     answers = json.loads(saved)
     assert len(answers["answers"]) == 3 * 2 and set(answers["answers"].values()) == {0, 2}
     (tmp_path / "answers.json").write_text(saved)
-    assert study.scored([tmp_path / "answers.json"], None, 0)["participants"] == 1
+    assert study.score_answers([tmp_path / "answers.json"], None, 0).participants == 1
 
 
 def test_answers_are_scored_against_the_key_and_the_page_does_not_hold_it(outcome, tmp_path):
-    marks = evaluation_report.marking(ABOUT, installation_signer())
-    page = study.write(tmp_path, outcome, 0, marks)
+    marks = evaluation_report.report_marking(ABOUT, installation_signer())
+    page = study.write_study(tmp_path, outcome, 0, marks)
     key = json.loads((tmp_path / "key.json").read_text())
     assert "fake" not in re.sub(r"(?i)which one is the fake", "", page.read_text())
     assert {t["system"] for t in key["triplets"]} == {"dark & <odd>"}
@@ -138,10 +140,10 @@ def test_answers_are_scored_against_the_key_and_the_page_does_not_hold_it(outcom
     for name, given in (("a", right), ("b", wrong)):
         text = json.dumps({"study": key["study"], "answers": given})
         (tmp_path / f"{name}.json").write_text(text)
-    best = study.scored([tmp_path / "a.json"], None, 0)["results"]
-    assert [r["value"] for r in best] == [1, 1] and [r["shots"] for r in best] == [1, 2]
-    both = study.scored([tmp_path / "a.json", tmp_path / "b.json"], tmp_path, 0)
-    assert [r["value"] for r in both["results"]] == [0.5, 0.5] and both["results"][0]["n"] == 6
+    best = study.score_answers([tmp_path / "a.json"], None, 0).results
+    assert [r.value for r in best] == [1, 1] and [r.shots for r in best] == [1, 2]
+    both = study.score_answers([tmp_path / "a.json", tmp_path / "b.json"], tmp_path, 0)
+    assert [r.value for r in both.results] == [0.5, 0.5] and both.results[0].n == 6
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,12 @@ def test_answers_are_scored_against_the_key_and_the_page_does_not_hold_it(outcom
     ],
 )
 def test_other_files_are_no_answers(outcome, tmp_path, text, told):
-    study.write(tmp_path, outcome, 0, evaluation_report.marking(ABOUT, installation_signer()))
+    study.write_study(
+        tmp_path, outcome, 0, evaluation_report.report_marking(ABOUT, installation_signer())
+    )
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(FshError, match=told):
-        study.scored([tmp_path / "bad.json"], None, 0)
+        study.score_answers([tmp_path / "bad.json"], None, 0)
 
 
 def test_the_three_pictures_are_treated_alike(outcome):
@@ -171,8 +175,8 @@ def test_an_erasure_finds_all_that_was_written(outcome, tmp_path):
     folder = tmp_path / "evaluation"
     shutil.copytree(outcome.settings.folder, folder / "cells")
     signer = installation_signer()
-    evaluation_report.write(folder, outcome, result_rows(outcome), ABOUT, signer)
-    study.write(folder, outcome, 0, evaluation_report.marking(ABOUT, signer))
+    evaluation_report.write_report(folder, outcome, result_rows(outcome), ABOUT, signer)
+    study.write_study(folder, outcome, 0, evaluation_report.report_marking(ABOUT, signer))
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(written) > 10
     assert Shown(tmp_path, folder, None).files() == written

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from fsh.cli.console import progress
-from fsh.cli.evaluate import steps_of
-from fsh.evaluation_report import told
+from fsh.evaluation import fine_tuning_steps
+from fsh.evaluation_report import format_value
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
@@ -44,7 +44,7 @@ def main() -> None:
         people = subjects_of_split(DataFolder(options.data), run.spec, held_out=options.held)
         size = run.config.network.size
         systems = [
-            *systems_of(run, steps_of(options.steps), bar),
+            *systems_of(run, fine_tuning_steps(options.steps), bar),
             NearestPhoto(size),
             WarpedPhoto(size),
         ]
@@ -58,7 +58,7 @@ def main() -> None:
         for evaluation, metrics in zip(evaluations, SHOWN.values(), strict=True):
             for row in result_rows(evaluation):
                 if row.metric in metrics:
-                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {told(row)}"
+                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {format_value(row)}"
                     print(f"{row.protocol}  {shown}")
 
 
