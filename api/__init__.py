@@ -1,1 +1,89 @@
-"""fsh from Python: `import fsh`."""
+"""fsh: from videos of talking people to a few-shot talking head.
+
+``import fsh`` is all that is needed, and costs nothing: a name is loaded when it is first used.
+Each command of the command line is a function of the same name, with the same options and defaults
+(docs/python.md)::
+
+    import fsh
+
+    fsh.personalize("photos", "people/me")
+    film = fsh.animate("people/me", "talk.mp4", "me.mp4")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsh.dataset import Dataset, inspect, open_dataset
+    from fsh.dataset_making import ingest, shard
+    from fsh.erasure import forget
+    from fsh.evaluation import evaluate
+    from fsh.films import animate
+    from fsh.people import export, personalize
+    from fsh.schemas.errors import FshError
+    from fsh.trainer.person.person import Person
+    from fsh.trainer.runs import Run
+    from fsh.training import train
+    from fsh.verification import verify
+
+    __version__: str
+
+#: Public name to the module that has it.
+_MODULES = {
+    "Dataset": "fsh.dataset",
+    "FshError": "fsh.schemas.errors",
+    "Person": "fsh.trainer.person.person",
+    "Run": "fsh.trainer.runs",
+    "animate": "fsh.films",
+    "evaluate": "fsh.evaluation",
+    "export": "fsh.people",
+    "forget": "fsh.erasure",
+    "ingest": "fsh.dataset_making",
+    "inspect": "fsh.dataset",
+    "open_dataset": "fsh.dataset",
+    "personalize": "fsh.people",
+    "shard": "fsh.dataset_making",
+    "train": "fsh.training",
+    "verify": "fsh.verification",
+}
+__all__ = [  # written out: type checkers do not follow a computed list
+    "Dataset",
+    "FshError",
+    "Person",
+    "Run",
+    "__version__",
+    "animate",
+    "evaluate",
+    "export",
+    "forget",
+    "ingest",
+    "inspect",
+    "open_dataset",
+    "personalize",
+    "shard",
+    "train",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            value: Any = version("fsh")
+        except PackageNotFoundError:  # a checkout that is not installed
+            value = "unknown"
+    elif name in _MODULES:
+        from importlib import import_module
+
+        value = getattr(import_module(_MODULES[name]), name)
+    else:
+        raise AttributeError(f"module 'fsh' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

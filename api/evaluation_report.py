@@ -21,23 +21,27 @@ from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import replacing
-from fsh.trainer.evaluation.protocols import Outcome
-from fsh.trainer.evaluation.results_table import Row
-from fsh.trainer.evaluation.subjects import shots_of
+from fsh.trainer.evaluation.evaluation import EvaluationResult
+from fsh.trainer.evaluation.results_table import ResultRow
+from fsh.trainer.evaluation.subjects import choose_shots
 
 #: Identities shown as strips, side of a picture in a strip.
 STRIPS, TILE = 8, 128
 
 
-def write(
-    folder: Path, outcome: Outcome, rows: Sequence[Row], about: dict[str, Any], signer: Signer
+def write_report(
+    folder: Path,
+    outcome: EvaluationResult,
+    rows: Sequence[ResultRow],
+    about: dict[str, Any],
+    signer: Signer,
 ) -> dict[str, str]:
     """Write ``<protocol>.json``, ``<protocol>.md`` and ``<protocol>.html``; their paths.
 
     Strips of pictures are marked as everything fsh draws is, and lie in ``strips/`` too.
     """
-    protocol = outcome.setting.protocol
-    marks = marking(about, signer)
+    protocol = outcome.settings.protocol
+    marks = report_marking(about, signer)
     strips = [
         (name, _strip(outcome, name, folder / "strips" / f"{protocol}-{i:02d}.png", marks))
         for i, name in enumerate([s.identity for s in outcome.subjects][:STRIPS])
@@ -45,7 +49,7 @@ def write(
     pages = {
         "json": json.dumps({"results": [row.to_json() for row in rows], **about}, indent=1) + "\n",
         "md": markdown(rows, about),
-        "html": page(rows, about, outcome.contenders, strips),
+        "html": html_page(rows, about, outcome.systems, strips),
     }
     for kind, text in pages.items():
         with replacing(folder / f"{protocol}.{kind}") as temporary:
@@ -54,14 +58,14 @@ def write(
     return {names[kind]: str(folder / f"{protocol}.{kind}") for kind in pages}
 
 
-def marking(about: dict[str, Any], signer: Signer) -> Marking:
+def report_marking(about: dict[str, Any], signer: Signer) -> Marking:
     """Marks that name the runs that drew."""
     payload = stable_hash(json.dumps(about["runs"])) & 0xFFFFFFFF
     claims = Claims(made_from={str(k): str(v) for k, v in about["runs"].items()}, watermark=payload)
     return Marking(Watermark(payload), claims, signer)
 
 
-def markdown(rows: Sequence[Row], about: dict[str, Any]) -> str:
+def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
     """The table: a block per T, a line per system, a column per metric, as in the paper."""
     computed = [row for row in rows if row.value is not None]
     metrics = list(dict.fromkeys(row.title for row in computed))
@@ -72,7 +76,7 @@ def markdown(rows: Sequence[Row], about: dict[str, Any]) -> str:
         lines += ["| --- |" + " --- |" * len(metrics)]
         for system in dict.fromkeys(row.system for row in rows):
             own = {r.title: r for r in computed if (r.shots, r.system) == (shots, system)}
-            cells = [told(own[m]) if m in own else "–" for m in metrics]
+            cells = [format_value(own[m]) if m in own else "–" for m in metrics]
             lines.append(f"| {system} | " + " | ".join(cells) + " |")
     lines += ["", "Values with 95 % bootstrap intervals over identities.", ""]
     lines += ["| metric | backbone | pictures | identities | compared |"]
@@ -89,8 +93,8 @@ def markdown(rows: Sequence[Row], about: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def told(row: Row) -> str:
-    """``0.612 (0.58 to 0.64)``."""
+def format_value(row: ResultRow) -> str:
+    """A number with its interval, such as ``0.612 (0.58 to 0.64)``; a dash if there is none."""
     if row.value is None:
         return "–"
     digits = 3 if abs(row.value) < 10 else 1
@@ -99,7 +103,7 @@ def told(row: Row) -> str:
     return f"{row.value:.{digits}f} ({row.low:.{digits}f} to {row.high:.{digits}f})"
 
 
-def _arrows(rows: Sequence[Row], metrics: Sequence[str]) -> str:
+def _arrows(rows: Sequence[ResultRow], metrics: Sequence[str]) -> str:
     better = {row.title: row.better for row in rows}
     words = {"higher": "higher is better", "lower": "lower is better", "1": "1 is the driver's own"}
     return "; ".join(f"{metric}: {words[better[metric]]}" for metric in metrics) + "."
@@ -113,8 +117,8 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def page(
-    rows: Sequence[Row],
+def html_page(
+    rows: Sequence[ResultRow],
     about: dict[str, Any],
     systems: Sequence[str],
     strips: Sequence[tuple[str, str]],
@@ -130,7 +134,7 @@ def page(
         systems=[(name, color(i)) for i, name in enumerate(systems)],
         shots=list(dict.fromkeys(row.shots for row in rows)),
         metrics=list(dict.fromkeys(row.title for row in rows if row.value is not None)),
-        values={(r.shots, r.system, r.title): told(r) for r in rows},
+        values={(r.shots, r.system, r.title): format_value(r) for r in rows},
         missing={row.title: row.missing for row in rows if row.value is None},
         backbones={
             r.title: (r.backbone, r.n, r.identities, r.crop) for r in rows if r.value is not None
@@ -145,7 +149,7 @@ def color(i: int) -> str:
     return palette[i % len(palette)]
 
 
-def plots(rows: Sequence[Row], systems: Sequence[str]) -> Iterator[dict[str, Any]]:
+def plots(rows: Sequence[ResultRow], systems: Sequence[str]) -> Iterator[dict[str, Any]]:
     """For each metric: lines of (x, y) in a box of 300 by 160, and the axis' ends.
 
     T lies on a logarithmic axis; intervals are drawn as bars.
@@ -179,7 +183,7 @@ def plots(rows: Sequence[Row], systems: Sequence[str]) -> Iterator[dict[str, Any
                         "x": x + aside,
                         "y": y,
                         "bar": bar,
-                        "tip": f"{system}, T = {shot}: {told(row)}",
+                        "tip": f"{system}, T = {shot}: {format_value(row)}",
                     }
                 )
             lines.append({"name": system, "color": color(i), "dots": dots})
@@ -194,23 +198,23 @@ def plots(rows: Sequence[Row], systems: Sequence[str]) -> Iterator[dict[str, Any
         }
 
 
-def _strip(outcome: Outcome, identity: str, path: Path, marks: Marking) -> str:
+def _strip(outcome: EvaluationResult, identity: str, path: Path, marks: Marking) -> str:
     """One person: a row per T with a source photo, the driver, each system; as a data URI."""
-    setting = outcome.setting
+    setting = outcome.settings
     subject = next(s for s in outcome.subjects if s.identity == identity)
     frames = subject.load()
-    real = outcome.pictures("real", 0, identity)
+    real = outcome.reference_pictures(identity)
     at = len(real) // 2
     header = [
         "one of T photos",
-        "true" if setting.protocol == "fsth" else "driver",
-        *outcome.contenders,
+        "true" if setting.self_reenactment else "driver",
+        *outcome.systems,
     ]
     rows = [np.concatenate([_label(text) for text in header], axis=1)]
     for shots in setting.shots:
-        first = shots_of(identity, len(frames.inputs), shots, setting.seed)[0]
+        first = choose_shots(identity, len(frames.inputs), shots, setting.seed)[0]
         tiles = [frames.inputs.frames[first], real[at]]
-        tiles += [outcome.pictures(name, shots, identity)[at] for name in outcome.contenders]
+        tiles += [outcome.pictures(name, shots, identity)[at] for name in outcome.systems]
         rows.append(np.concatenate([_tile(tile) for tile in tiles], axis=1))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate(rows)).save(path)

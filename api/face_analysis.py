@@ -1,6 +1,8 @@
-"""Looking at drawn faces with the pipeline's detectors, for the trainer's evaluation."""
+"""Analyzing drawn faces with the pipeline's detectors, for personalisation and evaluation."""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -8,55 +10,82 @@ import numpy as np
 from fsh.pipeline.faces.arcface import ArcFace, arcface_file
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.embedding import embed_faces
-from fsh.pipeline.faces.landmarks import face_box
+from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.pose import head_pose
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.landmarks import mouth_opening
+from fsh.schemas.landmarks import found, mouth_opening
 from fsh.schemas.recognizer import RECOGNIZER, model_file
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.evaluation.protocols import Look, Watcher
+from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
 
 _DLIB_LANDMARKS = "shape_predictor_68_face_landmarks.dat"
 
 
-class FaceWatcher(Watcher):
-    """The data set's landmark backend, dlib's identity network, and ArcFace if it is there."""
+class DetectorFaceAnalyzer(FaceAnalyzer):
+    """The data set's landmark backend, dlib's identity network, and ArcFace if it is there.
 
-    def __init__(self, spec: FaceSpec) -> None:
+    Networks that only :meth:`analyze` needs are loaded when they are first asked for.
+
+    Args:
+        spec: how the data set's faces were cropped and landmarked.
+        backend: its landmark backend, if it is loaded already.
+    """
+
+    def __init__(self, spec: FaceSpec, backend: LandmarkBackend | None = None) -> None:
         self.spec = spec
-        self.backend = load_backend(spec.backend)
-        weights = file_sha256(model_file(RECOGNIZER))[:12]
-        self.backbones = {"dlib": f"dlib ResNet 128-d, weights {weights}"}
-        self.landmarks = f"{spec.backend} 68 points"
-        if spec.backend == "dlib":
-            self.landmarks += f", weights {file_sha256(model_file(_DLIB_LANDMARKS))[:12]}"
-        self.missing: dict[str, str] = {}
-        self.arcface: ArcFace | None = None
-        try:
-            path = arcface_file()
-            self.arcface = ArcFace(path)
-            self.backbones["arcface"] = f"ArcFace ({path.name}), weights {file_sha256(path)[:12]}"
-        except FshError as error:
-            self.missing["arcface"] = str(error)
+        self.backend = backend or load_backend(spec.backend)
 
-    def look(self, pictures: np.ndarray, near: np.ndarray) -> Look:
-        """Find the landmarks again, where the face should be, and identify it by them."""
+    @cached_property
+    def _arcface(self) -> ArcFace | FshError:
+        """The network, or why it cannot be used."""
+        try:
+            return ArcFace(arcface_file())
+        except FshError as error:
+            return error
+
+    @cached_property
+    def backbones(self) -> dict[str, str]:
+        weights = file_sha256(model_file(RECOGNIZER))[:12]
+        backbones = {"dlib": f"dlib ResNet 128-d, weights {weights}"}
+        if isinstance(self._arcface, ArcFace):
+            path = arcface_file()
+            backbones["arcface"] = f"ArcFace ({path.name}), weights {file_sha256(path)[:12]}"
+        return backbones
+
+    @cached_property
+    def landmark_backend(self) -> str:
+        described = f"{self.spec.backend} 68 points"
+        if self.spec.backend == "dlib":
+            described += f", weights {file_sha256(model_file(_DLIB_LANDMARKS))[:12]}"
+        return described
+
+    @cached_property
+    def missing(self) -> dict[str, str]:
+        return {"arcface": str(self._arcface)} if isinstance(self._arcface, FshError) else {}
+
+    def find_landmarks(self, pictures: np.ndarray, near: np.ndarray) -> np.ndarray:
+        return self.backend.landmarks(pictures, face_box(near))
+
+    def embed(self, pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        return embed_faces(pictures, landmarks)
+
+    def analyze(self, pictures: np.ndarray, near: np.ndarray) -> FaceAnalysis:
         size = self.spec.size
         large = pictures
         if pictures.shape[1] != size:
             # Networks and trees see every system's pictures at the crop's own size.
             how = cv2.INTER_CUBIC if pictures.shape[1] < size else cv2.INTER_AREA
             large = np.stack([cv2.resize(p, (size, size), interpolation=how) for p in pictures])
-        points = self.backend.landmarks(large, face_box(near))
-        lost = ~np.isfinite(points).all(axis=(1, 2))
+        points = self.find_landmarks(large, near)
+        lost = ~found(points)
         points[lost] = near[lost]
-        identities = {"dlib": embed_faces(large, points)}
-        if self.arcface is not None:
-            found = [self.arcface.embed(p, x) for p, x in zip(large, points, strict=True)]
-            identities["arcface"] = np.stack(found)
-        return Look(
-            points=points,
+        identities = {"dlib": self.embed(large, points)}
+        if isinstance(self._arcface, ArcFace):
+            embeddings = [self._arcface.embed(p, x) for p, x in zip(large, points, strict=True)]
+            identities["arcface"] = np.stack(embeddings)
+        return FaceAnalysis(
+            landmarks=points,
             identities=identities,
             pose=np.array([head_pose(x, size) for x in points]),
             expression=expression(points),

@@ -1,217 +1,179 @@
-"""One film: a person, what drives them, and where it goes."""
+"""Films: people's heads, moved by somebody's video, marked as AI-generated."""
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from fsh import marking
+from fsh.defaults import Announce, AnyPath, as_paths
+from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest
 from fsh.schemas.errors import FshError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from fsh.pipeline.faces.landmarks import LandmarkBackend
-    from fsh.pipeline.inputs.driver import Driver
-    from fsh.pipeline.inputs.paste_back import PasteTarget
-    from fsh.schemas.progress import Progress
-    from fsh.trainer.person.person import Person
-
-Item = TypeVar("Item")
+from fsh.schemas.progress import Progress, Silent
+from fsh.trainer.person.person import Person
 
 
 @dataclass(frozen=True)
-class Look:
-    """How films are made: the options of ``fsh animate``."""
+class Films:
+    """All films of one call, and how long they took, seconds."""
 
-    absolute: bool = False
-    smooth: bool = True
-    compare: bool = False
-    fps: float = 25.0
+    films: tuple[Film, ...]
+    seconds: float
 
-
-def make_film(
-    folder: Path,
-    actor: Person,
-    driving: Path,
-    driver: Driver,
-    output: Path,
-    look: Look,
-    target: PasteTarget | None,
-    marks: marking.Marking | None,
-    bar: Progress,
-) -> dict[str, Any]:
-    """Draw a film and mark it; what came out, for the result."""
-    from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES
-    from fsh.pipeline.inputs.preflight import preflight
-    from fsh.pipeline.media.encode import write_video
-    from fsh.trainer.data.landmark_images import draw as draw_lines
-    from fsh.trainer.person.motion_transfer import adapt, fill_gaps, lock
-    from fsh.trainer.person.person import record_unmarked
-
-    flaws = preflight(driver.landmarks, driver.spec.size)
-    for line in flaws.warnings():
-        bar.say(f"{driving.name}: {line}")
-    points, bridged = fill_gaps(driver.landmarks, driver.times)
-    if not look.absolute:
-        points = adapt(points, driver.times, actor.landmarks, smooth=look.smooth)
-    shown = None
-    if target is not None:
-        shown = target.frames_at(driver.times)
-        if len(target.times) > 1 and driver.times[-1] - driver.times[0] > target_seconds(target):
-            bar.say(f"{driving.name} is longer than the target: its last frame stays")
-        places, _ = fill_gaps(target.landmarks, target.times)
-        points = lock(points, places[shown])
-    watch = Stopwatch()
-    bar.start("drawing", len(points), "frame")
-    pictures = ahead(draw_all(actor, points, watch, bar))
-    if target is not None and shown is not None:
-        from fsh.pipeline.inputs.paste_back import paste_frames
-
-        pictures = paste_frames(target, shown, pictures, points, actor.spec.size)
-    if look.compare:
-        lines = (draw_lines(shape, actor.spec.size) for shape in points)
-        columns = [lines, pictures] if driver.frames is None else [driver.frames, lines, pictures]
-        pictures = map(side_by_side, *columns)
-    has_sound = driving.is_file() and driving.suffix.lower() not in TRACK_SUFFIXES
-    sound_of = driving if has_sound else None
-    if marks is None:
-        record_unmarked(folder, output.name, date.today().isoformat())
-        count = write_video(output, pictures, driver.times, sound_of=sound_of)
-    else:
-        drawn = marking.unsigned(output)
-        marked = ahead(marks.frames(pictures))
-        count = write_video(drawn, marked, driver.times, sound_of=sound_of)
-        marks.sign(drawn, to=output)
-    span = driver.times[-1] - driver.times[0]
-    return {
-        "output": str(output),
-        "frames": count,
-        "fps": float((count - 1) / span) if count > 1 else 0.0,
-        "generator_fps": count / watch.seconds,
-        "bridged": bridged,
-        "marked": marks is not None,
-        "preflight": flaws.to_json(),
-    }
+    def to_json(self) -> dict[str, Any]:
+        frames = sum(film.frames for film in self.films)
+        speed = {"seconds": self.seconds, "end_to_end_fps": frames / self.seconds}
+        if len(self.films) == 1:
+            return {**self.films[0].to_json(), **speed}
+        films = [film.to_json() for film in self.films]
+        marked = all(film.marked for film in self.films)
+        return {"films": films, "frames": frames, **speed, "marked": marked}
 
 
-def target_seconds(target: PasteTarget) -> float:
-    """How long a target video is, its last frame included, as far as its frames tell."""
-    import numpy as np
+def animate(
+    person: AnyPath,
+    driving: AnyPath,
+    output: AnyPath = "out.mp4",
+    *,
+    absolute: bool = False,
+    smooth: bool = True,
+    compare: bool = False,
+    fps: float = 25.0,
+    paste_back: AnyPath | None = None,
+    save_landmarks: AnyPath | None = None,
+    mark: bool = True,
+    signing_key: AnyPath | None = None,
+    watermark_key: AnyPath | None = None,
+    announce: Announce | None = None,
+    progress: Progress | None = None,
+) -> Film:
+    """Draw a person frame by frame from a driver's landmarks; keep sound, rate and duration.
 
-    steps = np.diff(target.times)
-    return float(target.times[-1] - target.times[0] + np.median(steps))
+    Args:
+        person: the person's folder.
+        driving: a video whose face moves the person, a folder of its pictures, or a landmark track
+            (.npy, .npz).
+        output: the film. It is marked as AI-generated, in its pixels and in a signed manifest.
+        absolute: take the driver's landmarks as they are, face shape and all.
+        smooth: smooth the landmarks over time (One Euro).
+        compare: show driver, landmarks and person side by side.
+        fps: frames per second of a folder of pictures, or of a track that does not say.
+        paste_back: a full-size photo or video of the person to put the head into.
+        save_landmarks: where to keep the driver's landmarks as a track.
+        mark: False leaves the film unmarked, which the person's card then records.
+        signing_key: PEM file with certificates and key; None: this installation's.
+        watermark_key: file with a secret of 16 bytes or more; None: the public key.
+
+    Raises:
+        FshError: no person, no face, or a consent statement that does not allow it.
+    """
+    options = FilmOptions(
+        absolute=absolute,
+        smooth=smooth,
+        compare=compare,
+        fps=fps,
+        paste_back=paste_back,
+        save_landmarks=save_landmarks,
+        mark=mark,
+        signing_key=signing_key,
+        watermark_key=watermark_key,
+    )
+    made = animate_each(
+        person, driving, output, options=options, announce=announce, progress=progress
+    )
+    return made.films[0]
 
 
-def names(people: list[Path], drivers: list[Path], output: Path) -> list[tuple[Path, Path, Path]]:
-    """(person, driver, film) of every film: one goes to ``output``, several into that folder."""
+def animate_each(
+    people: AnyPath | Sequence[AnyPath],
+    drivers: AnyPath | Sequence[AnyPath],
+    output: AnyPath = "out.mp4",
+    *,
+    options: FilmOptions = FilmOptions(),
+    announce: Announce | None = None,
+    progress: Progress | None = None,
+) -> Films:
+    """:func:`animate` for every pair of person and driver; each driver is read once.
+
+    Args:
+        output: of one film; of several, their folder.
+
+    Raises:
+        FshError: as :func:`animate` does, or if two films would have one name.
+    """
+    begun, progress = time.monotonic(), progress or Silent()
+    folders, videos = as_paths(people), as_paths(drivers)
+    if options.save_landmarks and len(videos) > 1:
+        raise FshError("--save-landmarks keeps one track, and there are several drivers")
+    requests = requested_films(folders, videos, Path(output))
+    persons = {folder: Person.load(folder) for folder in folders}
+    consents = [marking.require_consent(f, p.about, "animate") for f, p in persons.items()]
+    if announce:
+        announce(_settings(folders, videos, output, options, consents))
+    signer = marking.signer_of(options.signing_key) if options.mark else None
+    marking.key_of(options.watermark_key)  # refused before the work, not after it
+    spec = persons[folders[0]].spec
+    for folder, person in persons.items():
+        spec.require(person.spec, mine=str(folders[0]), theirs=str(folder))
+    maker = FilmMaker.of(options, spec, progress)
+    made = []
+    # Films come driver by driver, so that one is in memory at a time.
+    for source, films in groupby(requests, key=lambda request: request.driving):
+        driver = maker.read_driver(source)
+        for request in films:
+            person = persons[request.person]
+            marks = None
+            if signer:
+                key = options.watermark_key
+                marks = marking.marking_of(request.person, person.about, signer, key)
+            made.append(maker.make(request, person, driver, marks))
+    return Films(tuple(made), time.monotonic() - begun)
+
+
+def requested_films(people: list[Path], drivers: list[Path], output: Path) -> list[FilmRequest]:
+    """Every film, driver by driver: one goes to ``output``, several into that folder.
+
+    Raises:
+        FshError: if two would have one name.
+    """
     if len(people) == len(drivers) == 1:
-        return [(people[0], drivers[0], output)]
-    films = [(p, d, output / f"{p.name}--{d.stem}.mp4") for d in drivers for p in people]
-    seen: dict[Path, tuple[Path, Path]] = {}
-    for person, driver, film in films:
-        if film in seen:
-            mine, theirs = f"{person} with {driver}", " with ".join(map(str, seen[film]))
+        return [FilmRequest(people[0], drivers[0], output)]
+    films = [
+        FilmRequest(person, driver, output / f"{person.name}--{driver.stem}.mp4")
+        for driver in drivers
+        for person in people
+    ]
+    seen: dict[Path, FilmRequest] = {}
+    for film in films:
+        if other := seen.get(film.output):
             raise FshError(
-                f"{mine} and {theirs} would both be written here",
-                where=film,
+                f"{film.person} with {film.driving} and {other.person} with {other.driving} "
+                "would both be written here",
+                where=film.output,
                 remedy="rename one, or make them one by one",
             )
-        seen[film] = person, driver
+        seen[film.output] = film
     return films
 
 
-class Stopwatch:
-    """Seconds spent inside its ``with`` blocks."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __enter__(self) -> None:
-        self._begun = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds += time.monotonic() - self._begun
-
-
-def draw_all(
-    actor: Person, points: np.ndarray, watch: Stopwatch, progress: Progress, batch: int = 8
-) -> Iterator[np.ndarray]:
-    """The person's pictures, uint8 (H, H, 3), one per row of landmarks, drawn in batches."""
-    for start in range(0, len(points), batch):
-        with watch:
-            pictures = actor.draw(points[start : start + batch], batch=batch)
-        for picture in pictures:
-            progress.advance()
-            yield picture
-
-
-def ahead(items: Iterator[Item], depth: int = 16) -> Iterator[Item]:
-    """The same items, made in a thread of their own, at most ``depth`` before they are wanted.
-
-    Drawing, marking and encoding then overlap. An error comes out where the item would have.
-    """
-    made: queue.Queue[tuple[bool, object]] = queue.Queue(depth)
-    stopped = threading.Event()
-
-    def hand_over(entry: tuple[bool, object]) -> None:
-        while not stopped.is_set():
-            try:
-                made.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        try:
-            for item in items:
-                hand_over((True, item))
-                if stopped.is_set():
-                    return
-        except BaseException as error:  # handed over and raised on the other side
-            hand_over((False, error))
-        else:
-            hand_over((False, None))
-
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    try:
-        while True:
-            more, value = made.get()
-            if more:
-                yield value  # type: ignore[misc]
-            elif value is None:
-                return
-            else:
-                raise value  # type: ignore[misc]
-    finally:
-        stopped.set()
-        worker.join()
-
-
-def side_by_side(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures of one height next to each other; uint8 (H, sum of W, 3)."""
-    import cv2
-    import numpy as np
-
-    height = max(256, *(picture.shape[0] for picture in pictures))
-    scaled = [
-        cv2.resize(p, (round(p.shape[1] * height / p.shape[0]), height), interpolation=3)
-        for p in pictures
-    ]
-    return np.concatenate(scaled, axis=1)
-
-
-def read_motion(
-    driving: Path, person: Person, backend: LandmarkBackend, look: Look, bar: Progress
-) -> Driver:
-    """The driver, with its crops if they are to be shown."""
-    from fsh.pipeline.inputs.driver import read_driver
-
-    return read_driver(driving, person.spec, backend, bar, keep_frames=look.compare, fps=look.fps)
+def _settings(
+    people: Sequence[Path],
+    drivers: Sequence[Path],
+    output: AnyPath,
+    options: FilmOptions,
+    consents: Sequence[str],
+) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "person": ", ".join(map(str, people)),
+        "driving": ", ".join(map(str, drivers)),
+        "output": output,
+        "consent": ", ".join(dict.fromkeys(consents)),
+        "smooth": options.smooth,
+        "absolute": options.absolute,
+        "marked": options.mark,
+    }
+    return shown | ({"paste_back": options.paste_back} if options.paste_back else {})

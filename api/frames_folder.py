@@ -1,4 +1,4 @@
-"""Frames as folders of PNGs, in the shape in which an evaluation subset was published."""
+"""SubjectFrames as folders of PNGs, in the shape in which an evaluation subset was published."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.evaluation.subjects import Frames, Subject
+from fsh.trainer.evaluation.subjects import Subject, SubjectFrames
 
 #: A split whose name says that its frames are held out; any other's are inputs.
-_HELD = re.compile(r"test|hold|val|query|target", re.IGNORECASE)
+_HELD_OUT_NAME = re.compile(r"test|hold|val|query|target", re.IGNORECASE)
 _SHAPE = "SPLIT/IDENTITY/VIDEO/combined/00000_rgb.png"
 
 
@@ -42,22 +42,24 @@ def from_frames(
         raise FshError(f"no {_SHAPE} here", where=root, remedy="name the folder above the splits")
     found: dict[str, Subject] = {}
     for (identity, video), splits in videos.items():
-        learn, draw = parted(splits, inputs, held)
-        if identity not in found and learn and draw:
-            found[identity] = _subject(identity, video, learn, draw, spec, progress)
+        own, others = split_pictures(splits, inputs, held)
+        if identity not in found and own and others:
+            found[identity] = _subject(identity, video, own, others, spec, progress)
     if not found:
         raise FshError("no video has frames for both sides", where=root)
     return list(found.values())
 
 
-def parted(splits: dict[str, list[Path]], inputs: int, held: int) -> tuple[list[Path], list[Path]]:
+def split_pictures(
+    splits: dict[str, list[Path]], inputs: int, held: int
+) -> tuple[list[Path], list[Path]]:
     """Input and hold-out pictures of a video, at most so many of each, evenly spread."""
-    spared = [p for split, own in splits.items() if _HELD.search(split) for p in own]
-    shown = [p for split, own in splits.items() if not _HELD.search(split) for p in own]
-    if not (shown and spared):
-        together = shown or spared
-        shown, spared = together[: len(together) // 2], together[len(together) // 2 :]
-    return _spread(shown, inputs), _spread(spared, held)
+    held_out = [p for split, own in splits.items() if _HELD_OUT_NAME.search(split) for p in own]
+    shown = [p for split, own in splits.items() if not _HELD_OUT_NAME.search(split) for p in own]
+    if not (shown and held_out):
+        together = shown or held_out
+        shown, held_out = together[: len(together) // 2], together[len(together) // 2 :]
+    return _spread(shown, inputs), _spread(held_out, held)
 
 
 def _spread(paths: list[Path], wanted: int) -> list[Path]:
@@ -77,7 +79,7 @@ def _subject(
     made_of = "-".join(file_sha256(side[0])[:8] for side in (inputs, held))
     made_of = f"{video} {made_of} {len(inputs)}+{len(held)} {spec.hash}"
 
-    def load() -> Frames:
+    def load() -> SubjectFrames:
         backend = load_backend(spec.backend)
         parts = []
         for paths in (inputs, held):
@@ -88,6 +90,6 @@ def _subject(
                 progress.say(f"left out {photo.path}: {photo.reason}")
             parts.append(clip)
         first, second = parts
-        return Frames(first, second, None)
+        return SubjectFrames(first, second, None)
 
     return Subject(identity, video, made_of, (len(inputs), len(held)), load)

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+import cv2
+import numpy as np
+from PIL import Image
 
-if TYPE_CHECKING:
-    import numpy as np
+from fsh.defaults import AnyPath
+from fsh.pipeline.provenance.manifest import Claims, sign_file
+from fsh.pipeline.provenance.signing import Signer, installation_signer, read_signer
+from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark
+from fsh.schemas.consent import NOT_STATED, read_consent, recorded_consent
+from fsh.schemas.errors import FshError
+from fsh.schemas.ids import file_sha256
+from fsh.schemas.layout import PersonFolder
 
-    from fsh.pipeline.provenance.manifest import Claims
-    from fsh.pipeline.provenance.signing import Signer
-    from fsh.pipeline.provenance.watermark import Watermark
-
-NoMark = Annotated[
-    bool,
-    typer.Option("--no-mark", help="No watermark and no manifest; the person's card records it."),
-]
-SigningKey = Annotated[
-    Path | None,
-    typer.Option(
-        "--signing-key",
-        help="PEM file with certificates and key to sign with; default: this installation's.",
-    ),
-]
-WatermarkKey = Annotated[
-    Path | None,
-    typer.Option(
-        "--watermark-key",
-        envvar="FSH_WATERMARK_KEY",
-        help="File with a secret of 16 bytes or more: only who has it reads the watermark; "
-        "default: everyone.",
-    ),
-]
-
-_LEAST = 256  # pixels: a smaller picture has no room for a watermark
+#: Environment variable with the path of a private watermark key.
+KEY_VARIABLE = "FSH_WATERMARK_KEY"
+#: Pixels: a smaller picture has no room for a watermark.
+_SMALLEST_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -54,9 +41,7 @@ class Marking:
         return (self.watermark.mark(enlarged(picture)) for picture in pictures)
 
     def sign(self, drawn: Path, to: Path) -> None:
-        """Sign a finished file into its place and remove the unsigned one."""
-        from fsh.pipeline.provenance.manifest import sign_file
-
+        """Sign a finished file ``drawn`` into its place and remove the unsigned one."""
         try:
             sign_file(drawn, self.claims, self.signer, to=to)
         finally:
@@ -64,8 +49,6 @@ class Marking:
 
     def picture(self, path: Path) -> None:
         """Mark and sign a PNG in its place."""
-        from PIL import Image
-
         with Image.open(path) as file:
             (marked,) = self.frames([_pixels(file)])
         drawn = unsigned(path)
@@ -73,25 +56,29 @@ class Marking:
         self.sign(drawn, path)
 
 
-def signer_of(signing_key: Path | None) -> Signer:
-    """The user's own key, or this installation's; raises FshError if it cannot be used."""
-    from fsh.pipeline.provenance.signing import installation_signer, read_signer
+def signer_of(signing_key: AnyPath | None) -> Signer:
+    """The user's own key, or this installation's.
 
-    return read_signer(signing_key) if signing_key else installation_signer()
+    Raises:
+        FshError: if it cannot be used.
+    """
+    return read_signer(Path(signing_key)) if signing_key else installation_signer()
 
 
-def key_of(watermark_key: Path | None) -> bytes | None:
+def key_of(watermark_key: AnyPath | None) -> bytes | None:
     """The user's secret, or None for the public key.
+
+    Args:
+        watermark_key: the file that holds it; None: the one that :data:`KEY_VARIABLE` names.
 
     Raises:
         FshError: if the file cannot be read or holds less than 16 bytes.
     """
-    from fsh.schemas.errors import FshError
-
-    if watermark_key is None:
+    watermark_key = watermark_key or os.environ.get(KEY_VARIABLE)
+    if not watermark_key:
         return None
     try:
-        secret = watermark_key.read_bytes().strip()
+        secret = Path(watermark_key).read_bytes().strip()
     except OSError as error:
         raise FshError(f"cannot be read ({error.strerror})", where=watermark_key) from error
     if len(secret) < 16:
@@ -104,7 +91,7 @@ def key_of(watermark_key: Path | None) -> bytes | None:
 
 
 def marking_of(
-    person: Path, about: dict[str, Any], signer: Signer, watermark_key: Path | None = None
+    person: Path, about: dict[str, Any], signer: Signer, watermark_key: AnyPath | None = None
 ) -> Marking:
     """The marks of a person: the watermark says which card, the manifest everything.
 
@@ -116,12 +103,7 @@ def marking_of(
     Raises:
         FshError: if the consent in the card is not one, or the key cannot be used.
     """
-    from fsh.pipeline.provenance.manifest import Claims
-    from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark
-    from fsh.schemas.consent import recorded_consent
-    from fsh.schemas.ids import file_sha256
-
-    card = file_sha256(person / "person.json")
+    card = file_sha256(PersonFolder(person).card)
     payload, key = int(card[:8], 16), key_of(watermark_key)
     return Marking(
         watermark=Watermark(payload, key or PUBLIC_KEY),
@@ -135,25 +117,28 @@ def marking_of(
     )
 
 
-def stated(consent: Path | None, act: str) -> dict[str, Any]:
-    """A consent file's entry for a person's card; raises FshError if it does not allow ``act``."""
-    from fsh.schemas.consent import NOT_STATED, read_consent
+def consent_entry(consent: AnyPath | None, act: str) -> dict[str, Any]:
+    """A consent file's entry for a person's card.
 
+    Raises:
+        FshError: if the file is no statement, or does not allow ``act`` today.
+    """
     if consent is None:
         return {"consent": NOT_STATED}
-    statement = read_consent(consent)
+    statement = read_consent(Path(consent))
     statement.require(act, date.today())
     return {"consent": statement.to_json()}
 
 
 def require_consent(person: Path, about: dict[str, Any], act: str) -> str:
-    """Hold fsh to the consent in a person's card; what to show of it.
+    """Check that the consent in a person's card, if there is any, allows ``act`` today.
+
+    Returns:
+        Whose it is and who stated it, or that there is none, for people.
 
     Raises:
         FshError: if there is a statement and it does not allow ``act`` today.
     """
-    from fsh.schemas.consent import NOT_STATED, recorded_consent
-
     consent = recorded_consent(about.get("consent"), where=person)
     if consent is None:
         return NOT_STATED
@@ -163,10 +148,8 @@ def require_consent(person: Path, about: dict[str, Any], act: str) -> str:
 
 def enlarged(picture: np.ndarray) -> np.ndarray:
     """A picture whose shorter side has at least 256 px."""
-    import cv2
-
     height, width = picture.shape[:2]
-    scale = _LEAST / min(height, width)
+    scale = _SMALLEST_SIDE / min(height, width)
     if scale <= 1:
         return picture
     size = round(width * scale), round(height * scale)
@@ -179,6 +162,4 @@ def unsigned(path: Path) -> Path:
 
 
 def _pixels(file) -> np.ndarray:
-    import numpy as np
-
     return np.asarray(file.convert("RGB"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,7 @@ _WORK = (slice(0, 330), slice(40, 410))  # rows and columns that the camera can 
 
 
 @dataclass(frozen=True)
-class Look:
+class PseudoIdentity:
     """What makes a pseudo-identity: shape as shares of the face, colour as factors per channel."""
 
     name: str
@@ -45,13 +46,19 @@ class Look:
     hair: float = 1.0
 
 
-LOOKS = (
-    Look("ada"),
-    Look("bea", width=-0.22, jaw=0.10, mirrored=True, tint=(0.95, 0.97, 1.12), hair=0.55),
-    Look("cyd", width=0.22, jaw=-0.18, eyes=0.06, tint=(0.82, 0.72, 0.66), gamma=1.35, hair=0.4),
-    Look("dot", length=0.20, eyes=-0.06, mirrored=True, tint=(1.05, 0.93, 0.84), hair=1.25),
-    Look("eve", width=0.12, length=-0.14, jaw=0.16, tint=(0.90, 1.02, 0.92), gamma=0.85),
-    Look("fay", width=-0.12, jaw=-0.2, eyes=0.08, tint=(0.70, 0.60, 0.55), gamma=1.5, hair=0.3),
+IDENTITIES = (
+    PseudoIdentity("ada"),
+    PseudoIdentity("bea", width=-0.22, jaw=0.10, mirrored=True, tint=(0.95, 0.97, 1.12), hair=0.55),
+    PseudoIdentity(
+        "cyd", width=0.22, jaw=-0.18, eyes=0.06, tint=(0.82, 0.72, 0.66), gamma=1.35, hair=0.4
+    ),
+    PseudoIdentity(
+        "dot", length=0.20, eyes=-0.06, mirrored=True, tint=(1.05, 0.93, 0.84), hair=1.25
+    ),
+    PseudoIdentity("eve", width=0.12, length=-0.14, jaw=0.16, tint=(0.90, 1.02, 0.92), gamma=0.85),
+    PseudoIdentity(
+        "fay", width=-0.12, jaw=-0.2, eyes=0.08, tint=(0.70, 0.60, 0.55), gamma=1.5, hair=0.3
+    ),
 )
 
 
@@ -60,22 +67,22 @@ def _bump(x: np.ndarray, y: np.ndarray, at: tuple[float, float], rx: float, ry: 
     return np.exp(-(((x - at[0]) / rx) ** 2) - ((y - at[1]) / ry) ** 2).astype(np.float32)
 
 
-def _portrait(look: Look) -> np.ndarray:
+def _portrait(identity: PseudoIdentity) -> np.ndarray:
     """The portrait as this pseudo-identity, uint8 (512, 512, 3) RGB."""
     from skimage import data
 
     image = data.astronaut()
     y, x = np.mgrid[0:512, 0:512].astype(np.float32)
     face, jaw = _bump(x, y, _FACE, 62, 72), _bump(x, y, (224, 160), 52, 30)
-    dx = (x - _FACE[0]) * (look.width * face + look.jaw * jaw)
-    dy = (y - _FACE[1]) * look.length * face
+    dx = (x - _FACE[0]) * (identity.width * face + identity.jaw * jaw)
+    dy = (y - _FACE[1]) * identity.length * face
     for eye, side in zip(_EYES, (-1, 1), strict=True):
-        dx += side * 60 * look.eyes * _bump(x, y, eye, 22, 18)
+        dx += side * 60 * identity.eyes * _bump(x, y, eye, 22, 18)
     fields = (x - dx).astype(np.float32), (y - dy).astype(np.float32)
     image = cv2.remap(image, *fields, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    coloured = 255 * (image / 255.0) ** look.gamma * np.array(look.tint)
+    coloured = 255 * (image / 255.0) ** identity.gamma * np.array(identity.tint)
     hair = np.clip(_bump(x, y, (224, 75), 85, 55) - 1.2 * _bump(x, y, (224, 128), 48, 48), 0, 1)
-    coloured *= 1 + (look.hair - 1) * hair[..., None]
+    coloured *= 1 + (identity.hair - 1) * hair[..., None]
     return coloured.clip(0, 255).astype(np.uint8)
 
 
@@ -99,10 +106,12 @@ def voice(seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (0.2 * opening * tone).astype(np.float32), opening[frames].astype(np.float32)
 
 
-def frames(look: Look, opening: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+def talking_frames(
+    identity: PseudoIdentity, opening: np.ndarray, seed: int
+) -> Iterator[np.ndarray]:
     """The pseudo-identity talking: one uint8 (SIDE, SIDE, 3) RGB frame per opening value."""
     rng = np.random.default_rng(seed)
-    portrait = _portrait(look)[_WORK]
+    portrait = _portrait(identity)[_WORK]
     y, x = np.mgrid[_WORK].astype(np.float32)
     row, column = _WORK[0].start, _WORK[1].start
     head = _bump(x, y, (224, 110), 95, 95)
@@ -122,7 +131,7 @@ def frames(look: Look, opening: np.ndarray, seed: int) -> Iterator[np.ndarray]:
         middle = _MOUTH[0] + 12 * yaw - column, _MOUTH[1] + 2 + 7 * pitch + 0.35 * drop - row
         picture = _open_mouth(picture, middle, drop)
         picture = _camera(picture, 7 * roll, 8 * sway, 1.0 + 0.05 * zoom)
-        yield np.ascontiguousarray(picture[:, ::-1]) if look.mirrored else picture
+        yield np.ascontiguousarray(picture[:, ::-1]) if identity.mirrored else picture
 
 
 def _open_mouth(picture: np.ndarray, centre: tuple[float, float], drop: float) -> np.ndarray:
@@ -139,7 +148,7 @@ def _open_mouth(picture: np.ndarray, centre: tuple[float, float], drop: float) -
 
 
 def _camera(picture: np.ndarray, roll: float, sway: float, zoom: float) -> np.ndarray:
-    """Turn, move and zoom the camera; show the wanted part."""
+    """Turn, move and zoom the camera; keep the part that is shown."""
     left, top, side = _VIEW[0] - _WORK[1].start, _VIEW[1] - _WORK[0].start, _VIEW[2]
     pivot = left + side / 2, top + side * 0.7
     matrix = cv2.getRotationMatrix2D(pivot, roll, zoom * SIDE / side)
@@ -148,7 +157,7 @@ def _camera(picture: np.ndarray, roll: float, sway: float, zoom: float) -> np.nd
     return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=edge)
 
 
-def no_face(count: int) -> Iterator[np.ndarray]:
+def faceless_frames(count: int) -> Iterator[np.ndarray]:
     """A pan over the part of the portrait that shows the model rocket, and nobody."""
     from skimage import data
 
@@ -200,28 +209,31 @@ def make_demo_clips(folder: Path, progress: Progress, *, seconds: float = 4.0) -
     folder.mkdir(parents=True, exist_ok=True)
     photos = folder / "photos"
     photos.mkdir(exist_ok=True)
-    stranger = Look("gil", width=0.08, jaw=0.12, length=0.1, tint=(1.08, 0.96, 0.9), hair=0.7)
+    stranger = PseudoIdentity(
+        "gil", width=0.08, jaw=0.12, length=0.1, tint=(1.08, 0.96, 0.9), hair=0.7
+    )
     lines = ["url,identity"]
-    progress.start("making clips", 2 * len(LOOKS) + 4, "clip")
-    for number, look in enumerate(LOOKS):
+    progress.start("making clips", 2 * len(IDENTITIES) + 4, "clip")
+    for number, identity in enumerate(IDENTITIES):
         for take in range(2):
-            name = f"{look.name}_{take}.mp4"
+            name = f"{identity.name}_{take}.mp4"
             sound, opening = voice(seconds, seed=10 * number + take)
-            write_clip(folder / name, frames(look, opening, seed=10 * number + take), sound)
-            lines.append(f"{name},{look.name}")
+            pictures = talking_frames(identity, opening, seed=10 * number + take)
+            write_clip(folder / name, pictures, sound)
+            lines.append(f"{name},{identity.name}")
             progress.advance()
     _, opening = voice(seconds / 2, seed=98)
-    shots = (frame for look in LOOKS[:2] for frame in frames(look, opening, seed=99))
+    shots = chain.from_iterable(talking_frames(one, opening, seed=99) for one in IDENTITIES[:2])
     write_clip(folder / "two_shots.mp4", shots, None)
     lines.append("two_shots.mp4,")
     progress.advance()
-    write_clip(folder / "no_face.mp4", no_face(round(seconds * FPS / 2)), None)
+    write_clip(folder / "no_face.mp4", faceless_frames(round(seconds * FPS / 2)), None)
     lines.append("no_face.mp4,")
     progress.advance()
     sound, opening = voice(seconds, seed=77)
-    write_clip(folder / "driving.mp4", frames(LOOKS[3], opening, seed=78), sound)
+    write_clip(folder / "driving.mp4", talking_frames(IDENTITIES[3], opening, seed=78), sound)
     progress.advance()
-    for number, picture in enumerate(frames(stranger, voice(8, seed=5)[1], seed=6)):
+    for number, picture in enumerate(talking_frames(stranger, voice(8, seed=5)[1], seed=6)):
         if number % 25 == 12:
             name = str(photos / f"gil_{number // 25}.jpg")
             cv2.imwrite(name, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

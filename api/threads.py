@@ -13,7 +13,7 @@ SPINS = "1000"
 SMALL = 64
 
 
-def wait_briefly() -> None:
+def limit_spinning() -> None:
     """Let PyTorch's threads sleep soon when they wait for one another.
 
     GNU OpenMP, which PyTorch brings along on Linux, has them spin for milliseconds instead. Beside
@@ -24,22 +24,25 @@ def wait_briefly() -> None:
         os.environ["GOMP_SPINCOUNT"] = SPINS
 
 
-def share_cores(size: int) -> int:
-    """Set the number of threads for networks of ``size`` pixels and return it.
+def set_thread_count(size: int, cores: int | None = None) -> int:
+    """Set the number of PyTorch's threads for networks of ``size`` pixels and return it.
 
     The pieces of a step at 64 pixels are so short that two threads wait about as long as they
-    save, and the loader wants a core too.
+    save, and the loader needs a core too.
+
+    Args:
+        cores: of this machine; None: :func:`available_cores`.
     """
     import torch
 
     threads = torch.get_num_threads()
     if size <= SMALL and "OMP_NUM_THREADS" not in os.environ:
-        threads = min(threads, max(1, _cores() - 1))
+        threads = min(threads, max(1, (cores or available_cores()) - 1))
         torch.set_num_threads(threads)
     return threads
 
 
-def _cores() -> int:
+def available_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -19,8 +19,8 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import replacing
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import mean_interval
-from fsh.trainer.evaluation.protocols import Outcome
 
 PAGE, KEY = "study.html", "key.json"
 
@@ -38,21 +38,21 @@ class Triplet:
     fake: int
 
 
-def triplets(outcome: Outcome, seed: int) -> list[Triplet]:
-    """One per identity, system and T, in an order that tells nothing.
+def triplets(outcome: EvaluationResult, seed: int) -> list[Triplet]:
+    """One per identity, system and T, in random order.
 
     The true pictures are other held-out frames than the one that was drawn. The two trivial
-    answers show true pixels and are left out.
+    systems show true pixels and are left out.
     """
     random = np.random.default_rng(seed)
-    asked = [n for n in outcome.contenders if n not in (NearestPhoto.name, WarpedPhoto.name)]
+    asked = [n for n in outcome.systems if n not in (NearestPhoto.name, WarpedPhoto.name)]
     found = []
     for subject in outcome.subjects:
-        count = len(outcome.real[subject.identity].features["pose"])
+        count = len(outcome.references[subject.identity].features["pose"])
         if count < 3:
             continue
         for system in asked:
-            for shots in outcome.setting.shots:
+            for shots in outcome.settings.shots:
                 frame, a, b = (int(i) for i in random.choice(count, 3, replace=False))
                 place = int(random.integers(3))
                 found.append((system, shots, subject.identity, frame, (a, b), place))
@@ -62,7 +62,7 @@ def triplets(outcome: Outcome, seed: int) -> list[Triplet]:
     return [Triplet(f"q{n:04d}", *found[i]) for n, i in enumerate(order)]
 
 
-def write(folder: Path, outcome: Outcome, seed: int, marks: Marking) -> Path:
+def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marking) -> Path:
     """Write the page that asks and, beside it, the key that scores; the page's path.
 
     All three pictures are enlarged, marked and compressed alike: only what was drawn may give the
@@ -71,13 +71,13 @@ def write(folder: Path, outcome: Outcome, seed: int, marks: Marking) -> Path:
     Raises:
         FshError: in a protocol without true pictures, or with too few of them.
     """
-    if outcome.setting.protocol != "fsth":
+    if not outcome.settings.self_reenactment:
         raise FshError("only self-reenactment has true pictures", remedy="use --protocol fsth")
     asked = triplets(outcome, seed)
     name = f"{stable_hash(json.dumps([asdict(t) for t in asked])):016x}"
     questions = []
     for triplet in asked:
-        real = outcome.pictures("real", 0, triplet.identity)
+        real = outcome.reference_pictures(triplet.identity)
         shown = [real[i] for i in triplet.others]
         drawn = outcome.pictures(triplet.system, triplet.shots, triplet.identity)[triplet.frame]
         shown.insert(triplet.fake, drawn)
@@ -96,12 +96,48 @@ def write(folder: Path, outcome: Outcome, seed: int, marks: Marking) -> Path:
     return folder / PAGE
 
 
-def scored(answers: Sequence[Path], study: Path | None, seed: int) -> dict[str, Any]:
-    """USER, the share of fakes found, per system and T; 1/3 is chance.
+@dataclass(frozen=True)
+class UserScore:
+    """USER of a system at a T: the share of its pictures that were found to be fakes.
+
+    Attributes:
+        low, high: 95 % interval over identities; None with one identity.
+        n: answers.
+        identities: people who were asked about.
+    """
+
+    metric: str
+    system: str
+    shots: int
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    identities: int
+    backbone: str
+
+
+@dataclass(frozen=True)
+class StudyScores:
+    """What the participants' answers say, per system and T; 1/3 is chance."""
+
+    participants: int
+    results: tuple[UserScore, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "participants": self.participants,
+            "results": [asdict(score) for score in self.results],
+        }
+
+
+def score_answers(answers: Sequence[Path], study: Path | None = None, seed: int = 0) -> StudyScores:
+    """USER, the share of fakes found, per system and T.
 
     Args:
         answers: files that the page gave, one per participant.
         study: the study's folder; None: the key lies beside the first file.
+        seed: of the intervals.
 
     Raises:
         FshError: if a file is no answer, or of another study.
@@ -119,24 +155,24 @@ def scored(answers: Sequence[Path], study: Path | None, seed: int) -> dict[str, 
             asked = fakes[name]
             people = groups.setdefault((asked["system"], asked["shots"]), {})
             people.setdefault(asked["identity"], []).append(float(place == asked["fake"]))
-    rows = []
+    scores = []
     for (system, shots), people in sorted(groups.items(), key=lambda item: (item[0][1], item[0])):
         found = mean_interval([np.array(v) for v in people.values()], seed=seed)
-        sure = np.isfinite(found.low)
-        rows.append(
-            {
-                "metric": "user",
-                "system": system,
-                "shots": shots,
-                "value": found.value,
-                "low": found.low if sure else None,
-                "high": found.high if sure else None,
-                "n": sum(map(len, people.values())),
-                "identities": len(people),
-                "backbone": "people",
-            }
+        finite = np.isfinite(found.low)
+        scores.append(
+            UserScore(
+                metric="user",
+                system=system,
+                shots=shots,
+                value=found.value,
+                low=found.low if finite else None,
+                high=found.high if finite else None,
+                n=sum(map(len, people.values())),
+                identities=len(people),
+                backbone="people",
+            )
         )
-    return {"participants": len(answers), "results": rows}
+    return StudyScores(len(answers), tuple(scores))
 
 
 def _read(path: Path, wanted: str) -> dict[str, Any]:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from fsh import films, marking
 from fsh.cli import console, options
-
-if TYPE_CHECKING:
-    from fsh.pipeline.inputs.driver import Driver
 
 
 def animate(
@@ -56,9 +51,9 @@ def animate(
             help="Keep the driver's landmarks as a track (.npz, .npy) that drives without a face.",
         ),
     ] = None,
-    no_mark: marking.NoMark = False,
-    signing_key: marking.SigningKey = None,
-    watermark_key: marking.WatermarkKey = None,
+    no_mark: options.NoMark = False,
+    signing_key: options.SigningKey = None,
+    watermark_key: options.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -74,62 +69,25 @@ def animate(
     Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
     `fsh animate --person people/a --person people/b --driving talk.mp4 -o films`
     """
-    from fsh.pipeline.faces.backends import load_backend
-    from fsh.pipeline.inputs.landmark_track import save_track
-    from fsh.pipeline.inputs.paste_back import read_paste_target
-    from fsh.schemas.errors import FshError
-    from fsh.trainer.person.person import Person
+    from fsh.defaults import newest_person
+    from fsh.films import FilmOptions, animate_each
 
-    begun = time.monotonic()
-    people_meant = person or [
-        options.newest(people, "person.json", what="person", remedy="run `fsh personalize` first")
-    ]
-    if save_landmarks and len(driving) > 1:
-        raise FshError("--save-landmarks keeps one track, and there are several drivers")
-    look = films.Look(absolute, smooth, compare, fps)
-    wanted = films.names(people_meant, driving, output)
-    actors = {folder: Person.load(folder) for folder in people_meant}
-    consents = {
-        folder: marking.require_consent(folder, actor.about, "animate")
-        for folder, actor in actors.items()
-    }
-    if not quiet:
-        shown: dict[str, object] = {
-            "person": ", ".join(map(str, people_meant)),
-            "driving": ", ".join(map(str, driving)),
-            "output": output,
-            "consent": ", ".join(dict.fromkeys(consents.values())),
-        }
-        shown |= {"smooth": smooth, "absolute": absolute, "marked": not no_mark}
-        if paste_back:
-            shown["paste_back"] = paste_back
-        console.show_settings("animate", shown)
-    signer = None if no_mark else marking.signer_of(signing_key)
-    marking.key_of(watermark_key)  # refused before the work, not after it
-    made: list[dict[str, Any]] = []
+    chosen = FilmOptions(
+        absolute=absolute,
+        smooth=smooth,
+        compare=compare,
+        fps=fps,
+        paste_back=paste_back,
+        save_landmarks=save_landmarks,
+        mark=not no_mark,
+        signing_key=signing_key,
+        watermark_key=watermark_key,
+    )
+    people_meant = person or [newest_person(people)]
     with console.progress(quiet) as bar:
-        spec = actors[people_meant[0]].spec
-        for folder, actor in actors.items():
-            spec.require(actor.spec, mine=str(people_meant[0]), theirs=str(folder))
-        backend = load_backend(spec.backend)
-        target = read_paste_target(paste_back, spec, backend, bar) if paste_back else None
-        drivers: dict[Path, Driver] = {}
-        for folder, source, film in wanted:
-            if source not in drivers:  # films come driver by driver: one is in memory at a time
-                motion = films.read_motion(source, actors[folder], backend, look, bar)
-                drivers = {source: motion}
-                if save_landmarks:
-                    save_track(save_landmarks, motion.landmarks, motion.times, spec)
-            about, key = actors[folder].about, watermark_key
-            marks = marking.marking_of(folder, about, signer, key) if signer else None
-            film.parent.mkdir(parents=True, exist_ok=True)
-            args = (folder, actors[folder], source, drivers[source], film, look, target, marks)
-            made.append(films.make_film(*args, bar))
-    seconds = time.monotonic() - begun
-    frames = sum(film["frames"] for film in made)
-    speed = {"seconds": seconds, "end_to_end_fps": frames / seconds}
-    if len(made) == 1:
-        console.show_result({**made[0], **speed}, as_json=json, title=f"Film: {output}")
-        return
-    result = {"films": made, "frames": frames, **speed, "marked": signer is not None}
-    console.show_result(result, as_json=json, title=f"{len(made)} films: {output}")
+        announce = console.announcing("animate", quiet)
+        made = animate_each(
+            people_meant, driving, output, options=chosen, announce=announce, progress=bar
+        )
+    title = f"Film: {output}" if len(made.films) == 1 else f"{len(made.films)} films: {output}"
+    console.show_result(made.to_json(), as_json=json, title=title)

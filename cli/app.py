@@ -1,4 +1,4 @@
-"""The ``fsh`` command: which commands there are, and the one place where errors become lines."""
+"""The ``fsh`` command: its commands, and the one place where errors become one line each."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Run the command line; never show a traceback for a failure that was foreseen."""
-    threads.wait_briefly()
+    threads.limit_spinning()
     debug = bool(os.environ.get("FSH_DEBUG"))
-    # Beam and its friends talk on the root logger while they are imported.
+    # Beam and what it imports log to the root logger.
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, stream=sys.stderr)
     try:
         app(prog_name="fsh")

@@ -1,12 +1,13 @@
-"""What the commands show: progress and words on stderr, results on stdout."""
+"""What the commands show: progress and messages on stderr, results on stdout."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import (
@@ -24,7 +25,7 @@ err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 
-class Bar:
+class ProgressBar:
     """A :class:`fsh.schemas.progress.Progress` for terminals; plain lines where there is none."""
 
     def __init__(self, quiet: bool = False) -> None:
@@ -32,13 +33,13 @@ class Bar:
         self._progress: Progress | None = None
         self._what, self._unit, self._note = "", "", ""
         self._total: float | None = None
-        self._done, self._before, self._begun, self._told = 0.0, 0.0, 0.0, 0.0
+        self._done, self._before, self._begun, self._printed = 0.0, 0.0, 0.0, 0.0
 
     def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
         self.stop()
         self._what, self._unit, self._total, self._note = what, unit, total, ""
         self._done, self._before, self._begun = done, done, time.monotonic()
-        self._told = self._begun - 4  # the first line comes after a second, others every five
+        self._printed = self._begun - 4  # the first line comes after a second, others every five
         if self._quiet or not err.is_terminal:
             return
         self._progress = Progress(
@@ -65,8 +66,8 @@ class Bar:
             self._progress.update(task, advance=amount, note=self._note)
             return
         now = time.monotonic()
-        if not self._quiet and now - self._told >= 5:
-            self._told = now
+        if not self._quiet and now - self._printed >= 5:
+            self._printed = now
             err.print(self._line(now - self._begun), markup=False)
 
     def say(self, line: str) -> None:
@@ -91,8 +92,8 @@ class Bar:
 
 @contextmanager
 def progress(quiet: bool = False):
-    """A Bar that is taken down whatever happens."""
-    bar = Bar(quiet)
+    """A progress bar that is removed whatever happens."""
+    bar = ProgressBar(quiet)
     try:
         yield bar
     finally:
@@ -105,6 +106,11 @@ def show_settings(title: str, settings: Mapping[str, object]) -> None:
     err.print(f"[bold]{title}[/]  {pairs}", soft_wrap=True)
 
 
+def announcing(title: str, quiet: bool) -> Callable[[Mapping[str, object]], None] | None:
+    """What prints a command's settings once they are known; None if nothing shall be shown."""
+    return None if quiet else partial(show_settings, title)
+
+
 def show_result(result: Mapping[str, object], *, as_json: bool, title: str) -> None:
     """Print a command's result on stdout: a table for people, or one JSON object."""
     if as_json:
@@ -112,7 +118,7 @@ def show_result(result: Mapping[str, object], *, as_json: bool, title: str) -> N
         return
     table = Table(title=title, show_header=False, title_justify="left")
     for name, value in result.items():
-        if isinstance(value, list):  # long; what matters of it was said on stderr
+        if isinstance(value, list):  # long; what matters of it was printed on stderr
             continue
         table.add_row(name.replace("_", " "), _text(value))
     out.print(table)

@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsh import marking
 from fsh.cli import console, options
 from fsh.schemas.errors import FshError
-from fsh.threads import share_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from fsh.trainer.evaluation.results_table import Row
-    from fsh.trainer.evaluation.systems import Contender
+    from fsh.user_study import UserScore
 
 
 def evaluate(
@@ -74,7 +69,7 @@ def evaluate(
         typer.Option("--score", help="Only score answers that the page gave; several files may."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    signing_key: marking.SigningKey = None,
+    signing_key: options.SigningKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -89,110 +84,48 @@ def evaluate(
     `fsh evaluate --score answers.json`
     """
     if score:
-        from fsh.user_study import scored
+        from fsh.user_study import score_answers
 
-        result = scored(score, user_study, seed)
-        console.show_result(result, as_json=json, title="User study")
-        for row in [] if json else result["results"]:
-            console.out.print(study_line(row), markup=False)
+        scores = score_answers(score, user_study, seed)
+        console.show_result(scores.to_json(), as_json=json, title="User study")
+        for one in [] if json else scores.results:
+            console.out.print(study_line(one), markup=False)
         return
-    run = run or options.newest_run(Path("runs"))
-    from fsh import evaluation_report
-    from fsh import user_study as study
-    from fsh.cli.personalize import judges_of
-    from fsh.face_analysis import FaceWatcher
-    from fsh.frames_folder import from_frames
-    from fsh.pipeline.faces.backends import has_gpu, load_backend
-    from fsh.schemas.ids import video_of
-    from fsh.schemas.layout import DataFolder, RunFolder
-    from fsh.schemas.run_pictures import PROTOCOLS, record_pictures
-    from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
-    from fsh.trainer.evaluation.metric_networks import load_metric_networks
-    from fsh.trainer.evaluation.protocols import Setting
-    from fsh.trainer.evaluation.protocols import evaluate as measure
-    from fsh.trainer.evaluation.results_table import table
-    from fsh.trainer.evaluation.subjects import from_data
-    from fsh.trainer.evaluation.systems import contenders_of
-    from fsh.trainer.runs import Run
+    from fsh.evaluation import evaluate as run_evaluation
 
-    protocols = [name for name in PROTOCOLS if name in [p.strip() for p in protocol.split(",")]]
-    if len(protocols) != len(protocol.split(",")):
-        raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}, or both")
-    counts, schedule = shots_in(shots), steps_of(steps)
-    folder = output or RunFolder(run).evaluation
-    device = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
-    signer = marking.signer_of(signing_key)
-    if not quiet:
-        shown: dict[str, object] = {"run": run, "against": [str(p) for p in against or []]}
-        shown |= {"data": frames_folder or data, "split": split, "protocol": protocol}
-        shown |= {"shots": shots, "identities": identities or "all", "frames": f"{frames} + {held}"}
-        shown |= {"steps": steps, "seed": seed, "device": device, "output": folder}
-        console.show_settings("evaluate", shown)
     with console.progress(quiet) as bar:
-        runs = {path: Run.read(path, bar, device) for path in (run, *(against or []))}
-        spec = runs[run].spec
-        for path, other in runs.items():
-            spec.require(other.spec, mine=f"run {run}", theirs=f"run {path}")
-        if frames_folder:
-            subjects = from_frames(frames_folder, spec, frames, held, bar)
-        else:
-            subjects = from_data(DataFolder(data), spec, split=split, inputs=frames, held=held)
-        subjects = subjects[:identities]
-        for subject in subjects:
-            if subject.counts != (frames, held):
-                bar.say(
-                    f"{subject.identity}: only {subject.counts[0]} + {subject.counts[1]} frames"
-                )
-        size = min(one.config.network.size for one in runs.values())
-        share_cores(max(one.config.network.size for one in runs.values()))
-        entered: list[Contender] = []
-        methods = [one.config.method for one in runs.values()]
-        judges = judges_of(load_backend(spec.backend)) if steps == "own" else None
-        for path, one in runs.items():
-            label = path.name if methods.count(one.config.method) > 1 else ""
-            entered += contenders_of(one, schedule, bar, label, judges)
-        entered += [NearestPhoto(size), WarpedPhoto(size)]
-        networks, missing = load_metric_networks(bar, device)
-        watcher = FaceWatcher(spec)
-        for name, why in watcher.missing.items():
-            bar.say(f"CSIM by {name} is not computed: {why}")
-        settings = [
-            Setting(name, size, counts, seed, watcher, networks, missing, folder / "cells")
-            for name in protocols
-        ]
-        # Frames of a folder are of no video that `fsh forget` knows.
-        videos = [] if frames_folder else [video_of(subject.source) for subject in subjects]
-        for place in (folder, user_study):
-            if place:
-                record_pictures(run, place, videos)
-        about = {
-            "runs": {str(p): f"step {r.step}, weights {r.sha256[:12]}" for p, r in runs.items()},
-            "fine_tuning_steps": {str(t): schedule(t) or "own rule" for t in counts},
-            "crop": str(spec),
-            "seed": seed,
-            "frames": {s.identity: list(s.counts) for s in subjects},
-        }
-        rows: list[Row] = []
-        written: dict[str, dict[str, str]] = {}
-        for name, outcome in zip(protocols, measure(subjects, entered, settings, bar), strict=True):
-            found, of_it = table(outcome), {"protocol": name, **about}
-            written[name] = evaluation_report.write(folder, outcome, found, of_it, signer)
-            rows += found
-            if user_study and name == protocols[0]:
-                marks = evaluation_report.marking(of_it, signer)
-                written[name]["user_study"] = str(study.write(user_study, outcome, seed, marks))
+        result = run_evaluation(
+            data,
+            run,
+            against=against or (),
+            protocol=protocol,
+            shots=shots_in(shots),
+            identities=identities,
+            frames=frames,
+            held=held,
+            split=split,
+            frames_folder=frames_folder,
+            steps=steps,
+            seed=seed,
+            output=output,
+            user_study=user_study,
+            device=device,
+            signing_key=signing_key,
+            announce=console.announcing("evaluate", quiet),
+            progress=bar,
+        )
     if json:
-        result = {"results": [row.to_json() for row in rows], **about, "files": written}
-        console.show_result(result, as_json=True, title="")
+        console.show_result(result.to_json(), as_json=True, title="")
         return
-    for files in written.values():
+    for files in result.files.values():
         console.out.print(Path(files["table"]).read_text(), markup=False, soft_wrap=True)
 
 
-def study_line(row: dict) -> str:
+def study_line(score: UserScore) -> str:
     """A system's USER in one line."""
-    sure = "" if row["low"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
-    return f"{row['system']}, T = {row['shots']}: USER {row['value']:.2f}{sure}, n = {row['n']}"
+    interval = "" if score.low is None else f" ({score.low:.2f} to {score.high:.2f})"
+    what = f"{score.system}, T = {score.shots}"
+    return f"{what}: USER {score.value:.2f}{interval}, n = {score.n}"
 
 
 def shots_in(text: str) -> tuple[int, ...]:
@@ -205,20 +138,3 @@ def shots_in(text: str) -> tuple[int, ...]:
     if not all(part.isdigit() and int(part) > 0 for part in parts):
         raise FshError(f"not numbers of photos: {text!r}", where="--shots", remedy="such as 1,8,32")
     return tuple(sorted({int(part) for part in parts}))
-
-
-def steps_of(text: str) -> Callable[[int], int | None]:
-    """What ``--steps`` means for T photos; None: whatever ``fsh personalize`` finds best.
-
-    Raises:
-        FshError: if it is neither a number nor a known word.
-    """
-    from fsh.trainer.evaluation.systems import authors_steps
-
-    if text == "authors":
-        return authors_steps
-    if text == "own":
-        return lambda _: None
-    if text.isdigit():
-        return lambda _: int(text)
-    raise FshError(f"not a number of steps: {text!r}", where="--steps", remedy="authors or own")

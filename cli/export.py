@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fsh import marking
 from fsh.cli import console, options
 
 
@@ -33,31 +30,11 @@ def export(
 
     Example: `fsh export --person people/me --run runs/nano -o me-onnx`
     """
-    from fsh.trainer.person.onnx_export import export as write
-    from fsh.trainer.person.person import Person, record_unmarked
-    from fsh.trainer.person.personalize import load_trained
+    from fsh.defaults import newest_person
+    from fsh.people import export as export_person
 
-    begun = time.monotonic()
-    person = person or options.newest(
-        people, "person.json", what="person", remedy="run `fsh personalize` first"
-    )
-    actor = Person.load(person)
-    consent = marking.require_consent(person, actor.about, "animate")
-    if not quiet:
-        shown = {"person": person, "run": run or "none", "output": output, "consent": consent}
-        console.show_settings("export", shown)
+    person = person or newest_person(people)
     with console.progress(quiet) as bar:
-        embedder = None
-        if run is not None:
-            trained = load_trained(run, bar)
-            actor.spec.require(trained.spec, mine=str(person), theirs=str(run))
-            embedder = trained.embedder
-        differences = write(actor, embedder, output)
-        record_unmarked(person, f"ONNX files in {output.name}", date.today().isoformat())
-    result = {
-        "output": str(output),
-        "networks": sorted(differences),
-        "difference": max(differences.values()),
-        "seconds": time.monotonic() - begun,
-    }
-    console.show_result(result, as_json=json, title=f"Exported: {output}")
+        announce = console.announcing("export", quiet)
+        made = export_person(person, output, run=run, announce=announce, progress=bar)
+    console.show_result(made.to_json(), as_json=json, title=f"Exported: {output}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +12,9 @@ from fsh.cli import console, options
 from fsh.schemas.errors import FshError
 
 if TYPE_CHECKING:
+    from fsh.erasure import ForgetCheck, ForgetPlan, PictureFolder
     from fsh.pipeline.erasure.derived import AffectedRun
     from fsh.pipeline.erasure.plan import ErasurePlan
-    from fsh.schemas.layout import DataFolder
-    from fsh.schemas.run_pictures import RunPictures
 
 
 def forget(
@@ -54,113 +53,63 @@ def forget(
     Examples: `fsh forget v-0123456789abcdef` · `fsh forget "Ada Example" --dry-run` ·
     `fsh forget people/ada` · `fsh forget --check https://host/talk.mp4`
     """
-    from fsh.pipeline.erasure.derived import (
-        can_be_drawn_again,
-        person_at,
-        pictures_of_erased,
-        remove_person,
-        remove_pictures,
-        runs_trained_on,
-    )
-    from fsh.pipeline.erasure.erase import erase
-    from fsh.pipeline.erasure.plan import plan_erasure
-    from fsh.pipeline.tombstones import Tombstones
-    from fsh.schemas.layout import DataFolder
+    from fsh import erasure
 
-    folder, named = DataFolder(data), list(targets or [])
+    named = targets or []
     if not quiet:
-        settings: dict[str, object] = {"data": data, "runs": runs, "people": people}
-        console.show_settings("forget", {**settings, "dry_run": dry_run, "check": check})
+        shown: dict[str, object] = {"data": data, "runs": runs, "people": people}
+        console.show_settings("forget", {**shown, "dry_run": dry_run, "check": check})
     if check:
-        search(folder, runs, named, as_json=json)
+        show_check(erasure.check_forgotten(named, data, runs=runs), as_json=json)
         return
     if not named:
         raise typer.BadParameter("name what to forget, or use --check")
-    persons = sorted({place for place in map(person_at, named) if place})
-    wanted = [target for target in named if person_at(target) is None]
     with console.progress(quiet) as bar:
-        meant = plan_erasure(folder, wanted) if wanted else None
-        erased = Tombstones.read(folder)
-        for name in meant.videos if meant else ():
-            erased = erased.adding(video=name)
-        showing = pictures_of_erased(runs, erased) if meant else []
-        pictures = [(shown, can_be_drawn_again(shown)) for shown in showing]
-        for line in in_words(meant) if meant else ():
+        plan = erasure.plan_forget(named, data, runs=runs, people=people)
+        for line in in_words(plan):
             bar.say(line)
-        for shown, goes in pictures:
-            if shown.files():
-                bar.say(of_pictures(shown, goes))
-        for person in persons:
-            bar.say(f"{person}: the person and all else in it; films elsewhere stay where they are")
-        if not (yes or dry_run or (meant and meant.again and not persons)):
-            if not sys.stdin.isatty():
-                raise FshError("nobody here to ask", remedy="add --yes to remove this for good")
-            if not typer.confirm("Remove this for good?", err=True):
-                raise typer.Exit(1)
-        if not dry_run:
-            bar.start("forgetting", None, "step")
-            if meant:
-                erased = erase(folder, meant, step=lambda what: bar.advance(note=what))
-            for shown, goes in pictures:
-                if goes:
-                    remove_pictures(shown)
-            for person in persons:
-                remove_person(person)
-            bar.stop()
-        seen = runs_trained_on(runs, people, erased) if meant else []
-        for run in seen:
+        if not (yes or dry_run or plan.is_repeated):
+            confirm()
+        done = not dry_run
+        report = erasure.carry_out(plan, bar) if done else erasure.report_of(plan, done=False)
+        for run in report.runs:
             bar.say(advice(run))
-    result = {
-        **(meant.to_json() if meant else {}),
-        "done": not dry_run,
-        "persons": list(map(str, persons)),
-        "pictures": [
-            {"run": str(shown.run), "folder": str(shown.folder), "goes": goes}
-            for shown, goes in pictures
-        ],
-        "runs": [run.to_json() for run in seen],
-    }
-    console.show_result(result, as_json=json, title="Would forget" if dry_run else "Forgotten")
+    title = "Would forget" if dry_run else "Forgotten"
+    console.show_result(report.to_json(), as_json=json, title=title)
 
 
-def search(data: DataFolder, runs: Path, targets: list[str], *, as_json: bool) -> None:
-    """Print what is left; exit status 1 if anything is."""
-    from fsh.pipeline.erasure.derived import find_remnants_in_runs, person_at
-    from fsh.pipeline.erasure.search import Remnant, find_remnants
-    from fsh.pipeline.tombstones import Tombstones
-
-    found = [Remnant(str(person), "a person") for person in map(person_at, targets) if person]
-    if data.root.is_dir() or not found:
-        found += find_remnants(data, targets)
-        found += find_remnants_in_runs(runs, targets, Tombstones.read(data))
-    for place in found:
-        console.err.print(f"{place.where}: {place.what}", markup=False, soft_wrap=True)
-    places = [place._asdict() for place in found]
-    result: dict[str, Any] = {"targets": targets, "absent": not found, "found": places}
-    console.show_result(result, as_json=as_json, title="Checked")
-    if found:
+def confirm() -> None:
+    """Ask whether to go on; leave with exit status 1 if not."""
+    if not sys.stdin.isatty():
+        raise FshError("nobody here to ask", remedy="add --yes to remove this for good")
+    if not typer.confirm("Remove this for good?", err=True):
         raise typer.Exit(1)
 
 
-def of_pictures(shown: RunPictures, goes: bool) -> str:
-    """What becomes of a folder of pictures, in words."""
-    if goes:
-        return f"{shown.folder}: shows them, so all fsh made there goes; `fsh evaluate` draws anew"
-    if shown.videos is None:
-        return (
-            f"{shown.folder}: whom its pictures show is not written down, so they stay; "
-            f"remove {shown.folder} to be sure"
-        )
-    return (
-        f"{shown.folder}: sample sheets show them, and stay; "
-        f"remove {shown.folder} unless you need them, training does not"
-    )
+def show_check(result: ForgetCheck, *, as_json: bool) -> None:
+    """Print what is left; exit status 1 if anything is."""
+    for place in result.found:
+        console.err.print(f"{place.where}: {place.what}", markup=False, soft_wrap=True)
+    console.show_result(result.to_json(), as_json=as_json, title="Checked")
+    if not result.absent:
+        raise typer.Exit(1)
 
 
-def in_words(meant: ErasurePlan) -> list[str]:
+def in_words(plan: ForgetPlan) -> list[str]:
     """What a plan takes, in lines for people."""
+    lines = of_data(plan.data) if plan.data else []
+    lines += [of_pictures(one) for one in plan.pictures if one.pictures.files()]
+    for person in plan.persons:
+        lines.append(
+            f"{person}: the person and all else in it; films elsewhere stay where they are"
+        )
+    return lines
+
+
+def of_data(meant: ErasurePlan) -> list[str]:
+    """What is taken out of the data folder."""
     if meant.again:
-        return ["erased before; looking whether anything of it was left undone"]
+        return ["erased before; checking whether anything of it was left undone"]
     lines = [
         f"{len(meant.videos)} videos, {meant.clips} clips, {meant.rows} rows of sources, "
         f"{len(meant.shards)} shards to write anew: {', '.join(meant.videos)}"
@@ -171,6 +120,22 @@ def in_words(meant: ErasurePlan) -> list[str]:
     if meant.originals:
         lines.append(f"only linked to, and left where it is: {', '.join(meant.originals)}")
     return lines
+
+
+def of_pictures(one: PictureFolder) -> str:
+    """What becomes of a folder of pictures."""
+    folder = one.pictures.folder
+    if one.removed:
+        return f"{folder}: shows them, so all fsh made there goes; `fsh evaluate` draws anew"
+    if one.pictures.videos is None:
+        return (
+            f"{folder}: whom its pictures show is not written down, so they stay; "
+            f"remove {folder} to be sure"
+        )
+    return (
+        f"{folder}: sample sheets show them, and stay; "
+        f"remove {folder} unless you need them, training does not"
+    )
 
 
 def advice(run: AffectedRun) -> str:

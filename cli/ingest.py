@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,33 +50,30 @@ def ingest(
 
     Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run`
     """
-    from fsh.pipeline.ingest.options import IngestOptions
-    from fsh.pipeline.ingest.plan import plan_ingest
+    from fsh.dataset_making import ingest as run_ingest
+    from fsh.dataset_making import plan_ingest
     from fsh.pipeline.ingest.report import TooManyFailures
-    from fsh.schemas.layout import DataFolder
 
-    settings = IngestOptions(
-        copy=copy,
-        license=license,
-        retry=retry,
-        rate_per_hour=rate,
-        max_failures=max_failures,
-        workers=workers,
-        cookies=cookies,
-        runner=runner,
-    )
+    chosen: dict[str, Any] = {
+        "copy": copy,
+        "license": license,
+        "retry": retry,
+        "rate": rate,
+        "workers": workers,
+        "cookies": cookies,
+        "runner": runner,
+        "max_failures": max_failures,
+    }
     if not quiet:
         shown = {"data": data, "copy": copy, "license": license, "retry": retry}
         console.show_settings("ingest", {**shown, "youtube_per_hour": f"{rate:g}"})
     if dry_run:
-        intended = plan_ingest(lists, DataFolder(data), settings).to_json()
-        console.show_result(intended, as_json=json, title="Would ingest")
+        plan = plan_ingest(lists, data, **chosen)
+        console.show_result(plan.to_json(), as_json=json, title="Would ingest")
         return
-    from fsh.pipeline.ingest.run import ingest as run
-
     with console.progress(quiet) as bar:
         try:
-            report = run(lists, DataFolder(data), settings, bar)
+            report = run_ingest(lists, data, **chosen, progress=bar)
         except TooManyFailures as failure:
             console.show_result(failure.report.to_json(), as_json=json, title="Ingested")
             raise

@@ -26,10 +26,8 @@ def inspect(
 
     Example: `fsh inspect` and open `data/inspect.html`
     """
-    from fsh.pipeline.dataset.contact_sheet import make_page
-    from fsh.schemas.layout import DataFolder
+    from fsh.dataset import inspect as write_page
 
-    page = output or data / "inspect.html"
     with console.progress(quiet) as bar:
-        counts = make_page(DataFolder(data), page, bar, limit=limit)
-    console.show_result({**counts, "page": str(page)}, as_json=json, title="Data set")
+        counts = write_page(data, output, limit=limit, progress=bar)
+    console.show_result(counts, as_json=json, title="Data set")

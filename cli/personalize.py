@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fsh import marking
 from fsh.cli import console, options
-from fsh.threads import share_cores
-
-if TYPE_CHECKING:
-    from fsh.pipeline.faces.landmarks import LandmarkBackend
-    from fsh.schemas.clip import FaceClip
-    from fsh.trainer.person.person import Person
-    from fsh.trainer.person.step_choice import Judges
 
 
 def personalize(
@@ -48,9 +38,9 @@ def personalize(
         Path | None,
         typer.Option("--consent", help="A consent statement (docs/responsible-use.md)."),
     ] = None,
-    no_mark: marking.NoMark = False,
-    signing_key: marking.SigningKey = None,
-    watermark_key: marking.WatermarkKey = None,
+    no_mark: options.NoMark = False,
+    signing_key: options.SigningKey = None,
+    watermark_key: options.WatermarkKey = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -65,84 +55,22 @@ def personalize(
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
     """
-    from fsh.pipeline.faces.backends import load_backend
-    from fsh.pipeline.inputs.photos import prepare_photos
-    from fsh.pipeline.media.pictures import photo_paths
-    from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
-    from fsh.trainer.person.person import Person, describe, record_unmarked
-    from fsh.trainer.person.personalize import hashes_of, load_trained
-    from fsh.trainer.person.personalize import personalize as learn
+    from fsh.people import personalize as make_person
 
-    run = run or options.newest_run(Path("runs"))
-    person = person or people / (re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person")
-    about = marking.stated(consent, "personalize")
-    signer = None if no_mark else marking.signer_of(signing_key)
-    marking.key_of(watermark_key)  # refused before the work, not after it
-    if not quiet:
-        shown: dict[str, object] = {"photos": photos, "run": run, "person": person}
-        shown |= {"steps": "auto" if steps is None else steps}
-        shown |= {"consent": consent or "not stated", "marked": not no_mark}
-        console.show_settings("personalize", shown)
     with console.progress(quiet) as bar:
-        trained = load_trained(run, bar)
-        share_cores(trained.config.network.size)
-        backend = load_backend(trained.spec.backend)
-        clip, rejected = prepare_photos(
-            photo_paths(photos, also=VIDEO_SUFFIXES),
-            trained.spec,
-            backend=backend,
+        made = make_person(
+            photos,
+            person,
+            run=run,
+            people=people,
+            steps=steps,
             face=face,
             mixed_ok=mixed_ok,
+            consent=consent,
+            mark=not no_mark,
+            signing_key=signing_key,
+            watermark_key=watermark_key,
+            announce=console.announcing("personalize", quiet),
             progress=bar,
         )
-        for photo in rejected:
-            bar.say(f"left out {photo.path}: {photo.reason}")
-        about["made_from"] = hashes_of(trained.folder, bar)
-        judges = judges_of(backend)
-        report = learn(trained, clip, person, steps=steps, progress=bar, about=about, judges=judges)
-        if signer is None:
-            record_unmarked(person, "preview.png", date.today().isoformat())
-        else:
-            marking.marking_of(person, about, signer, watermark_key).picture(person / "preview.png")
-            describe(person)
-        similarity = identity_similarity(Person.load(person), clip)
-    result = {**report.to_json(), "identity_similarity": similarity}
-    console.show_result(result, as_json=json, title=f"Person: {person}")
-
-
-def judges_of(backend: LandmarkBackend) -> Judges:
-    """How personalisation recognises what it drew and finds its landmarks."""
-    from fsh.pipeline.faces.embedding import embed_faces
-    from fsh.pipeline.faces.landmarks import face_box
-    from fsh.trainer.person.step_choice import Judges
-
-    return Judges(
-        find=lambda pictures, points: backend.landmarks(pictures, face_box(points)),
-        recognise=embed_faces,
-    )
-
-
-def identity_similarity(person: Person, photos: FaceClip) -> float | None:
-    """Mean cosine similarity of dlib's face embeddings: photos against their own redrawing.
-
-    The drawings have the photos' landmarks, so nothing needs to be found in them. dlib's
-    embeddings of two people are already alike (about 0.8): the scale is not the paper's CSIM.
-    """
-    import cv2
-    import numpy as np
-
-    from fsh.pipeline.faces.embedding import embed_face
-
-    if photos.embedding is None:
-        return None
-    found = np.flatnonzero(photos.found)[:8]
-    size = person.spec.size
-    likeness = []
-    for drawn, points in zip(
-        person.draw(photos.landmarks[found]), photos.landmarks[found], strict=True
-    ):
-        large = cv2.resize(drawn, (size, size), interpolation=cv2.INTER_CUBIC)
-        mine = embed_face(large, points)
-        norms = np.linalg.norm(mine) * np.linalg.norm(photos.embedding)
-        likeness.append(float(mine @ photos.embedding / norms))
-    return float(np.mean(likeness))
+    console.show_result(made.to_json(), as_json=json, title=f"Person: {made.folder}")

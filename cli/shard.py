@@ -53,41 +53,25 @@ def shard(
     if context.args and not runner:
         raise typer.BadParameter(f"unknown {' '.join(context.args)} (Beam flags need --runner)")
 
-    from dataclasses import replace
-
-    from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
-    from fsh.pipeline.dataset.graph import shard as run
-    from fsh.pipeline.faces.backends import choose_backend
-    from fsh.schemas.layout import DataFolder
-    from fsh.schemas.spec import FaceSpec
+    from fsh.dataset_making import shard as run_shard
 
     with console.progress(quiet) as bar:
-        spec = replace(FaceSpec(), backend=choose_backend(landmarks, bar), size=size)
-        analysis = replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio)
-        config = ShardConfig(
-            analysis=analysis,
-            filters=_given(FilterConfig(), min_face=min_face, min_seconds=min_seconds),
-            retry_failed=retry,
-        )
-        config = _given(config, video_timeout=video_timeout, max_failed=max_failures)
-        count = options.core_count(workers)
-        if not quiet:
-            shown = {"data": data, "faces": spec, "max_fps": max_fps, "workers": count}
-            console.show_settings("shard", {**shown, "runner": runner or "local", "audio": audio})
-        report = run(
-            DataFolder(data),
-            config,
+        report = run_shard(
+            data,
+            landmarks=landmarks,
+            size=size,
+            max_fps=max_fps,
+            audio=audio,
+            min_face=min_face,
+            min_seconds=min_seconds,
+            workers=workers,
             runner=runner,
-            workers=count,
             mode=mode,
-            flags=tuple(context.args),
+            flags=context.args,
+            retry=retry,
+            video_timeout=video_timeout,
+            max_failures=max_failures,
+            announce=console.announcing("shard", quiet),
             progress=bar,
         )
     console.show_result(report.to_json(), as_json=json, title="Sharded")
-
-
-def _given(settings, **values):
-    """The settings with those values that the user gave."""
-    from dataclasses import replace
-
-    return replace(settings, **{name: v for name, v in values.items() if v is not None})

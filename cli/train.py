@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fsh.cli import console, options
-from fsh.threads import share_cores
 
 
 def train(
@@ -69,40 +68,32 @@ def train(
 
     Examples: `fsh train` · `fsh train --preset small --steps 20000` · `fsh train --dry-run`
     """
-    from fsh.schemas.layout import DataFolder
-    from fsh.trainer.presets import resolve
-    from fsh.trainer.training.dry_run import plan
-    from fsh.trainer.training.loop import train as learn
     from fsh.trainer.training.signals import stop_on_signals
+    from fsh.training import plan_training
+    from fsh.training import train as run_training
 
-    config = resolve(
-        preset,
-        device,
-        method=method,
-        loss_preset=loss,
-        variant=variant,
-        steps=steps,
-        minutes=minutes,
-        batch=batch,
-        perceptual=perceptual,
-        augment=augment,
-        compile="on" if compile_ else "off",
-        seed=seed,
-    )
-    name = config.preset if config.method == "fsth" else f"{config.method}-{config.preset}"
-    folder = run or Path("runs") / name
+    chosen: dict[str, Any] = {
+        "method": method,
+        "preset": preset,
+        "loss": loss,
+        "variant": variant,
+        "steps": steps,
+        "minutes": minutes,
+        "batch": batch,
+        "device": device,
+        "perceptual": perceptual,
+        "augment": augment,
+        "compile": compile_,
+        "seed": seed,
+    }
     if dry_run:
-        console.show_result(
-            plan(DataFolder(data), folder, config).to_json(), as_json=json, title="Plan"
-        )
+        plan = plan_training(data, run, **chosen)
+        console.show_result(plan.to_json(), as_json=json, title="Plan")
         return
-    threads = share_cores(config.network.size)
-    with console.progress(quiet) as bar:
-        if not quiet:
-            shown = {"data": data, "run": folder, **dict(config.table()), "threads": threads}
-            console.show_settings("train", shown)
-        with stop_on_signals(bar) as stop:
-            report = learn(DataFolder(data), folder, config, bar, stop=stop)
+    with console.progress(quiet) as bar, stop_on_signals(bar) as stop:
+        announce = console.announcing("train", quiet)
+        report = run_training(data, run, **chosen, stop=stop, announce=announce, progress=bar)
         if not report.finished:
             bar.say(f"stopped at step {report.steps} and saved; the same command goes on")
+    folder = Path(report.checkpoint).parents[1]  # RUN/checkpoints/step-…
     console.show_result(report.to_json(), as_json=json, title=f"Trained: {folder}")

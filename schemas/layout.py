@@ -219,6 +219,8 @@ class PersonFolder:
 
 #: What makes a folder a person's.
 PERSON_CARD = "person.json"
+#: The other files that are read to draw a person.
+PERSON_GENERATOR, PERSON_TENSORS = "generator.safetensors", "person.safetensors"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command import fsh
 
-from fsh.sample_clips import LOOKS, frames, no_face, voice, write_clip
+from fsh.sample_clips import IDENTITIES, faceless_frames, talking_frames, voice, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +17,12 @@ def place(tmp_path_factory):
     """A working folder with two people who talk, nobody in a third clip, and two photos."""
     folder = tmp_path_factory.mktemp("road")
     (folder / "photos").mkdir()
-    for number, look in enumerate(LOOKS[:2]):
+    for number, identity in enumerate(IDENTITIES[:2]):
         sound, opening = voice(1.6, seed=number)
-        write_clip(folder / f"{look.name}.mp4", frames(look, opening, seed=number), sound)
-    write_clip(folder / "nobody.mp4", no_face(20), None)
-    for number, picture in enumerate(frames(LOOKS[4], np.zeros(2), seed=3)):
+        pictures = talking_frames(identity, opening, seed=number)
+        write_clip(folder / f"{identity.name}.mp4", pictures, sound)
+    write_clip(folder / "nobody.mp4", faceless_frames(20), None)
+    for number, picture in enumerate(talking_frames(IDENTITIES[4], np.zeros(2), seed=3)):
         from PIL import Image
 
         Image.fromarray(picture).save(folder / "photos" / f"{number}.png")

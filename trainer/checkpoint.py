@@ -1,9 +1,10 @@
 """Checkpoints: a folder of safetensors and one JSON, written whole or not at all.
 
 ``<run>/checkpoints/step-00001000/`` holds ``state.json`` (configuration, data specification,
-position, random state, and the SHA-256 of each file beside it) and the tensors. Nothing is
-pickled. A folder is written under a temporary name and renamed when it is complete, so the newest
-folder is always a whole checkpoint; anything changed, cut short or foreign is refused by name.
+position, and the SHA-256 of each file beside it) and the tensors. Nothing is pickled. A folder is
+written under a temporary name and renamed when it is complete, so the newest folder is always a
+whole checkpoint; anything changed, cut short or foreign is refused by name. Persons' folders are
+written and read in the same way.
 """
 
 from __future__ import annotations
@@ -13,33 +14,31 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import replacing
+from fsh.schemas.layout import CHECKPOINT_STATE, RunFolder, replacing
+from fsh.schemas.progress import Progress
 
 FORMAT = "fsh-checkpoint-1"
-MANIFEST = "state.json"
 _REMEDY = "remove this folder and make it again, or go on from an earlier one"
 _NAME = re.compile(r"step-(\d{8})")
 
-
-def folder_of(run: Path, step: int) -> Path:
-    return run / "checkpoints" / f"step-{step:08d}"
+Opened = TypeVar("Opened")
 
 
-def list_checkpoints(run: Path) -> list[tuple[int, Path]]:
+def list_checkpoints(run: RunFolder) -> list[tuple[int, Path]]:
     """(step, folder) of every finished checkpoint, oldest first."""
-    root = run / "checkpoints"
-    if not root.is_dir():
+    if not run.checkpoints.is_dir():
         return []
-    found = [(m, p) for p in root.iterdir() if (m := _NAME.fullmatch(p.name))]
+    found = [(m, p) for p in run.checkpoints.iterdir() if (m := _NAME.fullmatch(p.name))]
     return sorted((int(m[1]), p) for m, p in found)
 
 
@@ -48,7 +47,7 @@ def write_folder(
     state: Mapping[str, Any],
     files: Mapping[str, Mapping[str, Tensor]],
     kind: str,
-    manifest: str = MANIFEST,
+    manifest: str = CHECKPOINT_STATE,
 ) -> None:
     """Write tensors and the JSON under a temporary name, then rename the folder.
 
@@ -56,6 +55,7 @@ def write_folder(
         state: anything JSON can hold.
         files: file name to tensors; each file's SHA-256 goes into the JSON.
         kind: the format's name, checked when it is read.
+        manifest: the JSON's file name.
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -81,14 +81,13 @@ def write_folder(
         temporary.rename(folder)
 
 
-def read_state(folder: Path, kind: str, manifest: str = MANIFEST) -> dict[str, Any]:
+def read_state(folder: Path, kind: str, manifest: str = CHECKPOINT_STATE) -> dict[str, Any]:
     """The folder's JSON, checked.
 
     Raises:
         FshError: naming the file and what is wrong with it.
     """
-    path = folder / manifest
-    remedy = _REMEDY
+    path, remedy = folder / manifest, _REMEDY
     try:
         body = json.loads(path.read_text())
     except FileNotFoundError:
@@ -103,7 +102,7 @@ def read_state(folder: Path, kind: str, manifest: str = MANIFEST) -> dict[str, A
     return body
 
 
-def rewrite_state(folder: Path, body: Mapping[str, Any], manifest: str = MANIFEST) -> None:
+def rewrite_state(folder: Path, body: Mapping[str, Any], manifest: str = CHECKPOINT_STATE) -> None:
     """Replace the folder's JSON by a changed one; the files beside it stay what they are."""
     changed = {**body, "digest": _digest(body)}
     with replacing(folder / manifest) as temporary:
@@ -111,26 +110,86 @@ def rewrite_state(folder: Path, body: Mapping[str, Any], manifest: str = MANIFES
 
 
 def read_tensors(folder: Path, state: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    """The tensors of one file, after its SHA-256 was compared with the one in ``state.json``.
+    """The tensors of one file, after its SHA-256 was compared with the one in the JSON.
+
+    Raises:
+        FshError: if the file is missing, cut short, changed or not mentioned.
+    """
+    verify_file(folder, state, name)
+    return load_file(folder / name)
+
+
+def verify_file(folder: Path, state: Mapping[str, Any], name: str) -> None:
+    """Compare a file's SHA-256 with the one in the JSON.
 
     Raises:
         FshError: if the file is missing, cut short, changed or not mentioned.
     """
     path = folder / name
-    remedy = _REMEDY
     wanted = state["files"].get(name)
     if wanted is None or not path.is_file():
-        raise FshError("this file of the checkpoint is missing", where=path, remedy=remedy)
+        raise FshError("this file of the checkpoint is missing", where=path, remedy=_REMEDY)
     if (found := file_sha256(path)) != wanted:
         raise FshError(
             f"SHA-256 is {found[:12]}…, expected {wanted[:12]}…: cut short or changed",
             where=path,
-            remedy=remedy,
+            remedy=_REMEDY,
         )
-    return load_file(path)
 
 
-def prune(run: Path, keep: int, good: int | None) -> None:
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training run's checkpoint, verified: its JSON, and files as the JSON says they are.
+
+    Attributes:
+        folder: ``<run>/checkpoints/step-<n>``.
+        state: the contents of ``state.json``.
+    """
+
+    folder: Path
+    state: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path, files: Iterable[str] | None = None) -> Checkpoint:
+        """Read the JSON, and compare the SHA-256 of these files; None: of all.
+
+        Raises:
+            FshError: naming the file and what is wrong with it.
+        """
+        state = read_state(folder, FORMAT)
+        for name in state["files"] if files is None else files:
+            verify_file(folder, state, name)
+        return cls(folder, state)
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one of the files that were verified.
+
+        Raises:
+            FshError: if the file has been removed since.
+        """
+        try:
+            return load_file(self.folder / name)
+        except OSError as error:
+            raise FshError(f"cannot be read ({error})", where=self.folder / name) from error
+
+
+def newest_sound(
+    run: RunFolder, read: Callable[[Path], Opened], progress: Progress
+) -> Opened | None:
+    """The newest checkpoint that can be read; damaged ones are named and passed over.
+
+    Args:
+        read: opens a checkpoint's folder, and raises FshError if it is damaged.
+    """
+    for _, folder in reversed(list_checkpoints(run)):
+        try:
+            return read(folder)
+        except FshError as error:
+            progress.say(f"refused: {error}")
+    return None
+
+
+def prune(run: RunFolder, keep: int, good: int | None) -> None:
     """Remove all but the newest ``keep`` checkpoints; the last good one always stays."""
     for step, folder in list_checkpoints(run)[:-keep]:
         if step != good:

@@ -56,7 +56,7 @@ class LossConfig:
         vgg19, vggface: weights of the paper's two content terms.
         face: weight of the term that takes their place with ``--perceptual dlib``.
         pixel: weight of an L1 on pixels, 0 in the paper.
-        focus: how many times more pixels near a drawn landmark count in it.
+        focus: additional weight of pixels near a drawn landmark in it; all pixels weigh 1.
         adversarial, feature_matching, match: weights of −D, L_FM and L_MCH.
         lab: the authors' later code: VGG ReLUs up to layer 30, average instead of max pooling,
             feature matching divided by the number of layers.
@@ -91,7 +91,7 @@ class TrainConfig:
         betas: the paper names none; the authors' later code has (0, 0.999).
         discriminator_steps: D steps per G step.
         ema: decay of the running average of E and G that is used to personalise.
-        augment: mirror and recolor whole episodes (:func:`fsh.trainer.data.augmentation.varied`);
+        augment: mirror and recolor whole episodes (:mod:`fsh.trainer.data.augmentation`);
             the paper, with its thousands of people, does not.
         perceptual: one of :data:`PERCEPTUAL`.
         perceptual_width: share of VGG's channels that ``random`` features have.
@@ -132,12 +132,15 @@ class TrainConfig:
     compile: str = "off"
 
     def to_json(self) -> dict[str, Any]:
+        """As JSON values, fields by name: what checkpoints and ``config.json`` hold."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TrainConfig:
-        """Raises:
-        FshError: if a field is missing or unknown (another version of fsh wrote it).
+        """What :meth:`to_json` gave.
+
+        Raises:
+            FshError: if a field is missing or unknown (another version of fsh wrote it).
         """
         try:
             return cls(
@@ -155,8 +158,8 @@ class TrainConfig:
         """(name, value) of every field, nested ones with dots, in the order declared."""
         return [(name, str(value)) for name, value in flatten(self.to_json()).items()]
 
-    def identity(self) -> dict[str, Any]:
-        """The fields that a resumed run must share with its checkpoint."""
+    def resume_fields(self) -> dict[str, Any]:
+        """The fields that a resumed run must share with its checkpoint, by flattened name."""
         free = {
             *("steps", "minutes", "epochs", "device", "checkpoint_every", "checkpoint_minutes"),
             *("keep", "workers", "compile"),

@@ -24,6 +24,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def average(self, parameters: Iterable[torch.nn.Parameter]) -> None:
@@ -40,16 +41,16 @@ class Ranks:
             # Laid out in memory as p is, channels last or not: fused optimizers rely on it.
             p.grad = torch.empty_like(p.detach()).copy_(part.view_as(p))
 
-    def agree(self, flag: bool) -> bool:
-        """Whether any process says yes."""
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process; the same answer in all of them."""
         if self.world == 1:
             return flag
         vote = torch.tensor([float(flag)], device=_device())
         dist.all_reduce(vote)
         return bool(vote.item() > 0)
 
-    def number(self, value: float) -> float:
-        """The first process's number, in every process."""
+    def first_value(self, value: float) -> float:
+        """The first process's value, in every process."""
         if self.world == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=_device())
@@ -57,11 +58,12 @@ class Ranks:
         return float(shared.item())
 
     def wait(self) -> None:
+        """Wait until every process has come here."""
         if self.world > 1:
             dist.barrier()
 
 
-def start(device: str) -> Ranks:
+def join_processes(device: str) -> Ranks:
     """Join the group that ``torchrun`` describes in the environment, if it does."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Ranks()

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from fsh.schemas.consent import NOT_STATED
-from fsh.schemas.layout import replacing
-from fsh.trainer.training.content import VGG19_WEIGHT
+from fsh.schemas.layout import AVERAGE, PersonFolder, RunFolder, replacing
+from fsh.trainer.models.vgg import VGG19_WEIGHT
 
-NAME = "README.md"
 #: Licence of what found the landmarks, by backend.
 BACKENDS = {
     "dlib": "dlib's 68-point model, trained on 300-W: **no commercial use**; its detector: "
@@ -39,9 +38,9 @@ those of the training set come out worse; nobody measured for whom by how much. 
 is not separate from the head. Not evaluated for any use that decides about people."""
 
 
-def write_run_card(run: Path, state: Mapping[str, Any]) -> None:
+def write_run_card(run: RunFolder, state: Mapping[str, Any]) -> None:
     """Write a run's card from a checkpoint's ``state.json``."""
-    _write(run / NAME, run_card(run.name, state))
+    _write(run.card, run_card(run.root.name, state))
 
 
 def run_card(name: str, state: Mapping[str, Any]) -> str:
@@ -55,7 +54,7 @@ def run_card(name: str, state: Mapping[str, Any]) -> str:
         "license": "other",
         "license_name": "not-stated",
         "tags": ["talking-head", "few-shot", "arxiv:1905.08233"],
-        "model_sha256": state["files"]["average.safetensors"],
+        "model_sha256": state["files"][AVERAGE],
         "dataset_sha256": datasets,
         "step": state["step"],
         "losses": state["losses"],
@@ -75,7 +74,7 @@ def run_card(name: str, state: Mapping[str, Any]) -> str:
         "step": state["step"],
         "seconds": round(state["seconds"]),
         "torch": state["torch"],
-        "weights (E and G averaged), SHA-256": state["files"]["average.safetensors"],
+        "weights (E and G averaged), SHA-256": state["files"][AVERAGE],
     }
     return _page(
         front,
@@ -100,7 +99,7 @@ def run_card(name: str, state: Mapping[str, Any]) -> str:
 
 def write_person_card(folder: Path, card: Mapping[str, Any]) -> None:
     """Write a person's card from its ``person.json``."""
-    _write(folder / NAME, person_card(card))
+    _write(PersonFolder(folder).readme, person_card(card))
 
 
 def person_card(card: Mapping[str, Any]) -> str:

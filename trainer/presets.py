@@ -1,4 +1,4 @@
-"""The presets: which values a run has, by its name, its device and what the user set.
+"""The presets: a run's configuration from a preset's name, the device and what the user set.
 
 Sizes and weights are arXiv:1905.08233's where the paper or its authors' later code state them;
 what the paper leaves open, and where ``small`` and ``nano`` leave it, is said beside the value.
@@ -117,40 +117,21 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
         FshError: naming an unknown preset, field or value.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise FshError("no CUDA device here", where="--device", remedy="use --device cpu")
+    device = _device(device)
     if preset == "auto":
         preset = "nano" if device == "cpu" else "paper"
     values = dict(PRESETS[_one_of("preset", preset, PRESETS)])
-
     loss_preset = given.pop("loss_preset", given.pop("loss", None))
-    loss = LOSSES[_one_of("loss", loss_preset or "paper-v2", LOSSES)]
+    on_cpu = ON_CPU.get(preset, {}) if device == "cpu" else {}
+    brief = preset == "nano" or bool(on_cpu) or given.get("perceptual") == "dlib"
+    loss, perceptual = _loss(loss_preset, given.get("perceptual"), brief=brief)
     if loss.lab:
         values |= {"discriminator_steps": 1}
-    perceptual = given.get("perceptual")
-    brief = preset == "nano" or perceptual == "dlib"
-    if device == "cpu" and preset in ON_CPU:
-        brief = True
-        values |= ON_CPU[preset]
-        values["network"] = dataclasses.replace(values["network"], attention=False)
-    if perceptual == "dlib" and loss_preset is not None:
-        raise FshError(
-            f"{loss_preset} weighs VGG's terms, and --perceptual dlib has none",
-            where="--loss",
-            remedy="leave out one of the two",
-        )
-    if brief and loss_preset is None and perceptual != "vgg":
-        loss = dataclasses.replace(loss, **BRIEF_LOSS)
-    elif brief:  # the paper's weighting holds, and its networks or what stands in for them
-        values["perceptual"] = "random"
-    if "attention" in given:
-        values["network"] = dataclasses.replace(
-            values["network"], attention=bool(given.pop("attention"))
-        )
-    variant = _one_of("variant", given.get("variant", "ft"), VARIANTS)
-    if variant == "ff":
+    values |= on_cpu | perceptual
+    attention = given.pop("attention", False if on_cpu else None)
+    if attention is not None:
+        values["network"] = dataclasses.replace(values["network"], attention=bool(attention))
+    if _one_of("variant", given.get("variant", "ft"), VARIANTS) == "ff":
         loss = dataclasses.replace(loss, match=0.0)
         values["epochs"] = 150
     if device.startswith("cuda"):
@@ -160,16 +141,57 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
     known = {f.name for f in dataclasses.fields(TrainConfig)}
     if unknown := sorted(set(given) - known):
         raise FshError(f"unknown training option {', '.join(unknown)}", remedy="see --help")
-    config = TrainConfig(
-        **{
-            **values,
-            "preset": preset,
-            "loss_preset": loss_preset or "paper-v2",
-            "loss": loss,
-            "device": device,
-            **given,
-        }
-    )
+    values |= {"preset": preset, "loss_preset": loss_preset or "paper-v2", "loss": loss}
+    return _checked(TrainConfig(**{**values, "device": device, **given}))
+
+
+def _device(device: str) -> str:
+    """``auto`` as the best device here.
+
+    Raises:
+        FshError: if a GPU is asked for and there is none.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise FshError("no CUDA device here", where="--device", remedy="use --device cpu")
+    return device
+
+
+def _loss(
+    preset: str | None, perceptual: str | None, *, brief: bool
+) -> tuple[LossConfig, dict[str, Any]]:
+    """The weights of the losses, and what they imply for the content loss's networks.
+
+    Args:
+        preset: the loss preset's name, if the user named one.
+        perceptual: the content loss's networks, if the user named some.
+        brief: whether training is as short as on a CPU, or has no VGG's terms to weigh.
+
+    Raises:
+        FshError: an unknown preset, or one whose terms these networks do not have.
+    """
+    loss = LOSSES[_one_of("loss", preset or "paper-v2", LOSSES)]
+    if perceptual == "dlib" and preset is not None:
+        raise FshError(
+            f"{preset} weighs VGG's terms, and --perceptual dlib has none",
+            where="--loss",
+            remedy="leave out one of the two",
+        )
+    if not brief:
+        return loss, {}
+    if preset is None and perceptual != "vgg":
+        return dataclasses.replace(loss, **BRIEF_LOSS), {}
+    # The paper's weighting holds, and its networks or what stands in for them.
+    return loss, {"perceptual": "random"}
+
+
+def _checked(config: TrainConfig) -> TrainConfig:
+    """The configuration itself.
+
+    Raises:
+        FshError: naming a value that no field like that can have.
+    """
     _one_of("method", config.method, METHODS)
     _one_of("perceptual", config.perceptual, PERCEPTUAL)
     _one_of("compile", config.compile, COMPILE)

@@ -1,29 +1,19 @@
-"""Looking at faces with the real detectors; ArcFace's file, folders of frames, options."""
+"""Looking at faces with the real detectors; ArcFace's file, folders of frames."""
 
 from __future__ import annotations
-
-import json
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
 from skimage.data import astronaut
-from tiny_data import template, write_data
-from tiny_run import Told, tiny_config, tiny_folder
-from typer.testing import CliRunner
+from tiny_data import template
 
-from fsh.cli.app import app
-from fsh.cli.evaluate import shots_in, steps_of
-from fsh.cli.options import newest_run
-from fsh.face_analysis import FaceWatcher, expression
-from fsh.frames_folder import from_frames, parted
-from fsh.pipeline.faces.arcface import ArcFace, align_face
+from fsh.face_analysis import DetectorFaceAnalyzer, expression
+from fsh.frames_folder import from_frames
+from fsh.pipeline.faces.arcface import ArcFace, aligned
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.training.loop import train
 
 
 def field(number: int, content: bytes | int) -> bytes:
@@ -75,7 +65,7 @@ def test_arcface_sees_the_same_face_however_it_lies():
     turn = cv2.getRotationMatrix2D((100, 100), 20, 0.9)
     moved = cv2.warpAffine(picture, turn, (200, 200), flags=cv2.INTER_CUBIC)
     there = points @ turn[:, :2].T + turn[:, 2]
-    gap = np.abs(align_face(picture, points).astype(int) - align_face(moved, there))[30:90, 30:90]
+    gap = np.abs(aligned(picture, points).astype(int) - aligned(moved, there))[30:90, 30:90]
     assert gap.mean() < 4
 
 
@@ -110,71 +100,14 @@ def test_a_folder_of_frames_is_somebody_to_evaluate_on(portrait):
     (subject,) = from_frames(portrait, spec, 32, 32, Silent())
     assert (subject.identity, subject.counts) == ("id1", (2, 2))
     found = subject.load()
-    assert found.inputs.frames.shape == (2, 256, 256, 3) and found.run is None
-    assert found.held.found.all()
-    watcher = FaceWatcher(spec)
-    look = watcher.look(found.held.frames[:, ::2, ::2], found.held.landmarks)
-    assert look.identities["dlib"].shape == (2, 128) and look.pose.shape == (2, 3)
-    assert np.abs(look.points - found.held.landmarks).mean() < 4  # crop pixels, at half the size
-    assert "dlib" in watcher.landmarks and "weights" in watcher.backbones["dlib"]
+    assert found.inputs.frames.shape == (2, 256, 256, 3) and found.consecutive is None
+    assert found.held_out.found.all()
+    analyzer = DetectorFaceAnalyzer(spec)
+    analysis = analyzer.analyze(found.held_out.frames[:, ::2, ::2], found.held_out.landmarks)
+    assert analysis.identities["dlib"].shape == (2, 128) and analysis.pose.shape == (2, 3)
+    # Crop pixels, at half the size.
+    assert np.abs(analysis.landmarks - found.held_out.landmarks).mean() < 4
+    assert "dlib" in analyzer.landmark_backend and "weights" in analyzer.backbones["dlib"]
+    assert "arcface" in {**analyzer.missing, **analyzer.backbones}
     with pytest.raises(FshError, match="no SPLIT/IDENTITY/VIDEO"):
         from_frames(portrait / "unseen", spec, 32, 32, Silent())
-
-
-def test_splits_named_like_tests_are_held_out(tmp_path):
-    paths = [tmp_path / f"{i}.png" for i in range(64)]
-    assert parted({"train": paths[:32], "test": paths[32:]}, 32, 32) == (paths[:32], paths[32:])
-    assert parted({"voxceleb": paths}, 32, 32) == (paths[:32], paths[32:])
-    inputs, held = parted({"test": paths}, 8, 8)
-    assert len(inputs) == len(held) == 8 and set(inputs) < set(paths[:32])
-
-
-def test_options_mean_what_they_say(tmp_path):
-    assert shots_in("8, 1,8") == (1, 8) and steps_of("authors")(1) == 125
-    assert steps_of("7")(32) == 7 and steps_of("own")(1) is None
-    for bad in ("0", "", "1,x"):
-        with pytest.raises(FshError, match="not numbers of photos"):
-            shots_in(bad)
-    with pytest.raises(FshError, match="not a number of steps"):
-        steps_of("many")
-    for name, method in (("x", "x2face"), ("old", None)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "metrics.jsonl").touch()
-        body = {"method": method} if method else {}
-        (tmp_path / name / "config.json").write_text(json.dumps(body))
-    assert newest_run(tmp_path).name == "old"
-
-
-def test_the_whole_command(tmp_path, monkeypatch):
-    """Two methods trained, one identity each way, real detectors, every file; then again."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path / "weights"))
-    seen = tiny_folder(tmp_path / "seen")
-    for method in ("fsth", "x2face"):
-        train(seen, tmp_path / "runs" / method, tiny_config(steps=2, method=method), Told())
-    write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test")
-    words = "evaluate --shots 1 --frames 3 --held 3 --steps 1 --json -q --user-study asked"
-    command = [*words.split(), "--protocol", "fsth,modern", "--against", "runs/x2face"]
-    result = CliRunner().invoke(app, command, catch_exceptions=False)
-    body = json.loads(result.stdout)
-    systems = {row["system"] for row in body["results"]}
-    assert systems == {"fsh FF", "fsh FT", "X2Face-like", "nearest photo", "warped photo"}
-    rows = [row for row in body["results"] if row["protocol"] == "fsth"]
-    values = {row["metric"]: row["value"] for row in rows if row["system"] == "fsh FF"}
-    assert values["fid"] is None and 0 < values["csim_dlib"] <= 1 and values["ssim"] < 1
-    assert {"runs", "frames", "crop", "seed"} <= set(body)
-    assert list(body["files"]) == ["fsth", "modern"]
-    for key in ("json_file", "table", "page", "user_study"):
-        assert (tmp_path / body["files"]["fsth"][key]).is_file()
-    cells = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")}
-    again = CliRunner().invoke(app, command, catch_exceptions=False)
-    assert json.loads(again.stdout)["results"] == body["results"]
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == cells
-
-
-def test_the_command_ends_in_one_line_without_a_run(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "fsh.cli", "evaluate"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "no training run here" in done.stderr

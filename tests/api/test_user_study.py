@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from plain_watcher import PlainWatcher
+from plain_analyzer import PlainAnalyzer
 from tiny_data import SPEC, write_data
 
 from fsh import evaluation_report
@@ -21,9 +21,10 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 from fsh.schemas.run_pictures import RunPictures
 from fsh.trainer.evaluation.baselines import NearestPhoto
-from fsh.trainer.evaluation.protocols import Setting, evaluate
-from fsh.trainer.evaluation.results_table import table
-from fsh.trainer.evaluation.subjects import from_data
+from fsh.trainer.evaluation.evaluation import evaluate
+from fsh.trainer.evaluation.results_table import result_rows
+from fsh.trainer.evaluation.settings import EvaluationSettings
+from fsh.trainer.evaluation.subjects import subjects_of_split
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ABOUT = {"protocol": "fsth", "runs": {"runs/<x>": "step 2"}}
@@ -32,10 +33,10 @@ ABOUT = {"protocol": "fsth", "runs": {"runs/<x>": "step 2"}}
 class Dark(NearestPhoto):
     """Draws the nearest photo, darker: something to tell apart."""
 
-    name, made_of = "dark & <odd>", "1"
+    name, fingerprint = "dark & <odd>", "1"
 
-    def learn(self, photos):
-        draw = super().learn(photos)
+    def fit(self, photos):
+        draw = super().fit(photos)
         return lambda landmarks: draw(landmarks) // 2
 
 
@@ -43,9 +44,9 @@ class Dark(NearestPhoto):
 def outcome(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     data = write_data(root, people=3, samples=1, frames=8, split="test")
-    setting = Setting("fsth", 32, (1, 2), 0, PlainWatcher(), {}, {}, root / "cells")
-    subjects = from_data(data, SPEC, inputs=4, held=4)
-    return evaluate(subjects, [Dark(32), NearestPhoto(32)], [setting], Silent())[0]
+    settings = EvaluationSettings("fsth", 32, (1, 2), 0, PlainAnalyzer(), {}, {}, root / "cells")
+    subjects = subjects_of_split(data, SPEC, inputs=4, held_out=4)
+    return evaluate(subjects, [Dark(32), NearestPhoto(32)], [settings], Silent())[0]
 
 
 class Page(HTMLParser):
@@ -74,8 +75,8 @@ def browsed(path) -> str:
 
 
 def test_the_report_stands_alone_and_is_marked(outcome, tmp_path):
-    rows = table(outcome)
-    found = evaluation_report.write(tmp_path, outcome, rows, ABOUT, installation_signer())
+    rows = result_rows(outcome)
+    found = evaluation_report.write_report(tmp_path, outcome, rows, ABOUT, installation_signer())
     text = (tmp_path / "fsth.html").read_text()
     page = Page(text)
     assert "AI-generated" in text and "<odd>" not in text and "&lt;odd&gt;" in text
@@ -93,7 +94,9 @@ def test_the_report_stands_alone_and_is_marked(outcome, tmp_path):
 
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium here")
 def test_a_browser_draws_the_report(outcome, tmp_path):
-    evaluation_report.write(tmp_path, outcome, table(outcome), ABOUT, installation_signer())
+    evaluation_report.write_report(
+        tmp_path, outcome, result_rows(outcome), ABOUT, installation_signer()
+    )
     page = tmp_path / "fsth.html"
     check = """<script>document.body.dataset.seen = [...document.images]
       .every((i) => i.naturalWidth > 300) + " " + [...document.querySelectorAll("circle")]
@@ -106,8 +109,8 @@ def test_a_browser_draws_the_report(outcome, tmp_path):
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium here")
 def test_a_browser_collects_the_answers(outcome, tmp_path):
     """Click through the study as a participant would, and score what the page would save."""
-    marks = evaluation_report.marking(ABOUT, installation_signer())
-    page = study.write(tmp_path, outcome, 0, marks)
+    marks = evaluation_report.report_marking(ABOUT, installation_signer())
+    page = study.write_study(tmp_path, outcome, 0, marks)
     clicks = """<script>document.querySelectorAll("section").forEach((_, i) => {
       if (i % 2) document.querySelector("section.now button").click();
       else document.dispatchEvent(new KeyboardEvent("keydown", { key: "3" })); });
@@ -121,12 +124,12 @@ def test_a_browser_collects_the_answers(outcome, tmp_path):
     answers = json.loads(saved)
     assert len(answers["answers"]) == 3 * 2 and set(answers["answers"].values()) == {0, 2}
     (tmp_path / "answers.json").write_text(saved)
-    assert study.scored([tmp_path / "answers.json"], None, 0)["participants"] == 1
+    assert study.score_answers([tmp_path / "answers.json"], None, 0).participants == 1
 
 
 def test_answers_are_scored_against_the_key_and_the_page_does_not_hold_it(outcome, tmp_path):
-    marks = evaluation_report.marking(ABOUT, installation_signer())
-    page = study.write(tmp_path, outcome, 0, marks)
+    marks = evaluation_report.report_marking(ABOUT, installation_signer())
+    page = study.write_study(tmp_path, outcome, 0, marks)
     key = json.loads((tmp_path / "key.json").read_text())
     assert "fake" not in re.sub(r"(?i)which one is the fake", "", page.read_text())
     assert {t["system"] for t in key["triplets"]} == {"dark & <odd>"}
@@ -137,10 +140,10 @@ def test_answers_are_scored_against_the_key_and_the_page_does_not_hold_it(outcom
     for name, given in (("a", right), ("b", wrong)):
         text = json.dumps({"study": key["study"], "answers": given})
         (tmp_path / f"{name}.json").write_text(text)
-    best = study.scored([tmp_path / "a.json"], None, 0)["results"]
-    assert [r["value"] for r in best] == [1, 1] and [r["shots"] for r in best] == [1, 2]
-    both = study.scored([tmp_path / "a.json", tmp_path / "b.json"], tmp_path, 0)
-    assert [r["value"] for r in both["results"]] == [0.5, 0.5] and both["results"][0]["n"] == 6
+    best = study.score_answers([tmp_path / "a.json"], None, 0).results
+    assert [r.value for r in best] == [1, 1] and [r.shots for r in best] == [1, 2]
+    both = study.score_answers([tmp_path / "a.json", tmp_path / "b.json"], tmp_path, 0)
+    assert [r.value for r in both.results] == [0.5, 0.5] and both.results[0].n == 6
 
 
 @pytest.mark.parametrize(
@@ -152,10 +155,12 @@ def test_answers_are_scored_against_the_key_and_the_page_does_not_hold_it(outcom
     ],
 )
 def test_other_files_are_no_answers(outcome, tmp_path, text, told):
-    study.write(tmp_path, outcome, 0, evaluation_report.marking(ABOUT, installation_signer()))
+    study.write_study(
+        tmp_path, outcome, 0, evaluation_report.report_marking(ABOUT, installation_signer())
+    )
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(FshError, match=told):
-        study.scored([tmp_path / "bad.json"], None, 0)
+        study.score_answers([tmp_path / "bad.json"], None, 0)
 
 
 def test_the_three_pictures_are_treated_alike(outcome):
@@ -168,10 +173,10 @@ def test_the_three_pictures_are_treated_alike(outcome):
 def test_an_erasure_finds_all_that_was_written(outcome, tmp_path):
     """What evaluations write is listed in schemas.shown; a file not listed there would stay."""
     folder = tmp_path / "evaluation"
-    shutil.copytree(outcome.setting.folder, folder / "cells")
+    shutil.copytree(outcome.settings.folder, folder / "cells")
     signer = installation_signer()
-    evaluation_report.write(folder, outcome, table(outcome), ABOUT, signer)
-    study.write(folder, outcome, 0, evaluation_report.marking(ABOUT, signer))
+    evaluation_report.write_report(folder, outcome, result_rows(outcome), ABOUT, signer)
+    study.write_study(folder, outcome, 0, evaluation_report.report_marking(ABOUT, signer))
     written = sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(written) > 10
     assert RunPictures(tmp_path, folder, None).files() == written

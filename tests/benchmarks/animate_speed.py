@@ -6,7 +6,7 @@
 Two floors, with as many threads as the drawing: the floating point operations of the generator as
 it is trained, at the rate at which this machine multiplies 1024 × 1024 matrices, measured in turn
 with the drawing; and its convolutions one by one, each in whichever memory layout is faster.
-Presets are those of a CPU, drawn with weights nobody trained: arithmetic takes as long. Run it on
+Presets are those of a CPU, drawn with random weights: arithmetic takes as long. Run it on
 an idle machine: a second busy process halves every figure.
 """
 
@@ -30,7 +30,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fsh.schemas.progress import Silent
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake, channels_last
 from fsh.trainer.presets import resolve
 
@@ -79,15 +79,17 @@ def convolutions(network: nn.Module, work: Work, rounds: int) -> float:
     return total
 
 
-def under_onnxruntime(drawing: Drawing, lines: torch.Tensor, threads: int, folder: Path) -> Work:
+def under_onnxruntime(
+    drawing: FoldedGenerator, lines: torch.Tensor, threads: int, folder: Path
+) -> Work:
     """The same drawing under onnxruntime."""
     import onnxruntime
 
-    from fsh.trainer.person.onnx_export import write
+    from fsh.trainer.person.onnx_export import write_onnx
 
     path = folder / "drawing.onnx"
     if not path.exists():
-        write(drawing, {"landmarks": lines}, "images", path)
+        write_onnx(drawing, {"landmarks": lines}, "images", path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
@@ -101,7 +103,7 @@ def drawing_rows(preset: str, rounds: int, folder: Path) -> list[dict]:
     plain = channels_last(Generator(config))
     bake(plain).requires_grad_(False)
     psi = plain.project(torch.randn(1, config.embedding))
-    folded = Drawing(plain, psi)
+    folded = FoldedGenerator(plain, psi)
     square = torch.randn(1024, 1024)
     rows = []
     for threads in (1, 2):
@@ -140,24 +142,24 @@ def end_to_end(person: Path, driving: Path, rounds: int) -> list[dict]:
 
 
 def personalising(run: Path, photos: Path) -> dict:
-    from fsh.cli.personalize import judges_of
-    from fsh.pipeline.faces.backends import load_backend
+    from fsh.face_analysis import DetectorFaceAnalyzer
     from fsh.pipeline.inputs.photos import prepare_photos
     from fsh.pipeline.media.pictures import photo_paths
-    from fsh.trainer.person.personalize import load_trained, personalize
+    from fsh.trainer.person.personalize import personalize
+    from fsh.trainer.runs import Run
 
-    trained = load_trained(run, Silent())
-    backend = load_backend(trained.spec.backend)
+    networks = Run.read(run).require_personalizable().load_networks()
+    analyzer = DetectorFaceAnalyzer(networks.spec)
     paths = photo_paths(photos)[:8]
-    clip, _ = prepare_photos(paths, trained.spec, backend=backend, progress=Silent())
+    clip, _ = prepare_photos(paths, networks.spec, backend=analyzer.backend, progress=Silent())
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         report = personalize(
-            trained,
+            networks,
             clip,
             Path(folder) / "person",
             progress=Silent(),
-            judges=judges_of(backend),
+            analyzer=analyzer,
         )
     seconds = time.perf_counter() - begun
     return {"photos": report.photos, "steps": report.steps, "seconds": seconds}

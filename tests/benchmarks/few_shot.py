@@ -1,4 +1,4 @@
-"""How good T photos make a person: FF against FT and the trivial answers, on unseen people.
+"""How good T photos make a person: FF against FT and the baselines, on unseen people.
 
     python tests/benchmarks/few_shot.py DATA RUN [--identities 5] [--held 16] [--out FOLDER]
 
@@ -13,15 +13,16 @@ import tempfile
 from pathlib import Path
 
 from fsh.cli.console import progress
-from fsh.cli.evaluate import steps_of
-from fsh.evaluation_report import told
-from fsh.face_analysis import FaceWatcher
+from fsh.evaluation import fine_tuning_steps
+from fsh.evaluation_report import format_value
+from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
-from fsh.trainer.evaluation.protocols import Setting, evaluate
-from fsh.trainer.evaluation.results_table import table
-from fsh.trainer.evaluation.subjects import from_data
-from fsh.trainer.evaluation.systems import contenders_of
+from fsh.trainer.evaluation.evaluation import evaluate
+from fsh.trainer.evaluation.results_table import result_rows
+from fsh.trainer.evaluation.settings import EvaluationSettings
+from fsh.trainer.evaluation.subjects import subjects_of_split
+from fsh.trainer.evaluation.systems import systems_of
 from fsh.trainer.runs import Run
 
 SHOTS = (1, 8, 32)
@@ -40,21 +41,24 @@ def main() -> None:
     folder = options.out or Path(tempfile.mkdtemp(prefix="fsh-few-shot-"))
     with progress() as bar:
         run = Run.read(options.run, bar)
-        people = from_data(DataFolder(options.data), run.spec, held=options.held)
+        people = subjects_of_split(DataFolder(options.data), run.spec, held_out=options.held)
         size = run.config.network.size
         systems = [
-            *contenders_of(run, steps_of(options.steps), bar),
+            *systems_of(run, fine_tuning_steps(options.steps), bar),
             NearestPhoto(size),
             WarpedPhoto(size),
         ]
-        watcher = FaceWatcher(run.spec)
+        analyzer = DetectorFaceAnalyzer(run.spec)
         skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
-        settings = [Setting(name, size, SHOTS, 0, watcher, {}, skipped, folder) for name in SHOWN]
-        outcomes = evaluate(people[: options.identities], systems, settings, bar)
-        for outcome, metrics in zip(outcomes, SHOWN.values(), strict=True):
-            for row in table(outcome):
+        settings = [
+            EvaluationSettings(name, size, SHOTS, 0, analyzer, {}, skipped, folder)
+            for name in SHOWN
+        ]
+        evaluations = evaluate(people[: options.identities], systems, settings, bar)
+        for evaluation, metrics in zip(evaluations, SHOWN.values(), strict=True):
+            for row in result_rows(evaluation):
                 if row.metric in metrics:
-                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {told(row)}"
+                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {format_value(row)}"
                     print(f"{row.protocol}  {shown}")
 
 

@@ -27,9 +27,9 @@ import numpy as np
 import simplejpeg
 
 from fsh.schemas.layout import DataFolder
-from fsh.trainer.data.decode import GRID, Arrays, reading_scale
+from fsh.trainer.data.decode import VECTOR_BYTES, BufferPool, dct_scale
 from fsh.trainer.data.episodes import EpisodeStream
-from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
 from fsh.trainer.data.plan import DataPlan, plan_data
 
 #: Name: side of the pictures, source frames, episodes per batch.
@@ -49,11 +49,11 @@ Decoder = Callable[[bytes], object]
 
 def decoders(size: int, image: int) -> dict[str, Decoder]:
     """The ways to decode a picture of ``size`` at the smallest scale that is at least ``image``."""
-    reduce, side = reading_scale(size, image)
-    memory = np.empty(3 * side * side + 2 * GRID, np.uint8)
-    start = -memory.ctypes.data % GRID
+    reduce, side = dct_scale(size, image)
+    memory = np.empty(3 * side * side + 2 * VECTOR_BYTES, np.uint8)
+    start = -memory.ctypes.data % VECTOR_BYTES
     aligned = memory[start : start + 3 * side * side]
-    between = Arrays().take((side, side, 3))
+    between = BufferPool().take((side, side, 3))
     scale = {"min_height": side, "min_width": side, "min_factor": reduce}
     return {
         "opencv": lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), REDUCED[reduce]),
@@ -75,7 +75,7 @@ def drawing(episodes: list[Episode], size: int, image: int) -> None:
     """Draw every episode's landmarks on the same images."""
     canvas = np.empty((len(episodes[0][0]), image, image, 3), np.uint8)
     for _, landmarks in episodes:
-        draw_all(rescale(landmarks, size, image), image, canvas)
+        draw_landmarks(rescale_landmarks(landmarks, size, image), image, canvas)
 
 
 def read_bytes(plan: DataPlan) -> Iterator[int]:
@@ -122,11 +122,11 @@ def main() -> None:
     size = plan.card.spec.size
     for name, (image, frames, batch) in CASES.items():
         stream = EpisodeStream(
-            plan.shards, size=size, image=image, frames=frames, batch=batch, seed=0
+            plan.shards, crop_size=size, image_size=image, frames=frames, batch=batch, seed=0
         )
         count = plan.samples // batch  # a whole epoch: the shuffle buffer is filled in bursts
-        raws = list(itertools.islice(stream.raw(0, 1), plan.samples + count * batch))
-        episodes = [(raw.jpegs(), raw.landmarks()) for raw in raws[-count * batch :]]
+        walked = list(itertools.islice(stream.episodes(0, 1), plan.samples + count * batch))
+        episodes = [(each.jpegs(), each.landmarks()) for each in walked[-count * batch :]]
         batches, walk = iter(stream), read_bytes(plan)
         works: dict[str, Callable[[], None]] = {
             key: lambda e=episodes, w=walk, d=decode: floor(e, w, d)

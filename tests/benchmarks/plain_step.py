@@ -19,30 +19,30 @@ from torch.nn.utils import parametrizations
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.models import blocks
 from fsh.trainer.training.losses import (
-    Content,
+    ContentLoss,
     Episodes,
     feature_matching,
     hinge_discriminator,
     hinge_generator,
-    match,
+    match_loss,
 )
-from fsh.trainer.training.state import Average, Model
+from fsh.trainer.training.state import AveragedNetworks, Model
 
 
 class PlainStep:
     """Call it with episodes; it trains a copy of ``like`` by one step and returns the losses."""
 
-    def __init__(self, config: TrainConfig, like: Model, content: Content) -> None:
+    def __init__(self, config: TrainConfig, like: Model, content: ContentLoss) -> None:
         def torchs(layer: nn.Module) -> nn.Module:
             return parametrizations.spectral_norm(layer, eps=blocks.EPSILON)
 
-        with mock.patch.object(blocks, "_normalised", torchs):
+        with mock.patch.object(blocks, "_spectral_norm", torchs):
             model = Model(config, like.columns.ids)
         model.load_state_dict(like.state_dict())
         self.config, self.model, self.content = config, model, content
         for p in model.parameters():
             p.data = p.data.contiguous()
-        self.average = Average(model, config.ema)
+        self.average = AveragedNetworks(model, config.ema)
 
         def adam(rate: float, *parts: nn.Module) -> torch.optim.Adam:
             parameters = [p for part in parts for p in part.parameters()]
@@ -57,13 +57,15 @@ class PlainStep:
         def pooled(_: nn.Module, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
             return F.avg_pool2d(layer(x), 2)
 
-        def normed(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        def instance_norm(
+            x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor
+        ) -> torch.Tensor:
             shift, scale = shift[:, :, None, None], scale[:, :, None, None]
             return shift + scale * F.instance_norm(x, eps=blocks.EPSILON)
 
         with (
-            mock.patch.object(blocks.Halving, "forward", pooled),
-            mock.patch.object(blocks, "normed", normed),
+            mock.patch.object(blocks.PooledConv, "forward", pooled),
+            mock.patch.object(blocks, "instance_norm", instance_norm),
         ):
             return self._step(episodes)
 
@@ -71,11 +73,11 @@ class PlainStep:
         model, weights = self.model, self.config.loss
         flat = model.embedder(
             episodes.source_images.contiguous().flatten(0, 1),
-            episodes.source_landmarks.contiguous().flatten(0, 1),
+            episodes.source_landmark_images.contiguous().flatten(0, 1),
         )
         frames = flat.unflatten(0, episodes.source_images.shape[:2])
-        lines, images = episodes.landmarks.contiguous(), episodes.images.contiguous()
-        columns = model.columns(episodes.columns)
+        lines, images = episodes.landmark_images.contiguous(), episodes.images.contiguous()
+        columns = model.columns(episodes.video_indices)
         fake = model.generator(lines, model.generator.project(frames.mean(1)))
         parts = self.content(fake, images, lines)
         score, made = model.discriminator(fake, lines, columns)
@@ -85,12 +87,12 @@ class PlainStep:
             made, wanted, mean=weights.lab
         )
         if weights.match:
-            parts["match"] = weights.match * match(frames, columns)
+            parts["match"] = weights.match * match_loss(frames, columns)
         self.first.zero_grad()
         torch.stack(list(parts.values())).sum().backward()
         self.first.step()
         for _ in range(self.config.discriminator_steps):
-            columns = model.columns(episodes.columns)
+            columns = model.columns(episodes.video_indices)
             real, _ = model.discriminator(images, lines, columns)
             false, _ = model.discriminator(fake.detach(), lines, columns)
             parts["discriminator"] = hinge_discriminator(real, false)

@@ -33,7 +33,6 @@ from fsh.trainer.data.episodes import EpisodeStream
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.presets import resolve
-from fsh.trainer.training import compilation as compiling
 from fsh.trainer.training.content import load_content
 
 #: Name, whether it is the plain step, precision, torch.compile.
@@ -90,8 +89,8 @@ def loading(data: Path, config: TrainConfig, batches: int) -> str:
     plan = plan_data(DataFolder(data), workers=config.workers)
     stream = EpisodeStream(
         plan.shards,
-        size=plan.card.spec.size,
-        image=config.network.size,
+        crop_size=plan.card.spec.size,
+        image_size=config.network.size,
         frames=config.frames,
         batch=config.batch,
         seed=0,
@@ -105,14 +104,23 @@ def loading(data: Path, config: TrainConfig, batches: int) -> str:
 
 
 def variant(
-    data: Path, config: TrainConfig, plain: bool, rounds: int, until: float, peak: float, flops: int
+    data: Path,
+    config: TrainConfig,
+    plain: bool,
+    rounds: int,
+    until: float,
+    peak: float,
+    flops: int,
+    backend: str,
 ) -> tuple[str, int]:
     """One line of the table, and the operations of a step."""
     told, device = Lines(), config.device
     content, _ = load_content(config, told)
     session, episodes = started(data, config)
     step: Callable = (
-        PlainStep(config, session.model, content) if plain else fsh_step(session, content, told)
+        PlainStep(config, session.model, content)
+        if plain
+        else fsh_step(session, content, told, backend)
     )
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
@@ -148,7 +156,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--backend", default="inductor", help="of torch.compile")
     options = parser.parse_args()
-    compiling.BACKEND = options.backend
     until = time.perf_counter() + 60 * options.minutes
     given = {"batch": options.batch, "workers": options.workers}
     config = resolve(options.preset, options.device, steps=1, **given)
@@ -170,9 +177,8 @@ def main() -> None:
         own = dataclasses.replace(config, precision=precision, compile=how)
         share = time.perf_counter() + left / remaining
         try:
-            line, flops = variant(
-                options.data, own, plain, options.rounds, share, peaks[precision], flops
-            )
+            args = (options.rounds, share, peaks[precision], flops, options.backend)
+            line, flops = variant(options.data, own, plain, *args)
         except (RuntimeError, AssertionError) as error:
             line = f"failed: {' '.join(str(error).split())[:80]}"
         print(f"{title} {line}", flush=True)

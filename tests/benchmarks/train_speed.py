@@ -29,23 +29,28 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.distributed import Ranks
 from fsh.trainer.presets import resolve
+from fsh.trainer.training.compilation import INDUCTOR
 from fsh.trainer.training.content import load_content
 from fsh.trainer.training.episode_feed import open_batches, to_device
-from fsh.trainer.training.losses import Episodes
+from fsh.trainer.training.losses import ContentLoss, Episodes
 from fsh.trainer.training.phases import Phases
 from fsh.trainer.training.session import Session
-from fsh.trainer.training.watchdog import PinnedAssignments, look_at
+from fsh.trainer.training.watchdog import PendingStep, image_statistics
 
 
-def fsh_step(session: Session, content: torch.nn.Module, progress: Progress) -> Callable:
-    phases = Phases.of(session, content, Ranks(), progress)
+def fsh_step(
+    session: Session, content: ContentLoss, progress: Progress, backend: str = INDUCTOR
+) -> Callable:
+    phases = Phases.for_session(session, content, Ranks(), progress, backend)
 
-    def step(episodes: Episodes) -> dict[str, float] | PinnedAssignments:
+    def step(episodes: Episodes) -> dict[str, float] | PendingStep:
         parts, fake = phases.run(episodes)
         session.step += 1
         session.average.update(session.model, session.step)
-        held = PinnedAssignments.of(session.step, parts, look_at(fake, episodes.images))
-        return held if session.config.device != "cpu" else {"total": held.values.sum().item()}
+        statistics = image_statistics(fake, episodes.images)
+        pending = PendingStep.stack(session.step, parts, statistics)
+        on_cpu = session.config.device == "cpu"
+        return {"total": pending.values.sum().item()} if on_cpu else pending
 
     return step
 

@@ -75,11 +75,11 @@ def treated(source: Path, folder: Path, how: tuple[str, str, str]) -> np.ndarray
 def clips(source: Path | None, count: int, side: int) -> Iterator[np.ndarray]:
     """Up to ``count`` clips, spread over the list."""
     if source is None:
-        from fsh.sample_clips import LOOKS, frames
+        from fsh.sample_clips import IDENTITIES, talking_frames
 
-        for seed, look in enumerate(LOOKS[:count]):
+        for seed, look in enumerate(IDENTITIES[:count]):
             opening = np.abs(np.sin(np.arange(int(RATE * SECONDS)) / 2))
-            yield np.stack(list(frames(look, opening, seed=seed)))
+            yield np.stack(list(talking_frames(look, opening, seed=seed)))
         return
     lines = [line.strip() for line in source.read_text().splitlines() if line.strip()]
     square = f"fps={RATE},crop='min(iw,ih)':'min(iw,ih)',scale={side}:{side}:flags=area"

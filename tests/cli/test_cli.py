@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ import typer
 from command import fsh
 from places import ROOT
 
-from fsh import threads
 from fsh.cli.app import app
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -27,30 +25,6 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("own", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}])
-def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch, own):
-    monkeypatch.setattr(os, "environ", dict(own))
-    threads.wait_briefly()
-    assert os.environ == (own or {"GOMP_SPINCOUNT": threads.SPINS})
-
-
-@pytest.mark.parametrize(
-    ("size", "own", "wanted"), [(64, {}, 3), (128, {}, 4), (64, {"OMP_NUM_THREADS": "4"}, 4)]
-)
-def test_small_networks_leave_a_core_to_others(monkeypatch, size, own, wanted):
-    import torch
-
-    before = torch.get_num_threads()
-    monkeypatch.setattr(os, "environ", dict(own))
-    monkeypatch.setattr(threads, "_cores", lambda: 4)
-    torch.set_num_threads(4)
-    try:
-        assert threads.share_cores(size) == wanted == torch.get_num_threads()
-        assert threads.share_cores(size) == wanted, "asked twice, it is still one core"
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -108,11 +82,11 @@ def test_doctor_reports_as_json():
 
 
 def test_time_left_is_judged_by_what_this_call_did(capsys, monkeypatch):
-    from fsh.cli.console import Bar
+    from fsh.cli.console import ProgressBar
 
     clock = iter([0.0, 10.0, 10.0])
     monkeypatch.setattr("fsh.cli.console.time.monotonic", lambda: next(clock))
-    bar = Bar()
+    bar = ProgressBar()
     bar.start("train", 100, "step", done=80)
     bar.advance(10)
     assert "90/100 step, 90 %, 10 s left" in capsys.readouterr().err

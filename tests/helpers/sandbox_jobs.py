@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.pipeline.sandbox import Sandbox as Sandbox
 from fsh.schemas.errors import FshError
 
 

@@ -7,13 +7,14 @@ import torch
 from tiny_run import Told, tiny_config
 
 from fsh.schemas.layout import DataFolder
-from fsh.trainer import distributed
+from fsh.trainer.distributed import join_processes
 from fsh.trainer.training.loop import train
-from fsh.trainer.training.losses import Content, Episodes, MetaObjective
+from fsh.trainer.training.losses import ContentLoss, Episodes
+from fsh.trainer.training.objectives import MetaObjective
 from fsh.trainer.training.state import Model
 
 root = Path(sys.argv[1])
-ranks = distributed.start("cpu")
+ranks = join_processes("cpu")
 config = tiny_config(batch=4, steps=9)
 half = config.batch // 2
 
@@ -32,7 +33,7 @@ def gradients(which: slice, average: bool) -> dict[str, torch.Tensor]:
         model.generator,
         model.discriminator,
         model.columns,
-        Content(config.loss),
+        ContentLoss(config.loss),
         config.loss,
     )
     whole = batch()

@@ -1,4 +1,4 @@
-"""A person that nobody trained."""
+"""A person whose generator is not trained."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from tiny_data import SPEC, clip_of
 from tiny_run import TINY
 
 from fsh.trainer.models.networks import Generator
-from fsh.trainer.person.person import Person, drawable
+from fsh.trainer.person.person import Person, fixed_for_drawing
 
 
 def untrained(network=TINY, spec=SPEC, seed: int = 0) -> Person:
-    """A person whose weights nobody trained, ψ and all."""
+    """A person with random weights and random ψ."""
     torch.manual_seed(seed)
     generator = Generator(network)
     psi = generator.project(torch.randn(1, network.embedding)).detach()
@@ -19,7 +19,7 @@ def untrained(network=TINY, spec=SPEC, seed: int = 0) -> Person:
         name="ada",
         spec=spec,
         network=network,
-        generator=drawable(generator),
+        generator=fixed_for_drawing(generator),
         coefficients=psi,
         embedding=torch.zeros(network.embedding),
         landmarks=clip_of(3, 2, spec=spec).landmarks,

@@ -8,10 +8,12 @@ import torch
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.layout import RunFolder
 from fsh.trainer import checkpoint
+from fsh.trainer.checkpoint import Checkpoint
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.training.loop import train
-from fsh.trainer.training.session import Session, newest
+from fsh.trainer.training.session import Session
 
 KIND = "test-1"
 
@@ -82,21 +84,23 @@ def test_missing(folder):
 
 
 def test_old_ones_go_but_the_last_good_one_stays(tmp_path):
+    run = RunFolder(tmp_path)
     for step in range(1, 6):
-        checkpoint.write_folder(checkpoint.folder_of(tmp_path, step), {}, {}, KIND)
-    (tmp_path / "checkpoints" / ".step-00000009.1.tmp").mkdir()
-    checkpoint.prune(tmp_path, 2, good=2)
-    assert [step for step, _ in checkpoint.list_checkpoints(tmp_path)] == [2, 4, 5]
+        checkpoint.write_folder(run.checkpoint(step), {}, {}, KIND)
+    (run.checkpoints / ".step-00000009.1.tmp").mkdir()
+    checkpoint.prune(run, 2, good=2)
+    assert [step for step, _ in checkpoint.list_checkpoints(run)] == [2, 4, 5]
 
 
 def test_a_damaged_newest_is_named_and_passed_over(tmp_path):
-    data, run = tiny_folder(tmp_path / "data"), tmp_path / "run"
-    train(data, run, tiny_config(steps=2, checkpoint_every=1), Told())
-    last = checkpoint.folder_of(run, 2) / "networks.safetensors"
+    data, run = tiny_folder(tmp_path / "data"), RunFolder(tmp_path / "run")
+    train(data, run.root, tiny_config(steps=2, checkpoint_every=1), Told())
+    last = run.checkpoint(2) / "optimizers.safetensors"
     last.write_bytes(last.read_bytes()[:100])
     told = Told()
-    assert newest(run, told) == checkpoint.folder_of(run, 1)
-    assert any("networks.safetensors" in line for line in told.lines)
+    found = checkpoint.newest_sound(run, Checkpoint.read, told)
+    assert found.folder == run.checkpoint(1)
+    assert any("optimizers.safetensors" in line for line in told.lines)
 
 
 def test_w_grows_and_shrinks_with_the_data_set(tmp_path):
@@ -106,7 +110,7 @@ def test_w_grows_and_shrinks_with_the_data_set(tmp_path):
         plan = plan_data(tiny_folder(tmp_path / f"d{people}", people=people), workers=0)
         session = Session.new(config, plan, {})
         before = session.model.columns.weight.detach().clone()
-        session.load(checkpoint.folder_of(run, 2))
+        session.load(Checkpoint.read(RunFolder(run).checkpoint(2)))
         after = session.model.columns.weight.detach()
         known = min(2, people)
         assert not torch.equal(after[:known], before[:known])

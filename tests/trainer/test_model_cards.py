@@ -7,9 +7,8 @@ import json
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.ids import file_sha256
-from fsh.trainer import checkpoint
 from fsh.trainer.model_cards import person_card
-from fsh.trainer.person.personalize import hashes_of
+from fsh.trainer.runs import Run
 from fsh.trainer.training.loop import train
 
 
@@ -26,10 +25,8 @@ def test_a_run_knows_its_data_set_by_hash(tmp_path):
     data, run = tiny_folder(tmp_path / "data"), tmp_path / "runs" / "tiny"
     train(data, run, tiny_config(steps=2), Told())
     first = file_sha256(data.card)
-    made_from = hashes_of(run, Told())
-    (_, folder) = checkpoint.list_checkpoints(run)[-1]
-    state = checkpoint.read_state(folder, checkpoint.FORMAT)
-    assert made_from == {"model": state["files"]["average.safetensors"], "dataset": first}
+    made_from = Run.read(run).made_from
+    assert made_from["dataset"] == first
     text = (run / "README.md").read_text()
     front = front_of(text)
     assert front["dataset_sha256"] == [first] and front["model_sha256"] == made_from["model"]

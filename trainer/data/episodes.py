@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,41 +21,54 @@ from torch.utils.data import IterableDataset, get_worker_info
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.sample import read_npy
-from fsh.trainer.data.decode import Arrays, decode_jpeg
-from fsh.trainer.data.landmark_images import draw_all, rescale
-from fsh.trainer.data.shard_index import Entry, Index, Shard
+from fsh.trainer.data.decode import BufferPool, decode_jpeg
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
 
-#: Episodes held back per worker to mix shards; they are read when their turn comes.
-SHUFFLE = 256
+#: Episodes in a worker's shuffle buffer, which mixes shards; frames are read when they leave it.
+SHUFFLE_BUFFER = 256
+
+#: Decodes a JPEG of a given side into a picture; False if it is damaged (:func:`decode_jpeg`).
+JpegDecoder = Callable[[bytes, int, np.ndarray], bool]
 
 
-class Raw(NamedTuple):
-    """An episode not yet read: K source frames and, last, the target."""
+class EpisodeFrames(NamedTuple):
+    """An episode that is not read yet: the numbers of K source frames and, last, of the target."""
 
-    shard: Shard
-    entry: Entry
-    chosen: list[int]
+    shard: OpenShard
+    sample: IndexedSample
+    frames: list[int]
 
     def jpegs(self) -> list[bytes]:
-        places = self.entry.pictures[self.chosen].tolist()
+        """The frames' JPEGs, read from disk."""
+        places = self.sample.pictures[self.frames].tolist()
         return [self.shard.read(start, size) for start, size in places]
 
     def landmarks(self) -> np.ndarray:
-        """(K+1, 68, 2) in pixels of the crops on disk."""
-        return read_npy(self.shard.read(*self.entry.landmarks))[self.chosen]
+        """float32 (K+1, 68, 2) in pixels of the crops on disk, read from there."""
+        return read_npy(self.shard.read(*self.sample.landmarks))[self.frames]
 
 
 class Batch(NamedTuple):
-    """Decoded episodes on the CPU: uint8 images (B, K+1, H, H, 3), the target last."""
+    """Decoded episodes on the CPU, B of K source frames and, last, the target.
+
+    Attributes:
+        images, landmark_images: uint8 (B, K+1, H, H, 3).
+        videos, keys: of each episode, the video's id and the sample's key.
+        skipped: damaged episodes that others stand in for.
+    """
 
     images: torch.Tensor
-    landmarks: torch.Tensor
+    landmark_images: torch.Tensor
     videos: tuple[str, ...]
     keys: tuple[str, ...]
     skipped: int
 
     def pin_memory(self) -> Batch:
-        return self._replace(images=self.images.pin_memory(), landmarks=self.landmarks.pin_memory())
+        """The batch in page-locked memory; what a loader calls before a copy to a GPU."""
+        return self._replace(
+            images=self.images.pin_memory(), landmark_images=self.landmark_images.pin_memory()
+        )
 
 
 def shard_order(shards: Sequence[str], seed: int, epoch: int) -> list[str]:
@@ -83,111 +96,127 @@ def choose_frames(key: str, found: Sequence[int], frames: int, seed: int, epoch:
 
 
 class EpisodeStream(IterableDataset):
-    """Batches of one rank, for ever.
+    """Batches of one rank, without end.
 
     Args:
-        shards: all shards of the split.
-        size: side of the crops on disk. image: side of the images wanted.
+        shards: paths of all shards of the split.
+        crop_size: side of the crops on disk. image_size: side of the images wanted.
+        frames: K, source frames per episode. batch: episodes per batch.
+        rank, world: this process's number and how many there are.
         start: batches of this rank already taken.
+        decoder: decodes the frames.
     """
 
     def __init__(
         self,
         shards: Sequence[str],
         *,
-        size: int,
-        image: int,
+        crop_size: int,
+        image_size: int,
         frames: int,
         batch: int,
         seed: int,
         rank: int = 0,
         world: int = 1,
         start: int = 0,
+        decoder: JpegDecoder = decode_jpeg,
     ) -> None:
-        self.shards, self.size, self.image = tuple(shards), size, image
+        self.shards, self.crop_size, self.image_size = tuple(shards), crop_size, image_size
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
-        self.index, self.images, self.lines = Index(), Arrays(), Arrays()
+        self.decoder, self.index = decoder, ShardIndex()
+        self.image_buffers, self.landmark_buffers = BufferPool(), BufferPool()
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
-        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        return self.batches(info.id, info.num_workers) if info else self.batches()
+
+    def batches(self, worker: int = 0, workers: int = 1) -> Iterator[Batch]:
+        """The batches that loader process number ``worker`` of ``workers`` makes.
+
+        Raises:
+            FshError: a shard that cannot be read, or a reader without any usable sample.
+        """
         # The loader takes batches from its workers in turn, beginning with worker 0. After
         # `start` batches it is the turn of number `start` modulo `workers`: play that one's role.
         role = (self.start + worker) % workers
-        raw = self.raw(role, workers)
+        episodes = self.episodes(role, workers)
         taken = (self.start - role + workers - 1) // workers
         for _ in range(taken * self.batch):
-            next(raw)
+            next(episodes)
         while True:
-            yield self.decode(raw)
+            yield self.decode(episodes)
 
-    def raw(self, worker: int, workers: int) -> Iterator[Raw]:
+    def episodes(self, worker: int, workers: int) -> Iterator[EpisodeFrames]:
         """Undecoded episodes of one worker in their final order, epoch after epoch."""
         epoch = 0
         while True:
             order = shard_order(self.shards, self.seed, epoch)
-            mine = order[self.rank :: self.world][worker::workers]
-            shards = (self.index.open(path) for path in mine)
-            episodes = (self.pick(shard, i, epoch) for shard in shards for i in shard.entries)
+            own = order[self.rank :: self.world][worker::workers]
+            shards = (self.index.open(path) for path in own)
+            episodes = (self.pick(shard, s, epoch) for shard in shards for s in shard.samples)
             mixer = random.Random(f"mix-{self.seed}-{epoch}-{self.rank}-{worker}")
             empty = True
-            for episode in _shuffled(episodes, mixer, SHUFFLE):
+            for episode in _shuffled(episodes, mixer, SHUFFLE_BUFFER):
                 empty = False
                 yield episode
             if empty:
-                raise FshError("no usable sample in these shards", where=", ".join(mine))
+                raise FshError("no usable sample in these shards", where=", ".join(own))
             epoch += 1
 
-    def pick(self, shard: Shard, entry: Entry, epoch: int) -> Raw:
+    def pick(self, shard: OpenShard, sample: IndexedSample, epoch: int) -> EpisodeFrames:
         """The episode of a sample in an epoch."""
-        found = entry.found.tolist()
-        return Raw(shard, entry, choose_frames(entry.key, found, self.frames, self.seed, epoch))
+        found = sample.found.tolist()
+        frames = choose_frames(sample.key, found, self.frames, self.seed, epoch)
+        return EpisodeFrames(shard, sample, frames)
 
-    def decode(self, raw: Iterator[Raw]) -> Batch:
-        """The next ``batch`` episodes, decoded; damaged ones are replaced and counted."""
-        episodes = list(itertools.islice(raw, self.batch))
-        shape = (self.batch, self.frames + 1, self.image, self.image, 3)
-        images, landmarks = self.images.take(shape), self.lines.take(shape)
+    def decode(self, undecoded: Iterator[EpisodeFrames]) -> Batch:
+        """The next ``batch`` episodes, decoded; damaged ones are replaced and counted.
+
+        Raises:
+            FshError: if all of them are damaged.
+        """
+        episodes = list(itertools.islice(undecoded, self.batch))
+        crop, size = self.crop_size, self.image_size
+        shape = (self.batch, self.frames + 1, size, size, 3)
+        images, drawn = self.image_buffers.take(shape), self.landmark_buffers.take(shape)
         good = [
             i
             for i, episode in enumerate(episodes)
-            if all(
-                decode_jpeg(jpeg, self.size, images[i, k]) for k, jpeg in enumerate(episode.jpegs())
-            )
+            if all(self.decoder(jpeg, crop, images[i, k]) for k, jpeg in enumerate(episode.jpegs()))
         ]
         if not good:
             raise FshError(
                 "none of these samples can be decoded",
-                where=", ".join(e.entry.key for e in episodes),
+                where=", ".join(e.sample.key for e in episodes),
                 remedy="run `fsh shard` again",
             )
         for i in good:
-            draw_all(
-                rescale(episodes[i].landmarks(), self.size, self.image), self.image, landmarks[i]
-            )
+            draw_landmarks(rescale_landmarks(episodes[i].landmarks(), crop, size), size, drawn[i])
         # A damaged episode's place is taken by another: batches keep their size, positions hold.
         order = [i if i in good else good[i % len(good)] for i in range(len(episodes))]
         if len(good) < len(episodes):
-            images, landmarks = images[order], landmarks[order]
+            images, drawn = images[order], drawn[order]
         return Batch(
             torch.from_numpy(images),
-            torch.from_numpy(landmarks),
-            tuple(episodes[i].entry.video for i in order),
-            tuple(episodes[i].entry.key for i in order),
+            torch.from_numpy(drawn),
+            tuple(episodes[i].sample.video for i in order),
+            tuple(episodes[i].sample.key for i in order),
             len(episodes) - len(good),
         )
 
 
-def _shuffled(items: Iterator[Raw], mixer: random.Random, size: int) -> Iterator[Raw]:
-    """A shuffle buffer: emit a random one of the ``size`` held, put the next in its place."""
-    held: list[Raw] = []
+def _shuffled(
+    items: Iterator[EpisodeFrames], mixer: random.Random, size: int
+) -> Iterator[EpisodeFrames]:
+    """A shuffle buffer: emit a random one of the ``size`` in it, put the next in its place."""
+    buffer: list[EpisodeFrames] = []
     for item in items:
-        if len(held) < size:
-            held.append(item)
+        if len(buffer) < size:
+            buffer.append(item)
             continue
         i = mixer.randrange(size)
-        held[i], item = item, held[i]
+        buffer[i], item = item, buffer[i]
         yield item
-    mixer.shuffle(held)
-    yield from held
+    mixer.shuffle(buffer)
+    yield from buffer

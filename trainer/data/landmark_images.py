@@ -1,4 +1,4 @@
-"""68 landmarks drawn as the image that the networks see.
+"""Landmark images: the 68 landmarks drawn as the networks see them.
 
 As in the paper's description and the authors' later code: polylines, one colour per group, 2 pixels
 wide at 256 pixels; the inner lip is not drawn (the outer one shows an open mouth). At 256 pixels
@@ -11,64 +11,80 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-#: (first point, point after the last, closed, RGB), in iBUG order.
-GROUPS = (
-    (0, 17, False, (255, 255, 255)),  # jaw
-    (17, 22, False, (255, 0, 0)),  # brow on the image's left
-    (22, 27, False, (0, 255, 0)),  # brow on the image's right
-    (27, 31, False, (0, 0, 255)),  # bridge of the nose
-    (31, 36, False, (0, 0, 255)),  # nostrils
-    (36, 42, True, (255, 0, 255)),  # eye on the image's left
-    (42, 48, True, (0, 255, 255)),  # eye on the image's right
-    (48, 60, True, (255, 255, 0)),  # outer lip
+from fsh.schemas.landmarks import (
+    JAW,
+    LEFT_BROW,
+    LEFT_EYE,
+    NOSE_BRIDGE,
+    NOSTRILS,
+    OUTER_LIP,
+    RIGHT_BROW,
+    RIGHT_EYE,
 )
-#: Bytes of images cleared and drawn in one call: what a core keeps close to itself. Where a whole
-#: episode is cleared first, its first images have left the cache when their lines come.
-TOGETHER = 1 << 19
+
+
+def _span(group: np.ndarray) -> slice:
+    """A group's consecutive numbers as a slice, which is taken out of an array without a copy."""
+    return slice(int(group[0]), int(group[-1]) + 1)
+
+
+#: (landmarks, whether the line is closed, RGB) of everything drawn, in the order drawn.
+POLYLINES = (
+    (_span(JAW), False, (255, 255, 255)),
+    (_span(LEFT_BROW), False, (255, 0, 0)),
+    (_span(RIGHT_BROW), False, (0, 255, 0)),
+    (_span(NOSE_BRIDGE), False, (0, 0, 255)),
+    (_span(NOSTRILS), False, (0, 0, 255)),
+    (_span(LEFT_EYE), True, (255, 0, 255)),
+    (_span(RIGHT_EYE), True, (0, 255, 255)),
+    (_span(OUTER_LIP), True, (255, 255, 0)),
+)
+#: Bytes of images cleared and drawn in one call: about what a core's cache holds. Where a whole
+#: episode is cleared first, its first images have left the cache when their lines are drawn.
+BYTES_AT_ONCE = 1 << 19
 _SHIFT = 4  # fractional bits of a sub-pixel coordinate
 
 
-def rescale(landmarks: np.ndarray, size: int, to: int) -> np.ndarray:
-    """Landmarks of a ``size``-pixel crop in the same crop scaled to ``to`` pixels."""
+def rescale_landmarks(landmarks: np.ndarray, size: int, to: int) -> np.ndarray:
+    """Landmarks in pixels of a ``size``-pixel crop, float32 in pixels of the crop at ``to``."""
     return ((landmarks + 0.5) * (to / size) - 0.5).astype(np.float32)
 
 
-def draw(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """One landmark image.
+def draw_landmarks(landmarks: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Landmarks as drawn pictures.
 
     Args:
-        landmarks: (68, 2) in pixels of the image; points may lie outside.
-        size: side of the image.
+        landmarks: (…, 68, 2), x and y in pixels of the pictures; points may lie outside.
+        size: side of the pictures.
+        out: memory for the pictures, C-contiguous, with anything in it.
 
     Returns:
-        uint8 (size, size, 3) RGB, black background.
+        uint8 (…, size, size, 3) RGB on black; ``out`` if it was given.
     """
-    return draw_all(landmarks[None], size)[0]
+    leading = landmarks.shape[:-2]
+    pictures = np.empty((*leading, size, size, 3), np.uint8) if out is None else out
+    _draw(landmarks.reshape(-1, 68, 2), size, pictures.reshape(-1, size, size, 3))
+    return pictures
 
 
-def draw_all(landmarks: np.ndarray, size: int, into: np.ndarray | None = None) -> np.ndarray:
-    """(N, 68, 2) in pixels of the images to uint8 (N, size, size, 3); ``into``: memory for them,
-    whatever is in it.
-    """
-    shape = (len(landmarks), size, size, 3)
-    images = np.empty(shape, np.uint8) if into is None else into
+def _draw(landmarks: np.ndarray, size: int, pictures: np.ndarray) -> None:
+    """Landmarks (N, 68, 2) onto pictures (N, size, size, 3)."""
     width = max(1, round(2 * size / 256))
     exact = size >= 256
     line, shift = (cv2.LINE_8, 0) if exact else (cv2.LINE_AA, _SHIFT)
     points = np.rint(landmarks if exact else landmarks * (1 << _SHIFT))
     faces = points.clip(-(1 << 14), 1 << 14).astype(np.int32, order="C")
     margin, end = (2 * width) << shift, size << shift
-    count = max(1, TOGETHER // (3 * size * size))
+    count = max(1, BYTES_AT_ONCE // (3 * size * size))
     for some in (slice(i, i + count) for i in range(0, len(faces), count)):
-        canvas, several = images[some], faces[some]
+        canvas, several = pictures[some], faces[some]
         canvas.fill(0)
-        # Images one below the other are one image, as long as nothing reaches into another.
+        # Pictures one below the other are one picture, unless a line reaches into another.
         if canvas.flags.c_contiguous and margin <= several.min() and several.max() < end - margin:
             several[:, :, 1] += np.arange(len(several), dtype=np.int32)[:, None] * end
-            todo = [(canvas.reshape(-1, size, 3), several)]
+            canvases = [(canvas.reshape(-1, size, 3), several)]
         else:
-            todo = [(image, face[None]) for image, face in zip(canvas, several, strict=True)]
-        for image, group in todo:
-            for start, stop, closed, color in GROUPS:
-                cv2.polylines(image, group[:, start:stop], closed, color, width, line, shift)
-    return images
+            canvases = [(one, face[None]) for one, face in zip(canvas, several, strict=True)]
+        for one, group in canvases:
+            for span, closed, color in POLYLINES:
+                cv2.polylines(one, group[:, span], closed, color, width, line, shift)

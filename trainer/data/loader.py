@@ -1,4 +1,4 @@
-"""Batches decoded ahead, by a thread or by processes, always in the same order."""
+"""The loader: batches decoded ahead, by a thread or by processes, always in the same order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from fsh.trainer.data.episodes import Batch, EpisodeStream
 def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterator[Batch]:
     """The stream's batches in a fixed order, decoded ahead by ``workers`` processes.
 
-    0 workers decode in a thread of this process, which is enough on a CPU: OpenCV lets go of the
-    interpreter while it decodes. Processes are started afresh, never forked from this one, whose
-    thread pools would be dead and locked in a fork.
+    0 workers decode in a thread of this process, which is enough on a CPU: decoders release the
+    interpreter's lock while they work. Processes are started afresh, never forked from this one,
+    whose thread pools would be dead and locked in a fork.
+
+    Args:
+        pin: hand out batches in page-locked memory, for copies to a GPU.
     """
     if workers == 0:
-        return _ahead(iter(stream))
+        return _prefetched(iter(stream))
     return iter(
         DataLoader(
             stream,
@@ -38,7 +41,7 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
     )
 
 
-def _ahead(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
+def _prefetched(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
     """The same batches, made by a thread that stays up to ``depth`` ahead."""
     made: queue.Queue[Batch | BaseException] = queue.Queue(depth)
     closed = threading.Event()

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from fsh.schemas import landmarks as points
 from fsh.schemas.errors import FshError
-from fsh.schemas.sample import StoredSample, read_npy, read_samples, video_id_of
-
-LANDMARKS = "landmarks.npy"
+from fsh.schemas.sample import LANDMARKS, StoredSample, frame_extension, read_samples
 
 
-class Entry(NamedTuple):
-    """One sample; about 1.3 KB in memory where it has 48 frames.
+class IndexedSample(NamedTuple):
+    """Where one sample's members lie in its shard; about 1.3 KB in memory where it has 48 frames.
 
     Attributes:
+        key: the sample's key. video: the video's id.
         found: numbers of the frames that have landmarks, int16 (F,), F > 0.
         pictures: first byte and length of every frame's JPEG, int64 (N, 2).
         landmarks: the same of the landmarks' ``.npy``.
@@ -31,11 +31,16 @@ class Entry(NamedTuple):
     landmarks: tuple[int, int]
 
 
-class Shard:
-    """An open shard. Its file is closed when nobody holds it any more."""
+class OpenShard:
+    """A shard whose file is open; it is closed when nobody refers to this any more.
 
-    def __init__(self, path: str, entries: tuple[Entry, ...]) -> None:
-        self.entries = entries
+    Attributes:
+        samples: those that have landmarks in at least one frame, in the shard's order.
+        file: the file's descriptor.
+    """
+
+    def __init__(self, path: str, samples: tuple[IndexedSample, ...]) -> None:
+        self.samples = samples
         self.file = os.open(path, os.O_RDONLY)
 
     def __del__(self) -> None:
@@ -43,16 +48,22 @@ class Shard:
             os.close(self.file)
 
     def read(self, start: int, size: int) -> bytes:
+        """``size`` bytes of the file from byte ``start`` on."""
         return os.pread(self.file, size, start)
 
 
-class Index:
-    """The entries of every shard opened so far; a file that changed is looked through anew."""
+class ShardIndex:
+    """The samples of every shard opened so far; a file that changed is read through anew.
 
-    def __init__(self) -> None:
-        self.known: dict[str, tuple[tuple[int, int], tuple[Entry, ...]]] = {}
+    Args:
+        read: reads a shard's samples.
+    """
 
-    def open(self, path: str) -> Shard:
+    def __init__(self, read: Callable[[str], Iterator[StoredSample]] = read_samples) -> None:
+        self.read = read
+        self.known: dict[str, tuple[tuple[int, int], tuple[IndexedSample, ...]]] = {}
+
+    def open(self, path: str) -> OpenShard:
         """Raises:
         FshError: a shard that is missing, cut short or no tar, or a sample without its parts.
         """
@@ -60,26 +71,31 @@ class Index:
             status = Path(path).stat()
             version = status.st_size, status.st_mtime_ns
             if path not in self.known or self.known[path][0] != version:
-                found = (entry_of(sample, path) for sample in read_samples(path))
-                self.known[path] = version, tuple(entry for entry in found if len(entry.found))
-            return Shard(path, self.known[path][1])
+                samples = (index_sample(sample, path) for sample in self.read(path))
+                self.known[path] = version, tuple(s for s in samples if len(s.found))
+            return OpenShard(path, self.known[path][1])
         except OSError as error:
             remedy = "run `fsh shard` again"
             raise FshError(f"cannot be read ({error})", where=path, remedy=remedy) from error
 
 
-def entry_of(sample: StoredSample, path: str) -> Entry:
-    """Raises:
-    FshError: if the sample lacks one of its files.
+def index_sample(sample: StoredSample, path: str) -> IndexedSample:
+    """Where a sample's members lie.
+
+    Args:
+        path: the shard, for messages.
+
+    Raises:
+        FshError: if the sample lacks one of its files.
     """
     try:
-        landmarks = read_npy(sample[LANDMARKS])
-        names: Sequence[str] = [f"{i:03d}.jpg" for i in range(len(landmarks))]
-        return Entry(
+        landmarks = sample.landmarks
+        places = [sample.places[frame_extension(i)] for i in range(len(landmarks))]
+        return IndexedSample(
             key=sample.key,
-            video=video_id_of(sample["json"]),
-            found=np.flatnonzero(np.isfinite(landmarks).all((1, 2))).astype(np.int16),
-            pictures=np.array([sample.places[name] for name in names], np.int64).reshape(-1, 2),
+            video=sample.video_id,
+            found=np.flatnonzero(points.found(landmarks)).astype(np.int16),
+            pictures=np.array(places, np.int64).reshape(-1, 2),
             landmarks=sample.places[LANDMARKS],
         )
     except KeyError as error:

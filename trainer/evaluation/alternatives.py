@@ -1,10 +1,10 @@
-"""Another method's networks as a contender: fine-tuned on the photos as the paper did."""
+"""Another method's run as a system: its networks fine-tuned on the photos, as the paper did."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,59 +13,63 @@ from torch import nn
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.data.landmark_images import draw_all, rescale
-from fsh.trainer.person.fine_tuning import LAST_RATE, Photos, falling, prepare
-from fsh.trainer.runs import Run, load_networks
+from fsh.trainer.data.pictures import to_pictures
+from fsh.trainer.evaluation.evaluated_system import Draw
+from fsh.trainer.person.fine_tuning import LAST_RATE, linear_decay
+from fsh.trainer.person.photo_tensors import PhotoTensors, landmark_image_tensors, photo_tensors
+from fsh.trainer.runs import Run
 from fsh.trainer.training.content import load_content
-from fsh.trainer.training.losses import Content, Episodes, Terms
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
 from fsh.trainer.training.methods import METHODS
-from fsh.trainer.training.monitor import to_pictures
-
-if TYPE_CHECKING:
-    from fsh.trainer.evaluation.systems import Draw
 
 #: Photos per fine-tuning step at most; fsh's own take fewer.
 BATCH = 4
+_DRAWN_AT_ONCE = 16
 
 
-class Alternative:
-    """Another method's networks, fine-tuned on the photos with its own losses."""
+class AlternativeSystem:
+    """Another method's networks, fine-tuned on the photos with its own losses.
+
+    Args:
+        steps: photos to fine-tuning steps.
+    """
 
     def __init__(
         self, name: str, run: Run, steps: Callable[[int], int], progress: Progress
     ) -> None:
         self.name, self.run, self.steps = name, run, steps
         counts = [self.steps(t) for t in (1, 8, 32)]
-        self.made_of = f"{run.sha256} steps {counts} of {BATCH}, falling to {LAST_RATE}"
-        self.networks = load_networks(run)
+        self.fingerprint = f"{run.sha256} steps {counts} of {BATCH}, falling to {LAST_RATE}"
+        self.networks = run.load_networks()
         self.content, _ = load_content(run.config, progress)
 
-    def learn(self, photos: FaceClip) -> Draw:
+    def fit(self, photos: FaceClip) -> Draw:
         config = self.run.config
-        inputs, _ = prepare(photos, config.network.size, config.device)
+        crop, size = photos.spec.size, config.network.size
+        tensors, _ = photo_tensors(photos, size, config.device)
         method = METHODS[config.method]
-        steps = self.steps(len(inputs))
-        networks = fine_tuned(self.networks, inputs, self.content, config, steps)
+        networks = fine_tuned(
+            self.networks, tensors, self.content, config, self.steps(len(tensors))
+        )
         with torch.inference_mode():
-            described = method.describe(networks, inputs.images[None], inputs.landmarks[None])
-        generator, size = networks.generator, config.network.size
+            condition = method.condition(
+                networks, tensors.images[None], tensors.landmark_images[None]
+            )
 
         @torch.inference_mode()
         def draw(landmarks: np.ndarray) -> np.ndarray:
-            lines = draw_all(rescale(landmarks, photos.spec.size, size), size)
             pictures = [np.empty((0, size, size, 3), np.uint8)]
-            for start in range(0, len(lines), 16):
-                some = torch.from_numpy(lines[start : start + 16]).to(config.device)
-                pictures.append(
-                    to_pictures(generator(some.float().movedim(-1, -3) / 255, described))
-                )
+            for start in range(0, len(landmarks), _DRAWN_AT_ONCE):
+                some = landmarks[start : start + _DRAWN_AT_ONCE]
+                images = landmark_image_tensors(some, crop, size, config.device)
+                pictures.append(to_pictures(networks.generator(images, condition)))
             return np.concatenate(pictures)
 
         return draw
 
 
 def fine_tuned(
-    networks: Any, photos: Photos, content: Content, config: TrainConfig, steps: int
+    networks: Any, photos: PhotoTensors, content: ContentLoss, config: TrainConfig, steps: int
 ) -> Any:
     """A copy of a method's networks after ``steps`` updates on a person's photos.
 
@@ -92,7 +96,7 @@ def fine_tuned(
         )
         for parts, rate, _ in phases
     ]
-    rates = falling(adams, steps)
+    rates = linear_decay(adams, steps)
     random = np.random.default_rng(config.seed)
     for _ in range(steps):
         episodes = _episodes(photos, config.frames, random)
@@ -106,7 +110,7 @@ def fine_tuned(
     return networks.eval()
 
 
-def _episodes(photos: Photos, frames: int, random: np.random.Generator) -> Episodes:
+def _episodes(photos: PhotoTensors, frames: int, random: np.random.Generator) -> Episodes:
     count = len(photos)
     targets = random.permutation(count)[:BATCH]
     sources = []
@@ -117,8 +121,8 @@ def _episodes(photos: Photos, frames: int, random: np.random.Generator) -> Episo
     wanted = torch.from_numpy(targets)
     return Episodes(
         source_images=photos.images[rows],
-        source_landmarks=photos.landmarks[rows],
+        source_landmark_images=photos.landmark_images[rows],
         images=photos.images[wanted],
-        landmarks=photos.landmarks[wanted],
-        columns=torch.zeros(len(targets), dtype=torch.long),
+        landmark_images=photos.landmark_images[wanted],
+        video_indices=torch.zeros(len(targets), dtype=torch.long),
     )

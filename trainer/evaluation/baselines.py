@@ -1,27 +1,23 @@
-"""Two answers that cost nothing, which any network should beat: the photo, and the photo warped."""
+"""Two baselines that any network should beat: the nearest photo, and that photo warped."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from fsh.schemas.clip import FaceClip
-
-if TYPE_CHECKING:
-    from fsh.trainer.evaluation.systems import Draw
+from fsh.trainer.evaluation.evaluated_system import Draw
 
 
 class NearestPhoto:
-    """The photo whose landmarks are nearest, as it is: the answer that costs nothing."""
+    """The photo whose landmarks are nearest, unchanged."""
 
-    name, made_of = "nearest photo", "1"
+    name, fingerprint = "nearest photo", "1"
 
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def learn(self, photos: FaceClip) -> Draw:
+    def fit(self, photos: FaceClip) -> Draw:
         def draw(landmarks: np.ndarray) -> np.ndarray:
             chosen = nearest(photos.landmarks, landmarks)
             return np.stack([resized(photos.frames[i], self.size) for i in chosen])
@@ -32,16 +28,16 @@ class NearestPhoto:
 class WarpedPhoto:
     """The nearest photo, laid onto the landmarks by the affine map that fits best."""
 
-    name, made_of = "warped photo", "1"
+    name, fingerprint = "warped photo", "1"
 
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def learn(self, photos: FaceClip) -> Draw:
+    def fit(self, photos: FaceClip) -> Draw:
         def draw(landmarks: np.ndarray) -> np.ndarray:
             chosen = nearest(photos.landmarks, landmarks)
             pictures = [
-                warped(photos.frames[i], photos.landmarks[i], points)
+                affine_warp(photos.frames[i], photos.landmarks[i], points)
                 for i, points in zip(chosen, landmarks, strict=True)
             ]
             return np.stack([resized(picture, self.size) for picture in pictures])
@@ -55,7 +51,7 @@ def nearest(photos: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return (gaps**2).sum(axis=(2, 3)).argmin(axis=1)
 
 
-def warped(picture: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def affine_warp(picture: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """A picture under the least-squares affine map of points (68, 2) to points (68, 2)."""
     from_ = np.column_stack([source, np.ones(len(source))]).astype(np.float64)
     matrix = np.linalg.lstsq(from_, target.astype(np.float64), rcond=None)[0].T
@@ -66,5 +62,6 @@ def warped(picture: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.nd
 
 
 def resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """A square picture uint8 (H, H, 3) at ``size`` pixels: averaged down, or cubic up."""
     how = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_CUBIC
     return cv2.resize(picture, (size, size), interpolation=how)

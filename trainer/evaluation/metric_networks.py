@@ -1,4 +1,4 @@
-"""LPIPS and the features of FID: networks with published weights, where they can be had.
+"""LPIPS and FID's features: networks with published weights, where they can be had.
 
 They need ``torchmetrics`` and ``torch-fidelity`` (``pip install "fsh[metrics]"``). Where a package
 or a weight file is missing, the report says so in the number's place.
@@ -19,6 +19,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
 from fsh.schemas.weights import WeightFile, fetch_weights, torch_hub_folder
+from fsh.trainer.data.pictures import to_images
 
 ALEXNET = WeightFile(
     name="AlexNet (torchvision, ImageNet)",
@@ -42,12 +43,13 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class MetricNetwork:
-    """A network that looks at pictures.
+    """A network that a metric is computed with.
 
     Attributes:
         backbone: what it is, with its weights' hash.
-        pairs: drawn and real pictures, uint8 (N, H, H, 3), to a distance (N,), if it has one.
-        features: pictures to features (N, D), if it has them.
+        pairs: drawn and true pictures, both uint8 (N, H, H, 3), to distances float64 (N,); None if
+            it compares no pairs.
+        features: pictures to features (N, D); None if it has none.
     """
 
     backbone: str
@@ -56,14 +58,25 @@ class MetricNetwork:
 
 
 def load_metric_networks(
-    progress: Progress, device: str = "cpu"
+    progress: Progress,
+    device: str = "cpu",
+    *,
+    alexnet: WeightFile = ALEXNET,
+    inception: WeightFile = INCEPTION,
 ) -> tuple[dict[str, MetricNetwork], dict[str, str]]:
-    """``lpips`` and ``fid`` as far as they can be had, and why the others cannot."""
+    """``lpips`` and ``fid`` as far as they can be had, and why the others cannot.
+
+    Args:
+        alexnet, inception: the weights' files; fetched if they are not there.
+    """
     found: dict[str, MetricNetwork] = {}
     missing: dict[str, str] = {}
-    for name, load in (("lpips", load_lpips), ("fid", load_inception)):
+    for name, load, weight in (
+        ("lpips", load_lpips, alexnet),
+        ("fid", load_inception, inception),
+    ):
         try:
-            found[name] = load(progress, device)
+            found[name] = load(progress, device, weight)
         except ImportError as error:
             missing[name] = f"needs {error.name or error}: pip install 'fsh[metrics]'"
         except FshError as error:
@@ -116,7 +129,7 @@ class Lpips(nn.Module):
         ).sum(0)
 
 
-def lpips_with(backbone: Path, heads: Path) -> Lpips:
+def read_lpips(backbone: Path, heads: Path) -> Lpips:
     """LPIPS with torchvision's AlexNet file and ``torchmetrics``' file of distance weights.
 
     Raises:
@@ -136,19 +149,26 @@ def lpips_with(backbone: Path, heads: Path) -> Lpips:
     return network
 
 
-def load_lpips(progress: Progress, device: str = "cpu") -> MetricNetwork:
-    """LPIPS for pairs of pictures."""
+def load_lpips(
+    progress: Progress, device: str = "cpu", weight: WeightFile = ALEXNET
+) -> MetricNetwork:
+    """LPIPS, for pairs of pictures.
+
+    Raises:
+        ImportError: if ``torchmetrics`` is not installed.
+        FshError: if the weights cannot be had.
+    """
     package = find_spec("torchmetrics")
     if package is None or package.origin is None:
         raise ImportError(name="torchmetrics")
     heads = Path(package.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
-    path = fetch_weights(ALEXNET, progress, also=[torch_hub_folder()])
-    network = lpips_with(path, heads).to(device)
+    path = fetch_weights(weight, progress, also=[torch_hub_folder()])
+    network = read_lpips(path, heads).to(device)
 
     def pairs(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
         parts = []
         for start in range(0, len(drawn), _BATCH):
-            a, b = (_signed(x[start : start + _BATCH], device) for x in (drawn, real))
+            a, b = (to_images(x[start : start + _BATCH], device) for x in (drawn, real))
             with torch.inference_mode():
                 parts.append(network(a, b).cpu().numpy())
         return np.concatenate(parts).astype(np.float64)
@@ -156,11 +176,18 @@ def load_lpips(progress: Progress, device: str = "cpu") -> MetricNetwork:
     return MetricNetwork(f"AlexNet, LPIPS 0.1, weights {file_sha256(path)[:12]}", pairs=pairs)
 
 
-def load_inception(progress: Progress, device: str = "cpu") -> MetricNetwork:
-    """FID's own InceptionV3, pooled features (N, 2048); it resizes to 299 px itself."""
+def load_inception(
+    progress: Progress, device: str = "cpu", weight: WeightFile = INCEPTION
+) -> MetricNetwork:
+    """FID's own InceptionV3, pooled features (N, 2048); it resizes to 299 px itself.
+
+    Raises:
+        ImportError: if ``torch-fidelity`` is not installed.
+        FshError: if the weights cannot be had.
+    """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    path = fetch_weights(INCEPTION, progress, also=[torch_hub_folder()])
+    path = fetch_weights(weight, progress, also=[torch_hub_folder()])
     network = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path)
     )
@@ -175,8 +202,3 @@ def load_inception(progress: Progress, device: str = "cpu") -> MetricNetwork:
         return np.concatenate(parts)
 
     return MetricNetwork(f"InceptionV3, weights {file_sha256(path)[:12]}", features=features)
-
-
-def _signed(pictures: np.ndarray, device: str) -> Tensor:
-    """uint8 (N, H, W, 3) to float (N, 3, H, W) in −1…1."""
-    return torch.from_numpy(pictures).to(device).float().movedim(-1, 1) / 127.5 - 1

@@ -1,7 +1,7 @@
-"""Numbers about pictures, and how sure they are. Knows arrays; no networks, files or people.
+"""Metrics of pictures, landmarks and features, and their confidence intervals.
 
-Pictures are uint8 (N, H, W, 3) RGB. Definitions stand in docs/evaluate.md, so that they can be
-computed again elsewhere.
+Pure functions of arrays, without networks or files. Pictures are uint8 (N, H, W, 3) RGB.
+Definitions stand in docs/evaluate.md, so that they can be computed again elsewhere.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-#: dB given to two pictures that do not differ at all.
-MOST_PSNR = 100.0
+#: dB of two pictures that do not differ at all.
+MAX_PSNR = 100.0
 #: Resampled sets of identities behind an interval.
 RESAMPLES = 1000
 
@@ -49,12 +49,12 @@ def ssim(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
 
 
 def psnr(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of each pair in dB, float64 (N,), at most :data:`MOST_PSNR`."""
+    """Peak signal-to-noise ratio of each pair in dB, float64 (N,), at most :data:`MAX_PSNR`."""
     with np.errstate(divide="ignore"):
         values = [
             peak_signal_noise_ratio(b, a, data_range=255) for a, b in zip(drawn, real, strict=True)
         ]
-    return np.minimum(values, MOST_PSNR)
+    return np.minimum(values, MAX_PSNR)
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -74,6 +74,12 @@ def jitter(points: np.ndarray) -> float:
     """Root mean square of the points' second difference over consecutive frames, in pixels.
 
     Smooth motion has little of it; points that shake from frame to frame have much.
+
+    Args:
+        points: (N, P, 2).
+
+    Returns:
+        NaN for fewer than three frames.
     """
     points = np.asarray(points, np.float64)
     if len(points) < 3:
@@ -87,6 +93,9 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     |μ_a − μ_b|² + tr(Σ_a + Σ_b − 2(Σ_a Σ_b)^½). The last trace is the sum of the singular values of
     the product of the centred sets, which is exact whatever the sets' sizes, and needs no root of
     a matrix.
+
+    Returns:
+        NaN if a set has fewer than two features.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if min(len(a), len(b)) < 2:
@@ -105,8 +114,11 @@ def _root(x: np.ndarray) -> np.ndarray:
 def mean_interval(groups: Sequence[np.ndarray], *, seed: int = 0) -> Interval:
     """The mean over identities of the mean over their frames, and its 95 % bootstrap interval.
 
-    Nobody counts for having more frames; and whole identities are drawn with replacement, because
-    frames of one person are not independent.
+    Every identity counts the same, however many frames it has; and whole identities are drawn with
+    replacement, because frames of one person are not independent.
+
+    Args:
+        groups: each identity's values.
     """
     means = np.array([np.mean(group) for group in groups])
     if len(means) < 2:

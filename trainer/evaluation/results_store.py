@@ -1,4 +1,7 @@
-"""Cells of an evaluation on disk: what one contender drew of one person, and its numbers."""
+"""One system's drawings of one subject and their measurements, as a file each (folder ``cells/``).
+
+A file is written as soon as it is done, so that an evaluation that was stopped goes on.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from fsh.schemas.layout import replacing
 
 
 @dataclass
-class Cell:
-    """What one contender drew of one person from T photos, and what was measured of it.
+class SubjectResult:
+    """What one system drew of one subject from T photos, and what was measured of it.
 
     Attributes:
         drawn: uint8 (N, H, H, 3).
-        values: metric to numbers per picture (N,), or one for all (1,).
-        features: what distances between sets are made of, (N, D).
+        values: metric to its value per picture (N,), or one for all pictures (1,).
+        features: what distances between sets are computed from, (N, D).
     """
 
     drawn: np.ndarray
@@ -27,21 +30,26 @@ class Cell:
     features: dict[str, np.ndarray]
 
 
-def slim(cell: Cell) -> Cell:
-    """A cell without its pictures: at 256 px those of a whole evaluation are gigabytes."""
-    return replace(cell, drawn=cell.drawn[:0])
+def without_pictures(result: SubjectResult) -> SubjectResult:
+    """A result without its pictures: at 256 px those of a whole evaluation are gigabytes."""
+    return replace(result, drawn=result.drawn[:0])
 
 
-def write_cell(path: Path, cell: Cell, key: str) -> None:
-    arrays: dict[str, Any] = {"drawn": cell.drawn, "key": np.array(key)}
-    arrays |= {f"value/{name}": array for name, array in cell.values.items()}
-    arrays |= {f"feature/{name}": array for name, array in cell.features.items()}
+def write_result(path: Path, result: SubjectResult, key: str) -> None:
+    """Write a result as ``.npz``.
+
+    Args:
+        key: a hash of all that it depends on; see :func:`read_result`.
+    """
+    arrays: dict[str, Any] = {"drawn": result.drawn, "key": np.array(key)}
+    arrays |= {f"value/{name}": array for name, array in result.values.items()}
+    arrays |= {f"feature/{name}": array for name, array in result.features.items()}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 
-def read_cell(path: Path, key: str) -> Cell | None:
-    """A finished cell; None if there is none, or it was made of something else, or cut short."""
+def read_result(path: Path, key: str) -> SubjectResult | None:
+    """A finished result; None if there is none, or it has another key, or was cut short."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             if str(stored["key"]) != key:
@@ -49,8 +57,18 @@ def read_cell(path: Path, key: str) -> Cell | None:
             arrays = {name: stored[name] for name in stored.files}
     except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return Cell(
+    return SubjectResult(
         drawn=arrays["drawn"],
-        values={k[6:]: v for k, v in arrays.items() if k.startswith("value/")},
-        features={k[8:]: v for k, v in arrays.items() if k.startswith("feature/")},
+        values=_below(arrays, "value/"),
+        features=_below(arrays, "feature/"),
     )
+
+
+def read_pictures(path: Path) -> np.ndarray:
+    """The pictures of a finished result alone, uint8 (N, H, H, 3)."""
+    with np.load(path, allow_pickle=False) as stored:
+        return stored["drawn"]
+
+
+def _below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""From finished cells to numbers: every system, T and metric, with its interval over people."""
+"""From finished results to numbers: every system, T and metric, with its interval over people."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from fsh.trainer.evaluation import metrics as scores
-from fsh.trainer.evaluation.protocols import Outcome, Setting
-from fsh.trainer.evaluation.results_store import Cell
+from fsh.trainer.evaluation.evaluation import EvaluationResult
+from fsh.trainer.evaluation.results_store import SubjectResult
+from fsh.trainer.evaluation.settings import EvaluationSettings
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,12 @@ class Metric:
     """A column of the table.
 
     Attributes:
+        name: as the JSON has it.
+        title: as the table has it.
         better: ``higher``, ``lower``, or ``1`` if it is a ratio to the driver's own.
+        backbone: the network behind it, with its weights' hash.
+        missing: why it cannot be computed; empty if it can.
+        features: of which features it is the Fréchet distance; empty if it is a mean of values.
     """
 
     name: str
@@ -24,14 +30,17 @@ class Metric:
     better: str
     backbone: str
     missing: str = ""
+    features: str = ""
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One number: a system, T and metric, with its interval over identities.
 
     Attributes:
+        title, better, backbone: see :class:`Metric`.
         value: None where it was not computed; ``missing`` then says why.
+        low, high: ends of the 95 % interval; None for fewer than two identities.
         n: pictures it was computed on; ``identities`` people.
         crop: what was compared.
     """
@@ -55,20 +64,21 @@ class Row:
         return asdict(self)
 
 
-def table(outcome: Outcome) -> list[Row]:
+def result_rows(evaluation: EvaluationResult) -> list[ResultRow]:
     """Every system, T and metric; those not computed too, with the reason."""
-    setting = outcome.setting
-    crop = f"whole crop, {setting.size} px"
+    settings = evaluation.settings
+    crop = f"whole crop, {settings.size} px"
+    identities = [subject.identity for subject in evaluation.subjects]
+    references = [evaluation.references[identity] for identity in identities]
     rows = []
-    for shots in setting.shots:
-        for system in outcome.contenders:
-            own = [outcome.cells[system, shots, s.identity] for s in outcome.subjects]
-            real = [outcome.real[s.identity] for s in outcome.subjects]
-            for metric in metrics_of(setting):
-                found, n = _number(metric, own, real, setting)
+    for shots in settings.shots:
+        for system in evaluation.systems:
+            own = [evaluation.results[system, shots, identity] for identity in identities]
+            for metric in metrics_of(settings):
+                found, n = _value(metric, own, references, settings)
                 rows.append(
-                    Row(
-                        protocol=setting.protocol,
+                    ResultRow(
+                        protocol=settings.protocol,
                         system=system,
                         shots=shots,
                         metric=metric.name,
@@ -87,62 +97,64 @@ def table(outcome: Outcome) -> list[Row]:
     return rows
 
 
-def metrics_of(setting: Setting) -> list[Metric]:
-    """The table's columns, the paper's first; those that cannot be had with the reason."""
-    watcher, networks, missing = setting.watcher, setting.networks, setting.missing
+def metrics_of(settings: EvaluationSettings) -> list[Metric]:
+    """The table's columns, the paper's first; those that cannot be computed with the reason."""
+    analyzer, networks = settings.analyzer, settings.networks
 
-    def judged(name: str, title: str, better: str) -> Metric:
+    def of_network(name: str, title: str, better: str, features: str = "") -> Metric:
         if name in networks:
-            return Metric(name, title, better, networks[name].backbone)
-        return Metric(name, title, better, "", missing.get(name, "not asked for"))
+            return Metric(name, title, better, networks[name].backbone, features=features)
+        return Metric(name, title, better, "", settings.missing.get(name, "not asked for"))
 
-    reality = setting.protocol == "fsth"
-    found = [judged("fid", "FID", "lower")]
-    found += [
-        Metric(f"frechet_{name}", f"Fréchet distance, {name} embedding", "lower", backbone)
-        for name, backbone in watcher.backbones.items()
-    ]
-    if reality:
+    found = [of_network("fid", "FID", "lower", features="fid")]
+    for name, backbone in analyzer.backbones.items():
+        title = f"Fréchet distance, {name} embedding"
+        found.append(Metric(f"frechet_{name}", title, "lower", backbone, features=name))
+    if settings.self_reenactment:
         found.append(Metric("ssim", "SSIM", "higher", "none (scikit-image)"))
-    for name, backbone in watcher.backbones.items():
+    for name, backbone in analyzer.backbones.items():
         found.append(Metric(f"csim_{name}", f"CSIM, {name}", "higher", backbone))
-    for name, why in watcher.missing.items():
+    for name, why in analyzer.missing.items():
         found.append(Metric(f"csim_{name}", f"CSIM, {name}", "higher", "", why))
-    if reality:
+    if settings.self_reenactment:
         found.append(Metric("psnr", "PSNR, dB", "higher", "none (scikit-image)"))
-        found.append(judged("lpips", "LPIPS", "lower"))
-    seen = watcher.landmarks
-    found.append(Metric("akd", "landmark error (AKD), crop px", "lower", seen))
-    found.append(Metric("pose", "pose distance, degrees", "lower", seen))
-    found.append(Metric("expression", "expression distance", "lower", seen))
-    if not reality:
-        found.append(Metric("jitter", "jitter, output / driver", "1", seen))
+        found.append(of_network("lpips", "LPIPS", "lower"))
+    landmarks = analyzer.landmark_backend
+    found.append(Metric("akd", "landmark error (AKD), crop px", "lower", landmarks))
+    found.append(Metric("pose", "pose distance, degrees", "lower", landmarks))
+    found.append(Metric("expression", "expression distance", "lower", landmarks))
+    if not settings.self_reenactment:
+        found.append(Metric("jitter", "jitter, output / driver", "1", landmarks))
     return found
 
 
-def _number(
-    metric: Metric, own: list[Cell], real: list[Cell], setting: Setting
+def _value(
+    metric: Metric,
+    own: list[SubjectResult],
+    references: list[SubjectResult],
+    settings: EvaluationSettings,
 ) -> tuple[scores.Interval | None, int]:
-    """A metric's value over the identities, and how many pictures it rests on."""
+    """A metric over the identities, and how many pictures it rests on; None if not computed."""
     if metric.missing:
         return None, 0
-    kind = metric.name.removeprefix("frechet_")
-    if metric.name == "fid" or kind != metric.name:
-        suffix = " inputs" if setting.protocol == "modern" else ""
+    if metric.features:
+        # In cross-reenactment the references are the driver's: compared is with the inputs.
+        suffix = "" if settings.self_reenactment else " inputs"
         pairs = [
-            (c.features[kind], r.features[kind + suffix]) for c, r in zip(own, real, strict=True)
+            (result.features[metric.features], reference.features[metric.features + suffix])
+            for result, reference in zip(own, references, strict=True)
         ]
         # InceptionV3's 2,048 features take seconds a time.
         resamples = 100 if pairs[0][0].shape[1] <= 512 else 25
-        found = scores.frechet_interval(pairs, seed=setting.seed, resamples=resamples)
+        found = scores.frechet_interval(pairs, seed=settings.seed, resamples=resamples)
         if not np.isfinite(found.value):  # one picture has no covariance
             return None, 0
-        return found, sum(len(a) for a, _ in pairs)
-    groups = [c.values[metric.name] for c in own if metric.name in c.values]
+        return found, sum(len(drawn) for drawn, _ in pairs)
+    groups = [result.values[metric.name] for result in own if metric.name in result.values]
     groups = [finite for g in groups if len(finite := g[np.isfinite(g)])]
     if not groups:
         return None, 0
-    return scores.mean_interval(groups, seed=setting.seed), sum(len(g) for g in groups)
+    return scores.mean_interval(groups, seed=settings.seed), sum(len(g) for g in groups)
 
 
 def _finite(value: float) -> float | None:

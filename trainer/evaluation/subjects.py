@@ -1,4 +1,4 @@
-"""Who is drawn in an evaluation: unseen people, the frames to learn from and those held out."""
+"""Whom an evaluation draws: people never trained on, the frames to learn from and those to draw."""
 
 from __future__ import annotations
 
@@ -13,48 +13,51 @@ from fsh.schemas.card import DatasetCard
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
+from fsh.schemas.landmarks import POINTS, found
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import StoredSample, read_npy, read_samples
+from fsh.schemas.sample import StoredSample, frame_extension, read_samples
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.plan import plan_data
 
-#: Input frames and hold-out frames of one identity, as in the paper.
+#: Input frames and held-out frames of one identity, as in the paper.
 FRAMES = 32
 
 
 @dataclass(frozen=True)
-class Frames:
+class SubjectFrames:
     """A person's frames.
 
     Attributes:
-        inputs: those to learn from. held: those to draw.
-        run: consecutive frames, to drive somebody else with; None if there are none.
+        inputs: those to learn from.
+        held_out: those to draw.
+        consecutive: frames without gaps, to drive somebody else with; None if there are none.
     """
 
     inputs: FaceClip
-    held: FaceClip
-    run: FaceClip | None
+    held_out: FaceClip
+    consecutive: FaceClip | None
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One identity, its frames still on disk.
+    """One person, whose frames are still on disk.
 
     Attributes:
-        source: the clip the frames come from.
-        made_of: changes when the choice of frames does.
-        counts: input and hold-out frames.
+        source: the clip (or video) that the frames come from.
+        fingerprint: changes when the choice of frames does.
+        counts: input and held-out frames.
+        load: reads the frames.
     """
 
     identity: str
     source: str
-    made_of: str
+    fingerprint: str
     counts: tuple[int, int]
-    load: Callable[[], Frames]
+    load: Callable[[], SubjectFrames]
 
 
-def shots_of(identity: str, available: int, shots: int, seed: int) -> list[int]:
+def choose_shots(identity: str, available: int, shots: int, seed: int) -> list[int]:
     """T of an identity's input frames, drawn uniformly; fewer if there are fewer.
 
     Fewer shots are always among more: what eight add to one is seven photos.
@@ -63,20 +66,28 @@ def shots_of(identity: str, available: int, shots: int, seed: int) -> list[int]:
     return sorted(random.permutation(available)[:shots].tolist())
 
 
-def halves(count: int, inputs: int, held: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frame numbers of inputs and hold-outs: spread over a clip's first half and its second.
+def split_in_time(count: int, inputs: int, held_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frame numbers of inputs and of held-out frames: from a clip's first half and its second.
 
     Frames that lie between one another would be near copies; a cut in time keeps them apart.
+
+    Args:
+        count: frames of the clip.
+        inputs, held_out: frames of each at most, spread evenly.
     """
     middle = count // 2
     return (
         np.linspace(0, middle - 1, min(inputs, middle)).round().astype(int),
-        np.linspace(middle, count - 1, min(held, count - middle)).round().astype(int),
+        np.linspace(middle, count - 1, min(held_out, count - middle)).round().astype(int),
     )
 
 
-def run_of(times: np.ndarray, wanted: int) -> np.ndarray:
-    """Numbers of the first ``wanted`` consecutive frames of a clip's second half, or fewer."""
+def consecutive_frames(times: np.ndarray, wanted: int) -> np.ndarray:
+    """Numbers of the first ``wanted`` consecutive frames of a clip's second half, or fewer.
+
+    Args:
+        times: (N,) seconds; a step above one and a half of the median is a gap.
+    """
     if len(times) < 2:
         return np.arange(len(times))
     step = float(np.median(np.diff(times)))
@@ -85,19 +96,19 @@ def run_of(times: np.ndarray, wanted: int) -> np.ndarray:
     return later[: gaps[0] + 1 if len(gaps) else None][:wanted]
 
 
-def from_data(
+def subjects_of_split(
     data: DataFolder,
     spec: FaceSpec,
     *,
     split: str = "test",
     inputs: int = FRAMES,
-    held: int = FRAMES,
+    held_out: int = FRAMES,
 ) -> list[Subject]:
     """The identities of a split, each with its longest clip.
 
     Args:
         spec: how the networks' faces were cropped.
-        inputs, held: frames of each person at most.
+        inputs, held_out: frames of each person at most.
 
     Raises:
         FshError: if the split is empty, or no clip has frames for both sides.
@@ -108,58 +119,65 @@ def from_data(
     clips: dict[str, dict[str, list[StoredSample]]] = {}
     for shard in plan.shards:
         for sample in read_samples(shard):
-            info = json.loads(sample["json"])
-            person = clips.setdefault(info["identity"], {})
-            person.setdefault(info["clip_id"], []).append(sample)
-    found = []
+            info = sample.info
+            clips.setdefault(info.identity, {}).setdefault(info.clip_id, []).append(sample)
+    subjects = []
     for identity, own in sorted(clips.items()):
-        lengths = {clip: len(_places(samples)) for clip, samples in own.items()}
+        lengths = {clip: len(_frames_with_landmarks(samples)) for clip, samples in own.items()}
         clip = min(lengths, key=lambda name: (-lengths[name], name))
         if lengths[clip] < 2:
             continue
-        found.append(_subject(identity, clip, own[clip], spec, inputs, held))
-    if not found:
+        subjects.append(_subject(identity, clip, own[clip], spec, inputs, held_out))
+    if not subjects:
         raise FshError(f"nobody to evaluate on in the {split} split", where=data.root)
-    return found
+    return subjects
 
 
-def _places(samples: list[StoredSample]) -> list[tuple[int, int]]:
-    """(sample, frame) of every frame with landmarks, in time order."""
+def _frames_with_landmarks(samples: list[StoredSample]) -> list[tuple[int, int]]:
+    """(sample, frame) of every frame with landmarks, in time order; sorts the samples."""
     samples.sort(key=lambda sample: sample.key)
     return [
         (s, int(i))
         for s, sample in enumerate(samples)
-        for i in np.flatnonzero(np.isfinite(read_npy(sample["landmarks.npy"])).all(axis=(1, 2)))
+        for i in np.flatnonzero(found(sample.landmarks))
     ]
 
 
 def _subject(
-    identity: str, clip: str, samples: list[StoredSample], spec: FaceSpec, wanted: int, spared: int
+    identity: str,
+    clip: str,
+    samples: list[StoredSample],
+    spec: FaceSpec,
+    most_inputs: int,
+    most_held_out: int,
 ) -> Subject:
-    places = _places(samples)
-    infos = [json.loads(sample["json"]) for sample in samples]
-    times = np.array([infos[s]["times"][i] for s, i in places])
-    inputs, held = halves(len(places), wanted, spared)
-    run = run_of(times, spared)
+    places = _frames_with_landmarks(samples)
+    infos = [sample.info for sample in samples]
+    times = np.array([infos[s].times[i] for s, i in places])
+    inputs, held_out = split_in_time(len(places), most_inputs, most_held_out)
+    consecutive = consecutive_frames(times, most_held_out)
 
     def part(numbers: np.ndarray, what: str) -> FaceClip:
         pictures = np.empty((len(numbers), spec.size, spec.size, 3), np.uint8)
-        points = np.empty((len(numbers), 68, 2), np.float32)
+        points = np.empty((len(numbers), POINTS, 2), np.float32)
         for row, number in enumerate(numbers):
             s, i = places[number]
-            if not decode_jpeg(samples[s][f"{i:03d}.jpg"], spec.size, pictures[row]):
+            if not decode_jpeg(samples[s].frame(i), spec.size, pictures[row]):
                 raise FshError(
-                    "this frame cannot be decoded", where=f"{samples[s].key}.{i:03d}.jpg"
+                    "this frame cannot be decoded",
+                    where=f"{samples[s].key}.{frame_extension(i)}",
                 )
-            points[row] = read_npy(samples[s]["landmarks.npy"])[i]
-        crops = np.array([infos[places[n][0]]["crop"] for n in numbers], np.float32)
+            points[row] = samples[s].landmarks[i]
+        crops = np.array([infos[places[n][0]].crop for n in numbers], np.float32)
         return FaceClip(f"{identity} ({what})", pictures, points, times[numbers], crops, spec)
 
-    def load() -> Frames:
-        return Frames(
-            part(inputs, "inputs"), part(held, "held out"), part(run, "run") if len(run) else None
+    def load() -> SubjectFrames:
+        return SubjectFrames(
+            part(inputs, "inputs"),
+            part(held_out, "held out"),
+            part(consecutive, "consecutive") if len(consecutive) else None,
         )
 
-    chosen = json.dumps([inputs.tolist(), held.tolist(), run.tolist()])
+    chosen = json.dumps([inputs.tolist(), held_out.tolist(), consecutive.tolist()])
     digest = hashlib.sha256(chosen.encode()).hexdigest()[:12]
-    return Subject(identity, clip, f"{clip} {digest}", (len(inputs), len(held)), load)
+    return Subject(identity, clip, f"{clip} {digest}", (len(inputs), len(held_out)), load)

@@ -1,7 +1,8 @@
-"""What is compared: fsh feed-forward and fine-tuned, and what other runs and no run at all enter.
+"""What is compared: fsh feed-forward and fine-tuned, and the other methods' runs.
 
-Each contender is shown T photos of a person and then draws that person from landmarks; all get the
-same photos and the same landmarks.
+Each system gets T photos of a person and then draws that person from landmarks; all get the same
+photos and the same landmarks. The baselines without a network are in
+:mod:`fsh.trainer.evaluation.baselines`.
 """
 
 from __future__ import annotations
@@ -10,40 +11,23 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress, Silent
-from fsh.trainer.evaluation.alternatives import Alternative
-from fsh.trainer.person import fine_tuning as tuning
-from fsh.trainer.person import training_set as lessons
+from fsh.trainer.evaluation.alternatives import AlternativeSystem
+from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
+from fsh.trainer.face_analyzer import FaceAnalyzer
+from fsh.trainer.person.fine_tuning import BATCH, LAST_RATE
 from fsh.trainer.person.person import Person
-from fsh.trainer.person.personalize import Trained, load_trained, personalize
-from fsh.trainer.person.step_choice import Judges
-from fsh.trainer.runs import Run
+from fsh.trainer.person.personalize import personalize
+from fsh.trainer.person.training_set import EXPRESSION_COPIES, EXPRESSION_COPIES_EACH
+from fsh.trainer.runs import Run, TrainedNetworks
 from fsh.trainer.training.methods import METHODS
 
 #: Fine-tuning steps of the authors' later practice: for one photo, and for more than thirty.
 FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 125, 230, 31
-#: Landmarks float32 (N, 68, 2), crop pixels, to pictures uint8 (N, H, H, 3).
-Draw = Callable[[np.ndarray], np.ndarray]
-
-
-class Contender(Protocol):
-    """One row of the table.
-
-    Attributes:
-        name: as the table has it.
-        made_of: what its drawings depend on besides photos and landmarks; a change of it makes
-            stored drawings stale.
-    """
-
-    name: str
-    made_of: str
-
-    def learn(self, photos: FaceClip) -> Draw: ...
 
 
 def authors_steps(photos: int) -> int:
@@ -52,68 +36,69 @@ def authors_steps(photos: int) -> int:
     return round(FEWEST_STEPS + share * (MOST_STEPS - FEWEST_STEPS))
 
 
-def contenders_of(
+def systems_of(
     run: Run,
     steps: Callable[[int], int | None],
     progress: Progress,
     label: str = "",
-    judges: Judges | None = None,
-) -> list[Contender]:
-    """What a run enters: fsh's feed-forward and fine-tuned, an alternative's fine-tuned.
+    analyzer: FaceAnalyzer | None = None,
+) -> list[EvaluatedSystem]:
+    """The systems that a run enters: fsh feed-forward and fine-tuned, other methods fine-tuned.
 
     Args:
-        steps: photos to fine-tuning steps; None leaves it to ``fsh personalize``'s own rule
-            (the alternatives then take :func:`authors_steps`).
-        label: told apart by it in the table, where two runs are of one method.
-        judges: what ``fsh personalize``'s own rule goes by; None: the loss on held-out photos.
+        steps: photos to fine-tuning steps; None leaves it to ``fsh personalize``'s own choice
+            (other methods then take :func:`authors_steps`).
+        label: tells two runs of one method apart in the table.
+        analyzer: what ``fsh personalize``'s own choice measures by; None: the loss on held-out
+            photos.
     """
     title = METHODS[run.config.method].title + (f" ({label})" if label else "")
     if run.config.method == "fsth":
-        trained = load_trained(run.folder, progress, run.config.device)
+        networks = run.load_networks()
         return [
-            Personalized(f"{title} FF", run, trained, lambda _: 0),
-            Personalized(f"{title} FT", run, trained, steps, judges),
+            PersonalizedSystem(f"{title} FF", run, networks, lambda _: 0),
+            PersonalizedSystem(f"{title} FT", run, networks, steps, analyzer),
         ]
 
     def fixed(photos: int) -> int:
         own = steps(photos)
         return authors_steps(photos) if own is None else own
 
-    return [Alternative(title, run, fixed, progress)]
+    return [AlternativeSystem(title, run, fixed, progress)]
 
 
-class Personalized:
+class PersonalizedSystem:
     """What ``fsh personalize`` makes of the photos, drawn as ``fsh animate`` draws."""
 
     def __init__(
         self,
         name: str,
         run: Run,
-        trained: Trained,
+        networks: TrainedNetworks,
         steps: Callable[[int], int | None],
-        judges: Judges | None = None,
+        analyzer: FaceAnalyzer | None = None,
     ) -> None:
-        self.name, self.trained, self.steps, self.judges = name, trained, steps, judges
+        self.name, self.networks, self.steps, self.analyzer = name, networks, steps, analyzer
         counts = [steps(t) for t in (1, 8, 32)]
-        judged = " judged" if judges and None in counts else ""
-        recipe = (tuning.BATCH, tuning.LAST_RATE, lessons.ACTED, lessons.ACTED_EACH)
-        self.made_of = f"{run.sha256} steps {counts} by {recipe}{judged}"
+        measured = " measured" if analyzer and None in counts else ""
+        recipe = (BATCH, LAST_RATE, EXPRESSION_COPIES, EXPRESSION_COPIES_EACH)
+        self.fingerprint = f"{run.sha256} steps {counts} by {recipe}{measured}"
 
-    def learn(self, photos: FaceClip) -> Draw:
-        steps, device = self.steps(len(photos)), self.trained.config.device
-        if steps is None and self.judges and photos.embedding is None:
+    def fit(self, photos: FaceClip) -> Draw:
+        steps, device = self.steps(len(photos)), self.networks.config.device
+        if steps is None and self.analyzer and photos.embedding is None:
             # As `fsh personalize` does it: a person's identity is the mean over the photos.
-            known = self.judges.recognise(photos.frames, photos.landmarks)
-            photos = replace(photos, embedding=known.mean(axis=0).astype(np.float32))
+            embeddings = self.analyzer.embed(photos.frames, photos.landmarks)
+            photos = replace(photos, embedding=embeddings.mean(axis=0).astype(np.float32))
         with tempfile.TemporaryDirectory(prefix="fsh-evaluate-") as folder:
             out = Path(folder) / "person"
             personalize(
-                self.trained,
+                self.networks,
                 photos,
                 out,
                 steps=steps,
                 progress=Silent(),
                 device=device,
-                judges=self.judges,
+                analyzer=self.analyzer,
             )
             return Person.load(out, device).draw

@@ -1,4 +1,7 @@
-"""The building blocks of all three networks: residual blocks, AdaIN, self-attention."""
+"""The building blocks of all three networks: residual blocks, AdaIN, self-attention.
+
+``affine`` of a block is how many of ψ's coefficients it takes per image.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from fsh.trainer.models.norms import EPSILON, SpectralNorm, normed
+from fsh.trainer.models.norms import EPSILON, SpectralNorm, instance_norm
 
-_bare = ContextVar("bare", default=False)
+_without_spectral_norms = ContextVar("without_spectral_norms", default=False)
 
 
 @contextmanager
-def bare() -> Iterator[None]:
+def without_spectral_norms() -> Iterator[None]:
     """Networks built in here have plain layers: the same parameters, no spectral norms.
 
     For weights into which the norms are already written, and for counting.
     """
-    token = _bare.set(True)
+    token = _without_spectral_norms.set(True)
     try:
         yield
     finally:
-        _bare.reset(token)
+        _without_spectral_norms.reset(token)
 
 
-def _normalised(layer: nn.Conv2d | nn.Linear) -> nn.Module:
-    if not _bare.get():
+def _spectral_norm(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    if not _without_spectral_norms.get():
         parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
     return layer
 
@@ -39,27 +42,31 @@ def _normalised(layer: nn.Conv2d | nn.Linear) -> nn.Module:
 def conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
     """A spectrally normalised convolution that keeps the image's size."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
-    return _normalised(layer)
+    return _spectral_norm(layer)
 
 
 def linear(inputs: int, outputs: int) -> nn.Module:
     """A spectrally normalised linear layer with bias."""
-    return _normalised(nn.Linear(inputs, outputs))
+    return _spectral_norm(nn.Linear(inputs, outputs))
 
 
-#: (16, 9): each of a kernel's 3×3 weights onto its place of 4×4 and the next right and below.
-#: Such a pair of places is one pixel, doubled before the convolution or averaged after it.
-PAIRS = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
-SPREAD = torch.kron(PAIRS, PAIRS)
+#: (16, 9): 3×3 weights to 4×4 weights, convolved with a 2×2 box of ones. A 2×2 box is one pixel
+#: that is doubled before the convolution, or four pixels that are summed up after it.
+_BOX_1D = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
+BOX = torch.kron(_BOX_1D, _BOX_1D)
 
 
-def spread(weight: Tensor, matrix: Tensor = SPREAD) -> Tensor:
-    """A kernel (O, I, 3, 3) as (O, I, 4, 4); ``matrix`` is :data:`SPREAD` or a multiple of it."""
-    taps = weight.permute(0, 2, 3, 1).flatten(1, 2)  # a view if memory is channels last
-    return torch.matmul(matrix.to(weight), taps).unflatten(1, (4, 4)).permute(0, 3, 1, 2)
+def convolve_with_box(weight: Tensor, matrix: Tensor = BOX) -> Tensor:
+    """A kernel (O, I, 3, 3), convolved with a 2×2 box: (O, I, 4, 4).
+
+    Args:
+        matrix: :data:`BOX`, or a multiple of it for a box of other values.
+    """
+    flat = weight.permute(0, 2, 3, 1).flatten(1, 2)  # a view if memory is channels last
+    return torch.matmul(matrix.to(weight), flat).unflatten(1, (4, 4)).permute(0, 3, 1, 2)
 
 
-class Halving(nn.Module):
+class PooledConv(nn.Module):
     """``avg_pool2d(layer(x), 2)`` of a 3×3 convolution, as one convolution of 4×4 with stride 2.
 
     Its weights are the layer's, convolved with a 2×2 mean: 16 products per value instead of 36,
@@ -71,7 +78,7 @@ class Halving(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", SPREAD / 4, persistent=False)
+        self.register_buffer("mean", BOX / 4, persistent=False)
 
     def forward(self, layer: nn.Module, x: Tensor) -> Tensor:
         """(B, C, H, H) to (B, C', H/2, H/2)."""
@@ -79,11 +86,11 @@ class Halving(nn.Module):
         # In half precision the weights would be rounded once more. (Nothing is cast on "meta".)
         kind = weight.device.type
         with nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False):
-            wide = spread(weight, self.mean)
+            wide = convolve_with_box(weight, self.mean)
         return F.conv2d(x, wide, bias, stride=2, padding=1)
 
 
-class Plain(nn.Module):
+class NoNorm(nn.Module):
     """No normalisation. Takes and ignores AdaIN coefficients."""
 
     affine = 0
@@ -95,7 +102,7 @@ class Plain(nn.Module):
         return x
 
 
-class Instance(nn.Module):
+class InstanceNorm(nn.Module):
     """Instance normalisation with a learned scale and shift per channel."""
 
     affine = 0
@@ -105,11 +112,11 @@ class Instance(nn.Module):
         self.norm = nn.InstanceNorm2d(channels, eps=EPSILON, affine=True)
 
     def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
-        return normed(x, self.norm.bias[None], self.norm.weight[None])
+        return instance_norm(x, self.norm.bias[None], self.norm.weight[None])
 
 
-class Adaptive(nn.Module):
-    """Adaptive instance normalisation: shift and scale come from the person's ψ.
+class AdaIN(nn.Module):
+    """Adaptive instance normalisation (Huang and Belongie 2017): shift and scale are parts of ψ.
 
     ``coefficients`` is (B, 2·channels): the shifts, then the scales.
     """
@@ -120,7 +127,7 @@ class Adaptive(nn.Module):
 
     def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
         assert coefficients is not None
-        return normed(x, *coefficients.chunk(2, dim=1))
+        return instance_norm(x, *coefficients.chunk(2, dim=1))
 
 
 class FirstDown(nn.Module):
@@ -130,11 +137,11 @@ class FirstDown(nn.Module):
         super().__init__()
         self.conv0, self.conv1 = conv(inputs, outputs, 3), conv(outputs, outputs, 3)
         self.skip = conv(inputs, outputs, 1)
-        self.halve = Halving()
+        self.pooled = PooledConv()
 
     def forward(self, x: Tensor) -> Tensor:
         # Pooling commutes with the 1×1 convolution and with the sum: pooling first is cheaper.
-        body = self.halve(self.conv1, F.relu(self.conv0(x)))
+        body = self.pooled(self.conv1, F.relu(self.conv0(x)))
         return body + self.skip(F.avg_pool2d(x, 2))
 
 
@@ -143,18 +150,18 @@ class Residual(nn.Module):
 
     Args:
         resample: −1 halves the image with average pooling, +1 doubles it (nearest), 0 keeps it.
-        norm: Plain, Instance or Adaptive. Convolutions before a normalisation have no bias.
+        norm: NoNorm, InstanceNorm or AdaIN. Convolutions before a normalisation have no bias.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: type, resample: int = 0) -> None:
         super().__init__()
-        bias = norm is Plain
+        bias = norm is NoNorm
         self.resample = resample
         self.norm0, self.norm1 = norm(inputs), norm(outputs)
         self.conv0 = conv(inputs, outputs, 3, bias=bias)
         self.conv1 = conv(outputs, outputs, 3, bias=bias)
         self.skip = conv(inputs, outputs, 1) if inputs != outputs or resample else None
-        self.halve = Halving() if resample < 0 else None
+        self.pooled = PooledConv() if resample < 0 else None
         self.affine = self.norm0.affine + self.norm1.affine
 
     def forward(self, x: Tensor, coefficients: Tensor | None = None) -> Tensor:
@@ -165,7 +172,7 @@ class Residual(nn.Module):
         if self.resample > 0:
             body = F.interpolate(body, scale_factor=2.0)
         body = F.relu(self.norm1(self.conv0(body), second))
-        body = self.halve(self.conv1, body) if self.halve else self.conv1(body)
+        body = self.pooled(self.conv1, body) if self.pooled else self.conv1(body)
         if self.skip is None:
             return x + body
         # A 1×1 convolution commutes with both resamplings: do it on the smaller image.

@@ -16,15 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsh.trainer.models.blocks import EPSILON, Adaptive, FirstDown, Instance, Residual, spread
+from fsh.trainer.models.blocks import AdaIN, FirstDown, InstanceNorm, Residual, convolve_with_box
 from fsh.trainer.models.networks import Generator, channels_last
+from fsh.trainer.models.norms import EPSILON
 
 
-class Drawing(nn.Module):
+class FoldedGenerator(nn.Module):
     """Landmark images (N, 3, H, H) in 0…1 to images (N, 3, H, H) in −1…1 of one person.
 
     Args:
-        generator: baked; it is copied.
+        generator: baked (:func:`fsh.trainer.models.networks.bake`); it is copied.
         coefficients: ψ (1, ψ̂).
     """
 
@@ -36,34 +37,34 @@ class Drawing(nn.Module):
             *((block, None) for block in generator.down),
             *zip(generator.up, parts[:-1], strict=True),
         ]
-        self.blocks = nn.Sequential(*(folded(block, part) for block, part in blocks))
-        self.norm, self.last = fixed(generator.norm, parts[-1]), blocked(generator.last)
+        self.blocks = nn.Sequential(*(fold_block(block, part) for block, part in blocks))
+        self.norm, self.last = fold_norm(generator.norm, parts[-1]), fold_last(generator.last)
         channels_last(self).requires_grad_(False).eval()
 
-    def forward(self, landmarks: Tensor) -> Tensor:
-        x = self.blocks(landmarks.contiguous(memory_format=torch.channels_last))
+    def forward(self, landmark_images: Tensor) -> Tensor:
+        x = self.blocks(landmark_images.contiguous(memory_format=torch.channels_last))
         return torch.tanh(F.pixel_shuffle(self.last(self.norm(x)), 2))
 
 
-def folded(block: nn.Module, part: Tensor | None) -> nn.Module:
-    """A block of the generator for one person; ``part`` is its share of ψ, if it has one."""
+def fold_block(block: nn.Module, part: Tensor | None) -> nn.Module:
+    """A block of the generator for one person; ``part``: its coefficients of ψ, if it has some."""
     if isinstance(block, FirstDown):
-        return First(block)
-    return Block(block, part) if isinstance(block, Residual) else block
+        return FoldedFirstDown(block)
+    return FoldedResidual(block, part) if isinstance(block, Residual) else block
 
 
-class First(nn.Module):
+class FoldedFirstDown(nn.Module):
     """:class:`FirstDown` with its pooling in the second convolution."""
 
     def __init__(self, block: FirstDown) -> None:
         super().__init__()
-        self.conv0, self.conv1, self.skip = block.conv0, halving(block.conv1), block.skip
+        self.conv0, self.conv1, self.skip = block.conv0, fold_pooling(block.conv1), block.skip
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv1(F.relu(self.conv0(x))) + self.skip(F.avg_pool2d(x, 2))
 
 
-class Block(nn.Module):
+class FoldedResidual(nn.Module):
     """:class:`Residual` with fixed norms and its resampling in a convolution."""
 
     def __init__(self, block: Residual, part: Tensor | None) -> None:
@@ -71,10 +72,10 @@ class Block(nn.Module):
         parts = [None, None]
         if part is not None:
             parts = part.split([block.norm0.affine, block.norm1.affine])
-        self.norm0, self.norm1 = fixed(block.norm0, parts[0]), fixed(block.norm1, parts[1])
+        self.norm0, self.norm1 = fold_norm(block.norm0, parts[0]), fold_norm(block.norm1, parts[1])
         self.resample, self.skip = block.resample, block.skip
-        self.conv0 = doubling(block.conv0) if self.resample > 0 else block.conv0
-        self.conv1 = halving(block.conv1) if self.resample < 0 else block.conv1
+        self.conv0 = fold_upsampling(block.conv0) if self.resample > 0 else block.conv0
+        self.conv1 = fold_pooling(block.conv1) if self.resample < 0 else block.conv1
 
     def forward(self, x: Tensor) -> Tensor:
         body = self.conv1(self.norm1(self.conv0(self.norm0(x))))
@@ -82,10 +83,10 @@ class Block(nn.Module):
             x = F.avg_pool2d(x, 2)
         if self.skip is not None:
             x = self.skip(x)
-        return body + x if self.resample <= 0 else _plus_doubled(body, x)
+        return body + x if self.resample <= 0 else _add_upsampled(body, x)
 
 
-class Fixed(nn.Module):
+class FixedInstanceNorm(nn.Module):
     """Instance normalisation with a given shift and scale per channel, and the ReLU after it.
 
     Written out: PyTorch's own leaves the channels-last layout, and the two copies cost more than
@@ -108,31 +109,32 @@ class Fixed(nn.Module):
         return torch.addcmul(shift[:, :, None, None], x, gain[:, :, None, None]).relu_()
 
 
-def fixed(norm: nn.Module, part: Tensor | None) -> Fixed:
+def fold_norm(norm: nn.Module, part: Tensor | None) -> FixedInstanceNorm:
     """A norm of the generator for one person; ``part``: its shifts and scales, if ψ has them."""
-    if isinstance(norm, Instance):
-        return Fixed(norm.norm.bias.detach(), norm.norm.weight.detach())
-    assert isinstance(norm, Adaptive) and part is not None
+    if isinstance(norm, InstanceNorm):
+        return FixedInstanceNorm(norm.norm.bias.detach(), norm.norm.weight.detach())
+    assert isinstance(norm, AdaIN) and part is not None
     shift, scale = part.chunk(2)
-    return Fixed(shift, scale)
+    return FixedInstanceNorm(shift, scale)
 
 
-def halving(conv: nn.Module) -> nn.Conv2d:
+def fold_pooling(conv: nn.Module) -> nn.Conv2d:
     """The 3×3 convolution and the 2×2 average pooling after it as one."""
     assert isinstance(conv, nn.Conv2d)
     one = nn.Conv2d(conv.in_channels, conv.out_channels, 4, 2, 1, bias=conv.bias is not None)
-    return _with(one, spread(conv.weight.detach()) / 4, conv.bias)
+    return _with_weights(one, convolve_with_box(conv.weight.detach()) / 4, conv.bias)
 
 
-def doubling(conv: nn.Module) -> nn.ConvTranspose2d:
+def fold_upsampling(conv: nn.Module) -> nn.ConvTranspose2d:
     """The nearest enlargement to twice the size and the 3×3 convolution after it as one."""
     assert isinstance(conv, nn.Conv2d)
     bias = conv.bias is not None
     one = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, 2, 1, bias=bias)
-    return _with(one, spread(conv.weight.detach().flip(2, 3)).transpose(0, 1), conv.bias)
+    weight = convolve_with_box(conv.weight.detach().flip(2, 3)).transpose(0, 1)
+    return _with_weights(one, weight, conv.bias)
 
 
-def blocked(conv: nn.Module) -> nn.Conv2d:
+def fold_last(conv: nn.Module) -> nn.Conv2d:
     """A 3×3 convolution to C channels as one to 4·C channels at every second place.
 
     ``F.pixel_shuffle`` of its output by 2 is the output of ``conv``.
@@ -145,17 +147,20 @@ def blocked(conv: nn.Module) -> nn.Conv2d:
             weight[:, down, right, :, down : down + 3, right : right + 3] = conv.weight.detach()
     bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
     one = nn.Conv2d(inputs, 4 * outputs, 4, 2, 1, bias=bias is not None)
-    return _with(one, weight.flatten(0, 2), bias)
+    return _with_weights(one, weight.flatten(0, 2), bias)
 
 
-def _plus_doubled(large: Tensor, small: Tensor) -> Tensor:
-    """``large`` plus ``small`` doubled in size (nearest), channels last; that is never made."""
+def _add_upsampled(large: Tensor, small: Tensor) -> Tensor:
+    """``large`` plus ``small`` enlarged to twice its size (nearest), which is never made itself.
+
+    Both (B, C, H, H), channels last.
+    """
     places = large.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
     total = places + small.permute(0, 2, 3, 1)[:, :, None, :, None]
     return total.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
-def _with(layer, weight: Tensor, bias: Tensor | None):
+def _with_weights(layer, weight: Tensor, bias: Tensor | None):
     layer.weight = nn.Parameter(weight.contiguous())
     layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())
     return layer

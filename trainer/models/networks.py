@@ -17,19 +17,19 @@ from torch.nn.utils import parametrize
 
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.blocks import (
-    Adaptive,
+    AdaIN,
     Attention,
     FirstDown,
-    Instance,
-    Plain,
+    InstanceNorm,
+    NoNorm,
     Residual,
     conv,
     linear,
 )
 
 Network = TypeVar("Network", bound=nn.Module)
-#: What Python puts into every class by itself.
-_OF_A_CLASS = ("__dict__", "__weakref__")
+#: Attributes that Python gives every class by itself.
+_CLASS_ATTRIBUTES = ("__dict__", "__weakref__")
 
 
 def _down_path(config: NetworkConfig, first: int) -> tuple[list[nn.Module], int]:
@@ -39,7 +39,7 @@ def _down_path(config: NetworkConfig, first: int) -> tuple[list[nn.Module], int]
     while size > 4:
         last = size == 8
         wider = config.embedding if last else min(2 * channels, config.max_channels)
-        blocks.append(Residual(channels, wider, Plain, -1))
+        blocks.append(Residual(channels, wider, NoNorm, -1))
         channels, size = wider, size // 2
         if config.attention and size == 32:
             blocks.append(Attention(channels))
@@ -54,13 +54,18 @@ class Embedder(nn.Module):
         blocks, _ = _down_path(config, config.embedder)
         self.blocks = nn.Sequential(*blocks)
 
-    def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
+    def forward(self, images: Tensor, landmark_images: Tensor) -> Tensor:
         """(B, 3, H, H) twice to (B, N), at least 0 everywhere (sum pooling of a ReLU)."""
-        return F.relu(self.blocks(torch.cat([landmarks, images], 1))).sum((2, 3))
+        return F.relu(self.blocks(torch.cat([landmark_images, images], 1))).sum((2, 3))
 
 
 class Generator(nn.Module):
-    """G(y, ψ): a landmark image to a frame of the person that ψ describes."""
+    """G(y, ψ): a landmark image to a frame of the person that ψ describes.
+
+    Attributes:
+        sizes: how many coefficients of ψ each AdaIN block and the last norm take.
+        project: P, from ê to ψ̂.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -68,21 +73,21 @@ class Generator(nn.Module):
         blocks: list[nn.Module] = [FirstDown(3, channels)]
         for _ in range(1, config.downs):
             wider = min(2 * channels, config.max_channels)
-            blocks.append(Residual(channels, wider, Instance, -1))
+            blocks.append(Residual(channels, wider, InstanceNorm, -1))
             channels, size = wider, size // 2
             if config.attention and size == 32:
                 blocks.append(Attention(channels))
         self.down = nn.Sequential(*blocks)
-        wide: list[Any] = [Residual(channels, channels, Adaptive) for _ in range(config.residuals)]
+        wide: list[Any] = [Residual(channels, channels, AdaIN) for _ in range(config.residuals)]
         for level in reversed(range(config.downs)):
             narrower = min(config.generator * 2**level, config.max_channels)
-            wide.append(Residual(channels, narrower, Adaptive, +1))
+            wide.append(Residual(channels, narrower, AdaIN, +1))
             channels, size = narrower, size * 2
             if config.attention and size == 64:
                 wide.append(Attention(channels))
         self.sizes = [block.affine for block in wide]
         self.up = nn.ModuleList(wide)
-        self.norm = Adaptive(channels)
+        self.norm = AdaIN(channels)
         self.last = conv(channels, 3, 3)
         self.sizes.append(self.norm.affine)
         self.project: Any = linear(config.embedding, sum(self.sizes))
@@ -92,19 +97,19 @@ class Generator(nn.Module):
         """P's bias starts at scale 1 and shift 0, so that the first images are not flat."""
         bias = []
         for module in self.modules():
-            if isinstance(module, Adaptive):
+            if isinstance(module, AdaIN):
                 half = module.affine // 2
                 bias.append(torch.cat([torch.zeros(half), torch.ones(half)]))
         with torch.no_grad():
             self.project.bias.copy_(torch.cat(bias))
 
-    def forward(self, landmarks: Tensor, coefficients: Tensor) -> Tensor:
+    def forward(self, landmark_images: Tensor, coefficients: Tensor) -> Tensor:
         """Landmark images (B, 3, H, H) and ψ (B, ψ̂) to images (B, 3, H, H) in −1…1.
 
         ψ is ``project(ê)`` (feed-forward), or a person's own (fine-tuned; B may be 1).
         """
         parts = coefficients.split(self.sizes, dim=1)
-        x = self.down(landmarks)
+        x = self.down(landmark_images)
         for block, part in zip(self.up, parts[:-1], strict=True):
             x = block(x, part)
         return torch.tanh(self.last(F.relu(self.norm(x, parts[-1]))))
@@ -116,18 +121,18 @@ class Discriminator(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         blocks, channels = _down_path(config, config.discriminator)
-        self.blocks = nn.ModuleList([*blocks, Residual(channels, channels, Plain)])
+        self.blocks = nn.ModuleList([*blocks, Residual(channels, channels, NoNorm)])
         self.linear = linear(channels, 1)  # w0 and b
 
     def forward(
-        self, images: Tensor, landmarks: Tensor, columns: Tensor
+        self, images: Tensor, landmark_images: Tensor, columns: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         """Scores vᵀ(W_i + w0) + b as (B,), and every block's output.
 
         Args:
             columns: (B, N), W_i of each image's video.
         """
-        x = torch.cat([landmarks, images], 1)
+        x = torch.cat([landmark_images, images], 1)
         features = []
         for block in self.blocks:
             x = block(x)
@@ -154,7 +159,7 @@ def bake(module: nn.Module) -> nn.Module:
     for layer in list(module.modules()):
         if parametrize.is_parametrized(layer):
             # Copies of a layer share a class made for it, and removing takes `weight` from that.
-            own = {k: v for k, v in vars(type(layer)).items() if k not in _OF_A_CLASS}
+            own = {k: v for k, v in vars(type(layer)).items() if k not in _CLASS_ATTRIBUTES}
             layer.__class__ = type(type(layer).__name__, type(layer).__bases__, own)
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
     return module

@@ -1,6 +1,7 @@
 """Spectral and instance normalisation, each with a gradient of its own.
 
-What autograd makes of their formulas goes over weights and pictures several times more often.
+The gradients that autograd derives from the formulas go over weights and pictures several times
+more often.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class SpectralNorm(nn.Module):
                 self._iterate(weight.detach())
             # Copies: the buffers may move on before this pass is differentiated.
             u, v = self._u.clone(), self._arranged(weight, self._v).clone()
-            return cast(Tensor, _OverItsNorm.apply(weight, u, v))
+            return cast(Tensor, _DivideBySpectralNorm.apply(weight, u, v))
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value
@@ -66,34 +67,34 @@ class SpectralNorm(nn.Module):
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """(out, in) or (out, in, h, w) to (out, everything else): a view if memory is channels last."""
+    """(out, in) or (out, in, h, w) as (out, all else): a view if memory is channels last."""
     return weight if weight.dim() < 4 else weight.permute(0, 2, 3, 1).flatten(1)
 
 
-class _OverItsNorm(torch.autograd.Function):
-    """w / σ with σ = uᵀWv; what autograd would make of it goes over the weights eight times."""
+class _DivideBySpectralNorm(torch.autograd.Function):
+    """w / σ with σ = uᵀWv; autograd's own gradient would go over the weights eight times."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
         sigma = torch.vdot(u, torch.mv(_matrix(weight), v))
-        normed = weight / sigma
-        ctx.save_for_backward(normed, u, v, sigma)
-        return normed
+        quotient = weight / sigma
+        ctx.save_for_backward(quotient, u, v, sigma)
+        return quotient
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
         """(s − ⟨s, w/σ⟩ u vᵀ) / σ for a slope s."""
-        normed, u, v, sigma = ctx.saved_tensors
+        quotient, u, v, sigma = ctx.saved_tensors
         slope = _matrix(slopes[0])
-        along = torch.vdot(slope.reshape(-1), _matrix(normed).reshape(-1))
+        along = torch.vdot(slope.reshape(-1), _matrix(quotient).reshape(-1))
         slope = torch.addr(slope, u * -along, v).div_(sigma)
-        if normed.dim() == 4:
-            outputs, inputs, height, width = normed.shape
+        if quotient.dim() == 4:
+            outputs, inputs, height, width = quotient.shape
             slope = slope.view(outputs, height, width, inputs).permute(0, 3, 1, 2)
         return slope, None, None
 
 
-class _Normed(torch.autograd.Function):
+class _InstanceNorm(torch.autograd.Function):
     """Instance normalisation in channels-last memory.
 
     PyTorch's own copies to channels first and hands that layout on to whatever comes next; with
@@ -125,10 +126,14 @@ class _Normed(torch.autograd.Function):
         return back, total[:, 0], along[:, 0]
 
 
-def normed(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """x (B, C, H, H) with the mean ``shift`` and the deviation ``scale``, (B or 1, C) each."""
+def instance_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """x (B, C, H, H), each channel normalised over its positions, then scaled and shifted.
+
+    Args:
+        shift, scale: (B or 1, C), the mean and the standard deviation that the output has.
+    """
     if x.device.type == "cpu" and x.dtype == torch.float32:
-        return cast(Tensor, _Normed.apply(x, shift, scale))
+        return cast(Tensor, _InstanceNorm.apply(x, shift, scale))
     return torch.addcmul(
         shift[:, :, None, None], F.instance_norm(x, eps=EPSILON), scale[:, :, None, None]
     )

@@ -14,25 +14,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsh.trainer.config import LossConfig, NetworkConfig
-from fsh.trainer.training.losses import Content, Episodes, Terms, feature_matching, frozen
+from fsh.trainer.config import NetworkConfig
 
 #: Scales at which patches are judged.
 SCALES = 2
 
 
-def _normed(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
     return [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.InstanceNorm2d(outputs, affine=True),
     ]
 
 
-class ResidualBlock(nn.Module):
+class TranslatorBlock(nn.Module):
+    """A residual block: two 3×3 convolutions beside the identity."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *_normed(channels, channels, 3), nn.ReLU(), *_normed(channels, channels, 3)
+            *_conv_norm(channels, channels, 3), nn.ReLU(), *_conv_norm(channels, channels, 3)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,21 +46,21 @@ class Translator(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         wide = [min(config.generator * 2**i, config.max_channels) for i in range(config.downs + 1)]
-        layers: list[nn.Module] = [*_normed(3, wide[0], 7), nn.ReLU()]
+        layers: list[nn.Module] = [*_conv_norm(3, wide[0], 7), nn.ReLU()]
         for a, b in pairwise(wide):
-            layers += [*_normed(a, b, 3, stride=2), nn.ReLU()]
-        layers += [ResidualBlock(wide[-1]) for _ in range(config.residuals)]
+            layers += [*_conv_norm(a, b, 3, stride=2), nn.ReLU()]
+        layers += [TranslatorBlock(wide[-1]) for _ in range(config.residuals)]
         for a, b in zip(reversed(wide[1:]), reversed(wide[:-1]), strict=True):
-            layers += [nn.Upsample(scale_factor=2.0), *_normed(a, b, 3), nn.ReLU()]
+            layers += [nn.Upsample(scale_factor=2.0), *_conv_norm(a, b, 3), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(wide[0], 3, 7, padding=3), nn.Tanh())
 
-    def forward(self, landmarks: Tensor, described: Tensor | None = None) -> Tensor:
-        """Landmark images (B, 3, H, H) to images (B, 3, H, H) in −1…1."""
-        return self.layers(landmarks)
+    def forward(self, landmark_images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Landmark images (B, 3, H, H) to images (B, 3, H, H) in −1…1; nothing else is used."""
+        return self.layers(landmark_images)
 
 
 class PatchDiscriminator(nn.Module):
-    """Scores for overlapping patches, and what its layers saw."""
+    """Scores for overlapping patches, and the outputs of all layers."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -67,83 +68,34 @@ class PatchDiscriminator(nn.Module):
         wide = [min(first * 2**i, config.max_channels) for i in range(4)]
         blocks = [nn.Sequential(nn.Conv2d(6, wide[0], 4, 2, 2), nn.LeakyReLU(0.2))]
         for a, b, stride in zip(wide, wide[1:], (2, 2, 1), strict=False):
-            blocks.append(nn.Sequential(*_normed(a, b, 4, stride), nn.LeakyReLU(0.2)))
+            blocks.append(nn.Sequential(*_conv_norm(a, b, 4, stride), nn.LeakyReLU(0.2)))
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(wide[-1], 1, 4, padding=2)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-        seen = []
+        """Landmark images and images (B, 6, H, H) to scores (B, 1, h, w) and features."""
+        features = []
         x = pictures
         for block in self.blocks:
             x = block(x)
-            seen.append(x)
-        return self.last(x), seen
+            features.append(x)
+        return self.last(x), features
 
 
-class PatchDiscriminators(nn.Module):
-    """The same discriminator at full and at half size."""
+class MultiScaleDiscriminator(nn.Module):
+    """A patch discriminator each for full and for half size."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.scales = nn.ModuleList(PatchDiscriminator(config) for _ in range(SCALES))
 
-    def forward(self, images: Tensor, landmarks: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Scores per scale (B, 1, h, w), and all layers' outputs."""
-        pictures = torch.cat([landmarks, images], 1)
-        scores, seen = [], []
+    def forward(self, images: Tensor, landmark_images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """(B, 3, H, H) twice to scores per scale (B, 1, h, w) and all layers' outputs."""
+        pictures = torch.cat([landmark_images, images], 1)
+        scores, features = [], []
         for scale in self.scales:
             score, layers = scale(pictures)
             scores.append(score)
-            seen += layers
+            features += layers
             pictures = F.avg_pool2d(pictures, 3, 2, 1, count_include_pad=False)
-        return scores, seen
-
-
-def least_squares(scores: list[Tensor], wanted: float) -> Tensor:
-    """Mean over the scales of the mean squared distance of the scores from ``wanted``."""
-    return torch.stack([((score - wanted) ** 2).mean() for score in scores]).mean()
-
-
-class TranslationObjective:
-    """Least-squares adversarial loss, feature matching and the content loss, weighted as the run's.
-
-    At a preset whose content weighs nothing, an L1 on pixels stands in.
-    """
-
-    def __init__(
-        self,
-        embedder: nn.Module,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        columns: nn.Module | None,
-        content: Content,
-        weights: LossConfig,
-    ) -> None:
-        self.generator_net, self.discriminator_net = generator, discriminator
-        self.content, self.weights = content, weights
-
-    def generator(self, episodes: Episodes, made: Terms | None = None) -> Terms:
-        with frozen(self.discriminator_net):
-            fake = self.generator_net(episodes.landmarks)
-            scores, seen = self.discriminator_net(fake, episodes.landmarks)
-            with torch.no_grad():
-                _, wanted = self.discriminator_net(episodes.images, episodes.landmarks)
-        parts = self.content(fake, episodes.images, episodes.landmarks)
-        if not parts:
-            parts["pixel"] = F.l1_loss(fake, episodes.images)
-        matching = feature_matching(seen, wanted, mean=True)
-        parts["adversarial"] = self.weights.adversarial * least_squares(scores, 1.0)
-        parts["feature_matching"] = self.weights.feature_matching * matching
-        return Terms(torch.stack(list(parts.values())).sum(), parts, fake.detach())
-
-    def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms:
-        assert made is not None, "the generator's phase comes first"
-        real, _ = self.discriminator_net(episodes.images, episodes.landmarks)
-        fake, _ = self.discriminator_net(made.fake, episodes.landmarks)
-        loss = (least_squares(real, 1.0) + least_squares(fake, 0.0)) / 2
-        parts = {
-            "discriminator": loss,
-            "real": torch.stack([score.mean() for score in real]).mean(),
-            "fake": torch.stack([score.mean() for score in fake]).mean(),
-        }
-        return Terms(loss, parts, made.fake)
+        return scores, features

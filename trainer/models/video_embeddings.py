@@ -1,7 +1,8 @@
-"""W: one learned column per training video, kept by the video's id and apart from D.
+"""W: one learned embedding per training video, a column of the paper's matrix W.
 
-A data set may grow or shrink between two runs; a column is found by name, a new video gets a new
-one, and no checkpoint fails to load because the numbers of videos differ.
+Kept by the video's id and apart from D: a data set may grow or shrink between two runs. An
+embedding is found by name, a new video gets a new one, and no checkpoint fails to load because the
+numbers of videos differ.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 
 
-class Columns(nn.Module):
-    """Rows of ``weight`` (V, N), float32; row i belongs to ``ids[i]``."""
+class VideoEmbeddings(nn.Module):
+    """W, transposed: rows of ``weight`` (V, N), float32; row i belongs to video ``ids[i]``."""
 
     def __init__(self, ids: Iterable[str], embedding: int, seed: int) -> None:
         super().__init__()
         self.ids = tuple(sorted(set(ids)))
         self.index = {name: i for i, name in enumerate(self.ids)}
-        rows = [start_of(name, embedding, seed) for name in self.ids]
+        rows = [initial_embedding(name, embedding, seed) for name in self.ids]
         self.weight = nn.Parameter(torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, 1))
 
     def forward(self, indices: Tensor) -> Tensor:
-        """Row numbers (B,) to columns (B, N)."""
+        """Row numbers (B,) to the videos' embeddings (B, N)."""
         return self.weight[indices]
 
-    def rows(self, videos: Sequence[str]) -> Tensor:
-        """Row numbers (B,) of these videos.
+    def indices_of(self, videos: Sequence[str]) -> Tensor:
+        """Row numbers int64 (B,) of these videos.
 
         Raises:
             FshError: naming a video that the data set's table of clips does not know.
@@ -45,8 +46,8 @@ class Columns(nn.Module):
             ) from None
 
 
-def start_of(name: str, embedding: int, seed: int) -> np.ndarray:
-    """A column's first value, uniform in ±0.1 and the same whatever other videos there are."""
+def initial_embedding(name: str, embedding: int, seed: int) -> np.ndarray:
+    """A new video's float32 (N,), uniform in ±0.1, the same whatever other videos there are."""
     random = np.random.default_rng(stable_hash(name, salt=f"column-{seed}"))
     return random.uniform(-0.1, 0.1, embedding).astype(np.float32)
 

@@ -2,8 +2,8 @@
 
 From the paper's description, not its code. An embedding network turns every photo into a face in a
 pose of its own choosing, by resampling the photo's pixels; the faces of several photos are
-averaged. A driving network squeezes what drives into a vector and makes of it a second resampling,
-of that face into the output. Nothing is painted: every colour comes from a photo.
+averaged. A driving network reduces what drives to a vector and makes of it a second resampling, of
+that face into the output. No colour is generated: each comes from a photo.
 
 One departure: X2Face is driven by a picture of the driver, this network by the landmark image that
 all methods here are driven by, so that no method sees more than another.
@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsh.trainer.config import LossConfig, NetworkConfig
-from fsh.trainer.training.losses import Content, Episodes, Terms, embed
+from fsh.trainer.config import NetworkConfig
 
 #: Length of the driving vector, as in X2Face.
 BOTTLENECK = 128
@@ -32,14 +31,14 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-def widths(config: NetworkConfig) -> list[int]:
+def level_channels(config: NetworkConfig) -> list[int]:
     """Channels of the levels from full size down to 4×4."""
     levels = config.size.bit_length() - 3  # 64 px: 64, 32, 16, 8, 4
     return [min(config.generator * 2**i, config.max_channels) for i in range(levels + 1)]
 
 
-def resample(images: Tensor, flow: Tensor) -> Tensor:
-    """Images (B, 3, H, H) read at each pixel's own place plus ``flow`` (B, 2, H, H).
+def warp(images: Tensor, flow: Tensor) -> Tensor:
+    """Images (B, 3, H, H) sampled at each pixel's own place plus ``flow`` (B, 2, H, H).
 
     A flow of 1 is half the image's side; places outside read the edge.
     """
@@ -50,22 +49,23 @@ def resample(images: Tensor, flow: Tensor) -> Tensor:
 
 
 class FlowNetwork(nn.Module):
-    """Pictures to a flow: an encoder to 4×4, a decoder back, and skips unless squeezed.
+    """Pictures to a flow: an encoder to 4×4 and a decoder back, with skips or a bottleneck.
 
     Args:
-        squeeze: pass a vector of :data:`BOTTLENECK` and nothing else from encoder to decoder.
+        bottleneck: pass a vector of :data:`BOTTLENECK` and nothing else from encoder to decoder;
+            otherwise the decoder also gets each level's features.
     """
 
-    def __init__(self, inputs: int, config: NetworkConfig, *, squeeze: bool) -> None:
+    def __init__(self, inputs: int, config: NetworkConfig, *, bottleneck: bool) -> None:
         super().__init__()
-        wide = widths(config)
-        self.squeeze = squeeze
+        wide = level_channels(config)
+        self.bottleneck = bottleneck
         self.first = nn.Conv2d(inputs, wide[0], 3, padding=1)
         self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in pairwise(wide))
-        if squeeze:
+        if bottleneck:
             self.narrow = nn.Linear(16 * wide[-1], BOTTLENECK)
             self.widen = nn.Linear(BOTTLENECK, 16 * wide[-1])
-        skip = 1 if squeeze else 2  # a skip doubles what the next block sees
+        skip = 1 if bottleneck else 2  # a skip doubles what the next block sees
         inward = [wide[-1], *(skip * channels for channels in reversed(wide[1:-1]))]
         self.up = nn.ModuleList(
             _block(a, b) for a, b in zip(inward, reversed(wide[:-1]), strict=True)
@@ -77,16 +77,16 @@ class FlowNetwork(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, inputs, H, H) to a flow (B, 2, H, H)."""
         x = self.first(pictures)
-        seen = []
+        skips = []
         for block in self.down:
-            seen.append(x)
+            skips.append(x)
             x = block(x)
-        if self.squeeze:
+        if self.bottleneck:
             x = self.widen(self.narrow(x.flatten(1))).view_as(x)
         for block in self.up:
             x = block(F.interpolate(x, scale_factor=2.0))
-            if not self.squeeze:
-                x = torch.cat([x, seen.pop()], 1)
+            if not self.bottleneck:
+                x = torch.cat([x, skips.pop()], 1)
         return self.last(x)
 
 
@@ -95,50 +95,20 @@ class FaceEmbedder(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.flow = FlowNetwork(6, config, squeeze=False)
+        self.flow = FlowNetwork(6, config, bottleneck=False)
 
-    def forward(self, images: Tensor, landmarks: Tensor) -> Tensor:
+    def forward(self, images: Tensor, landmark_images: Tensor) -> Tensor:
         """(B, 3, H, H) twice to (B, 3, H, H)."""
-        return resample(images, self.flow(torch.cat([landmarks, images], 1)))
+        return warp(images, self.flow(torch.cat([landmark_images, images], 1)))
 
 
-class Driver(nn.Module):
+class DrivingNetwork(nn.Module):
     """A landmark image to a warp of the embedded face."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.flow = FlowNetwork(3, config, squeeze=True)
+        self.flow = FlowNetwork(3, config, bottleneck=True)
 
-    def forward(self, landmarks: Tensor, face: Tensor) -> Tensor:
+    def forward(self, landmark_images: Tensor, face: Tensor) -> Tensor:
         """Landmark images (B, 3, H, H) and embedded faces (B or 1, 3, H, H) to images."""
-        return resample(face.expand(len(landmarks), -1, -1, -1), self.flow(landmarks))
-
-
-class WarpObjective:
-    """The content loss and an L1 on pixels; no discriminator, as in X2Face's first stage.
-
-    The pixel term has the weight that the run's preset gives it, or 1 if that is none.
-    """
-
-    def __init__(
-        self,
-        embedder: nn.Module,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        columns: nn.Module | None,
-        content: Content,
-        weights: LossConfig,
-    ) -> None:
-        self.embedder, self.generator_net = embedder, generator
-        self.content, self.weights = content, weights
-
-    def generator(self, episodes: Episodes, made: Terms | None = None) -> Terms:
-        faces = embed(self.embedder, episodes.source_images, episodes.source_landmarks)
-        fake = self.generator_net(episodes.landmarks, faces.mean(1))
-        parts = self.content(fake, episodes.images, episodes.landmarks)
-        if "pixel" not in parts:
-            parts["pixel"] = F.l1_loss(fake, episodes.images)
-        return Terms(torch.stack(list(parts.values())).sum(), parts, fake.detach())
-
-    def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms:
-        raise NotImplementedError("this method has no discriminator")
+        return warp(face.expand(len(landmark_images), -1, -1, -1), self.flow(landmark_images))

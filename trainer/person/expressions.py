@@ -1,8 +1,9 @@
-"""A small repertoire of expressions, made from numbers and nobody's face: what a person must do.
+"""Eight expressions as landmarks, computed from a person's neutral face shape.
 
 Fine-tuned for too long on a few photos, a generator draws the photo it knows whatever the landmarks
-say: the mouth stays shut. Photos that all show one expression cannot tell. These can: each is a
-face shape with one thing moved, as far as faces move it.
+ask for: the mouth stays shut. Photos that all show one expression cannot reveal that; drawings with
+these landmarks do. Each is the face shape with one part moved, as far as faces move it. No real
+person's expressions went into the numbers.
 
 Pure numpy. Lengths are shares of the distance between the outer corners of the eyes.
 """
@@ -13,17 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOUTH, EYES, BROWS = np.arange(48, 60), np.arange(36, 48), np.arange(17, 27)
-ALL = np.arange(68)
-_LEFT_EYE, _RIGHT_EYE = 36, 45  # outer corners, of the image's left and right
+from fsh.schemas.landmarks import BROWS, EYE_CORNERS, EYES, LIDS, OUTER_LIP, POINTS
 
 #: How far down lower lip and chin go in a wide open mouth; jaw points left out hardly move.
 _OPEN = 0.28
 _OPENING = {57: 1.0, 56: 0.9, 58: 0.9, 55: 0.55, 59: 0.55, 66: 1.0, 65: 0.9, 67: 0.9}
 _OPENING |= {48: 0.15, 54: 0.15, 60: 0.15, 64: 0.15, 50: -0.05, 51: -0.05, 52: -0.05}
 _OPENING |= {8: 0.9, 7: 0.85, 9: 0.85, 6: 0.6, 10: 0.6, 5: 0.35, 11: 0.35, 4: 0.15, 12: 0.15}
-#: Upper lid to lower lid, point by point.
-_LIDS = {37: 41, 38: 40, 43: 47, 44: 46}
 _TURN, _NOD = 20.0, 12.0  # degrees
 
 #: How far each point lies in front of the eyes' corners: the profile of a head, roughly.
@@ -42,27 +39,28 @@ _DEPTH = np.concatenate(
 
 @dataclass(frozen=True)
 class Expression:
-    """A face shape with one thing moved.
+    """A face shape with one part moved.
 
     Attributes:
         name: what moved.
-        points: float64 (68, 2), pixels of the shape it was made from.
-        where: indices of the points that tell whether it was drawn.
+        landmarks: float64 (68, 2), pixels of the shape it was made from.
+        measured: indices of the points that show whether it was drawn.
     """
 
     name: str
-    points: np.ndarray
-    where: np.ndarray
+    landmarks: np.ndarray
+    measured: np.ndarray
 
 
 def expressions(shape: np.ndarray) -> list[Expression]:
-    """The repertoire on one person's face.
+    """All expressions of one person's face.
 
     Args:
         shape: (68, 2) the person's neutral landmarks, any pixels, y down.
     """
     shape = np.asarray(shape, np.float64)
-    across = shape[_RIGHT_EYE] - shape[_LEFT_EYE]
+    left_eye, right_eye = EYE_CORNERS
+    across = shape[right_eye] - shape[left_eye]
     unit = float(np.linalg.norm(across))
     right = across / unit
     down = np.array([-right[1], right[0]])
@@ -75,19 +73,20 @@ def expressions(shape: np.ndarray) -> list[Expression]:
 
     wide = {48: -right, 54: right, 60: -right, 64: right}
     smile = {i: unit * (0.10 * side - 0.06 * down) for i, side in wide.items()}
-    lids = {up: 0.9 * (shape[low] - shape[up]) for up, low in _LIDS.items()}
+    lids = {up: 0.9 * (shape[low] - shape[up]) for up, low in LIDS}
     opening = {i: _OPEN * unit * share * down for i, share in _OPENING.items()}
     half = {i: step / 2 for i, step in opening.items()}
     brows = {int(i): -0.10 * unit * down for i in BROWS}
+    whole = np.arange(POINTS)
     return [
-        Expression("mouth open", moved(opening), MOUTH),
-        Expression("mouth half open", moved(half), MOUTH),
-        Expression("smile", moved(smile), MOUTH),
+        Expression("mouth open", moved(opening), OUTER_LIP),
+        Expression("mouth half open", moved(half), OUTER_LIP),
+        Expression("smile", moved(smile), OUTER_LIP),
         Expression("eyes closed", moved(lids), EYES),
         Expression("brows up", moved(brows), BROWS),
-        Expression("turned left", _turned(shape, right, down, -_TURN, 0.0), ALL),
-        Expression("turned right", _turned(shape, right, down, _TURN, 0.0), ALL),
-        Expression("nodding", _turned(shape, right, down, 0.0, _NOD), ALL),
+        Expression("turned left", _turned(shape, right, down, -_TURN, 0.0), whole),
+        Expression("turned right", _turned(shape, right, down, _TURN, 0.0), whole),
+        Expression("nodding", _turned(shape, right, down, 0.0, _NOD), whole),
     ]
 
 
@@ -95,8 +94,9 @@ def _turned(
     shape: np.ndarray, right: np.ndarray, down: np.ndarray, yaw: float, pitch: float
 ) -> np.ndarray:
     """The shape with its head turned: to the image's right, and downwards, in degrees."""
-    middle = (shape[_LEFT_EYE] + shape[_RIGHT_EYE]) / 2
-    unit = float(np.linalg.norm(shape[_RIGHT_EYE] - shape[_LEFT_EYE]))
+    left_eye, right_eye = EYE_CORNERS
+    middle = (shape[left_eye] + shape[right_eye]) / 2
+    unit = float(np.linalg.norm(shape[right_eye] - shape[left_eye]))
     local = (shape - middle) @ np.stack([right, down], 1)
     # Depth is foreshortened in the photo already if it shows a turned head; it need not be exact.
     x, y, z = local[:, 0], local[:, 1], _DEPTH * unit

@@ -1,7 +1,7 @@
-"""Fine-tuning on photos (the paper's section 3.4): what the networks see, and one step of it.
+"""Fine-tuning on photos (arXiv:1905.08233, section 3.4), one step at a time.
 
 ψ' := P·ê becomes a free parameter, w' := w0 + ê, and ψ, ψ', θ, w' and b are trained without L_MCH.
-How many steps are good is :mod:`fsh.trainer.person.step_choice`'s business.
+How many steps are best is found by :mod:`fsh.trainer.person.step_choice`.
 """
 
 from __future__ import annotations
@@ -9,111 +9,80 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.errors import FshError
-from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.models.networks import Generator
-from fsh.trainer.training.losses import Content, Episodes, PersonalObjective, Terms
+from fsh.trainer.person.photo_tensors import PhotoTensors
+from fsh.trainer.runs import TrainedNetworks
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
+from fsh.trainer.training.objectives import FineTuningObjective
 
-if TYPE_CHECKING:
-    from fsh.trainer.person.personalize import Trained
-
-#: Photos used at most; more are thinned out evenly over the clip.
-MAX_PHOTOS = 32
-#: With fewer photos than this, copies of them that are moved are trained on too.
-FEW = 4
 #: Photos per fine-tuning step. Of 8 photos, 120 steps of two made persons as good as 120 steps of
 #: four at half the cost; steps of one had worse mouths and eyes.
 BATCH = 2
 #: Learning rates at the last step, as a share of those of training. At full rates until the end, a
 #: person's landmarks came out worse than before any step (docs/results.md, "Trying to lead").
 LAST_RATE = 0.02
+_DRAWN_AT_ONCE = 4
 
 
-def falling(adams: Sequence[torch.optim.Optimizer], steps: int) -> list[LinearLR]:
-    """What lowers the learning rates linearly to :data:`LAST_RATE` in so many steps."""
-    return [LinearLR(adam, 1.0, LAST_RATE, total_iters=max(1, steps)) for adam in adams]
-
-
-@dataclass(frozen=True)
-class Photos:
-    """Photos as the networks see them: (T, 3, H, H), images in −1…1, landmark images in 0…1."""
-
-    images: Tensor
-    landmarks: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, which: list[int]) -> Photos:
-        return Photos(self.images[which], self.landmarks[which])
-
-
-def lines_of(landmarks: np.ndarray, crop: int, size: int, device: str = "cpu") -> Tensor:
-    """Landmarks (N, 68, 2) of ``crop``-pixel crops as landmark images (N, 3, size, size)."""
-    drawn = draw_all(rescale(landmarks, crop, size), size)
-    return torch.from_numpy(drawn).to(device).float().movedim(-1, -3) / 255
-
-
-def prepare(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photos, FaceClip]:
-    """The photos that have a face, thinned out to :data:`MAX_PHOTOS`, for a network of ``size``.
-
-    Raises:
-        FshError: if no photo has landmarks.
-    """
-    found = np.flatnonzero(clip.found)
-    if not len(found):
-        raise FshError(
-            "no face found in any photo",
-            where=clip.name,
-            remedy="use photos that show the face from the front",
-        )
-    if len(found) > MAX_PHOTOS:
-        found = found[np.linspace(0, len(found) - 1, MAX_PHOTOS).round().astype(int)]
-    kept = clip.take(found)
-    how = cv2.INTER_AREA if size < clip.spec.size else cv2.INTER_CUBIC
-    small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
-    images = torch.from_numpy(small).to(device).float().movedim(-1, -3) / 127.5 - 1
-    return Photos(images, lines_of(kept.landmarks, clip.spec.size, size, device)), kept
+def linear_decay(optimizers: Sequence[torch.optim.Optimizer], steps: int) -> list[LinearLR]:
+    """Schedulers that lower the learning rates linearly to :data:`LAST_RATE` in so many steps."""
+    return [LinearLR(one, 1.0, LAST_RATE, total_iters=max(1, steps)) for one in optimizers]
 
 
 @torch.no_grad()
-def embedding_of(trained: Trained, photos: Photos) -> Tensor:
+def mean_embedding(networks: TrainedNetworks, photos: PhotoTensors) -> Tensor:
     """ê (1, N): the mean of E over the photos."""
-    return trained.embedder(photos.images, photos.landmarks).mean(0, keepdim=True)
+    return networks.embedder(photos.images, photos.landmark_images).mean(0, keepdim=True)
 
 
 @dataclass
 class FineTuning:
-    """One fine-tuning run in memory: copies of G and D, ψ' and w', and their optimizers."""
+    """Fine-tuning in progress.
+
+    Attributes:
+        generator: a copy of the run's generator, being networks.
+        coefficients: ψ' (1, ψ̂), being networks.
+        step: one update of G and of D; returns D's loss terms.
+    """
 
     generator: Generator
     coefficients: nn.Parameter
     step: Callable[[], Terms]
 
+    @torch.no_grad()
+    def draw(self, landmark_images: Tensor) -> np.ndarray:
+        """The person as it is now: landmark images (N, 3, H, H) to pictures uint8 (N, H, H, 3)."""
+        training = self.generator.training
+        self.generator.eval()
+        batches = landmark_images.split(_DRAWN_AT_ONCE)
+        drawn = [to_pictures(self.generator(some, self.coefficients)) for some in batches]
+        self.generator.train(training)
+        return np.concatenate(drawn)
 
-def fine_tuning(trained: Trained, photos: Photos, content: Content, steps: int) -> FineTuning:
-    """Set up fine-tuning on these photos; each ``step()`` is one update of G and of D.
+
+def start_fine_tuning(
+    networks: TrainedNetworks, photos: PhotoTensors, content: ContentLoss, steps: int
+) -> FineTuning:
+    """Prepare fine-tuning on these photos: copies of G and D, ψ' and w', and their optimizers.
 
     Args:
         steps: to be made at most; the learning rates fall linearly until then.
     """
-    config = trained.config
-    embedding = embedding_of(trained, photos)
-    generator = copy.deepcopy(trained.generator).train()
-    discriminator = copy.deepcopy(trained.discriminator).train()
+    config = networks.config
+    embedding = mean_embedding(networks, photos)
+    generator = copy.deepcopy(networks.generator).train()
+    discriminator = copy.deepcopy(networks.discriminator).train()
     with torch.no_grad():
-        coefficients = nn.Parameter(trained.generator.project(embedding).clone())
+        coefficients = nn.Parameter(networks.generator.project(embedding).clone())
     column = nn.Parameter(embedding.clone())
-    objective = PersonalObjective(
+    objective = FineTuningObjective(
         generator, discriminator, coefficients, column, content, config.loss
     )
     rest = [p for name, p in generator.named_parameters() if "project" not in name]
@@ -124,7 +93,7 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content, steps: int) 
             ([*discriminator.parameters(), column], config.lr_discriminator),
         )
     ]
-    rates = falling(adams, steps)
+    rates = linear_decay(adams, steps)
     losses: list[Callable[[Episodes, Terms | None], Terms]] = [
         objective.generator,
         objective.discriminator,
@@ -139,7 +108,9 @@ def fine_tuning(trained: Trained, photos: Photos, content: Content, steps: int) 
         chosen = [queue.pop(0) for _ in range(count)]
         some = photos[chosen]
         nothing = some.images[:, None]
-        episodes = Episodes(nothing, nothing, some.images, some.landmarks, torch.tensor(chosen))
+        episodes = Episodes(
+            nothing, nothing, some.images, some.landmark_images, torch.tensor(chosen)
+        )
         made: Terms | None = None
         for loss, adam, rate in zip(losses, adams, rates, strict=True):
             made = loss(episodes, made)

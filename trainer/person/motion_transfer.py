@@ -7,35 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Points that expressions hardly move: sides of the jaw, bridge of the nose, corners of the eyes.
-RIGID = np.array([0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 35, 36, 39, 42, 45])
+from fsh.schemas.landmarks import POINTS, RIGID, apply, found, inverse, similarity
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Least-squares similarity (2, 3) that takes points (P, 2) to points (P, 2).
-
-    Rotation, uniform scale and shift; no reflection.
-    """
-    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    a, b = source.mean(0), target.mean(0)
-    x, y = (source - a) @ [1, 1j], (target - b) @ [1, 1j]
-    power = (np.abs(x) ** 2).sum()
-    turn = (np.conj(x) * y).sum() / power if power > 0 else 1.0 + 0j
-    linear = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    return np.column_stack([linear, b - linear @ a])
-
-
-def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A (2, 3) transform on points (…, 2)."""
-    return points @ transform[:, :2].T + transform[:, 2]
-
-
-def inverse(transform: np.ndarray) -> np.ndarray:
-    linear = np.linalg.inv(transform[:, :2])
-    return np.column_stack([linear, -linear @ transform[:, 2]])
-
-
-def neutral(landmarks: np.ndarray) -> np.ndarray:
+def neutral_shape(landmarks: np.ndarray) -> np.ndarray:
     """A person's shape (68, 2) from T photos: aligned, averaged, put at the photos' mean pose."""
     landmarks = np.asarray(landmarks, np.float64)
     first = landmarks[0]
@@ -50,7 +25,7 @@ def reference_frame(driver: np.ndarray, shape: np.ndarray) -> int:
     return int(np.argmin(errors))
 
 
-def adapt(
+def transfer_motion(
     driver: np.ndarray,
     times: np.ndarray,
     person: np.ndarray,
@@ -76,10 +51,10 @@ def adapt(
     """
     driver = np.asarray(driver, np.float64)
     if not len(driver):
-        return np.empty((0, 68, 2), np.float32)
+        return np.empty((0, POINTS, 2), np.float32)
     if smooth:
-        driver = steady(driver, times)
-    shape = neutral(person)
+        driver = smooth_landmarks(driver, times)
+    shape = neutral_shape(person)
     index = reference_frame(driver, shape) if reference is None else reference
     start = driver[index]
     lay = similarity(start[RIGID], shape[RIGID])
@@ -93,19 +68,25 @@ def adapt(
         local = apply(inverse(rigid), points) - start
         local = local @ lay[:, :2].T
         local = ((local @ axes) * proportions) @ axes.T
-        # lay ∘ rigid ∘ lay⁻¹: the head's motion, told in the person's frame.
+        # lay ∘ rigid ∘ lay⁻¹: the head's motion, in the person's frame of reference.
         moved[i] = apply(lay, apply(rigid, apply(back, shape + local)))
     return moved.astype(np.float32)
 
 
-def lock(landmarks: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Each face (N, 68, 2) shifted, turned in the plane and scaled to where another face is.
+def follow_head_pose(landmarks: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Each face (N, 68, 2) shifted, turned in the plane and scaled to where a target's face is.
 
     What is left of the motion is expression and turning away: for heads put back into a picture.
+
+    Args:
+        target: (N, 68, 2) the target's landmarks.
+
+    Returns:
+        float32 (N, 68, 2).
     """
-    pairs = zip(np.asarray(landmarks, np.float64), np.asarray(places, np.float64), strict=True)
+    pairs = zip(np.asarray(landmarks, np.float64), np.asarray(target, np.float64), strict=True)
     moved = [apply(similarity(face[RIGID], place[RIGID]), face) for face, place in pairs]
-    return np.array(moved, np.float32).reshape(-1, 68, 2)
+    return np.array(moved, np.float32).reshape(-1, POINTS, 2)
 
 
 def _rotation(transform: np.ndarray) -> np.ndarray:
@@ -120,27 +101,32 @@ def _extent(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
 
 
 def fill_gaps(landmarks: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, int]:
-    """Frames with NaN filled by interpolation over time (the ends repeat), and how many they were.
+    """Frames without landmarks filled by linear interpolation over time; the ends repeat.
+
+    Args:
+        landmarks: (N, 68, 2); NaN in frames without a face.
+        times: (N,) seconds.
+
+    Returns:
+        float32 (N, 68, 2), and how many frames were filled.
 
     Raises:
         ValueError: if no frame has landmarks.
     """
     landmarks = np.asarray(landmarks, np.float64)
-    found = np.isfinite(landmarks).all(axis=(1, 2))
-    if not found.any():
+    known = found(landmarks)
+    if not known.any():
         raise ValueError("no frame has landmarks")
     flat = landmarks.reshape(len(landmarks), -1)
-    known = flat[found]
-    filled = np.stack(
-        [np.interp(times, np.asarray(times)[found], known[:, i]) for i in range(flat.shape[1])], 1
-    )
-    return filled.reshape(landmarks.shape).astype(np.float32), int((~found).sum())
+    at, values = np.asarray(times)[known], flat[known]
+    filled = np.stack([np.interp(times, at, values[:, i]) for i in range(flat.shape[1])], 1)
+    return filled.reshape(landmarks.shape).astype(np.float32), int((~known).sum())
 
 
-def one_euro(
+def one_euro_filter(
     values: np.ndarray, times: np.ndarray, cutoff: float, beta: float, slope: float = 1.0
 ) -> np.ndarray:
-    """The One-Euro filter (Casiez et al. 2012): low-pass that opens up when things move.
+    """The One-Euro filter (Casiez et al. 2012): a low-pass whose cutoff rises with the speed.
 
     Args:
         values: (N, …). times: (N,) seconds, increasing, steps of any length.
@@ -163,18 +149,25 @@ def _share(cutoff, step: float):
     return 1.0 / (1.0 + 1.0 / (2 * np.pi * cutoff * step))
 
 
-def steady(
+def smooth_landmarks(
     landmarks: np.ndarray, times: np.ndarray, *, cutoff: float = 4.0, beta: float = 12.0
 ) -> np.ndarray:
     """One-Euro forwards and backwards in time and averaged: no lag, the ends stay put.
 
     Speeds are measured in face heights per second, so the setting fits any resolution.
+
+    Args:
+        landmarks: (N, 68, 2), finite. times: (N,) seconds.
+        cutoff, beta: as for :func:`one_euro_filter`; beta per face height a second.
+
+    Returns:
+        float64 (N, 68, 2).
     """
     landmarks, times = np.asarray(landmarks, np.float64), np.asarray(times, np.float64)
     if len(landmarks) < 3:
         return landmarks.copy()
     unit = max(float(np.median(np.ptp(landmarks[..., 1], axis=1))), 1e-6)
     scaled = landmarks / unit
-    forwards = one_euro(scaled, times, cutoff, beta)
-    backwards = one_euro(scaled[::-1], times[-1] - times[::-1], cutoff, beta)[::-1]
+    forwards = one_euro_filter(scaled, times, cutoff, beta)
+    backwards = one_euro_filter(scaled[::-1], times[-1] - times[::-1], cutoff, beta)[::-1]
     return (forwards + backwards) / 2 * unit

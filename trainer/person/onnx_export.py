@@ -18,21 +18,24 @@ import torch
 from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder, bake
-from fsh.trainer.person.fine_tuning import lines_of
 from fsh.trainer.person.person import Person
+from fsh.trainer.person.photo_tensors import landmark_image_tensors
 
 #: An output may differ by this much between PyTorch and onnxruntime; images are −1…1.
 TOLERANCE = 1e-3
 OPSET = 17
 
 
-def export(person: Person, embedder: Embedder | None, folder: Path) -> dict[str, float]:
-    """Write the folder; the largest difference of each network's output from PyTorch's.
+def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict[str, float]:
+    """Write a person's networks and ``model.json`` to a new folder.
 
     Args:
         embedder: of the run that the person was made from; None leaves it out.
+
+    Returns:
+        Name of each network to the largest difference of its output from PyTorch's.
 
     Raises:
         FshError: if the extra ``onnx`` is not installed, the folder exists, or an output differs.
@@ -49,36 +52,44 @@ def export(person: Person, embedder: Embedder | None, folder: Path) -> dict[str,
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     temporary.mkdir(parents=True)
     try:
-        lines = lines_of(person.landmarks[:4], person.spec.size, person.size)
-        drawing = Drawing(person.generator, person.coefficients).cpu()
+        landmark_images = landmark_image_tensors(
+            person.landmarks[:4], person.spec.size, person.size
+        )
+        drawing = FoldedGenerator(person.generator, person.coefficients).cpu()
         networks: dict[str, tuple[nn.Module, dict[str, Tensor], str]] = {
-            "generator": (drawing, {"landmarks": lines}, "images")
+            "generator": (drawing, {"landmarks": landmark_images}, "images")
         }
         if embedder is not None:
             with torch.inference_mode():
-                images = drawing(lines)
-            inputs = {"images": images.clone(), "landmarks": lines}
+                images = drawing(landmark_images)
+            inputs = {"images": images.clone(), "landmarks": landmark_images}
             networks["embedder"] = (bake(embedder).cpu(), inputs, "embeddings")
         differences = {}
         for name, (network, inputs, output) in networks.items():
             path = temporary / f"{name}.onnx"
-            write(network.requires_grad_(False), inputs, output, path)
-            differences[name] = difference(network, inputs, path)
+            write_onnx(network.requires_grad_(False), inputs, output, path)
+            differences[name] = largest_difference(network, inputs, path)
             if not differences[name] < TOLERANCE:
                 raise FshError(
                     f"{name}.onnx gives outputs that differ by {differences[name]:.2g}",
                     where=folder,
                     remedy="draw with fsh itself, and report this",
                 )
-        (temporary / "model.json").write_text(json.dumps(card(person, list(networks)), indent=1))
+        described = json.dumps(model_description(person, list(networks)), indent=1)
+        (temporary / "model.json").write_text(described)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return differences
 
 
-def write(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
-    """One network as ONNX; the number of images is free."""
+def write_onnx(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
+    """Write one network as ONNX; the number of images is free.
+
+    Args:
+        inputs: name to an example; the first image of each is traced.
+        output: the output's name.
+    """
     import onnx
 
     names = [*inputs, output]
@@ -111,7 +122,7 @@ def _transpose(graph, x):
     return graph.op("Transpose", x, perm_i=[0, 2, 1])
 
 
-def difference(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> float:
+def largest_difference(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> float:
     """The largest absolute difference between onnxruntime's output and PyTorch's.
 
     Relative to the output's largest value where that is above 1, as an embedding's is.
@@ -125,8 +136,8 @@ def difference(network: nn.Module, inputs: dict[str, Tensor], path: Path) -> flo
     return float(np.abs(found - wanted).max() / max(1.0, float(np.abs(wanted).max())))
 
 
-def card(person: Person, networks: list[str]) -> dict:
-    """What a program needs to know to use the files."""
+def model_description(person: Person, networks: list[str]) -> dict:
+    """What a program needs to know to use the files: the contents of ``model.json``."""
     size = person.size
     image = {"shape": ["n", 3, size, size], "type": "float32"}
     lines = {**image, "range": [0, 1], "what": "landmarks drawn as lines, black background"}

@@ -1,10 +1,11 @@
-"""A person's folder: everything needed to draw them, and nothing else.
+"""A person: a generator with its coefficients, kept in a folder, drawn from landmarks.
 
-``person.json`` is the model card: name, crop and landmark specification, network sizes, how it was
-made, the consent statement, and the SHA-256 of each file beside it. ``generator.safetensors`` has
-the generator's weights with the spectral norms written in; ``person.safetensors`` ψ, ê, the photos'
-landmarks and their mean face embedding. ``preview.png`` shows photos, landmarks, drawings;
-``README.md`` says in words what ``person.json`` holds.
+The folder (:class:`fsh.schemas.layout.PersonFolder`) holds everything needed to draw the person,
+and nothing else: ``person.json``: name, crop and landmark specification, network sizes, how it was
+made, the consent statement, and the SHA-256 of each file beside it; ``generator.safetensors``: the
+generator's weights with the spectral norms written in; ``person.safetensors``: ψ, ê, the photos'
+landmarks and their mean face embedding; ``preview.png``: photos, landmarks, drawings;
+``README.md``: the model card, ``person.json`` in words.
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ import torch
 from torch import Tensor
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.landmarks import POINTS, found
+from fsh.schemas.layout import PERSON_CARD, PERSON_GENERATOR, PERSON_TENSORS
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import NetworkConfig
-from fsh.trainer.data.landmark_images import draw_all, rescale
+from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.model_cards import write_person_card
-from fsh.trainer.models.blocks import bare
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.blocks import without_spectral_norms
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake, channels_last
-from fsh.trainer.training.monitor import to_pictures
+from fsh.trainer.person.photo_tensors import landmark_image_tensors
 
-FORMAT = "fsh-person-1"
-CARD = "person.json"
+PERSON_FORMAT = "fsh-person-1"
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Person:
     """One person, ready to be drawn.
 
     Attributes:
+        name: as the model card has it.
+        spec: how the photos were cropped and landmarked.
         network: sizes of the generator.
         generator: baked, in evaluation mode.
         coefficients: ψ (1, ψ̂), P·ê or what fine-tuning made of it.
@@ -63,9 +67,9 @@ class Person:
         return self.network.size
 
     @cached_property
-    def drawing(self) -> Drawing:
+    def drawing(self) -> FoldedGenerator:
         """The generator with ψ folded in, made at the first drawing."""
-        return Drawing(self.generator, self.coefficients)
+        return FoldedGenerator(self.generator, self.coefficients)
 
     @torch.inference_mode()
     def draw(self, landmarks: np.ndarray, *, batch: int = 8) -> np.ndarray:
@@ -79,24 +83,23 @@ class Person:
             uint8 (N, H, H, 3) RGB, H = :attr:`size`.
 
         Raises:
-            FshError: if a frame has no landmarks.
+            FshError: if a frame has no landmarks, or they are not 68.
         """
         landmarks = np.asarray(landmarks, np.float32)
-        if landmarks.ndim != 3 or landmarks.shape[1:] != (68, 2):
+        if landmarks.ndim != 3 or landmarks.shape[1:] != (POINTS, 2):
             raise FshError(f"landmarks have shape {landmarks.shape}, expected (N, 68, 2)")
-        missing = np.flatnonzero(~np.isfinite(landmarks).all(axis=(1, 2)))
+        missing = np.flatnonzero(~found(landmarks))
         if len(missing):
             raise FshError(
                 f"{len(missing)} frames have no landmarks, the first is {missing[0]}",
                 remedy="fill the gaps first",
             )
-        points = rescale(landmarks, self.spec.size, self.size)
-        device = self.coefficients.device
+        device = str(self.coefficients.device)
         drawn = [np.empty((0, self.size, self.size, 3), np.uint8)]
-        for start in range(0, len(points), batch):
-            lines = torch.from_numpy(draw_all(points[start : start + batch], self.size)).to(device)
-            images = self.drawing(lines.movedim(-1, -3).float() / 255)
-            drawn.append(to_pictures(images))
+        for start in range(0, len(landmarks), batch):
+            some = landmarks[start : start + batch]
+            images = landmark_image_tensors(some, self.spec.size, self.size, device)
+            drawn.append(to_pictures(self.drawing(images)))
         return np.concatenate(drawn)
 
     def save(self, folder: Path) -> None:
@@ -115,19 +118,21 @@ class Person:
             "about": self.about,
         }
         weights = {k: v for k, v in self.generator.state_dict().items() if "project" not in k}
-        files = {"generator.safetensors": weights, "person.safetensors": tensors}
-        checkpoint.write_folder(folder, card, files, FORMAT, CARD)
+        files = {PERSON_GENERATOR: weights, PERSON_TENSORS: tensors}
+        checkpoint.write_folder(folder, card, files, PERSON_FORMAT, PERSON_CARD)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Person:
-        """Raises:
-        FshError: if the folder is no person's, was changed or cut short.
+        """The person of a folder.
+
+        Raises:
+            FshError: if the folder is no person's, was changed or cut short.
         """
-        card = checkpoint.read_state(folder, FORMAT, CARD)
-        weights = checkpoint.read_tensors(folder, card, "generator.safetensors")
-        tensors = checkpoint.read_tensors(folder, card, "person.safetensors")
+        card = _read_card(folder)
+        weights = checkpoint.read_tensors(folder, card, PERSON_GENERATOR)
+        tensors = checkpoint.read_tensors(folder, card, PERSON_TENSORS)
         network = NetworkConfig(**card["network"])
-        with bare():
+        with without_spectral_norms():
             generator = Generator(network)
         missing, unexpected = generator.load_state_dict(weights, strict=False)
         generator.requires_grad_(False).eval()
@@ -146,29 +151,36 @@ class Person:
         )
 
 
+def _read_card(folder: Path) -> dict[str, Any]:
+    return checkpoint.read_state(folder, PERSON_FORMAT, PERSON_CARD)
+
+
 def record_unmarked(folder: Path, what: str, day: str) -> None:
-    """Write into a person's card that ``what`` was made of them without marks.
+    """Note in ``person.json`` and the model card that ``what`` was made without marks.
+
+    Args:
+        what: the file made. day: ISO 8601.
 
     Raises:
         FshError: if the folder is no person's.
     """
-    card = checkpoint.read_state(folder, FORMAT, CARD)
+    card = _read_card(folder)
     about = card["about"]
     about["unmarked"] = [*about.get("unmarked", []), {"what": what, "on": day}]
-    checkpoint.rewrite_state(folder, card, CARD)
+    checkpoint.rewrite_state(folder, card, PERSON_CARD)
     write_person_card(folder, card)
 
 
-def describe(folder: Path) -> None:
-    """Write the person's model card, ``README.md``.
+def write_readme(folder: Path) -> None:
+    """Write the person's model card, ``README.md``, from ``person.json``.
 
     Raises:
         FshError: if the folder is no person's.
     """
-    write_person_card(folder, checkpoint.read_state(folder, FORMAT, CARD))
+    write_person_card(folder, _read_card(folder))
 
 
-def drawable(generator: Generator) -> Generator:
-    """Spectral norms written into the weights; for drawing only."""
+def fixed_for_drawing(generator: Generator) -> Generator:
+    """The generator with its spectral norms written into the weights: it can be trained no more."""
     bake(generator)
     return generator.requires_grad_(False).eval()

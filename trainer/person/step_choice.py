@@ -1,262 +1,230 @@
-"""How many fine-tuning steps: as much identity as leaves mimicry alive, both measured on the way.
+"""How many fine-tuning steps: as much identity as leaves motion alive, both measured on the way.
 
-Identity is how like the photos the drawings are to a face recogniser. Where none is handed in it is
-the content loss on photos that were held out: a quarter of them, or of fewer than four photos, of
-which none can be spared, moved copies; the number found is then made anew on all of them. Mimicry
-is what such photos cannot show, because they make the face that was trained on: the person is made
-to open the mouth, turn, smile (:mod:`fsh.trainer.person.expressions`), the landmarks are found
-again on the drawings, and what counts is how far they moved as they were told, against the
-feed-forward model. Neither a recogniser nor mimicry wants a photo held out: what was tried is the
-person then.
+Too few steps leave a stranger's face, too many one that no longer moves. Measured are identity, by
+how alike a face recogniser finds drawings and photos, and motion fidelity, how much of the motion
+that landmarks ask for is drawn (:mod:`fsh.trainer.person.drawing_quality`). Where no face analyzer
+is handed in, the content loss on held-out photos stands for identity: of a quarter of the photos,
+or of fewer than four, of which none can be spared, of moved copies; the number of steps found is
+then made anew on all of them.
 
-Too few steps leave a stranger's face, too many a mask: chosen is the most identity gained among
-the steps that keep two thirds of the mimicry; down to one half, what was gained counts less and
-less. No step at all, the feed-forward model, is among the choices.
+Chosen is the most identity gained among the steps that keep two thirds of the motion fidelity of
+the feed-forward model; down to one half, what was gained counts less and less. No step at all, the
+feed-forward model, is among the choices.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.progress import Progress
+from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.models.networks import Generator
-from fsh.trainer.person.expressions import expressions
-from fsh.trainer.person.fine_tuning import FEW, Photos, fine_tuning, lines_of
-from fsh.trainer.person.motion_transfer import neutral
-from fsh.trainer.training.losses import Content
-from fsh.trainer.training.monitor import to_pictures
-
-if TYPE_CHECKING:
-    from fsh.trainer.person.personalize import Trained
-
-#: Finds faces' landmarks again: pictures uint8 (N, S, S, 3) RGB and where the landmarks should be
-#: (N, 68, 2), to where they are, float32 (N, 68, 2), NaN where there is no face.
-Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-#: Tells who is to be seen: pictures and landmarks as above to embeddings, float32 (N, D).
-Recogniser = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-#: Steps at most: for some photos, and for so many and more; linear between. The authors' later
-#: practice is 125 to 230 at full learning rates; as these fall here, half of that is enough
-#: (docs/results.md, "Trying to lead"). Of very few, whose copies all differ, as of many.
-FEWEST_STEPS, MOST_STEPS, MANY_PHOTOS = 60, 120, 31
-#: When the person is looked at, as shares of the most steps: identity is gained in the first ones.
-LOOKS = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
-#: Share of the feed-forward model's mimicry that must be left, and the share that is too little.
-#: Products of identity and mimicry stopped a painting and a photo after 27 steps, alive and hardly
-#: recognisable.
-KEPT, LOST = 2 / 3, 1 / 2
-#: What a gain of mimicry counts beside one of likeness: where the feed-forward model is as like the
-#: person as it gets, fine-tuning may still teach it to move.
-GAINED = 0.05
-#: Share of the most that can be gained with which a later look is as good as an earlier one: rates
-#: fall, so what comes later is steadier than what one look can tell.
-NEARLY = 0.95
-#: Drawings made at once.
-_AT_ONCE = 4
-#: Drawings that identity is judged on, at most.
-JUDGED = 4
-#: A model that moves less than this share of what it is told has no mimicry to lose.
-LEAST_MIMICRY = 0.05
+from fsh.trainer.person.drawing_quality import content_loss, identity_similarity, motion_fidelity
+from fsh.trainer.person.fine_tuning import FineTuning, start_fine_tuning
+from fsh.trainer.person.motion_transfer import neutral_shape
+from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors, landmark_image_tensors
+from fsh.trainer.runs import TrainedNetworks
+from fsh.trainer.training.losses import ContentLoss
 
 
 @dataclass(frozen=True)
-class Look:
-    """A person after ``step`` steps.
+class StepChoiceConfig:
+    """How the number of fine-tuning steps is chosen.
 
     Attributes:
-        loss: content loss on the held-out photos, or None if none were.
-        likeness: cosine of drawings' and photos' face embeddings, or None if nobody recognised.
-        mimicry: share of the motion told that was drawn, or None if nobody looked.
+        fewest_steps, most_steps, many_photos: steps tried at most: ``fewest_steps`` for one photo,
+            ``most_steps`` for ``many_photos`` and more, linear between; for fewer than
+            :data:`~fsh.trainer.person.photo_tensors.FEW_PHOTOS`, whose copies all differ, as for
+            many. The authors' later practice is 125 to 230 at full learning rates; as these fall
+            here, half of that is enough (docs/results.md, "Trying to lead").
+        measured_at: when the person is measured, as shares of the most steps: identity is gained in
+            the first ones.
+        motion_kept, motion_lost: share of the feed-forward model's motion fidelity that must be
+            left for what was gained to count in full, and the share at which it counts nothing.
+            (The product of identity and motion stopped a painting and a photo after 27 steps,
+            moving and hardly recognisable.)
+        motion_gain: what a gain of motion fidelity counts beside one of identity: where the
+            feed-forward model is as like the person as it gets, fine-tuning may still teach it to
+            move.
+        as_good: share of the largest gain with which a later measurement is as good as an earlier
+            one: rates fall, so what comes later is steadier than one measurement can tell.
+        identity_drawings: drawings that identity is measured on, at most.
+        least_motion: a feed-forward model whose motion fidelity is below this has none to lose.
+    """
+
+    fewest_steps: int = 60
+    most_steps: int = 120
+    many_photos: int = 31
+    measured_at: tuple[float, ...] = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
+    motion_kept: float = 2 / 3
+    motion_lost: float = 1 / 2
+    motion_gain: float = 0.05
+    as_good: float = 0.95
+    identity_drawings: int = 4
+    least_motion: float = 0.05
+
+    def most_steps_for(self, photos: int) -> int:
+        """Steps tried at most on so many photos."""
+        if photos < FEW_PHOTOS:
+            return self.most_steps
+        share = min(1.0, (photos - 1) / (self.many_photos - 1))
+        return round(self.fewest_steps + share * (self.most_steps - self.fewest_steps))
+
+
+STEP_CHOICE = StepChoiceConfig()
+
+
+@dataclass(frozen=True)
+class StepQuality:
+    """How good a person is after ``step`` fine-tuning steps.
+
+    Attributes:
+        held_out_loss: content loss on the held-out photos, or None if none were.
+        identity_similarity: cosine of drawings' and photos' face embeddings, −1…1, or None if the
+            photos have none.
+        motion_fidelity: share of the motion asked for that was drawn, 0…1, or None if there was no
+            face analyzer.
     """
 
     step: int
-    loss: float | None = None
-    likeness: float | None = None
-    mimicry: float | None = None
+    held_out_loss: float | None = None
+    identity_similarity: float | None = None
+    motion_fidelity: float | None = None
 
 
 @dataclass(frozen=True)
-class Judges:
-    """What personalisation needs of a face library, which the trainer does not know."""
+class StepChoice:
+    """The best number of steps.
 
-    find: Finder
-    recognise: Recogniser
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The best number of steps, what was seen on the way, and the networks as they were then."""
+    Attributes:
+        measured: everything measured, in the order of steps.
+        generator: after ``steps`` steps.
+        coefficients: ψ' (1, ψ̂), as well.
+    """
 
     steps: int
-    looks: list[Look]
+    measured: list[StepQuality]
     generator: Generator
     coefficients: Tensor
 
 
-def most_steps(photos: int) -> int:
-    """Steps tried at most on so many photos."""
-    if photos < FEW:
-        return MOST_STEPS
-    share = min(1.0, (photos - 1) / (MANY_PHOTOS - 1))
-    return round(FEWEST_STEPS + share * (MOST_STEPS - FEWEST_STEPS))
+def best_step(measured: Sequence[StepQuality], config: StepChoiceConfig = STEP_CHOICE) -> int:
+    """The number of steps that gains the most identity while the person still moves.
 
-
-def choose(looks: Sequence[Look]) -> int:
-    """The number of steps that gains the most identity, as far as the mimicry is alive.
-
-    Mimicry is measured with an error, so there is no edge to fall off: the gain counts in full
-    where :data:`KEPT` of the mimicry is left, and not at all from :data:`LOST` down. Mimicry
-    gained counts a little by itself.
+    Motion fidelity is measured with an error, so its limit is no sharp edge: a gain counts in full
+    where ``motion_kept`` of it is left, not at all from ``motion_lost`` down, linearly between.
+    Motion gained counts a little by itself.
 
     Args:
-        looks: in the order of steps, the first of them before any step: chosen if none gains. Of
-            looks that gain about as much (:data:`NEARLY`) the last is.
+        measured: in the order of steps, the first before any step: chosen if none gains. Of several
+            that gain about as much the last is chosen.
     """
-    before = looks[0].mimicry or 0.0
+    first = measured[0]
+    motion_before = first.motion_fidelity or 0.0
 
-    def alive(look: Look) -> float:
-        if before < LEAST_MIMICRY:
+    def motion_left(quality: StepQuality) -> float:
+        """0 … 1: how much a gain counts."""
+        if motion_before < config.least_motion:
             return 1.0
-        left = (look.mimicry or 0.0) / before
-        return min(1.0, max(0.0, (left - LOST) / (KEPT - LOST)))
+        left = (quality.motion_fidelity or 0.0) / motion_before
+        span = config.motion_kept - config.motion_lost
+        return min(1.0, max(0.0, (left - config.motion_lost) / span))
 
-    def identity(look: Look) -> float:
-        return look.likeness if look.likeness is not None else -(look.loss or 0.0)
+    def identity(quality: StepQuality) -> float:
+        if quality.identity_similarity is not None:
+            return quality.identity_similarity
+        return -(quality.held_out_loss or 0.0)
 
-    def gain(look: Look) -> float:
-        moved = max(0.0, (look.mimicry or 0.0) - before)
-        return (identity(look) - identity(looks[0])) * alive(look) + GAINED * moved
+    def gain(quality: StepQuality) -> float:
+        motion_gained = max(0.0, (quality.motion_fidelity or 0.0) - motion_before)
+        gained = (identity(quality) - identity(first)) * motion_left(quality)
+        return gained + config.motion_gain * motion_gained
 
-    gains = [gain(look) for look in looks]
+    gains = [gain(quality) for quality in measured]
     most = max(gains)
     if most <= 0:
-        return looks[0].step
-    late = [look for look, own in zip(looks, gains, strict=True) if own >= NEARLY * most]
-    return late[-1].step
+        return first.step
+    as_good = config.as_good * most
+    return [q.step for q, own in zip(measured, gains, strict=True) if own >= as_good][-1]
 
 
-def mimicry_of(
-    draw: Callable[[np.ndarray], np.ndarray], shape: np.ndarray, size: int, find: Finder
-) -> float:
-    """How much of what the landmarks tell it a drawing does: 0 a mask, 1 all of it.
+class _QualityMeter:
+    """Measures a person on the way through fine-tuning."""
 
-    Args:
-        draw: landmarks (N, 68, 2) in pixels of a ``size`` crop to uint8 (N, H, H, 3).
-        shape: (68, 2) the person's neutral landmarks.
-        find: a face that it does not find counts as one that did not move.
+    def __init__(
+        self,
+        networks: TrainedNetworks,
+        tuning: FineTuning,
+        clip: FaceClip,
+        analyzer: FaceAnalyzer,
+        config: StepChoiceConfig,
+    ) -> None:
+        self.tuning, self.clip, self.analyzer = tuning, clip, analyzer
+        self.crop, self.size = networks.spec.size, networks.config.network.size
+        self.device = networks.config.device
+        self.shape = neutral_shape(clip.landmarks)
+        count = min(config.identity_drawings, len(clip))
+        self.drawn = clip.landmarks[np.linspace(0, len(clip) - 1, count).astype(int)]
 
-    Returns:
-        The mean over the expressions of found · told / told · told, each kept within 0…1.
-    """
-    repertoire = expressions(shape)
-    told = np.stack([shape, *(e.points for e in repertoire)]).astype(np.float32)
-    # Landmark detectors want faces of 100 px and more.
-    large = [cv2.resize(p, (size, size), interpolation=cv2.INTER_CUBIC) for p in draw(told)]
-    found = find(np.stack(large), told)
-    shares = []
-    for expression, points in zip(repertoire, found[1:], strict=True):
-        wanted = (expression.points - shape)[expression.where]
-        got = (points - found[0])[expression.where]
-        share = float((wanted * got).sum() / (wanted**2).sum())
-        shares.append(min(1.0, max(0.0, share)) if np.isfinite(share) else 0.0)
-    return float(np.mean(shares))
+    def draw(self, landmarks: np.ndarray) -> np.ndarray:
+        """Pictures of landmarks (N, 68, 2), crop pixels, by the person as it is now."""
+        return self.tuning.draw(
+            landmark_image_tensors(landmarks, self.crop, self.size, self.device)
+        )
 
-
-def likeness_of(
-    draw: Callable[[np.ndarray], np.ndarray],
-    landmarks: np.ndarray,
-    identity: np.ndarray,
-    size: int,
-    recognise: Recogniser,
-) -> float:
-    """Mean cosine of the drawings' embeddings with the photos' mean embedding.
-
-    Args:
-        draw, size: as for :func:`mimicry_of`.
-        landmarks: (N, 68, 2) what to draw. identity: (D,) of the photos.
-    """
-    large = [cv2.resize(p, (size, size), interpolation=cv2.INTER_CUBIC) for p in draw(landmarks)]
-    found = recognise(np.stack(large), landmarks)
-    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(identity)
-    return float(np.mean(found @ identity / norms))
-
-
-@torch.no_grad()
-def held_out_loss(generator: Generator, psi: Tensor, photos: Photos, content: Content) -> float:
-    """L_CNT of the photos redrawn from their own landmarks."""
-    was = generator.training
-    fake = generator.eval()(photos.landmarks, psi)
-    generator.train(was)
-    return float(sum(content(fake, photos.images, photos.landmarks).values()))
-
-
-@torch.no_grad()
-def pictures_of(generator: Generator, psi: Tensor, lines: Tensor) -> np.ndarray:
-    """Drawings uint8 (N, H, H, 3) of landmark images, in small batches."""
-    was = generator.training
-    generator.eval()
-    drawn = [to_pictures(generator(some, psi)) for some in lines.split(_AT_ONCE)]
-    generator.train(was)
-    return np.concatenate(drawn)
+    def measure(self, step: int, held_out_loss: float | None) -> StepQuality:
+        similarity = None
+        if self.clip.embedding is not None:
+            similarity = identity_similarity(
+                self.draw, self.drawn, self.clip.embedding, self.crop, self.analyzer
+            )
+        fidelity = motion_fidelity(self.draw, self.shape, self.crop, self.analyzer)
+        return StepQuality(step, held_out_loss, similarity, fidelity)
 
 
 def choose_steps(
-    trained: Trained,
-    photos: Photos,
-    held: Photos | None,
+    networks: TrainedNetworks,
+    photos: PhotoTensors,
+    held_out: PhotoTensors | None,
     clip: FaceClip,
-    content: Content,
+    content: ContentLoss,
     most: int,
     progress: Progress,
-    judges: Judges | None = None,
-) -> Choice:
+    analyzer: FaceAnalyzer | None = None,
+    config: StepChoiceConfig = STEP_CHOICE,
+) -> StepChoice:
     """Try fine-tuning on ``photos`` and find the best number of steps.
 
     Args:
-        held: the photos that the loss is measured on; None if others judge.
+        photos: what is trained on, copies included.
+        held_out: the photos that the loss is measured on; None if the analyzer decides.
         clip: all photos that show the face.
-        judges: None leaves the choice to the loss; a clip without an embedding, the identity.
+        most: steps made at most.
+        analyzer: None leaves the choice to the loss; so does a clip without an embedding, as far as
+            identity goes.
     """
-    trial = fine_tuning(trained, photos, content, most)
-    crop, size, device = trained.spec.size, trained.config.network.size, trained.config.device
-    shape = neutral(clip.landmarks)
-    some = clip.landmarks[np.linspace(0, len(clip) - 1, min(JUDGED, len(clip))).astype(int)]
-
-    def draw(points: np.ndarray) -> np.ndarray:
-        lines = lines_of(points, crop, size, device)
-        return pictures_of(trial.generator, trial.coefficients, lines)
-
-    def look(step: int) -> Look:
-        likeness = loss = None
-        if held is not None:
-            loss = held_out_loss(trial.generator, trial.coefficients, held, content)
-        if judges is None:
-            return Look(step, loss)
-        if clip.embedding is not None:
-            likeness = likeness_of(draw, some, clip.embedding, crop, judges.recognise)
-        return Look(step, loss, likeness, mimicry_of(draw, shape, crop, judges.find))
-
-    wanted = {round(most * share) for share in LOOKS}
-    looks: list[Look] = []
-    best: Choice | None = None
+    tuning = start_fine_tuning(networks, photos, content, most)
+    meter = _QualityMeter(networks, tuning, clip, analyzer, config) if analyzer else None
+    measured: list[StepQuality] = []
+    best: StepChoice | None = None
+    measured_at = {round(most * share) for share in config.measured_at}
     for step in range(most + 1):
-        if step in wanted:
-            looks.append(look(step))
-            if choose(looks) == step:
-                psi = trial.coefficients.detach().clone()
-                best = Choice(step, looks, copy.deepcopy(trial.generator), psi)
+        if step in measured_at:
+            loss = None
+            if held_out is not None:
+                loss = content_loss(tuning.generator, tuning.coefficients, held_out, content)
+            measured.append(meter.measure(step, loss) if meter else StepQuality(step, loss))
+            if best_step(measured, config) == step:
+                coefficients = tuning.coefficients.detach().clone()
+                best = StepChoice(step, measured, copy.deepcopy(tuning.generator), coefficients)
         if step < most:
-            trial.step()
-            progress.advance(1, note="trying: identity and mimicry")
-    assert best is not None, "the first look is before the first step"
+            tuning.step()
+            progress.advance(1, note="trying: identity and motion")
+    assert best is not None, "measured_at begins with 0: before the first step"
     return best

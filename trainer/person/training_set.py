@@ -1,63 +1,90 @@
-"""What a person is learned from: photos, copies that act or are moved, and what is held out.
+"""What a person is learned from: photos, copies of them, and photos held out to measure by.
 
-One photo shows one expression and one place in the picture. Copies bent to other expressions
-(:mod:`fsh.trainer.person.expression_copies`) and, of few photos, as many that are moved too
-(:mod:`fsh.trainer.data.augmentation`) show that the landmarks decide.
+One photo shows one expression and one place in the picture. Copies warped to other expressions and,
+of few photos, as many again that are moved too (:mod:`fsh.trainer.person.photo_augmentation`) show
+that the landmarks decide.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from fsh.schemas.clip import FaceClip
-from fsh.trainer.data.augmentation import moved_copies
-from fsh.trainer.person.expression_copies import acted_copies
-from fsh.trainer.person.fine_tuning import FEW, Photos, prepare
+from fsh.trainer.person.photo_augmentation import expression_copies, moved_copies
+from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors, photo_tensors
 
-#: Copies that act, of all photos together, but of each photo one at least and so many at most.
-ACTED, ACTED_EACH = 16, 12
-#: Moved copies of each of few photos that are held out.
-MOVED_HELD = 3
-
-
-def acted_for(photos: int) -> int:
-    """Copies of each photo that act, of so many photos."""
-    return max(1, min(ACTED_EACH, ACTED // photos))
+#: Copies with other expressions: of all photos together, but of each photo one at least and so many
+#: at most.
+EXPRESSION_COPIES, EXPRESSION_COPIES_EACH = 16, 12
+#: Moved copies of each of few photos, to measure the loss on.
+HELD_OUT_COPIES = 3
 
 
-def lessons(photos: Photos, clip: FaceClip, size: int, device: str) -> Photos:
-    """The photos, prepared, and what is trained on beside them.
+@dataclass(frozen=True)
+class PhotoSplit:
+    """What fine-tuning is tried on, what is held out from the trial, and what is trained on then.
+
+    Attributes:
+        trial: photos and copies that numbers of steps are tried on.
+        held_out: photos that the trial's loss is measured on; None if something else decides.
+        final: photos and copies that the person is fine-tuned on; ``trial`` itself if no photo was
+            held out from it.
+    """
+
+    trial: PhotoTensors
+    held_out: PhotoTensors | None
+    final: PhotoTensors
+
+
+def copies_of_each(photos: int) -> int:
+    """Copies with other expressions that each of so many photos gets."""
+    return max(1, min(EXPRESSION_COPIES_EACH, EXPRESSION_COPIES // photos))
+
+
+def with_copies(photos: PhotoTensors, clip: FaceClip, size: int, device: str) -> PhotoTensors:
+    """Photos and, after them, their copies.
 
     Args:
+        photos: from :func:`~fsh.trainer.person.photo_tensors.photo_tensors`.
         clip: the same photos.
+        size: of the network, pixels.
     """
-    copies = acted_for(len(clip))
-    clips = [acted_copies(clip, copies, seed=3)]
-    if len(clip) < FEW:
-        clips.append(moved_copies(acted_copies(clip, copies, seed=4), 1, seed=1))
-    parts = [photos, *(prepare(more, size, device)[0] for more in clips)]
-    return Photos(
-        torch.cat([part.images for part in parts]), torch.cat([part.landmarks for part in parts])
+    copies = copies_of_each(len(clip))
+    clips = [expression_copies(clip, copies, seed=3)]
+    if len(clip) < FEW_PHOTOS:
+        clips.append(moved_copies(expression_copies(clip, copies, seed=4), 1, seed=1))
+    parts = [photos, *(photo_tensors(more, size, device)[0] for more in clips)]
+    return PhotoTensors(
+        torch.cat([part.images for part in parts]),
+        torch.cat([part.landmark_images for part in parts]),
     )
 
 
-def hold_out(
-    everything: Photos, clip: FaceClip, size: int, device: str, *, judged: bool
-) -> tuple[Photos, Photos | None, Photos]:
-    """What is shown in the trial, the photos held out from it, and what is shown in the end.
+def split_photos(
+    photos: PhotoTensors, clip: FaceClip, size: int, device: str, *, by_loss: bool
+) -> PhotoSplit:
+    """Decide what is trained on, and what is held out.
+
+    A quarter of the photos is held out; of few photos, which cannot be spared, moved copies are.
 
     Args:
-        everything: the photos of ``clip``, from :func:`fsh.trainer.person.fine_tuning.prepare`.
-        judged: somebody recognises the person: no photo need be held out.
+        photos: from :func:`~fsh.trainer.person.photo_tensors.photo_tensors`.
+        clip: the same photos.
+        size: of the network, pixels.
+        by_loss: the loss on held-out photos decides about the number of steps; if not, nothing is
+            held out.
     """
-    shown = lessons(everything, clip, size, device)
-    if judged:
-        return shown, None, shown
-    if len(clip) < FEW:
-        held, _ = prepare(moved_copies(clip, MOVED_HELD, seed=2), size, device)
-        return shown, held, shown
+    final = with_copies(photos, clip, size, device)
+    if not by_loss:
+        return PhotoSplit(final, None, final)
+    if len(clip) < FEW_PHOTOS:
+        held_out, _ = photo_tensors(moved_copies(clip, HELD_OUT_COPIES, seed=2), size, device)
+        return PhotoSplit(final, held_out, final)
     count = max(1, len(clip) // 4)
     spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
     used = [i for i in range(len(clip)) if i not in spared]
-    return lessons(everything[used], clip.take(used), size, device), everything[spared], shown
+    trial = with_copies(photos[used], clip.take(used), size, device)
+    return PhotoSplit(trial, photos[spared], final)

@@ -1,0 +1,11 @@
+"""Meta-learning: from a data set and a configuration to a run's checkpoints.
+
+In reading order: ``loop`` (the steps, one after the other), ``budget`` (how many), ``session`` and
+``state`` (all that changes, and its checkpoints), ``episode_feed`` (batches onto the device),
+``phases`` (a step's optimizer steps), ``methods`` (which networks and losses), ``objectives`` and
+``losses`` (the adversarial maths), ``content`` (the content loss's networks), ``compilation``
+(``torch.compile``), ``watchdog`` (training that fails), ``monitor`` and ``sample_sheet`` (what a
+run writes for people), ``signals`` (Ctrl-C), ``dry_run`` (what a run would do).
+
+The loop knows no adversarial maths; the losses know no files.
+"""

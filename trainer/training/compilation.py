@@ -1,4 +1,4 @@
-"""``torch.compile`` for the networks of a run, with a way back.
+"""``torch.compile`` for the networks of a run, which are run as they are where it fails.
 
 Spectral norms stay outside of what is compiled: their power iterations write to buffers, and a
 phase computes each norm once however often it calls a network. So every call first fills the cache
@@ -16,21 +16,29 @@ from torch.nn.utils import parametrize
 
 from fsh.schemas.progress import Progress
 
-#: What turns a traced network into code.
-BACKEND = "inductor"
+#: The backend of ``torch.compile`` that is used unless another one is given.
+INDUCTOR = "inductor"
 
 Result = TypeVar("Result")
 
 
 class Compilation:
-    """Networks whose forward passes were handed to ``torch.compile``, until one fails."""
+    """Networks whose forward passes were handed to ``torch.compile``, until one fails.
 
-    def __init__(self, networks: Iterable[nn.Module], how: str, progress: Progress) -> None:
-        """Args:
+    Args:
         how: one of :data:`fsh.trainer.config.COMPILE`. A network is compiled at its first call.
-        """
+        backend: what compiles, as ``torch.compile`` takes it.
+    """
+
+    def __init__(
+        self,
+        networks: Iterable[nn.Module],
+        how: str,
+        progress: Progress,
+        backend: str | Callable = INDUCTOR,
+    ) -> None:
         self.graphs = how == "graphs"
-        self.progress = progress
+        self.progress, self.backend = progress, backend
         self.networks = (
             [] if how == "off" else [n for n in networks if next(n.parameters(), None) is not None]
         )
@@ -38,29 +46,33 @@ class Compilation:
             network.forward = self._compiled(network)
 
     def _compiled(self, network: nn.Module) -> Callable:
-        mode = "reduce-overhead" if self.graphs and BACKEND == "inductor" else None
+        backend = self.backend
+        mode = "reduce-overhead" if self.graphs and backend == INDUCTOR else None
         # Shapes repeat from step to step. A second one must not bring symbolic sizes with it.
-        compiled = torch.compile(network.forward, backend=BACKEND, dynamic=False, mode=mode)
-        normed = [layer for layer in network.modules() if parametrize.is_parametrized(layer)]
+        compiled = torch.compile(network.forward, backend=backend, dynamic=False, mode=mode)
+        parametrized = [layer for layer in network.modules() if parametrize.is_parametrized(layer)]
 
         def forward(*inputs: torch.Tensor) -> object:
             with parametrize.cached():
-                for layer in normed:
+                for layer in parametrized:
                     _ = layer.weight  # computed, and kept by the cache
                 return compiled(*inputs)
 
         return forward
 
     def begin_step(self) -> None:
-        """What CUDA graphs made in the last step may be written over from here on."""
+        """Allow CUDA graphs to overwrite, from here on, what they made in the last step."""
         if self.graphs and self.networks:
             torch.compiler.cudagraph_mark_step_begin()
 
-    def attempt(self, work: Callable[[], Result], undo: Callable[[], None]) -> Result:
-        """``work()``; if it fails while networks are compiled, once more without, and so ever on.
+    def run(self, work: Callable[[], Result], undo: Callable[[], None]) -> Result:
+        """``work()``; if it fails while networks are compiled, once more and from then on without.
 
         Code is made at the first calls, forward or backward, so this is where it fails. An error
-        that is not the compiler's comes again from the plain networks.
+        that is not the compiler's is raised again by the plain networks.
+
+        Args:
+            undo: takes back what a failed ``work`` may have left behind.
         """
         try:
             return work()
@@ -69,12 +81,12 @@ class Compilation:
                 raise
             line = " ".join(str(error).split())[:200] or type(error).__name__
             self.progress.say(f"goes on without torch.compile, which failed: {line}")
-            self.give_up()
+            self.disable()
         undo()
         return work()
 
-    def give_up(self) -> None:
-        """The networks' own forward passes again."""
+    def disable(self) -> None:
+        """Give the networks their own forward passes back."""
         for network in self.networks:
             del network.forward
         self.networks = []

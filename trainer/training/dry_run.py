@@ -9,25 +9,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import DataFolder, RunFolder
 from fsh.trainer.checkpoint import list_checkpoints
-from fsh.trainer.config import NetworkConfig, TrainConfig
+from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data
-from fsh.trainer.models.blocks import bare
+from fsh.trainer.models.blocks import without_spectral_norms
 from fsh.trainer.models.networks import parameter_count
 from fsh.trainer.training.budget import planned_steps
 from fsh.trainer.training.methods import METHODS
 
 
 @dataclass(frozen=True)
-class TrainPlan:
+class TrainingPlan:
     """Everything that is known before the first step.
 
     Attributes:
         parameters: network to count; W is ``columns``.
         coefficients: length of ψ̂; 0 for methods without.
-        memory: estimated bytes: ``weights`` (with gradients, Adam's two moments and the running
-            average) and ``activations`` (kept for the backward pass of one batch).
+        memory: estimated bytes: of ``weights`` (with gradients, Adam's two moments and the running
+            average) and of ``activations`` (kept for the backward pass of one batch).
         data: shards, samples, videos, loader processes.
         steps: planned, or None if ``minutes`` decide.
         checkpoint: step of the run's newest checkpoint, or None.
@@ -50,27 +50,22 @@ class TrainPlan:
         }
 
 
-def plan(data: DataFolder, run: Path, config: TrainConfig, *, world: int = 1) -> TrainPlan:
+def plan_training(
+    data: DataFolder, run: Path, config: TrainConfig, *, world: int = 1
+) -> TrainingPlan:
     """Check the data and say what :func:`fsh.trainer.training.loop.train` would do.
 
     Raises:
         FshError: whatever the run itself would refuse at its start.
     """
     found = plan_data(data, workers=config.workers, world=world)
-    sizes = config.network
-    with torch.device("meta"), bare():
-        method = METHODS[config.method]
-        networks = {
-            "embedder": method.embedder(sizes),
-            "generator": method.generator(sizes),
-            "discriminator": method.discriminator(sizes),
-        }
+    networks = _networks(config)
     parameters = {name: parameter_count(network) for name, network in networks.items()}
-    parameters["columns"] = len(found.videos) * sizes.embedding
+    parameters["columns"] = len(found.videos) * config.network.embedding
     averaged = parameters["embedder"] + parameters["generator"]
     weights = 4 * (4 * sum(parameters.values()) + averaged)
-    checkpoints = list_checkpoints(run)
-    return TrainPlan(
+    checkpoints = list_checkpoints(RunFolder(run))
+    return TrainingPlan(
         config=config,
         parameters=parameters,
         coefficients=sum(getattr(networks["generator"], "sizes", [])),
@@ -91,7 +86,7 @@ def plan(data: DataFolder, run: Path, config: TrainConfig, *, world: int = 1) ->
 
 def activations(config: TrainConfig) -> int:
     """Bytes of all layers' outputs for one episode, an upper bound of what backward keeps."""
-    sizes: NetworkConfig = config.network
+    sizes = config.network
     width = 2 if config.precision == "bf16" else 4
     total = 0
 
@@ -100,24 +95,30 @@ def activations(config: TrainConfig) -> int:
         if isinstance(output, Tensor) and output.dim() == 4:
             total += output.numel() * width
 
-    with torch.device("meta"), bare():
-        method = METHODS[config.method]
-        networks = nn.ModuleDict(
-            {
-                "embedder": method.embedder(sizes),
-                "generator": method.generator(sizes),
-                "discriminator": method.discriminator(sizes),
-            }
-        ).eval()
+    with torch.device("meta"), without_spectral_norms():
+        method, networks = METHODS[config.method], _networks(config).eval()
         for module in networks.modules():
             if not list(module.children()):
                 module.register_forward_hook(count)
         side = sizes.size
         frames = torch.empty(1, config.frames, 3, side, side)
         one = torch.empty(1, 3, side, side)
-        networks["generator"](one, method.describe(networks, frames, frames))
+        networks["generator"](one, method.condition(networks, frames, frames))
         if method.adversarial:
             column = (torch.empty(1, sizes.embedding),) if config.method == "fsth" else ()
             for _ in ("real", "fake"):
                 networks["discriminator"](one, one, *column)
     return total
+
+
+def _networks(config: TrainConfig) -> nn.ModuleDict:
+    """The method's networks without memory for their weights."""
+    method, sizes = METHODS[config.method], config.network
+    with torch.device("meta"), without_spectral_norms():
+        return nn.ModuleDict(
+            {
+                "embedder": method.embedder(sizes),
+                "generator": method.generator(sizes),
+                "discriminator": method.discriminator(sizes),
+            }
+        )

@@ -1,4 +1,4 @@
-"""Batches from the loader to episodes on the device."""
+"""Batches from the loader to episodes on the device, while that computes if it is a GPU."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any, Protocol
 import torch
 
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.data.augmentation import varied
+from fsh.trainer.data.augmentation import augment_episodes
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 from fsh.trainer.data.loader import loader
+from fsh.trainer.data.pictures import channels_first, scale_images, scale_landmark_images
 from fsh.trainer.data.plan import DataPlan
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.models.video_embeddings import Columns
+from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.losses import Episodes
 from fsh.trainer.training.session import Session
 
@@ -26,8 +27,8 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
     config = session.config
     stream = EpisodeStream(
         plan.shards,
-        size=plan.card.spec.size,
-        image=config.network.size,
+        crop_size=plan.card.spec.size,
+        image_size=config.network.size,
         frames=config.frames,
         batch=config.batch,
         seed=config.seed,
@@ -40,56 +41,57 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
 
 def open_episodes(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Episodes]:
     """The loader's batches on the device, copied there while it computes if it is a GPU."""
-    config, columns = session.config, session.model.columns
+    config, embeddings = session.config, session.model.columns
     batches = open_batches(plan, session, ranks)
     position = itertools.count(session.position)
 
     def move(batch: Batch) -> Episodes:
-        return to_device(batch, columns, config, (config.seed, next(position), ranks.rank))
+        return to_device(batch, embeddings, config, (config.seed, next(position), ranks.rank))
 
     if config.device.startswith("cuda"):
-        return moved_aside(batches, move, SideStream(config.device))
+        return moved_on_stream(batches, move, CudaCopyStream(config.device))
     return map(move, batches)
 
 
 def to_device(
-    batch: Batch, columns: Columns, config: TrainConfig, seed: tuple[int, ...] = (0,)
+    batch: Batch, embeddings: VideoEmbeddings, config: TrainConfig, seed: tuple[int, ...] = (0,)
 ) -> Episodes:
-    """uint8 pictures to the floats that the networks see, channels last.
+    """uint8 pictures to the floats that the networks take, channels last in memory.
 
     Args:
-        seed: how the episodes are varied, if the configuration has them varied.
+        embeddings: know which of them belongs to a video.
+        seed: what the augmentation depends on, where the configuration asks for it.
     """
     device = config.device
-    images = batch.images.to(device, non_blocking=True).float() / 127.5 - 1
-    landmarks = batch.landmarks.to(device, non_blocking=True).float() / 255
+    images = scale_images(batch.images.to(device, non_blocking=True))
+    drawn = scale_landmark_images(batch.landmark_images.to(device, non_blocking=True))
     if config.augment:
-        images, landmarks = varied(images, landmarks, seed)
-    rows = columns.rows(batch.videos)
+        images, drawn = augment_episodes(images, drawn, seed)
+    indices = embeddings.indices_of(batch.videos)
     if device.startswith("cuda"):
-        rows = rows.pin_memory()  # else the copy would wait for everything before it
-
-    def channels_last(pictures: torch.Tensor) -> torch.Tensor:
-        return pictures.contiguous().movedim(-1, -3)
-
+        indices = indices.pin_memory()  # else the copy would wait for everything before it
     return Episodes(
-        source_images=channels_last(images[:, :-1]),
-        source_landmarks=channels_last(landmarks[:, :-1]),
-        images=channels_last(images[:, -1]),
-        landmarks=channels_last(landmarks[:, -1]),
-        columns=rows.to(device, non_blocking=True),
+        source_images=channels_first(images[:, :-1].contiguous()),
+        source_landmark_images=channels_first(drawn[:, :-1].contiguous()),
+        images=channels_first(images[:, -1].contiguous()),
+        landmark_images=channels_first(drawn[:, -1].contiguous()),
+        video_indices=indices.to(device, non_blocking=True),
     )
 
 
-class Side(Protocol):
-    """A queue of the device's beside the one that computes."""
+class CopyStream(Protocol):
+    """A queue of copies to the device, beside the queue of computations."""
 
-    def copying(self) -> AbstractContextManager[Any]: ...
+    def copying(self) -> AbstractContextManager[Any]:
+        """What is launched inside goes into this queue."""
+        ...
 
-    def hand_over(self, episodes: Episodes) -> None: ...
+    def hand_over(self, episodes: Episodes) -> None:
+        """Let the queue of computations wait for the copies of these episodes."""
+        ...
 
 
-class SideStream:
+class CudaCopyStream:
     """A CUDA stream for copies."""
 
     def __init__(self, device: str) -> None:
@@ -106,16 +108,16 @@ class SideStream:
             getattr(episodes, field.name).record_stream(computing)
 
 
-def moved_aside(
-    batches: Iterable[Batch], move: Callable[[Batch], Episodes], side: Side
+def moved_on_stream(
+    batches: Iterable[Batch], move: Callable[[Batch], Episodes], stream: CopyStream
 ) -> Iterator[Episodes]:
-    """``map(move, batches)``, moved on ``side``.
+    """``map(move, batches)``, moved on ``stream``.
 
     The next batch is asked for when a step has been launched, not when it is done: while the device
     computes, the batch is already on its way.
     """
     for batch in batches:
-        with side.copying():
+        with stream.copying():
             episodes = move(batch)
-        side.hand_over(episodes)
+        stream.hand_over(episodes)
         yield episodes

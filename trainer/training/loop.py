@@ -1,36 +1,56 @@
-"""The training loop: steps, looks at what they gave, saves. Knows no adversarial maths."""
+"""The training loop: makes steps, checks and logs their numbers, saves.
+
+Knows no adversarial maths.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.layout import DataFolder, RunFolder, replacing
 from fsh.schemas.progress import Progress
-from fsh.trainer import checkpoint, distributed
+from fsh.trainer.checkpoint import Checkpoint, newest_sound
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data
-from fsh.trainer.distributed import Ranks
-from fsh.trainer.training.budget import Budget
+from fsh.trainer.distributed import Ranks, join_processes
+from fsh.trainer.training.budget import Budget, BudgetSettings
+from fsh.trainer.training.compilation import INDUCTOR
 from fsh.trainer.training.content import load_content
 from fsh.trainer.training.episode_feed import open_episodes
 from fsh.trainer.training.losses import Episodes
 from fsh.trainer.training.monitor import Monitor
 from fsh.trainer.training.phases import Phases
 from fsh.trainer.training.sample_sheet import SampleSheet
-from fsh.trainer.training.session import Session, newest
-from fsh.trainer.training.watchdog import Held, Row, look_at, read
+from fsh.trainer.training.session import Session
+from fsh.trainer.training.watchdog import PendingStep, StepMetrics, image_statistics, read_steps
 
 MAX_ROLLBACKS = 3
-#: Steps between looks at the losses. A look waits for everything that the device still has to do;
-#: a GPU is kept busy meanwhile. Before a checkpoint is written everything has been looked at.
-LOOK_EVERY = {"cpu": 1, "cuda": 16}
+#: Steps whose numbers are read together, by the kind of device. Reading waits for everything that
+#: the device still has to do; a GPU is kept busy for as many steps.
+READ_EVERY = {"cpu": 1, "cuda": 16}
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How the loop works; nothing that is trained depends on it.
+
+    Attributes:
+        read_every: steps whose numbers are read together; None: :data:`READ_EVERY`. Before a
+            checkpoint is written all of them have been read.
+        budget: how minutes become steps.
+        compile_backend: of ``torch.compile``.
+    """
+
+    read_every: int | None = None
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    compile_backend: str | Callable = INDUCTOR
 
 
 @dataclass(frozen=True)
@@ -68,44 +88,47 @@ def train(
     progress: Progress,
     *,
     stop: Callable[[], bool] = lambda: False,
+    settings: LoopSettings = LoopSettings(),
 ) -> TrainReport:
     """Meta-learn E, G and D on a data set's train split, or go on where an earlier call stopped.
 
     Args:
         data: what ``fsh shard`` wrote.
         run: where checkpoints, logs and samples go.
-        stop: asked after every step; True saves and returns.
+        stop: asked after every step whose numbers are read; True saves and returns.
 
     Raises:
-        FshError: no or unfit data, a run of another configuration, or training that died
-            :data:`MAX_ROLLBACKS` times.
+        FshError: no or unfit data, a run of another configuration, or training that failed more
+            than :data:`MAX_ROLLBACKS` times.
     """
-    ranks = distributed.start(config.device)
+    folder, ranks = RunFolder(run), join_processes(config.device)
     plan = plan_data(data, workers=config.workers, world=ranks.world)
     content, features = load_content(config, progress)
     session = Session.new(config, plan, features)
     session.world = ranks.world
-    resumed = newest(run, progress)
-    saved = session.load(resumed) if resumed else None
-    if saved:
-        progress.say(f"going on from step {session.step} ({resumed})")
-        _tell_differences(saved, session, progress)
-    budget = Budget.of(session, saved, plan, ranks)
-    phases = Phases.of(session, content, ranks, progress)
-    loop = Loop(run, session, phases, ranks, progress, budget, resumed=bool(resumed))
+    resumed = newest_sound(folder, Checkpoint.read, progress)
+    if resumed:
+        session.load(resumed)
+        progress.say(f"going on from step {session.step} ({resumed.folder})")
+        _report_differences(resumed.state, session, progress)
+    saved = resumed.state if resumed else None
+    budget = Budget.for_session(session, saved, plan, ranks, settings.budget)
+    phases = Phases.for_session(session, content, ranks, progress, settings.compile_backend)
+    every = settings.read_every or READ_EVERY[config.device.split(":")[0]]
+    loop = Loop(folder, session, phases, ranks, progress, budget, every, resumed=bool(resumed))
     if ranks.first:
-        write_config(run, config)
-        loop.monitor = Monitor(run, session.step)
+        write_config(folder, config)
+        loop.monitor = Monitor(folder, session.step)
         loop.sheet = SampleSheet(data, config)
     episodes = open_episodes(plan, session, ranks)
     progress.start("train", session.target, "step", done=session.step)
     while not session.done:
         loop.step(next(episodes))
-        if not loop.due():
+        if not loop.metrics_due():
             continue
-        if not loop.look():
+        if not loop.process_metrics():
             continue
-        halt = ranks.agree(stop())
+        halt = ranks.any(stop())
         loop.save(now=halt)
         if halt:
             break
@@ -113,19 +136,26 @@ def train(
 
 
 class Loop:
-    """What one call of :func:`train` keeps between steps."""
+    """What one call of :func:`train` keeps between steps.
+
+    Attributes:
+        pending: steps whose numbers have not been read yet.
+        recent: losses of the last steps.
+        saved: step of the newest checkpoint, −1 if there is none. saved_at: when it was written.
+    """
 
     monitor: Monitor | None = None
     sheet: SampleSheet | None = None
 
     def __init__(
         self,
-        run: Path,
+        run: RunFolder,
         session: Session,
         phases: Phases,
         ranks: Ranks,
         progress: Progress,
         budget: Budget,
+        read_every: int,
         *,
         resumed: bool,
     ) -> None:
@@ -133,8 +163,8 @@ class Loop:
         self.ranks, self.progress, self.budget = ranks, progress, budget
         self.begun = self.saved_at = time.monotonic()
         self.resumed, self.saved = resumed, session.step if resumed else -1
-        self.every = LOOK_EVERY[session.config.device.split(":")[0]]
-        self.held: list[Held] = []
+        self.read_every = read_every
+        self.pending: list[PendingStep] = []
         self.recent: deque[dict[str, float]] = deque(maxlen=50)
 
     def step(self, episodes: Episodes) -> None:
@@ -144,58 +174,64 @@ class Loop:
         parts, fake = self.phases.run(episodes)
         session.step += 1
         session.average.update(session.model, session.step)
-        self.held.append(Held.of(session.step, parts, look_at(fake, episodes.images)))
+        statistics = image_statistics(fake, episodes.images)
+        self.pending.append(PendingStep.stack(session.step, parts, statistics))
         session.seconds = self.budget.before + time.monotonic() - self.begun
 
     @property
     def checkpoint_due(self) -> bool:
         return self.session.step % self.session.config.checkpoint_every == 0
 
-    def due(self) -> bool:
-        """Whether to look at the steps since the last look."""
-        return self.checkpoint_due or self.session.done or self.session.step % self.every == 0
+    def metrics_due(self) -> bool:
+        """Whether to read the numbers of the steps made since they were last read."""
+        return self.checkpoint_due or self.session.done or self.session.step % self.read_every == 0
 
-    def look(self) -> bool:
-        """Read the steps' numbers, write them down, plan; or roll back and return False."""
-        rows, trouble = read(self.held, self.session.watchdog)
-        self.held.clear()
-        if self.ranks.agree(bool(trouble)):
+    def process_metrics(self) -> bool:
+        """Read the steps' numbers, log them, plan; or roll back and return False."""
+        steps, failure = read_steps(self.pending, self.session.watchdog)
+        self.pending.clear()
+        if self.ranks.any(bool(failure)):
             _roll_back(
-                self.run, self.session, trouble or "another process saw trouble", self.progress
+                self.run, self.session, failure or "another process saw trouble", self.progress
             )
             self.recent.clear()
             self.saved = self.session.step
             return False
-        for row in rows:
-            self._write(row)
-        self.progress.advance(len(rows), note=_note(rows[-1].losses))
-        self.budget.look(self.progress)
+        for metrics in steps:
+            self._log(metrics)
+        self.progress.advance(len(steps), note=_note(steps[-1].losses))
+        self.budget.update(self.progress)
         return True
 
-    def _write(self, row: Row) -> None:
-        self.recent.append(row.losses)
+    def _log(self, metrics: StepMetrics) -> None:
+        self.recent.append(metrics.losses)
         if self.monitor:
-            self.monitor.write(row.step, row.losses | row.pictures)
+            self.monitor.write(metrics.step, metrics.losses | metrics.images)
 
     def save(self, *, now: bool) -> None:
         """A checkpoint and its samples, if it is time; ``now``: in any case."""
         config, session = self.session.config, self.session
         late = time.monotonic() - self.saved_at > 60 * config.checkpoint_minutes
-        if not (self.ranks.agree(self.checkpoint_due or late) or now or session.done):
+        if not (self.ranks.any(self.checkpoint_due or late) or now or session.done):
             return
         if self.sheet:
             session.save(self.run, _mean(self.recent))
-            self.sheet.write(self.run, session)
+            self.sheet.write(self.run, session.average, session.step)
         self.saved, self.saved_at = session.step, time.monotonic()
         self.ranks.wait()
 
     def close(self) -> TrainReport:
+        """End the call; what it did.
+
+        Raises:
+            FshError: if no step was made and nothing was there before.
+        """
         self.progress.stop()
         if self.monitor:
             self.monitor.close()
         if self.saved < 0:
             raise FshError(
-                "no step was made", where=self.run, remedy="give a --steps of at least 1"
+                "no step was made", where=self.run.root, remedy="give a --steps of at least 1"
             )
         session, config, start = self.session, self.session.config, self.budget.start
         seconds = time.monotonic() - self.begun
@@ -207,7 +243,7 @@ class Loop:
             losses=_mean(self.recent),
             episodes_per_second=(session.step - start) * config.batch * self.ranks.world / seconds,
             seconds=seconds,
-            checkpoint=str(checkpoint.folder_of(self.run, self.saved)),
+            checkpoint=str(self.run.checkpoint(self.saved)),
             finished=session.done,
             resumed_from=start if self.resumed else None,
             rollbacks=session.watchdog.rollbacks,
@@ -215,28 +251,28 @@ class Loop:
         )
 
 
-def _roll_back(run: Path, session: Session, trouble: str, progress: Progress) -> None:
+def _roll_back(run: RunFolder, session: Session, failure: str, progress: Progress) -> None:
     """Back to the last good checkpoint, on with other data, at half the learning rates."""
     good = session.good
     session.watchdog.rolled_back()
     if good is None or session.watchdog.rollbacks > MAX_ROLLBACKS:
         raise FshError(
-            f"training died: {trouble}",
-            where=run,
+            f"training died: {failure}",
+            where=run.root,
             remedy="lower the learning rates, or use another --loss",
         )
-    progress.say(f"{trouble}: back to step {good}, learning rates halved")
-    session.load(checkpoint.folder_of(run, good), weights_only=True)
+    progress.say(f"{failure}: back to step {good}, learning rates halved")
+    session.load(Checkpoint.read(run.checkpoint(good)), weights_only=True)
     session.set_rate(session.rate / 2)
 
 
-def write_config(run: Path, config: TrainConfig) -> None:
+def write_config(run: RunFolder, config: TrainConfig) -> None:
     """``config.json``: for people, and the sign that this folder is a run."""
-    with replacing(run / "config.json") as temporary:
+    with replacing(run.config) as temporary:
         temporary.write_text(json.dumps(config.to_json(), indent=1) + "\n")
 
 
-def _tell_differences(saved: dict[str, Any], session: Session, progress: Progress) -> None:
+def _report_differences(saved: Mapping[str, Any], session: Session, progress: Progress) -> None:
     """Say what is not as it was when the checkpoint was written."""
     if saved["features"] != session.features:
         progress.say(f"content features were {saved['features']}, are {session.features} now")

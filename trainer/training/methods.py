@@ -1,32 +1,29 @@
 """The methods that the loop can train: each is three networks, two losses and a way to draw.
 
 All share data, loop, checkpoints and evaluation, and see the same inputs: photos with their
-landmark images, and the landmark image to draw. What a method makes of the photos (``describe``)
-is whatever its generator takes beside that landmark image.
+landmark images, and the landmark image to draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fsh.trainer.config import NetworkConfig
-from fsh.trainer.models import pix2pixhd as translation
-from fsh.trainer.models import x2face as warping
 from fsh.trainer.models.networks import Discriminator, Embedder, Generator
-from fsh.trainer.training.losses import Episodes, MetaObjective, Terms, embed
-
-
-class Objective(Protocol):
-    """What the loop's phases minimise."""
-
-    def generator(self, episodes: Episodes, made: Terms | None = None) -> Terms: ...
-
-    def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms: ...
+from fsh.trainer.models.pix2pixhd import MultiScaleDiscriminator, Translator
+from fsh.trainer.models.x2face import DrivingNetwork, FaceEmbedder
+from fsh.trainer.training.losses import embed_frames
+from fsh.trainer.training.objectives import (
+    MetaObjective,
+    Objective,
+    TranslationObjective,
+    WarpObjective,
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +32,10 @@ class Method:
 
     Attributes:
         title: for tables.
+        embedder, generator, discriminator: make the networks, of the preset's sizes.
         objective: made of embedder, generator, discriminator, W, content loss and weights.
-        describe: whatever has an ``embedder`` and a ``generator``, and photos (B, K, 3, H, H) with
-            their landmark images, to what the generator takes as its second argument.
+        condition: whatever has an ``embedder`` and a ``generator``, and photos (B, K, 3, H, H) with
+            their landmark images, to what the generator takes beside the landmark image to draw.
         adversarial: whether there is a discriminator to train.
     """
 
@@ -46,7 +44,7 @@ class Method:
     generator: Callable[[NetworkConfig], nn.Module]
     discriminator: Callable[[NetworkConfig], nn.Module]
     objective: Callable[..., Objective]
-    describe: Callable[[Any, Tensor, Tensor], Tensor]
+    condition: Callable[[Any, Tensor, Tensor], Tensor]
     adversarial: bool
 
 
@@ -55,16 +53,16 @@ def _no_network(_: NetworkConfig) -> nn.Module:
     return nn.Module()
 
 
-def _coefficients(networks: Any, images: Tensor, landmarks: Tensor) -> Tensor:
+def _coefficients(networks: Any, images: Tensor, landmark_images: Tensor) -> Tensor:
     """ψ̂ = P·ê, ê the mean over the photos."""
-    return networks.generator.project(embed(networks.embedder, images, landmarks).mean(1))
+    return networks.generator.project(_mean_embedding(networks, images, landmark_images))
 
 
-def _embedded_face(networks: Any, images: Tensor, landmarks: Tensor) -> Tensor:
-    return embed(networks.embedder, images, landmarks).mean(1)
+def _mean_embedding(networks: Any, images: Tensor, landmark_images: Tensor) -> Tensor:
+    return embed_frames(networks.embedder, images, landmark_images).mean(1)
 
 
-def _nothing(networks: Any, images: Tensor, landmarks: Tensor) -> Tensor:
+def _nothing(networks: Any, images: Tensor, landmark_images: Tensor) -> Tensor:
     return torch.empty(len(images), 0, device=images.device)
 
 
@@ -75,25 +73,25 @@ METHODS = {
         generator=Generator,
         discriminator=Discriminator,
         objective=MetaObjective,
-        describe=_coefficients,
+        condition=_coefficients,
         adversarial=True,
     ),
     "x2face": Method(
         title="X2Face-like",
-        embedder=warping.FaceEmbedder,
-        generator=warping.Driver,
+        embedder=FaceEmbedder,
+        generator=DrivingNetwork,
         discriminator=_no_network,
-        objective=warping.WarpObjective,
-        describe=_embedded_face,
+        objective=WarpObjective,
+        condition=_mean_embedding,
         adversarial=False,
     ),
     "pix2pixhd": Method(
         title="Pix2pixHD-like",
         embedder=_no_network,
-        generator=translation.Translator,
-        discriminator=translation.PatchDiscriminators,
-        objective=translation.TranslationObjective,
-        describe=_nothing,
+        generator=Translator,
+        discriminator=MultiScaleDiscriminator,
+        objective=TranslationObjective,
+        condition=_nothing,
         adversarial=True,
     ),
 }

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: ``metrics.jsonl``, TensorBoard, and grids of samples as PNG."""
+"""A run's logs: ``metrics.jsonl`` and TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from fsh.schemas.layout import replacing
+from fsh.schemas.layout import RunFolder, replacing
 
 
 class Monitor:
-    """Appends to a run's logs. A resumed run cuts off what lies beyond its checkpoint."""
+    """Appends to a run's logs. A resumed run cuts off what lies beyond its checkpoint.
 
-    def __init__(self, run: Path, start: int) -> None:
-        run.mkdir(parents=True, exist_ok=True)
-        self.path = run / "metrics.jsonl"
-        _cut(self.path, start)
-        self.file = self.path.open("a", buffering=1)
-        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)
+    Args:
+        start: the step of the checkpoint; 0 for a new run.
+    """
+
+    def __init__(self, run: RunFolder, start: int) -> None:
+        run.root.mkdir(parents=True, exist_ok=True)
+        _truncate(run.metrics, start)
+        self.file = run.metrics.open("a", buffering=1)
+        self.board = SummaryWriter(str(run.tensorboard), purge_step=start + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
+        """A step's numbers, by name."""
         self.file.write(json.dumps({"step": step, **values}) + "\n")
         for name, value in values.items():
             self.board.add_scalar(name, value, step)
@@ -34,7 +35,7 @@ class Monitor:
         self.board.close()
 
 
-def _cut(path: Path, last: int) -> None:
+def _truncate(path: Path, last: int) -> None:
     """Drop lines beyond step ``last`` and a half-written one at the end."""
     if not path.exists():
         return
@@ -47,19 +48,3 @@ def _cut(path: Path, last: int) -> None:
             break
     with replacing(path) as temporary:
         temporary.write_text("".join(line + "\n" for line in kept))
-
-
-def to_pictures(images: Tensor) -> np.ndarray:
-    """float (B, 3, H, W) in −1…1 to uint8 (B, H, W, 3)."""
-    scaled = (images.float().clamp(-1, 1) + 1) * 127.5
-    return scaled.round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def grid(columns: list[np.ndarray]) -> np.ndarray:
-    """Columns of pictures uint8 (B, H, W, 3) side by side, one row per picture."""
-    return np.concatenate([np.concatenate(list(column)) for column in columns], axis=1)
-
-
-def write_png(path: Path, picture: np.ndarray) -> None:
-    with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")

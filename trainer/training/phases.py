@@ -10,8 +10,8 @@ import torch
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.training.compilation import Compilation
-from fsh.trainer.training.losses import Content, Episodes, Terms
+from fsh.trainer.training.compilation import INDUCTOR, Compilation
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
 from fsh.trainer.training.methods import METHODS
 from fsh.trainer.training.session import Session
 
@@ -25,6 +25,7 @@ class Phase:
     adam: torch.optim.Adam
 
     def gradients(self, episodes: Episodes, made: Terms | None, config: TrainConfig) -> Terms:
+        """Add this phase's gradients to its parameters'; ``made``: terms of the phase before."""
         kind, half = config.device.split(":")[0], config.precision == "bf16"
         with torch.autocast(kind, torch.bfloat16, enabled=half):
             terms = self.loss(episodes, made)
@@ -42,8 +43,15 @@ class Phases:
     compilation: Compilation
 
     @classmethod
-    def of(cls, session: Session, content: Content, ranks: Ranks, progress: Progress) -> Phases:
-        """G's once, then D's (if any) as often as configured."""
+    def for_session(
+        cls,
+        session: Session,
+        content: ContentLoss,
+        ranks: Ranks,
+        progress: Progress,
+        backend: str | Callable = INDUCTOR,
+    ) -> Phases:
+        """G's once, then D's (if any) as often as configured; ``backend``: of ``torch.compile``."""
         model, config = session.model, session.config
         networks = model.embedder, model.generator, model.discriminator
         method = METHODS[config.method]
@@ -52,11 +60,11 @@ class Phases:
         if method.adversarial:
             second = Phase("discriminator", objective.discriminator, session.discriminator_adam)
             phases += [second] * config.discriminator_steps
-        compilation = Compilation(networks, config.compile, progress)
+        compilation = Compilation(networks, config.compile, progress, backend)
         return cls(tuple(phases), config, ranks, compilation)
 
     def run(self, episodes: Episodes) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """One step of every phase: all their terms by name, and the images made."""
+        """Every phase once, in order: all their terms by name, and the images (B, 3, H, H) made."""
         made: Terms | None = None
         parts: dict[str, torch.Tensor] = {}
         self.compilation.begin_step()
@@ -70,7 +78,7 @@ class Phases:
         def work() -> Terms:
             return phase.gradients(episodes, made, self.config)
 
-        terms = self.compilation.attempt(work, undo=phase.adam.zero_grad)
+        terms = self.compilation.run(work, undo=phase.adam.zero_grad)
         groups = phase.adam.param_groups
         self.ranks.average(p for group in groups for p in group["params"])
         phase.adam.step()

@@ -1,22 +1,27 @@
-"""The sample sheet of a checkpoint: source, landmarks, target, output, one row per person."""
+"""The sample sheet of a checkpoint: source, landmarks, target, output, one row per episode."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
+from fsh.schemas.card import DatasetCard
 from fsh.schemas.layout import DataFolder, RunFolder
 from fsh.schemas.run_pictures import record_pictures
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.episodes import EpisodeStream
+from fsh.trainer.data.pictures import (
+    landmark_images_to_pictures,
+    picture_grid,
+    to_images,
+    to_landmark_images,
+    to_pictures,
+    write_png,
+)
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.training.methods import METHODS
-from fsh.trainer.training.monitor import grid, to_pictures, write_png
-
-if TYPE_CHECKING:
-    from fsh.trainer.training.session import Session
+from fsh.trainer.training.state import AveragedNetworks
 
 
 class SampleSheet:
@@ -25,35 +30,36 @@ class SampleSheet:
     ROWS = 6
 
     def __init__(self, data: DataFolder, config: TrainConfig) -> None:
-        from fsh.schemas.card import DatasetCard
-
+        self.method = METHODS[config.method]
         card = DatasetCard.read(data.card)
-        self.split = "val" if card.split("val") else "train"
-        plan = plan_data(data, workers=0, split=self.split)
+        plan = plan_data(data, workers=0, split="val" if card.split("val") else "train")
         stream = EpisodeStream(
             plan.shards,
-            size=card.spec.size,
-            image=config.network.size,
+            crop_size=card.spec.size,
+            image_size=config.network.size,
             frames=config.frames,
             batch=self.ROWS,
             seed=config.seed,
         )
         batch = next(iter(stream))
         self.videos = batch.videos
-        self.images = (batch.images.float() / 127.5 - 1).movedim(-1, -3).to(config.device)
-        self.landmarks = (batch.landmarks.float() / 255).movedim(-1, -3).to(config.device)
+        self.images = to_images(batch.images, config.device)
+        self.landmark_images = to_landmark_images(batch.landmark_images, config.device)
 
     @torch.no_grad()
-    def write(self, run: Path, session: Session) -> Path:
-        """Draw the sheet with the averaged networks to ``samples/step-<n>.png``."""
-        average = session.average
-        sources, landmarks = self.images[:, :-1], self.landmarks[:, -1]
-        method = METHODS[session.config.method]
-        described = method.describe(average, sources, self.landmarks[:, :-1])
-        output = average.generator(landmarks, described)
-        folder = RunFolder(run).samples
-        record_pictures(run, folder, self.videos)
-        path = folder / f"step-{session.step:08d}.png"
-        columns = [sources[:, 0], landmarks * 2 - 1, self.images[:, -1], output]
-        write_png(path, grid([to_pictures(column) for column in columns]))
+    def write(self, run: RunFolder, average: AveragedNetworks, step: int) -> Path:
+        """Draw the sheet with the averaged networks to ``samples/step-<n>.png``; its path."""
+        sources, target = self.images[:, :-1], self.images[:, -1]
+        drawn = self.landmark_images[:, -1]
+        condition = self.method.condition(average, sources, self.landmark_images[:, :-1])
+        output = average.generator(drawn, condition)
+        record_pictures(run.root, run.samples, self.videos)
+        path = run.sample_sheet(step)
+        columns = [
+            to_pictures(sources[:, 0]),
+            landmark_images_to_pictures(drawn),
+            to_pictures(target),
+            to_pictures(output),
+        ]
+        write_png(path, picture_grid(columns))
         return path

@@ -1,4 +1,4 @@
-"""A run in memory, and its way to disk and back."""
+"""A run in memory, and how it gets to disk and back: everything that a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,27 @@ from typing import Any
 import torch
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.progress import Progress
+from fsh.schemas.layout import AVERAGE, NETWORKS, RunFolder
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer import checkpoint
+from fsh.trainer.checkpoint import FORMAT, Checkpoint, prune, read_state, write_folder
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import DataPlan
 from fsh.trainer.model_cards import write_run_card
 from fsh.trainer.models.video_embeddings import carry_over
-from fsh.trainer.training.state import Average, Model, load_optimizer, optimizer, optimizer_tensors
+from fsh.trainer.training.state import (
+    AveragedNetworks,
+    Model,
+    adam_for,
+    load_optimizer,
+    optimizer_tensors,
+)
 from fsh.trainer.training.watchdog import Watchdog
+
+#: Files of a checkpoint beside those that :mod:`fsh.schemas.layout` names.
+COLUMNS, OPTIMIZERS = "columns.safetensors", "optimizers.safetensors"
+RANDOM_STATE = "random.safetensors"
+#: W's name among the model's parameters.
+_W = "columns.weight"
 
 
 @dataclass
@@ -33,13 +45,17 @@ class Session:
         target: steps planned, or None while the speed is still being measured.
         seconds: time spent in steps by all calls together.
         rate: factor on the learning rates; halved by every rollback.
-        datasets: SHA-256 of every ``dataset.json`` trained on, the newest last; counts: its own.
+        good: step of the newest checkpoint that was written while nothing looked like a failure.
+        world: processes.
+        features: per network of the content loss, what its weights are.
+        datasets: SHA-256 of every ``dataset.json`` trained on, the newest last. counts: of the
+            newest, its videos, clips and so on.
     """
 
     config: TrainConfig
     spec: FaceSpec
     model: Model
-    average: Average
+    average: AveragedNetworks
     generator_adam: torch.optim.Adam
     discriminator_adam: torch.optim.Adam
     features: dict[str, str]
@@ -56,16 +72,15 @@ class Session:
 
     @classmethod
     def new(cls, config: TrainConfig, plan: DataPlan, features: dict[str, str]) -> Session:
+        """A run before its first step."""
         model = Model(config, plan.videos)
         return cls(
             config=config,
             spec=plan.card.spec,
             model=model,
-            average=Average(model, config.ema),
-            generator_adam=optimizer(
-                [model.embedder, model.generator], config.lr_generator, config
-            ),
-            discriminator_adam=optimizer(
+            average=AveragedNetworks(model, config.ema),
+            generator_adam=adam_for([model.embedder, model.generator], config.lr_generator, config),
+            discriminator_adam=adam_for(
                 [model.discriminator, model.columns], config.lr_discriminator, config
             ),
             features=features,
@@ -78,6 +93,7 @@ class Session:
         return self.target is not None and self.step >= self.target
 
     def set_rate(self, rate: float) -> None:
+        """Multiply the configured learning rates by ``rate`` from here on."""
         self.rate = rate
         for adam, base in (
             (self.generator_adam, self.config.lr_generator),
@@ -89,12 +105,15 @@ class Session:
     def _names(self) -> dict[torch.Tensor, str]:
         return {p: name for name, p in self.model.named_parameters()}
 
-    def save(self, run: Path, losses: Mapping[str, float]) -> Path:
-        """Write ``step-<n>`` and forget old ones."""
-        folder = checkpoint.folder_of(run, self.step)
-        calm = self.watchdog.calm
-        good = self.step if calm else self.good
-        networks = {k: v for k, v in self.model.state_dict().items() if k != "columns.weight"}
+    def save(self, run: RunFolder, losses: Mapping[str, float]) -> Path:
+        """Write ``step-<n>`` and the run's card, and remove old checkpoints; the folder written.
+
+        Args:
+            losses: of the last steps, for the card.
+        """
+        folder = run.checkpoint(self.step)
+        good = self.step if self.watchdog.healthy else self.good
+        networks = {k: v for k, v in self.model.state_dict().items() if k != _W}
         names = self._names()
         adam = optimizer_tensors(self.generator_adam, names)
         adam |= optimizer_tensors(self.discriminator_adam, names)
@@ -118,50 +137,45 @@ class Session:
             "torch": torch.__version__,
         }
         files = {
-            "networks.safetensors": networks,
-            "average.safetensors": self.average.state_dict(),
-            "columns.safetensors": {"weight": self.model.columns.weight},
-            "optimizers.safetensors": adam,
-            "random.safetensors": {"torch": torch.get_rng_state()},
+            NETWORKS: networks,
+            AVERAGE: self.average.state_dict(),
+            COLUMNS: {"weight": self.model.columns.weight},
+            OPTIMIZERS: adam,
+            RANDOM_STATE: {"torch": torch.get_rng_state()},
         }
-        checkpoint.write_folder(folder, state, files, checkpoint.FORMAT)
-        write_run_card(run, checkpoint.read_state(folder, checkpoint.FORMAT))
+        write_folder(folder, state, files, FORMAT)
+        write_run_card(run, read_state(folder, FORMAT))
         self.good = good
-        checkpoint.prune(run, self.config.keep, good)
+        prune(run, self.config.keep, good)
         return folder
 
-    def load(self, folder: Path, *, weights_only: bool = False) -> dict[str, Any]:
+    def load(self, checkpoint: Checkpoint, *, weights_only: bool = False) -> None:
         """Take over a checkpoint written by :meth:`save`.
 
         Args:
             weights_only: for a rollback: position, time and rate stay as they are.
 
         Raises:
-            FshError: if it is damaged, foreign, or of another configuration.
+            FshError: if it is foreign, or of another configuration.
             SpecMismatch: if it was trained on faces cropped another way.
         """
-        state = checkpoint.read_state(folder, checkpoint.FORMAT)
+        state, folder = checkpoint.state, checkpoint.folder
         require_same_run(self.config, state, folder)
         self.spec.require(
             FaceSpec.from_json(state["spec"]), mine="the data set", theirs=folder.name
         )
-        tensors = {
-            name: checkpoint.read_tensors(folder, state, f"{name}.safetensors")
-            for name in ("networks", "average", "columns", "optimizers", "random")
-        }
-        columns = self.model.columns
-        old_ids = state["videos"]
-        tensors["networks"]["columns.weight"] = carry_over(
-            tensors["columns"]["weight"], old_ids, columns.weight.detach(), columns.ids
+        networks, adam = checkpoint.tensors(NETWORKS), checkpoint.tensors(OPTIMIZERS)
+        videos, old_ids = self.model.columns, state["videos"]
+        networks[_W] = carry_over(
+            checkpoint.tensors(COLUMNS)["weight"], old_ids, videos.weight.detach(), videos.ids
         )
-        adam = tensors["optimizers"]
         for key in ("exp_avg", "exp_avg_sq"):
-            if (name := f"columns.weight/{key}") in adam:
-                blank = torch.zeros_like(columns.weight)
-                adam[name] = carry_over(adam[name], old_ids, blank, columns.ids)
+            if (name := f"{_W}/{key}") in adam:
+                blank = torch.zeros_like(videos.weight)
+                adam[name] = carry_over(adam[name], old_ids, blank, videos.ids)
         try:
-            self.model.load_state_dict(tensors["networks"])
-            self.average.load_state_dict(tensors["average"])
+            self.model.load_state_dict(networks)
+            self.average.load_state_dict(checkpoint.tensors(AVERAGE))
         except RuntimeError as error:
             line = str(error).splitlines()[0]
             raise FshError(f"tensors do not fit the networks ({line})", where=folder) from error
@@ -171,18 +185,17 @@ class Session:
         self.step, self.good = state["step"], state["good"]
         self.datasets = tuple(dict.fromkeys([*state.get("datasets", []), *self.datasets]))
         if not weights_only:
-            torch.set_rng_state(tensors["random"]["torch"])
+            torch.set_rng_state(checkpoint.tensors(RANDOM_STATE)["torch"])
             self.position, self.target = state["position"], state["target"]
             self.seconds = state["seconds"]
             self.watchdog = Watchdog(**state["watchdog"])
             self.set_rate(state["rate"])
-        return state
 
 
 def require_same_run(config: TrainConfig, state: Mapping[str, Any], folder: Path) -> None:
-    """Raise unless the checkpoint's configuration and this one train the same thing."""
-    mine = json.loads(json.dumps(config.identity()))
-    theirs = json.loads(json.dumps(TrainConfig.from_json(state["config"]).identity()))
+    """Raise FshError unless a checkpoint's configuration and this one train the same thing."""
+    mine = json.loads(json.dumps(config.resume_fields()))
+    theirs = json.loads(json.dumps(TrainConfig.from_json(state["config"]).resume_fields()))
     different = [k for k in mine if mine[k] != theirs.get(k)]
     if different:
         name = different[0]
@@ -192,17 +205,3 @@ def require_same_run(config: TrainConfig, state: Mapping[str, Any], folder: Path
             where=folder,
             remedy="use the same options, or name another --run",
         )
-
-
-def newest(run: Path, progress: Progress) -> Path | None:
-    """The newest checkpoint that reads well; damaged ones are named and passed over."""
-    for _, folder in reversed(checkpoint.list_checkpoints(run)):
-        try:
-            state = checkpoint.read_state(folder, checkpoint.FORMAT)
-            for name in state["files"]:
-                checkpoint.read_tensors(folder, state, name)
-        except FshError as error:
-            progress.say(f"refused: {error}")
-            continue
-        return folder
-    return None

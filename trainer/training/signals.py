@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish: the step under way is finished and saved."""
+"""Stopping a run from outside: the step that is under way is finished and saved."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from fsh.schemas.progress import Progress
 
 @contextmanager
 def stop_on_signals(progress: Progress) -> Iterator[Callable[[], bool]]:
-    """Yield ``stop()``, which is True once SIGINT or SIGTERM came. A second one ends at once."""
-    asked = False
+    """Yield ``stop()``, which is True once SIGINT (Ctrl-C) or SIGTERM came.
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    A second signal raises KeyboardInterrupt at once. The handlers of before are put back at the
+    end.
+    """
+    requested = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal requested
+        if requested:
             raise KeyboardInterrupt
-        asked = True
+        requested = True
         progress.say("stopping: finishing this step and saving (once more to stop at once)")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: asked
+        yield lambda: requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

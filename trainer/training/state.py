@@ -1,4 +1,4 @@
-"""What a run trains: the networks, W, their optimizers and their running averages."""
+"""What a run trains: the networks and W, their running averages, and their optimizers' state."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from torch import Tensor, nn
 
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.models.networks import channels_last, parameter_count
-from fsh.trainer.models.video_embeddings import Columns
+from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.methods import METHODS
 
 
 class Model(nn.Module):
-    """E, G, D and W together, on one device."""
+    """E, G, D and W (``columns``) together, on one device.
+
+    Args:
+        videos: ids of the videos that W has a column for.
+    """
 
     def __init__(self, config: TrainConfig, videos: Iterable[str]) -> None:
         super().__init__()
@@ -24,7 +28,7 @@ class Model(nn.Module):
         self.embedder = method.embedder(config.network)
         self.generator = method.generator(config.network)
         self.discriminator = method.discriminator(config.network)
-        self.columns = Columns(videos, config.network.embedding, config.seed)
+        self.columns = VideoEmbeddings(videos, config.network.embedding, config.seed)
         channels_last(self.to(config.device))
 
     def counts(self) -> dict[str, int]:
@@ -32,7 +36,7 @@ class Model(nn.Module):
         return {name: parameter_count(part) for name, part in self.named_children()}
 
 
-class Average(nn.Module):
+class AveragedNetworks(nn.Module):
     """Exponential moving averages of E and G: what personalises and what samples show.
 
     The decay warms up, so that a short run is not an average with its own beginning. Buffers (the
@@ -48,16 +52,18 @@ class Average(nn.Module):
 
     @torch.no_grad()
     def update(self, model: Model, step: int) -> None:
+        """Move towards the model, which has made ``step`` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name in ("embedder", "generator"):
-            mine, live = getattr(self, name), getattr(model, name)
-            if parameters := list(mine.parameters()):  # a method may have no embedder
+            average, live = getattr(self, name), getattr(model, name)
+            if parameters := list(average.parameters()):  # a method may have no embedder
                 torch._foreach_lerp_(parameters, [p.detach() for p in live.parameters()], 1 - decay)
-            for buffer, other in zip(mine.buffers(), live.buffers(), strict=True):
+            for buffer, other in zip(average.buffers(), live.buffers(), strict=True):
                 buffer.copy_(other)
 
 
-def optimizer(parts: Iterable[nn.Module], rate: float, config: TrainConfig) -> torch.optim.Adam:
+def adam_for(parts: Iterable[nn.Module], rate: float, config: TrainConfig) -> torch.optim.Adam:
+    """Adam for all parameters of these modules, at a learning rate."""
     parameters = [p for part in parts for p in part.parameters()]
     return torch.optim.Adam(parameters, lr=rate, betas=config.betas, eps=config.epsilon, fused=True)
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-
-import av
 import numpy as np
 import pytest
-from command import fsh
 from faces_helpers import dlib_landmarks, portrait, portrait_points
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tiny_data import template
-from videos import moving, write_video
 
-from fsh.films import ahead, names
 from fsh.pipeline.faces.crop import CropWindow, crop_image, to_crop
 from fsh.pipeline.inputs.paste_back import (
     PasteTarget,
@@ -26,13 +19,10 @@ from fsh.pipeline.inputs.paste_back import (
     paste_frames,
     read_paste_target,
 )
-from fsh.pipeline.media.ffmpeg import binary
-from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import NOSE_TIP
+from fsh.schemas.landmarks import NOSE_TIP, RIGID, apply, similarity
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.person.motion_transfer import RIGID, apply, lock, similarity
-from fsh.trainer.person.person import Person
+from fsh.trainer.person.motion_transfer import follow_head_pose
 
 SPEC = FaceSpec()
 SAME = (np.ones(3), np.zeros(3))
@@ -98,7 +88,7 @@ def test_a_locked_head_is_where_the_target_is_and_keeps_its_expression():
     face = template() * 90 + 5
     talking = np.stack([face, face, face @ [[0.9, 0.3], [-0.3, 0.9]] + 7])
     talking[1, 55:60, 1] += 9
-    out = lock(talking, place)
+    out = follow_head_pose(talking, place)
     np.testing.assert_allclose(out[0], place[0], atol=0.01)
     np.testing.assert_allclose(out[2], place[2], atol=0.01)
     assert out[1, 57, 1] - place[1, 57, 1] == pytest.approx(20, abs=0.1)
@@ -127,98 +117,3 @@ def test_every_drawing_goes_into_a_frame(target):
     inside = to_crop(portrait_points()[NOSE_TIP], target.windows[0], SPEC.size)
     assert np.linalg.norm(inside - target.landmarks[0, NOSE_TIP]) < 6
     assert (out[2][there[1], there[0]] != portrait()[there[1], there[0]]).any()
-
-
-def test_items_made_ahead_are_the_same_items_and_errors_come_through():
-    assert list(ahead(iter(range(100)), depth=3)) == list(range(100))
-
-    def failing():
-        yield 1
-        raise FshError("broken")
-
-    items = ahead(failing())
-    assert next(items) == 1
-    with pytest.raises(FshError, match="broken"):
-        next(items)
-    early = ahead(iter(range(10**9)), depth=2)
-    assert next(early) == 0
-    early.close()  # leaves no thread that waits
-
-
-def test_films_are_named_after_both(tmp_path):
-    from pathlib import Path
-
-    a, b, x = Path("people/a"), Path("people/b"), Path("x.mp4")
-    assert names([a], [x], Path("o.mp4")) == [(a, x, Path("o.mp4"))]
-    films = [film for *_, film in names([a, b], [x], Path("o"))]
-    assert films == [Path("o/a--x.mp4"), Path("o/b--x.mp4")]
-    with pytest.raises(FshError, match="both be written"):
-        names([a], [x, Path("other/x.npz")], Path("o"))
-
-
-@pytest.fixture(scope="module")
-def person(tmp_path_factory):
-    """A feed-forward person of an untrained generator: what it looks like is no matter here."""
-    from untrained import untrained
-
-    folder = tmp_path_factory.mktemp("people") / "ada"
-    untrained().save(folder)
-    assert Person.load(folder).size == 32
-    return folder
-
-
-def seconds(path, kind: str) -> tuple[float, float, int]:
-    with av.open(str(path)) as file:
-        stream = getattr(file.streams, kind)[0]
-        times = [float(f.pts * f.time_base) for f in file.decode(stream)]
-    return times[0], times[-1], len(times)
-
-
-def test_a_film_in_a_full_picture_keeps_sound_rate_and_duration_of_a_variable_rate(
-    person, tmp_path
-):
-    silent = write_video(tmp_path / "silent.mp4", moving(1.4))
-    talk, photo = tmp_path / "talk.mp4", tmp_path / "photo.png"
-    uneven = "settb=1/1000,setpts='(N*40+12*mod(N*N,3))/1000/TB'"
-    make = f"-v error -i {silent} -f lavfi -i sine=d=1.4 -fps_mode passthrough"
-    make += " -enc_time_base 1:1000 -c:v libx264 -preset ultrafast -c:a aac -shortest"
-    subprocess.run([binary(), *make.split(), "-vf", uneven, str(talk)], check=True)
-    Image.fromarray(portrait()).save(photo)
-    common = ["--person", person, "--driving", talk, "--json"]
-    done = fsh("animate", *common, "--paste-back", photo, "-o", tmp_path / "film.mp4", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    film = json.loads(done.stdout)
-    assert film["preflight"]["frames"] == film["frames"]
-    before, after = seconds(talk, "video"), seconds(tmp_path / "film.mp4", "video")
-    assert after[2] == before[2] == film["frames"]
-    frame = 0.04
-    assert abs((after[1] - after[0]) - (before[1] - before[0])) < frame / 10
-    before, after = seconds(talk, "audio"), seconds(tmp_path / "film.mp4", "audio")
-    assert abs(before[0] - after[0]) < frame and abs(before[1] - after[1]) < 2 * frame
-    with av.open(str(tmp_path / "film.mp4")) as file:
-        picture = next(file.decode(video=0)).to_ndarray(format="rgb24")
-    assert picture.shape == portrait().shape
-    assert np.abs(picture[:60].astype(int) - portrait()[:60]).mean() < 8
-
-
-def test_several_films_in_one_call_and_a_track_that_drives_without_a_face(person, tmp_path):
-    talk = write_video(tmp_path / "talk.mp4", moving(0.6))
-    track = tmp_path / "track.npz"
-    done = fsh(
-        *("animate", "--person", person, "--driving", talk, "--save-landmarks", track),
-        *("-o", tmp_path / "one.mp4", "--compare", "--json"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    track.rename(tmp_path / "still.npz")
-    done = fsh(
-        *("animate", "--person", person, "--driving", talk, "--driving", tmp_path / "still.npz"),
-        *("-o", tmp_path / "films", "--json"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    made = [film["output"] for film in told["films"]]
-    assert made == [str(tmp_path / "films" / f"ada--{n}.mp4") for n in ("talk", "still")]
-    a, b = (seconds(path, "video") for path in made)
-    assert a == b and told["frames"] == 2 * a[2]

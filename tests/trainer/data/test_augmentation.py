@@ -1,14 +1,12 @@
-"""Varied episodes: whole, repeatable, and with landmarks that still fit."""
+"""Augmented episodes: whole, repeatable, and with landmarks that still fit."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
-from fsh.trainer.data import augmentation as augment
-from fsh.trainer.data.augmentation import varied
-from fsh.trainer.data.landmark_images import draw_all
+from fsh.trainer.data.augmentation import ColorRanges, augment_episodes
+from fsh.trainer.data.landmark_images import draw_landmarks
 
 #: The 68 points as a mirror shows them, in iBUG order.
 MIRRORED = [
@@ -23,14 +21,16 @@ MIRRORED = [
 def episodes(count: int = 16) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     random = np.random.default_rng(0)
     points = random.uniform(8, 56, (count, 2, 68, 2)).astype(np.float32)
-    lines = np.stack([draw_all(own, 64) for own in points])
+    lines = draw_landmarks(points, 64)
     images = torch.from_numpy(random.uniform(-1, 1, (count, 2, 64, 64, 3))).float()
     return images, torch.from_numpy(lines).float() / 255, points
 
 
 def test_the_same_numbers_give_the_same_episodes():
     images, lines, _ = episodes()
-    one, two, other = (varied(images, lines, seed) for seed in ((0, 5, 0), (0, 5, 0), (0, 6, 0)))
+    one, two, other = (
+        augment_episodes(images, lines, seed) for seed in ((0, 5, 0), (0, 5, 0), (0, 6, 0))
+    )
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     assert not torch.equal(one[0], other[0])
     assert one[0].abs().max() <= 1
@@ -38,9 +38,9 @@ def test_the_same_numbers_give_the_same_episodes():
 
 def test_a_mirrored_landmark_image_is_that_of_the_mirrored_face():
     _, lines, points = episodes()
-    _, got = varied(torch.zeros(len(lines), 2, 64, 64, 3), lines, (0, 0, 0))
+    _, got = augment_episodes(torch.zeros(len(lines), 2, 64, 64, 3), lines, (0, 0, 0))
     mirror = points[:, :, MIRRORED] * (-1, 1) + (63, 0)
-    wanted = torch.from_numpy(np.stack([draw_all(own, 64) for own in mirror.astype(np.float32)]))
+    wanted = torch.from_numpy(draw_landmarks(mirror.astype(np.float32), 64))
     kinds = []
     for i in range(len(lines)):
         same = torch.equal(got[i], lines[i])
@@ -50,13 +50,14 @@ def test_a_mirrored_landmark_image_is_that_of_the_mirrored_face():
     assert set(kinds) == {(True, False), (False, True)}
 
 
-def test_all_frames_of_an_episode_change_alike(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(augment, "BRIGHTNESS", 0.0)
+def test_all_frames_of_an_episode_change_alike():
     flat = torch.full((4, 3, 8, 8, 3), -0.5)
     flat[..., 0] = -0.2
-    changed, _ = varied(flat, torch.zeros_like(flat), (0, 1, 0))
+    changed, _ = augment_episodes(
+        flat, torch.zeros_like(flat), (0, 1, 0), ColorRanges(brightness=0)
+    )
     assert (changed == changed[:, :1, :1, :1]).all()
     assert len({tuple(c.tolist()) for c in changed[:, 0, 0, 0]}) == 4
     gray = torch.full((4, 1, 8, 8, 3), 0.0)
-    monkeypatch.setattr(augment, "GAIN", 0.0)
-    torch.testing.assert_close(varied(gray, gray, (0, 1, 0))[0], gray)  # gray stays gray
+    stays = augment_episodes(gray, gray, (0, 1, 0), ColorRanges(gain=0, brightness=0))[0]
+    torch.testing.assert_close(stays, gray)

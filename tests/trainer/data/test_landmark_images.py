@@ -6,33 +6,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_data import template
 
-from fsh.trainer.data.landmark_images import GROUPS, draw, draw_all, rescale
+from fsh.trainer.data.landmark_images import POLYLINES, draw_landmarks, rescale_landmarks
 
 
 def test_groups_and_colours_are_the_papers():
-    colours = {color for *_, color in GROUPS}
+    colours = {color for *_, color in POLYLINES}
     assert colours == {
         *((255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255)),
         *((255, 0, 255), (0, 255, 255), (255, 255, 0)),
     }
-    covered = [i for start, stop, *_ in GROUPS for i in range(start, stop)]
+    covered = [i for span, *_ in POLYLINES for i in range(68)[span]]
     assert covered == list(range(60))  # the inner lip, 60 to 67, is not drawn
-    assert GROUPS[0][3] == (255, 255, 255) and GROUPS[-1][:2] == (48, 60)
+    assert POLYLINES[0][2] == (255, 255, 255) and POLYLINES[-1][0] == slice(48, 60)
 
 
 def test_at_256_pixels_lines_are_two_pixels_wide_and_pure():
     points = np.zeros((68, 2), np.float32) - 1000
     points[:17] = np.stack([np.linspace(40, 200, 17), np.full(17, 100)], 1)
-    image = draw(points, 256)
+    image = draw_landmarks(points, 256)
     assert set(map(tuple, image.reshape(-1, 3))) == {(0, 0, 0), (255, 255, 255)}
     assert 2 <= (image[:, 120, 0] > 0).sum() <= 3  # OpenCV's thickness 2
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
 def test_every_group_shows_at_every_size(size):
-    image = draw(template() * size, size)
+    image = draw_landmarks(template() * size, size)
     assert image.shape == (size, size, 3) and image.dtype == np.uint8
-    for *_, color in GROUPS:
+    for *_, color in POLYLINES:
         bright = image.astype(int) @ (np.array(color) * 2 - 255)
         assert bright.max() > 255 * 100
 
@@ -40,26 +40,34 @@ def test_every_group_shows_at_every_size(size):
 def test_an_open_mouth_and_a_small_shift_are_visible_at_64_pixels():
     shut, opened = template() * 64, template() * 64
     opened[54:60, 1] += 3
-    assert np.abs(draw(shut, 64).astype(int) - draw(opened, 64)).sum() > 1000
-    assert np.abs(draw(shut, 64).astype(int) - draw(shut + 0.3, 64)).sum() > 1000
+    assert np.abs(draw_landmarks(shut, 64).astype(int) - draw_landmarks(opened, 64)).sum() > 1000
+    assert (
+        np.abs(draw_landmarks(shut, 64).astype(int) - draw_landmarks(shut + 0.3, 64)).sum() > 1000
+    )
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_points_far_outside_do_not_crash(x, y):
-    assert draw(np.full((68, 2), (x, y), np.float32), 64).shape == (64, 64, 3)
+    assert draw_landmarks(np.full((68, 2), (x, y), np.float32), 64).shape == (64, 64, 3)
 
 
 @given(st.sampled_from([64, 128, 256, 512]), st.sampled_from([64, 128, 256]))
 def test_rescale_goes_there_and_back(size, to):
     points = template() * size
-    np.testing.assert_allclose(rescale(rescale(points, size, to), to, size), points, atol=1e-3)
+    np.testing.assert_allclose(
+        rescale_landmarks(rescale_landmarks(points, size, to), to, size), points, atol=1e-3
+    )
     # The corner of the first pixel and of the last one stay corners.
-    assert rescale(np.float32([[-0.5, size - 0.5]]), size, to).tolist() == [[-0.5, to - 0.5]]
+    assert rescale_landmarks(np.float32([[-0.5, size - 0.5]]), size, to).tolist() == [
+        [-0.5, to - 0.5]
+    ]
 
 
-def test_draw_all_is_draw_for_each():
+def test_any_number_of_axes_is_drawn():
     points = np.stack([template() * 64, template() * 60])
-    assert np.array_equal(draw_all(points, 64)[1], draw(points[1], 64))
+    one = draw_landmarks(points[1], 64)
+    assert np.array_equal(draw_landmarks(points, 64)[1], one)
+    assert np.array_equal(draw_landmarks(points[:, None], 64)[1, 0], one)
 
 
 @settings(deadline=None)
@@ -73,8 +81,8 @@ def test_many_together_are_drawn_as_each_alone(size, count, spread, seed):
     """Whether all lie inside, where they are drawn in one call, or some reach over the edge."""
     random = np.random.default_rng(seed)
     faces = (size * (0.5 + spread * random.uniform(-1, 1, (count, 68, 2)))).astype(np.float32)
-    alone = [draw(face, size) for face in faces]
-    together = draw_all(faces, size, np.full((count, size, size, 3), 7, np.uint8))
+    alone = [draw_landmarks(face, size) for face in faces]
+    together = draw_landmarks(faces, size, np.full((count, size, size, 3), 7, np.uint8))
     assert len(together) == count
     for one, same in zip(alone, together, strict=True):
         assert np.array_equal(one, same)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from fsh.schemas.progress import Silent
+from fsh.schemas.weights import WeightFile
 from fsh.trainer.evaluation import metric_networks
 from fsh.trainer.evaluation import metrics as scores
 
@@ -21,7 +22,7 @@ def pictures(seed: int = 0, count: int = 2, size: int = 32) -> np.ndarray:
 def test_equal_pictures_score_best():
     same = pictures()
     assert scores.ssim(same, same) == pytest.approx([1, 1])
-    assert list(scores.psnr(same, same)) == [scores.MOST_PSNR] * 2
+    assert list(scores.psnr(same, same)) == [scores.MAX_PSNR] * 2
 
 
 def test_psnr_is_what_its_formula_says():
@@ -93,7 +94,7 @@ def test_lpips_reads_published_weights_and_knows_equal_from_different(tmp_path):
         f"lin{i}.model.1.weight": torch.rand(1, len(w), 1, 1) for i, w in enumerate(blank.heads)
     }
     torch.save(heads, tmp_path / "heads.pth")
-    network = metric_networks.lpips_with(tmp_path / "alex.pth", tmp_path / "heads.pth")
+    network = metric_networks.read_lpips(tmp_path / "alex.pth", tmp_path / "heads.pth")
     a, b = torch.rand(2, 1, 3, 64, 64) * 2 - 1
     assert float(network(a, a)) == 0 and float(network(a, b)) > 0.01
     torch.testing.assert_close(network(a, b), network(b, a))
@@ -102,15 +103,9 @@ def test_lpips_reads_published_weights_and_knows_equal_from_different(tmp_path):
 def test_a_network_that_cannot_be_had_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        metric_networks,
-        "ALEXNET",
-        metric_networks.WeightFile("AlexNet", "a.pth", "", "7be5be79", ""),
+    found, missing = metric_networks.load_metric_networks(
+        Silent(),
+        alexnet=WeightFile("AlexNet", "a.pth", "", "7be5be79", ""),
+        inception=WeightFile("Inception", "i.pth", "", "6726825d", ""),
     )
-    monkeypatch.setattr(
-        metric_networks,
-        "INCEPTION",
-        metric_networks.WeightFile("Inception", "i.pth", "", "6726825d", ""),
-    )
-    found, missing = metric_networks.load_metric_networks(Silent())
     assert not found and set(missing) == {"lpips", "fid"} and all(missing.values())

@@ -11,15 +11,15 @@ from torch.nn.utils import parametrizations, parametrize
 
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.blocks import (
-    Adaptive,
+    AdaIN,
     Attention,
     FirstDown,
-    Halving,
-    Instance,
-    Plain,
+    InstanceNorm,
+    NoNorm,
+    PooledConv,
     Residual,
-    bare,
     conv,
+    without_spectral_norms,
 )
 from fsh.trainer.models.networks import (
     Discriminator,
@@ -29,14 +29,14 @@ from fsh.trainer.models.networks import (
     channels_last,
     parameter_count,
 )
-from fsh.trainer.models.norms import EPSILON, SpectralNorm, normed
+from fsh.trainer.models.norms import EPSILON, SpectralNorm, instance_norm
 
 PAPER = replace(NetworkConfig(), attention=False)
 TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
 
 
 def test_paper_sizes_are_exact():
-    with torch.device("meta"), bare():
+    with torch.device("meta"), without_spectral_norms():
         e, g, d = Embedder(PAPER), Generator(PAPER), Discriminator(PAPER)
     assert parameter_count(e) == 14_825_024
     assert parameter_count(d) == 19_545_153
@@ -45,7 +45,7 @@ def test_paper_sizes_are_exact():
 
 
 def test_spectral_norm_adds_no_parameters():
-    with bare():
+    with without_spectral_norms():
         plain = Generator(TINY)
     assert parameter_count(plain) == parameter_count(Generator(TINY))
 
@@ -62,7 +62,7 @@ def test_every_convolution_and_linear_is_spectrally_normalised():
 
 def test_attention_is_the_papers_default():
     assert NetworkConfig().attention
-    with torch.device("meta"), bare():
+    with torch.device("meta"), without_spectral_norms():
         networks = Embedder(NetworkConfig()), Generator(NetworkConfig())
         counts = [sum(isinstance(m, Attention) for m in n.modules()) for n in networks]
     assert counts == [1, 2]
@@ -78,12 +78,12 @@ def test_attention_starts_as_the_identity_and_mixes_positions_later():
     torch.testing.assert_close(layer(x), x + layer.out(mixed), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("norm", [Plain, Instance, Adaptive])
+@pytest.mark.parametrize("norm", [NoNorm, InstanceNorm, AdaIN])
 @pytest.mark.parametrize("resample", [-1, 0, 1])
 def test_residual_block_equals_the_textbook_order(norm, resample):
     """The skip's 1×1 convolution is done on the smaller image; that must not change the result."""
     block, x = Residual(4, 6, norm, resample).eval(), torch.randn(2, 4, 8, 8)
-    psi = torch.randn(2, block.affine) if norm is Adaptive else None
+    psi = torch.randn(2, block.affine) if norm is AdaIN else None
     first, second = (None, None) if psi is None else psi.split([8, 12], 1)
     body = F.relu(block.norm0(x, first))
     body = F.interpolate(body, scale_factor=2) if resample > 0 else body
@@ -93,13 +93,13 @@ def test_residual_block_equals_the_textbook_order(norm, resample):
     torch.testing.assert_close(block(x, psi), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_halving_is_pooling_what_the_layer_gives():
+def test_a_pooled_convolution_is_the_convolution_and_then_the_pooling():
     """The same values and gradients, at the borders too, with and without bias."""
     for layer in (conv(3, 5, 3), conv(3, 5, 3, bias=False)):
         layer.eval()
         inputs = [torch.randn(2, 3, 8, 6, requires_grad=True) for _ in range(2)]
         inputs[1].data.copy_(inputs[0].data)
-        found = Halving()(layer, inputs[0])
+        found = PooledConv()(layer, inputs[0])
         wanted = F.avg_pool2d(layer(inputs[1]), 2)
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
         pull = torch.randn_like(wanted)
@@ -114,7 +114,7 @@ def test_the_first_block_pools_both_ways():
     block, x = FirstDown(6, 4).eval(), torch.randn(2, 6, 8, 8)
     wanted = F.avg_pool2d(block.conv1(F.relu(block.conv0(x))), 2) + block.skip(F.avg_pool2d(x, 2))
     torch.testing.assert_close(block(x), wanted, rtol=1e-4, atol=1e-5)
-    assert not any("spread" in name for name in block.state_dict())
+    assert not any("pooled" in name for name in block.state_dict())
 
 
 @pytest.mark.parametrize("rows", [1, 3])
@@ -123,7 +123,7 @@ def test_instance_norm_is_torchs(rows, layout):
     """The same values and gradients; memory stays as it was laid out."""
     made = [5 + torch.randn(3, 4, 8, 6), torch.randn(rows, 4), torch.randn(rows, 4)]
     mine, theirs = ([t.clone().requires_grad_() for t in made] for _ in range(2))
-    found = normed(mine[0].contiguous(memory_format=layout), *mine[1:])
+    found = instance_norm(mine[0].contiguous(memory_format=layout), *mine[1:])
     shift, scale = (t[:, :, None, None] for t in theirs[1:])
     wanted = shift + scale * F.instance_norm(theirs[0], eps=EPSILON)
     assert found.is_contiguous(memory_format=layout)
@@ -136,7 +136,7 @@ def test_instance_norm_is_torchs(rows, layout):
 
 def test_adaptive_norm_sets_mean_and_deviation():
     x, psi = torch.randn(3, 4, 9, 9), torch.randn(3, 8)
-    out = Adaptive(4)(x, psi)
+    out = AdaIN(4)(x, psi)
     torch.testing.assert_close(out.mean((2, 3)), psi[:, :4], rtol=1e-3, atol=1e-3)
     deviation = out.std((2, 3), unbiased=False)
     torch.testing.assert_close(deviation, psi[:, 4:].abs(), rtol=1e-2, atol=1e-2)

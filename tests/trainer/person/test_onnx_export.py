@@ -13,10 +13,10 @@ from tiny_run import TINY
 from untrained import untrained
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.models.folded_generator import Drawing
+from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder
-from fsh.trainer.person.fine_tuning import lines_of
-from fsh.trainer.person.onnx_export import export
+from fsh.trainer.person.onnx_export import export_onnx
+from fsh.trainer.person.photo_tensors import landmark_image_tensors
 
 #: With self-attention at 32 × 32 and 64 × 64.
 ATTENTIVE = replace(TINY, size=64, generator=16, embedder=16, max_channels=32, downs=3)
@@ -26,11 +26,11 @@ ATTENTIVE = replace(ATTENTIVE, attention=True)
 @pytest.mark.parametrize("network", [TINY, ATTENTIVE])
 def test_folded_in_the_drawing_is_the_same(network):
     person = untrained(network)
-    lines = lines_of(clip_of(5, 5).landmarks, SPEC.size, person.size)
+    landmark_images = landmark_image_tensors(clip_of(5, 5).landmarks, SPEC.size, person.size)
     before = person.coefficients.clone()
     with torch.inference_mode():
-        folded = Drawing(person.generator, person.coefficients)(lines)
-        wanted = person.generator(lines, person.coefficients)
+        folded = FoldedGenerator(person.generator, person.coefficients)(landmark_images)
+        wanted = person.generator(landmark_images, person.coefficients)
     torch.testing.assert_close(folded, wanted, atol=1e-4, rtol=1e-3)
     assert torch.equal(person.coefficients, before)
 
@@ -42,12 +42,12 @@ def test_under_onnxruntime_it_draws_the_same(tmp_path, network):
     person = untrained(network)
     torch.manual_seed(1)
     embedder = Embedder(person.network).eval()
-    differences = export(person, embedder, tmp_path / "ada")
+    differences = export_onnx(person, embedder, tmp_path / "ada")
     assert set(differences) == {"generator", "embedder"} and max(differences.values()) < 1e-3
     points = clip_of(5, 7).landmarks
     session = onnxruntime.InferenceSession(str(tmp_path / "ada" / "generator.onnx"))
-    lines = lines_of(points, SPEC.size, person.size).numpy()
-    images = session.run(None, {"landmarks": lines})[0]
+    landmark_images = landmark_image_tensors(points, SPEC.size, person.size).numpy()
+    images = session.run(None, {"landmarks": landmark_images})[0]
     pictures = ((images + 1) * 127.5).round().clip(0, 255).transpose(0, 2, 3, 1)
     assert np.abs(pictures - person.draw(points)).max() <= 1
     card = json.loads((tmp_path / "ada" / "model.json").read_text())
@@ -55,11 +55,11 @@ def test_under_onnxruntime_it_draws_the_same(tmp_path, network):
     assert shape[1:] == [3, network.size, network.size]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ada"]
     with pytest.raises(FshError, match="there already"):
-        export(person, None, tmp_path / "ada")
+        export_onnx(person, None, tmp_path / "ada")
 
 
 def test_without_the_extra_it_says_which(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(FshError, match=r"fsh\[onnx\]"):
-        export(untrained(), None, tmp_path / "ada")
+        export_onnx(untrained(), None, tmp_path / "ada")
     assert not list(tmp_path.iterdir())

@@ -8,13 +8,18 @@ from tiny_run import tiny_config, tiny_folder
 
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.models.video_embeddings import Columns
-from fsh.trainer.training.episode_feed import moved_aside, open_batches, open_episodes, to_device
+from fsh.trainer.models.video_embeddings import VideoEmbeddings
+from fsh.trainer.training.episode_feed import (
+    moved_on_stream,
+    open_batches,
+    open_episodes,
+    to_device,
+)
 from fsh.trainer.training.session import Session
 
 
 class Recorded:
-    """A side stream that writes down what it is told."""
+    """A stream that writes down what is asked of it."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -29,17 +34,17 @@ class Recorded:
         self.log.append(f"over {episodes}")
 
 
-def test_a_batch_is_moved_aside_and_handed_over_before_it_is_used():
-    side = Recorded()
+def test_a_batch_is_moved_on_the_stream_and_handed_over_before_it_is_used():
+    stream = Recorded()
 
     def move(batch):
-        side.log.append(f"move {batch}")
+        stream.log.append(f"move {batch}")
         return batch
 
-    for episodes in moved_aside(range(2), move, side):
-        side.log.append(f"use {episodes}")
+    for episodes in moved_on_stream(range(2), move, stream):
+        stream.log.append(f"use {episodes}")
     one = ["(", "move {}", ")", "over {}", "use {}"]
-    assert side.log == [line.format(i) for i in range(2) for line in one]
+    assert stream.log == [line.format(i) for i in range(2) for line in one]
 
 
 def test_the_cpu_gets_the_loaders_batches_in_order(tmp_path):
@@ -50,7 +55,9 @@ def test_the_cpu_gets_the_loaders_batches_in_order(tmp_path):
     episodes = open_episodes(plan, session, Ranks())
     for _ in range(4):
         batch, found = next(batches), next(episodes)
-        assert session.model.columns.rows(batch.videos).tolist() == found.columns.tolist()
+        assert (
+            session.model.columns.indices_of(batch.videos).tolist() == found.video_indices.tolist()
+        )
         wanted = (batch.images[:, -1].permute(0, 3, 1, 2) / 127.5) - 1
         assert torch.equal(found.images, wanted)
         assert found.images.is_contiguous(memory_format=torch.channels_last)
@@ -59,15 +66,15 @@ def test_the_cpu_gets_the_loaders_batches_in_order(tmp_path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gets_what_the_cpu_gets(tmp_path):
-    from fsh.trainer.training.episode_feed import SideStream
+    from fsh.trainer.training.episode_feed import CudaCopyStream
 
     plan = plan_data(tiny_folder(tmp_path), workers=0)
     cpu, gpu = tiny_config(augment=False), tiny_config(augment=False, device="cuda")
     session = Session.new(cpu, plan, {})
-    columns = Columns(session.model.columns.ids, 8, 0)
+    columns = VideoEmbeddings(session.model.columns.ids, 8, 0)
     batches = [b for b, _ in zip(open_batches(plan, session, Ranks()), range(6), strict=False)]
-    moved = moved_aside(batches, lambda b: to_device(b, columns, gpu), SideStream("cuda"))
+    moved = moved_on_stream(batches, lambda b: to_device(b, columns, gpu), CudaCopyStream("cuda"))
     for batch, found in zip(batches, moved, strict=True):
         wanted = to_device(batch, columns, cpu)
         torch.testing.assert_close(found.images.cpu(), wanted.images)
-        assert torch.equal(found.columns.cpu(), wanted.columns)
+        assert torch.equal(found.video_indices.cpu(), wanted.video_indices)

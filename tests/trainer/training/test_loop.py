@@ -16,13 +16,15 @@ from places import ROOT
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.layout import RunFolder
 from fsh.schemas.run_pictures import recorded_pictures
 from fsh.trainer.checkpoint import list_checkpoints
-from fsh.trainer.training import budget, loop
-from fsh.trainer.training.dry_run import plan
-from fsh.trainer.training.loop import train
+from fsh.trainer.training import loop
+from fsh.trainer.training.budget import Budget, BudgetSettings
+from fsh.trainer.training.dry_run import plan_training
+from fsh.trainer.training.loop import LoopSettings, train
 from fsh.trainer.training.signals import stop_on_signals
-from fsh.trainer.training.watchdog import Limits, Watchdog, look_at
+from fsh.trainer.training.watchdog import Watchdog, WatchdogLimits, image_statistics
 
 
 def metrics(run: Path) -> list[dict]:
@@ -94,7 +96,7 @@ train(data, Path({str(tmp_path / "run")!r}), tiny_config(steps=14, checkpoint_ev
       stop=stop)
 """
     assert _run(script).returncode == -signal.SIGKILL
-    assert [step for step, _ in list_checkpoints(tmp_path / "run")] == [7]
+    assert [step for step, _ in list_checkpoints(RunFolder(tmp_path / "run"))] == [7]
     assert len(metrics(tmp_path / "run")) >= 9
     train(data, tmp_path / "run", tiny_config(steps=14, checkpoint_every=7), Told())
     train(data, tmp_path / "whole", tiny_config(steps=14, checkpoint_every=7), Told())
@@ -110,7 +112,7 @@ def test_stop_saves_and_the_next_call_finishes(tmp_path):
     assert again.steps == 5 and again.finished and again.resumed_from == 5
 
 
-def test_ctrl_c_is_a_wish():
+def test_the_first_ctrl_c_asks_to_stop_and_the_second_interrupts():
     told, before = Told(), signal.getsignal(signal.SIGINT)
     with stop_on_signals(told) as stop:
         assert not stop()
@@ -121,52 +123,55 @@ def test_ctrl_c_is_a_wish():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_without_steps_the_budget_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr(budget, "MEASURE_SECONDS", (0.0, 0.3))
-    monkeypatch.setattr(budget, "OVERRUN", 1e9)  # a busy machine is no failure
+def measuring(*seconds: float, overrun: float = 1e9) -> LoopSettings:
+    """Settings that measure the speed after so many seconds; a busy machine is no failure."""
+    return LoopSettings(budget=BudgetSettings(measure_at=seconds, overrun=overrun))
+
+
+def test_without_steps_the_budget_decides(tmp_path):
     data, told = tiny_folder(tmp_path / "data"), Told()
     config = tiny_config(steps=None, minutes=0.02)
-    report = train(data, tmp_path / "run", config, told)
+    report = train(data, tmp_path / "run", config, told, settings=measuring(0.0, 0.3))
     assert report.finished and report.planned == report.steps >= 4
     assert any("fit into 0.02 minutes" in line for line in told.lines)
 
 
 def test_a_resumed_budget_keeps_its_plan_unless_another_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(budget, "MEASURE_SECONDS", (0.0,))
-    monkeypatch.setattr(budget, "OVERRUN", 1e9)
     data, run = tiny_folder(tmp_path / "data"), tmp_path / "run"
     asked = []
+
+    def call(minutes: float, settings: LoopSettings, stop=lambda: True):
+        config = tiny_config(steps=None, minutes=minutes)
+        return train(data, run, config, Told(), stop=stop, settings=settings)
 
     def stop_at_6() -> bool:
         asked.append(None)
         return len(asked) == 6
 
-    first = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=stop_at_6)
+    first = call(0.05, measuring(0.0), stop_at_6)
     assert first.steps == 6 and not first.finished and first.planned > 6
-    # Nobody may look at the clock again, however slow the machine has become.
-    monkeypatch.setattr(budget.Budget, "_measured", None)
-    monkeypatch.setattr(budget, "OVERRUN", 0.0)
-    second = train(data, run, tiny_config(steps=None, minutes=0.05), Told(), stop=lambda: True)
+    # The clock must not be read again, however slow the machine has become.
+    with monkeypatch.context() as patch:
+        patch.setattr(Budget, "_due", None)
+        second = call(0.05, measuring(0.0, overrun=0.0))
     assert (second.steps, second.planned) == (7, first.planned)
-    monkeypatch.undo()
-    monkeypatch.setattr(budget, "MEASURE_SECONDS", (0.0,))
-    other = train(data, run, tiny_config(steps=None, minutes=0.001), Told())
+    other = call(0.001, measuring(0.0, overrun=1.1), lambda: False)
     assert other.finished and other.planned != first.planned
-    longer = train(data, run, tiny_config(steps=None, minutes=0.1), Told(), stop=lambda: True)
+    longer = call(0.1, measuring(0.0, overrun=1.1))
     assert longer.steps == other.steps + 1
 
 
 def test_nan_rolls_back_to_the_last_good_checkpoint(tmp_path, monkeypatch):
     data, told, seen = tiny_folder(tmp_path / "data"), Told(), []
-    real = Watchdog.look
+    real = Watchdog.check
 
-    def look(self, step, losses, pictures):
+    def check(self, step, losses, images):
         seen.append(step)
         if len(seen) == 5:
             losses = losses | {"pixel": float("nan")}
-        return real(self, step, losses, pictures)
+        return real(self, step, losses, images)
 
-    monkeypatch.setattr(Watchdog, "look", look)
+    monkeypatch.setattr(Watchdog, "check", check)
     report = train(data, tmp_path / "run", tiny_config(steps=6, checkpoint_every=2), told)
     assert seen == [1, 2, 3, 4, 5, 5, 6] and report.rollbacks == 1 and report.steps == 6
     assert any("pixel is not a number at step 5: back to step 4" in line for line in told.lines)
@@ -183,66 +188,66 @@ def test_bf16_losses_are_close_to_fp32s(tmp_path):
             assert half[name] == pytest.approx(full[name], rel=0.05, abs=0.01), name
 
 
-def test_late_looks_write_the_same_and_save_no_nan(tmp_path, monkeypatch):
+def test_steps_read_together_are_logged_alike_and_no_nan_is_saved(tmp_path, monkeypatch):
     """As on a GPU: several steps' losses are read together, all of them before a checkpoint."""
     data = tiny_folder(tmp_path / "data")
     config = tiny_config(steps=10, checkpoint_every=6)
     train(data, tmp_path / "each", config, Told())
-    monkeypatch.setattr(loop, "LOOK_EVERY", {"cpu": 4})
-    train(data, tmp_path / "late", config, Told())
+    together = LoopSettings(read_every=4)
+    train(data, tmp_path / "late", config, Told(), settings=together)
     assert metrics(tmp_path / "each") == metrics(tmp_path / "late")
-    real, told, broken = loop.look_at, Told(), []
+    told, broken = Told(), []
 
-    def look_at_nan(fake, images):
+    def broken_statistics(fake, images):
         broken.append(None)
-        found = real(fake, images)
-        # Step 9 of 12: no look is due there by itself, and a checkpoint three steps later.
+        found = image_statistics(fake, images)
+        # Step 9 of 12: it is not read there by itself, and a checkpoint comes three steps later.
         return (
             found | {"deviation": found["deviation"] * float("nan")} if len(broken) == 9 else found
         )
 
-    monkeypatch.setattr(loop, "look_at", look_at_nan)
+    monkeypatch.setattr(loop, "image_statistics", broken_statistics)
     monkeypatch.setattr(
         Watchdog,
-        "look",
-        lambda self, step, losses, pictures: (
-            "" if pictures["deviation"] == pictures["deviation"] else f"NaN at step {step}"
+        "check",
+        lambda self, step, losses, images: (
+            "" if images["deviation"] == images["deviation"] else f"NaN at step {step}"
         ),
     )
-    report = train(data, tmp_path / "ill", replace(config, steps=12), told)
+    config = replace(config, steps=12)
+    report = train(data, tmp_path / "ill", config, told, settings=together)
     assert report.rollbacks == 1 and report.steps == 12
     assert any("NaN at step 9: back to step 6" in line for line in told.lines)
 
 
 def test_training_that_keeps_dying_is_an_error(tmp_path, monkeypatch):
     data = tiny_folder(tmp_path / "data")
-    monkeypatch.setattr(Watchdog, "look", lambda self, step, *_: "it died" if step > 1 else "")
+    monkeypatch.setattr(Watchdog, "check", lambda self, step, *_: "it died" if step > 1 else "")
     with pytest.raises(FshError, match="training died: it died"):
         train(data, tmp_path / "run", tiny_config(steps=6, checkpoint_every=1), Told())
 
 
 def test_watchdog_sees_collapse_and_a_winning_discriminator():
-    limits = Limits(warmup=0, collapse_steps=3, lost_steps=3)
+    limits = WatchdogLimits(warmup=0, collapse_steps=3, lost_steps=3)
     real = torch.rand(2, 3, 8, 8)
-    black = {k: float(v) for k, v in look_at(torch.full((2, 3, 8, 8), -1.0), real).items()}
+    black = {k: float(v) for k, v in image_statistics(torch.full((2, 3, 8, 8), -1.0), real).items()}
     red = torch.full((2, 3, 8, 8), -0.9)
     red[:, 0] = 0.9
-    red_seen = {k: float(v) for k, v in look_at(red, real).items()}
-    fine = {k: float(v) for k, v in look_at(real, real).items()}
-    for pictures, word in ((black, "black"), (red_seen, "red")):
+    red_seen = {k: float(v) for k, v in image_statistics(red, real).items()}
+    fine = {k: float(v) for k, v in image_statistics(real, real).items()}
+    for images, word in ((black, "black"), (red_seen, "red")):
         dog = Watchdog(limits)
-        answers = [dog.look(i, {"discriminator": 1.0}, pictures) for i in range(1, 4)]
-        assert answers[:2] == ["", ""] and word in answers[2] and not dog.calm
+        answers = [dog.check(i, {"discriminator": 1.0}, images) for i in range(1, 4)]
+        assert answers[:2] == ["", ""] and word in answers[2] and not dog.healthy
     dog = Watchdog(limits)
-    assert (
-        "discriminator has won" in [dog.look(i, {"discriminator": 0.0}, fine) for i in (1, 2, 3)][2]
-    )
-    assert Watchdog(limits).look(1, {"discriminator": 1.0}, fine) == ""
+    answers = [dog.check(i, {"discriminator": 0.0}, fine) for i in (1, 2, 3)]
+    assert "discriminator has won" in answers[2]
+    assert Watchdog(limits).check(1, {"discriminator": 1.0}, fine) == ""
 
 
 def test_plan_says_everything_and_touches_nothing(tmp_path):
     data = tiny_folder(tmp_path / "data")
-    found = plan(data, tmp_path / "run", tiny_config(steps=9)).to_json()
+    found = plan_training(data, tmp_path / "run", tiny_config(steps=9)).to_json()
     assert found["steps"] == 9 and found["checkpoint"] is None
     assert found["data"]["videos"] == 3 and found["memory"]["activations"] > 0
     assert found["parameters"]["columns"] == 3 * 8

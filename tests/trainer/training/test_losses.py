@@ -9,29 +9,28 @@ from fsh.trainer.config import LossConfig, NetworkConfig
 from fsh.trainer.models.networks import Discriminator, Embedder, Generator
 from fsh.trainer.models.vgg import (
     CAFFE_IMAGENET,
-    TAPS_VGG19,
-    TAPS_VGGFACE,
     TORCHVISION,
     VGG16,
     VGG19,
-    Features,
-    content,
-    prepare,
+    VGG19_LAYERS,
+    VGGFACE_LAYERS,
+    VGGFeatures,
+    normalize_input,
     randomize,
 )
-from fsh.trainer.models.video_embeddings import Columns, carry_over
+from fsh.trainer.models.video_embeddings import VideoEmbeddings, carry_over
 from fsh.trainer.presets import LOSSES, resolve
 from fsh.trainer.training.losses import (
-    Content,
+    ContentLoss,
     Episodes,
-    MetaObjective,
-    PersonalObjective,
+    feature_distance,
     feature_matching,
     hinge_discriminator,
     hinge_generator,
-    match,
-    pixels,
+    match_loss,
+    pixel_loss,
 )
+from fsh.trainer.training.objectives import FineTuningObjective, MetaObjective
 
 TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
 
@@ -53,7 +52,7 @@ def episodes(count: int = 2, frames: int = 3) -> Episodes:
 
 def networks():
     torch.manual_seed(0)
-    return Embedder(TINY), Generator(TINY), Discriminator(TINY), Columns(["a", "b"], 8, 0)
+    return Embedder(TINY), Generator(TINY), Discriminator(TINY), VideoEmbeddings(["a", "b"], 8, 0)
 
 
 def test_hinge():
@@ -79,40 +78,40 @@ def test_match_compares_every_frame_and_leaves_w_alone():
     s, w = random.normal(size=(2, 3, 8)), random.normal(size=(2, 8))
     wanted = np.mean([[np.abs(s[i, k] - w[i]).mean() for k in range(3)] for i in range(2)])
     frames, columns = torch.tensor(s, requires_grad=True), torch.tensor(w, requires_grad=True)
-    loss = match(frames, columns)
+    loss = match_loss(frames, columns)
     loss.backward()
     assert loss.item() == pytest.approx(wanted)
     assert frames.grad is not None and columns.grad is None
 
 
 @pytest.mark.parametrize(
-    ("stages", "taps", "names"),
+    ("stages", "layers", "names"),
     [
-        (VGG19, TAPS_VGG19, ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
-        (VGG16, TAPS_VGGFACE, ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
+        (VGG19, VGG19_LAYERS, ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
+        (VGG16, VGGFACE_LAYERS, ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
     ],
 )
-def test_taps_are_the_relus_after_the_first_convolution_of_each_stage(stages, taps, names):
-    features = Features(stages, taps, CAFFE_IMAGENET, width=1 / 32)
+def test_compared_are_the_relus_after_each_stages_first_convolution(stages, layers, names):
+    features = VGGFeatures(stages, layers, CAFFE_IMAGENET, width=1 / 32)
     places = features.caffe_names()
-    assert [places[name] + 1 for name in names] == list(taps)
-    assert all(isinstance(features.features[tap], nn.ReLU) for tap in taps)
+    assert [places[name] + 1 for name in names] == list(layers)
+    assert all(isinstance(features.features[i], nn.ReLU) for i in layers)
 
 
 def test_content_is_the_sum_of_mean_absolute_differences():
-    features = randomize(Features(VGG19, (1, 6), CAFFE_IMAGENET, width=1 / 16), 0)
+    features = randomize(VGGFeatures(VGG19, (1, 6), CAFFE_IMAGENET, width=1 / 16), 0)
     fake, real = torch.rand(2, 2, 3, 16, 16) * 2 - 1
     wanted = 0.0
-    for tap in (1, 6):
+    for number in (1, 6):
         outputs = []
         for images in (fake, real):
-            x = prepare(images, CAFFE_IMAGENET)
-            for layer in features.features[: tap + 1]:
+            x = normalize_input(images, CAFFE_IMAGENET)
+            for layer in features.features[: number + 1]:
                 x = layer(x)
             outputs.append(x)
         wanted += (outputs[0] - outputs[1]).abs().mean().item()
-    assert content(features, fake, real).item() == pytest.approx(wanted, rel=1e-5)
-    assert content(features, real, real).item() == 0
+    assert feature_distance(features, fake, real).item() == pytest.approx(wanted, rel=1e-5)
+    assert feature_distance(features, real, real).item() == 0
 
 
 def test_pixels_near_landmarks_count_more():
@@ -124,29 +123,29 @@ def test_pixels_near_landmarks_count_more():
     counts[0, 0, 8:13, 18:23] = 5.0  # within 32 / 16 pixels
     wanted = (np.abs(fake - real) * counts / counts.mean()).mean()
     given = [torch.tensor(x) for x in (fake, real, lines)]
-    assert pixels(*given, 4.0).item() == pytest.approx(wanted)
-    assert pixels(*given, 0.0).item() == pytest.approx(np.abs(fake - real).mean())
+    assert pixel_loss(*given, 4.0).item() == pytest.approx(wanted)
+    assert pixel_loss(*given, 0.0).item() == pytest.approx(np.abs(fake - real).mean())
 
 
-def test_lab_taps_every_relu_below_layer_30_and_pools_by_average():
-    features = Features(VGG19, None, CAFFE_IMAGENET, average=True, width=1 / 32)
-    assert len(features.taps) == 13 and features.taps[-1] == 29
+def test_lab_compares_every_relu_below_layer_30_and_pools_by_average():
+    features = VGGFeatures(VGG19, None, CAFFE_IMAGENET, average_pooling=True, width=1 / 32)
+    assert len(features.layers) == 13 and features.layers[-1] == 29
     assert any(isinstance(layer, nn.AvgPool2d) for layer in features.features)
     assert not any(isinstance(layer, nn.MaxPool2d) for layer in features.features)
 
 
 def test_input_convention_channel_order_and_scale():
     red = torch.tensor([1.0, -1.0, -1.0]).view(1, 3, 1, 1)
-    caffe = prepare(red, CAFFE_IMAGENET).flatten().tolist()
+    caffe = normalize_input(red, CAFFE_IMAGENET).flatten().tolist()
     assert caffe == pytest.approx([-103.939, -116.779, 255 - 123.68], rel=1e-5)
-    rgb = prepare(red, TORCHVISION).flatten().tolist()
+    rgb = normalize_input(red, TORCHVISION).flatten().tolist()
     assert rgb == pytest.approx([(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225], rel=1e-5)
 
 
-def test_the_same_filter_told_in_both_conventions_gives_the_same_answer():
+def test_the_same_filter_in_both_conventions_gives_the_same_answer():
     """A Caffe network turned to RGB and rescaled sees what the original sees."""
-    ours = randomize(Features(VGG16, (1,), CAFFE_IMAGENET, width=1 / 8), 0)
-    theirs = Features(VGG16, (1,), TORCHVISION, width=1 / 8)
+    ours = randomize(VGGFeatures(VGG16, (1,), CAFFE_IMAGENET, width=1 / 8), 0)
+    theirs = VGGFeatures(VGG16, (1,), TORCHVISION, width=1 / 8)
     a, b = ours.features[0], theirs.features[0]
     deviation = torch.tensor(TORCHVISION.deviation)
     offset = 255 * torch.tensor(TORCHVISION.mean) - torch.tensor(CAFFE_IMAGENET.mean).flip(0)
@@ -176,17 +175,17 @@ def test_generator_total_is_the_weighted_sum_of_its_parts():
     for module in (e, g, d):
         module.eval()  # spectral norms stand still
     batch = episodes()
-    terms = MetaObjective(e, g, d, w, Content(weights), weights).generator(batch)
+    terms = MetaObjective(e, g, d, w, ContentLoss(weights), weights).generator(batch)
     s = torch.stack(
         [
-            e(batch.source_images[:, k], batch.source_landmarks[:, k])
+            e(batch.source_images[:, k], batch.source_landmark_images[:, k])
             for k in range(batch.source_images.shape[1])
         ],
         1,
     )
-    fake = g(batch.landmarks, g.project(s.mean(1)))
-    score, made = d(fake, batch.landmarks, w.weight)
-    _, wanted = d(batch.images, batch.landmarks, w.weight)
+    fake = g(batch.landmark_images, g.project(s.mean(1)))
+    score, made = d(fake, batch.landmark_images, w.weight)
+    _, wanted = d(batch.images, batch.landmark_images, w.weight)
     total = 2 * (fake - batch.images).abs().mean() - score.mean()
     total = total + 3 * sum((a - b).abs().mean() for a, b in zip(made, wanted, strict=True))
     total = total + 5 * (s - w.weight[:, None]).abs().mean()
@@ -197,7 +196,7 @@ def test_generator_total_is_the_weighted_sum_of_its_parts():
 def test_each_phase_moves_only_its_own_parameters():
     e, g, d, w = networks()
     weights = LossConfig(vgg19=0, vggface=0, pixel=1.0)
-    objective = MetaObjective(e, g, d, w, Content(weights), weights)
+    objective = MetaObjective(e, g, d, w, ContentLoss(weights), weights)
     made = objective.generator(episodes())
     made.total.backward()
     assert all(p.grad is not None for p in [*e.parameters(), *g.parameters()])
@@ -212,7 +211,7 @@ def test_each_phase_moves_only_its_own_parameters():
 def test_feed_forward_has_no_match_term():
     e, g, d, w = networks()
     weights = resolve("paper", "cpu", variant="ff").loss
-    parts = MetaObjective(e, g, d, w, Content(weights), weights).generator(episodes()).parts
+    parts = MetaObjective(e, g, d, w, ContentLoss(weights), weights).generator(episodes()).parts
     assert "match" not in parts
 
 
@@ -223,14 +222,14 @@ def test_fine_tuning_trains_psi_and_the_persons_column_and_starts_at_w0_plus_e()
     weights = LossConfig(vgg19=0, vggface=0, pixel=1.0)
     embedding = torch.rand(1, 8)
     psi, column = nn.Parameter(g.project(embedding).detach()), nn.Parameter(embedding.clone())
-    objective = PersonalObjective(g, d, psi, column, Content(weights), weights)
+    objective = FineTuningObjective(g, d, psi, column, ContentLoss(weights), weights)
     batch = episodes()
     made = objective.generator(batch)
     assert "match" not in made.parts
     made.total.backward()
     assert psi.grad is not None and column.grad is None
     terms = objective.discriminator(batch, made)
-    _, features = d(batch.images, batch.landmarks, column)
+    _, features = d(batch.images, batch.landmark_images, column)
     v = features[-1].relu().sum((2, 3))
     score = v @ (d.linear.weight[0] + embedding[0]) + d.linear.bias[0]
     torch.testing.assert_close(terms.parts["real"], score.mean())
@@ -238,16 +237,16 @@ def test_fine_tuning_trains_psi_and_the_persons_column_and_starts_at_w0_plus_e()
     assert column.grad is not None
 
 
-def test_columns_do_not_depend_on_who_else_is_there():
-    few, many = Columns(["b", "a"], 8, 3), Columns(["c", "b", "a", "a"], 8, 3)
+def test_video_embeddings_do_not_depend_on_other_videos():
+    few, many = VideoEmbeddings(["b", "a"], 8, 3), VideoEmbeddings(["c", "b", "a", "a"], 8, 3)
     assert few.ids == ("a", "b") and len(many.ids) == 3
     torch.testing.assert_close(few.weight[1], many.weight[many.index["b"]])
     assert few.weight.abs().max() <= 0.1
     with pytest.raises(Exception, match="zzz"):
-        few.rows(["zzz"])
+        few.indices_of(["zzz"])
 
 
-def test_columns_are_carried_over_by_name():
+def test_video_embeddings_are_carried_over_by_name():
     old, new = torch.arange(6.0).view(3, 2), torch.zeros(3, 2)
     merged = carry_over(old, ["a", "b", "c"], new, ["b", "d", "a"])
     assert merged.tolist() == [[2, 3], [0, 0], [0, 1]]

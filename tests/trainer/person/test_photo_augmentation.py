@@ -1,17 +1,24 @@
-"""Photos made to act: landmarks and pixels move together, a shut mouth opens on something dark."""
+"""Copies of photos: landmarks and pixels move together, a shut mouth opens on something dark."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import cv2
 import numpy as np
 import pytest
-from tiny_data import template
+from tiny_data import clip_of, template
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.spec import FaceSpec
-from fsh.trainer.person.expression_copies import acted_copies, bent, mixture
 from fsh.trainer.person.expressions import expressions
-from fsh.trainer.person.training_set import acted_for
+from fsh.trainer.person.photo_augmentation import (
+    expression_copies,
+    moved_copies,
+    random_expression,
+    warp_face,
+)
+from fsh.trainer.person.training_set import copies_of_each
 
 SPEC = FaceSpec(backend="dlib")
 SHAPE = template() * SPEC.size
@@ -34,32 +41,32 @@ def clip(count: int = 2) -> FaceClip:
 
 @pytest.mark.parametrize("name", ["mouth half open", "smile", "brows up", "nodding"])
 def test_pixels_go_where_their_landmarks_go(name):
-    moved = next(e.points for e in expressions(SHAPE) if e.name == name)
-    made = bent(dotted(SHAPE), SHAPE, moved)
+    moved = next(e.landmarks for e in expressions(SHAPE) if e.name == name)
+    made = warp_face(dotted(SHAPE), SHAPE, moved)
     at = np.rint(moved[:60]).astype(int)  # the inner lip's lie in what is dark
     assert (made[at[:, 1], at[:, 0]].mean(axis=1) > 180).mean() > 0.95
 
 
 def test_a_face_that_stays_is_unchanged():
     picture = dotted(SHAPE)
-    assert np.array_equal(bent(picture, SHAPE, SHAPE.copy()), picture)
+    assert np.array_equal(warp_face(picture, SHAPE, SHAPE.copy()), picture)
 
 
 def test_a_shut_mouth_opens_on_something_dark_and_an_open_one_keeps_its_inside():
     expression = expressions(SHAPE)[0]
     shut = SHAPE.copy()
     shut[65:68] = shut[[63, 62, 61]]  # lower onto upper
-    opened = shut + (expression.points - SHAPE)
+    opened = shut + (expression.landmarks - SHAPE)
     inside = np.rint(opened[[61, 62, 63, 65, 66, 67]].mean(axis=0)).astype(int)
     red = np.full((SPEC.size, SPEC.size, 3), (180, 40, 40), np.uint8)
     x, y = inside
-    assert bent(red, shut, opened)[y, x].sum() < 0.75 * red[y, x].sum()
-    wider = opened + (expression.points - SHAPE) / 4
-    assert np.abs(bent(red, opened, wider).astype(int) - red).max() <= 1
+    assert warp_face(red, shut, opened)[y, x].sum() < 0.75 * red[y, x].sum()
+    wider = opened + (expression.landmarks - SHAPE) / 4
+    assert np.abs(warp_face(red, opened, wider).astype(int) - red).max() <= 1
 
 
 def test_copies_are_many_different_and_repeatable():
-    one, two, other = (acted_copies(clip(), 3, seed) for seed in (3, 3, 4))
+    one, two, other = (expression_copies(clip(), 3, seed) for seed in (3, 3, 4))
     assert one.frames.shape == (6, SPEC.size, SPEC.size, 3)
     assert np.array_equal(one.frames, two.frames) and np.array_equal(one.landmarks, two.landmarks)
     assert not np.array_equal(one.landmarks, other.landmarks)
@@ -67,14 +74,30 @@ def test_copies_are_many_different_and_repeatable():
 
 
 def test_turns_stay_small():
-    steps = {e.name: e.points - SHAPE for e in expressions(SHAPE)}
+    steps = {e.name: e.landmarks - SHAPE for e in expressions(SHAPE)}
     far = np.abs(steps["turned left"]).max()
     turns = {name: step * name.startswith("turned") for name, step in steps.items()}
     random = np.random.default_rng(0)
-    turned = [np.abs(mixture(random, turns)).max() for _ in range(200)]
+    turned = [np.abs(random_expression(random, turns)).max() for _ in range(200)]
     assert 0.2 * far < max(turned) < 0.4 * far
 
 
 @pytest.mark.parametrize(("photos", "copies"), [(1, 12), (2, 8), (8, 2), (16, 1), (32, 1)])
-def test_few_photos_act_more(photos, copies):
-    assert acted_for(photos) == copies
+def test_few_photos_get_more_copies_each(photos, copies):
+    assert copies_of_each(photos) == copies
+
+
+def test_moved_copies_take_their_landmarks_along():
+    photos = clip_of(7, 2)
+    dots = np.zeros_like(photos.frames)
+    points = np.full_like(photos.landmarks, 12.0)
+    points[:, 0] = (15.0, 18.0)
+    dots[:, 17:20, 14:17] = 255
+    photos = dataclasses.replace(photos, frames=dots, landmarks=points)
+    moved = moved_copies(photos, 3, seed=0)
+    again = moved_copies(photos, 3, seed=0)
+    assert len(moved) == 6 and (moved.frames == again.frames).all()
+    assert len({tuple(p[0]) for p in moved.landmarks}) == 6
+    for frame, landmarks in zip(moved.frames, moved.landmarks, strict=True):
+        y, x = np.argwhere(frame[..., 0] > 128).mean(axis=0)
+        assert np.hypot(*(landmarks[0] - (x, y))) < 0.8

@@ -1,4 +1,4 @@
-"""The protocols on a tiny data set: who learns from what, what is kept, what the table says."""
+"""Evaluations of a tiny data set: who learns from what, what is kept, what the table says."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from plain_watcher import PlainWatcher
+from plain_analyzer import PlainAnalyzer
 from tiny_data import SPEC, clip_of, write_data
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.evaluation_report import markdown, plots
 from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.progress import Silent
-from fsh.trainer.evaluation import systems as contenders
-from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto, nearest, resized, warped
-from fsh.trainer.evaluation.protocols import Setting, evaluate
-from fsh.trainer.evaluation.results_table import table
-from fsh.trainer.evaluation.subjects import from_data, halves, run_of, shots_of
-from fsh.trainer.evaluation.systems import authors_steps, contenders_of
-from fsh.trainer.person.step_choice import Judges
+from fsh.trainer.evaluation.baselines import (
+    NearestPhoto,
+    WarpedPhoto,
+    affine_warp,
+    nearest,
+    resized,
+)
+from fsh.trainer.evaluation.evaluation import evaluate
+from fsh.trainer.evaluation.results_table import result_rows
+from fsh.trainer.evaluation.settings import EvaluationSettings
+from fsh.trainer.evaluation.subjects import (
+    choose_shots,
+    consecutive_frames,
+    split_in_time,
+    subjects_of_split,
+)
+from fsh.trainer.evaluation.systems import PersonalizedSystem, authors_steps, systems_of
 from fsh.trainer.runs import Run
 from fsh.trainer.training.loop import train
 
@@ -39,8 +49,9 @@ def world(tmp_path_factory):
     return data, runs
 
 
-def setting_of(folder, protocol="fsth", **changes):
-    plain = Setting(protocol, 32, (1, 2), 0, PlainWatcher(), {}, {"fid": "no weights"}, folder)
+def settings_of(folder, protocol="fsth", **changes):
+    missing = {"fid": "no weights"}
+    plain = EvaluationSettings(protocol, 32, (1, 2), 0, PlainAnalyzer(), {}, missing, folder)
     return replace(plain, **changes)
 
 
@@ -48,20 +59,20 @@ def entered(runs, steps=1):
     told = Told()
     found = []
     for path in runs:
-        found += contenders_of(Run.read(path, told), lambda _: steps, told)
+        found += systems_of(Run.read(path, told), lambda _: steps, told)
     return [*found, NearestPhoto(32), WarpedPhoto(32)]
 
 
 def test_the_table_holds_every_system_shot_and_metric(world, tmp_path):
     data, runs = world
-    subjects = from_data(data, SPEC, inputs=4, held=4)
-    setting = setting_of(tmp_path)
+    subjects = subjects_of_split(data, SPEC, inputs=4, held_out=4)
+    setting = settings_of(tmp_path)
     systems = entered(runs.values())
     (outcome,) = evaluate(subjects, systems, [setting], Silent())
     assert [c.name for c in systems] == [
         *("fsh FF", "fsh FT", "X2Face-like", "Pix2pixHD-like", "nearest photo", "warped photo")
     ]
-    rows = table(outcome)
+    rows = result_rows(outcome)
     assert len({(r.system, r.shots, r.metric) for r in rows}) == len(rows) == 6 * 2 * 10
     for row in rows:
         if row.value is None:
@@ -72,35 +83,35 @@ def test_the_table_holds_every_system_shot_and_metric(world, tmp_path):
     fid = next(r for r in rows if r.metric == "fid")
     assert (fid.value, fid.missing) == (None, "no weights")
     akd = next(r for r in rows if r.metric == "akd")
-    assert akd.value == pytest.approx(2**0.5, rel=1e-4)  # the watcher sees each point 1 px off
+    assert akd.value == pytest.approx(2**0.5, rel=1e-4)  # the analyzer finds each point 1 px off
     shown = markdown(rows, {"protocol": "fsth", "runs": {}})
     assert shown.count("## T = ") == 2 and "| X2Face-like |" in shown
     assert "- FID: no weights" in shown and "| FID |" not in shown
-    assert {plot["title"] for plot in plots(rows, outcome.contenders)} >= {"SSIM", "PSNR, dB"}
+    assert {plot["title"] for plot in plots(rows, outcome.systems)} >= {"SSIM", "PSNR, dB"}
     json.dumps([row.to_json() for row in rows])
 
 
-def test_the_trivial_answers_are_what_they_say(world, tmp_path):
-    """On frames that are affine warps of one picture, the affine answer has to be nearly right."""
+def test_the_baselines_are_what_they_say(world, tmp_path):
+    """On frames that are affine warps of one picture, the affine baseline is nearly right."""
     data, _ = world
-    subjects = from_data(data, SPEC, inputs=4, held=4)
-    (outcome,) = evaluate(subjects, entered([]), [setting_of(tmp_path)], Silent())
-    value = {(r.system, r.shots): r.value for r in table(outcome) if r.metric == "ssim"}
+    subjects = subjects_of_split(data, SPEC, inputs=4, held_out=4)
+    (outcome,) = evaluate(subjects, entered([]), [settings_of(tmp_path)], Silent())
+    value = {(r.system, r.shots): r.value for r in result_rows(outcome) if r.metric == "ssim"}
     assert value["warped photo", 1] > 0.85 > value["nearest photo", 1]
     assert value["nearest photo", 2] >= value["nearest photo", 1]
 
 
 def test_a_second_call_does_nothing_and_a_change_only_what_it_must(world, tmp_path):
     data, runs = world
-    subjects = from_data(data, SPEC, inputs=3, held=3)[:2]
+    subjects = subjects_of_split(data, SPEC, inputs=3, held_out=3)[:2]
 
     def call(steps: int = 1):
-        setting = setting_of(tmp_path, shots=(1,))
+        setting = settings_of(tmp_path, shots=(1,))
         (outcome,) = evaluate(subjects, entered([runs["fsth"]], steps), [setting], Silent())
-        return table(outcome), setting.watcher.looks
+        return result_rows(outcome), setting.analyzer.analyses
 
-    before, looks = call()
-    assert looks == 2 * (1 + 4)  # the true pictures and four systems
+    before, analyses = call()
+    assert analyses == 2 * (1 + 4)  # the true pictures and four systems
     assert call() == (before, 0)
     assert call(steps=2)[1] == 2  # FT of two people, nothing else
     torn = sorted(tmp_path.rglob("*.npz"))[0]
@@ -110,48 +121,48 @@ def test_a_second_call_does_nothing_and_a_change_only_what_it_must(world, tmp_pa
 
 def test_modern_drives_everybody_with_another(world, tmp_path):
     data, runs = world
-    subjects = from_data(data, SPEC, inputs=4, held=4)
-    settings = [setting_of(tmp_path, "modern")]
+    subjects = subjects_of_split(data, SPEC, inputs=4, held_out=4)
+    settings = [settings_of(tmp_path, "modern")]
     (outcome,) = evaluate(subjects, entered([runs["fsth"]]), settings, Silent())
-    rows = {r.metric: r for r in table(outcome)}
+    rows = {r.metric: r for r in result_rows(outcome)}
     assert "ssim" not in rows and rows["jitter"].value == pytest.approx(1, abs=0.5)
     assert rows["csim_colour"].value is not None and rows["frechet_colour"].n == 12
     with pytest.raises(FshError, match="cannot drive another"):
         evaluate(subjects[:1], entered([]), settings, Silent())
 
 
-def test_two_protocols_learn_a_persons_photos_once(world, tmp_path):
+def test_two_protocols_fit_a_persons_photos_once(world, tmp_path):
     data, _ = world
-    subjects = from_data(data, SPEC, inputs=4, held=4)
-    settings = [setting_of(tmp_path / "both", name) for name in ("fsth", "modern")]
-    learned = []
+    subjects = subjects_of_split(data, SPEC, inputs=4, held_out=4)
+    settings = [settings_of(tmp_path / "both", name) for name in ("fsth", "modern")]
+    fitted = []
 
     class Counted(NearestPhoto):
-        def learn(self, photos):
-            learned.append(len(photos))
-            return super().learn(photos)
+        def fit(self, photos):
+            fitted.append(len(photos))
+            return super().fit(photos)
 
     outcomes = evaluate(subjects, [Counted(32)], settings, Silent())
-    assert sorted(learned) == [1, 1, 1, 2, 2, 2]
+    assert sorted(fitted) == [1, 1, 1, 2, 2, 2]
     for outcome, name in zip(outcomes, ("fsth", "modern"), strict=True):
-        (alone,) = evaluate(subjects, [NearestPhoto(32)], [setting_of(tmp_path, name)], Silent())
-        assert table(outcome) == table(alone)
+        (alone,) = evaluate(subjects, [NearestPhoto(32)], [settings_of(tmp_path, name)], Silent())
+        assert result_rows(outcome) == result_rows(alone)
 
 
 def test_frames_to_learn_from_and_to_draw_lie_apart():
-    inputs, held = halves(100, 32, 32)
-    assert len(inputs) == len(held) == 32 and inputs.max() < 50 <= held.min()
-    inputs, held = halves(7, 32, 2)
-    assert list(inputs) == [0, 1, 2] and list(held) == [3, 6]
+    inputs, held_out = split_in_time(100, 32, 32)
+    assert len(inputs) == len(held_out) == 32 and inputs.max() < 50 <= held_out.min()
+    inputs, held_out = split_in_time(7, 32, 2)
+    assert list(inputs) == [0, 1, 2] and list(held_out) == [3, 6]
     times = np.array([0, 0.04, 0.08, 0.12, 0.16, 1.0, 1.04, 1.08])
-    assert list(run_of(times, 32)) == [4]
-    assert list(run_of(times[:5], 2)) == [2, 3]
+    assert list(consecutive_frames(times, 32)) == [4]
+    assert list(consecutive_frames(times[:5], 2)) == [2, 3]
 
 
 def test_fewer_shots_are_among_more_and_differ_between_people():
-    assert set(shots_of("a", 32, 1, 0)) < set(shots_of("a", 32, 8, 0)) < set(range(32))
-    assert shots_of("a", 32, 8, 0) == shots_of("a", 32, 8, 0) != shots_of("b", 32, 8, 0)
-    assert shots_of("a", 5, 32, 0) == [0, 1, 2, 3, 4]
+    assert set(choose_shots("a", 32, 1, 0)) < set(choose_shots("a", 32, 8, 0)) < set(range(32))
+    assert choose_shots("a", 32, 8, 0) == choose_shots("a", 32, 8, 0) != choose_shots("b", 32, 8, 0)
+    assert choose_shots("a", 5, 32, 0) == [0, 1, 2, 3, 4]
 
 
 def test_the_authors_steps():
@@ -161,16 +172,16 @@ def test_the_authors_steps():
 def test_nearest_and_warped():
     clip = clip_of(0, 6)
     assert list(nearest(clip.landmarks, clip.landmarks[[4, 1]])) == [4, 1]
-    same = warped(clip.frames[0], clip.landmarks[0], clip.landmarks[0])
+    same = affine_warp(clip.frames[0], clip.landmarks[0], clip.landmarks[0])
     assert np.abs(same.astype(int) - clip.frames[0]).max() <= 1
 
 
 def test_what_does_not_belong_together_is_refused(world):
     data, _ = world
     with pytest.raises(SpecMismatch):
-        from_data(data, replace(SPEC, size=128))
+        subjects_of_split(data, replace(SPEC, size=128))
     with pytest.raises(FshError, match="no val shards"):
-        from_data(data, SPEC, split="val")
+        subjects_of_split(data, SPEC, split="val")
 
 
 def test_a_picture_of_another_size_is_the_whole_crop():
@@ -179,31 +190,21 @@ def test_a_picture_of_another_size_is_the_whole_crop():
     assert up.shape == (64, 64, 3)
 
 
-def test_own_steps_go_by_the_judges_and_the_run_is_loaded_once(world, monkeypatch):
+def test_own_steps_are_measured_by_the_analyzer_and_the_run_is_loaded_once(world):
     data, runs = world
-    told, asked, loaded = Told(), [], []
-    real = contenders.load_trained
-    monkeypatch.setattr(
-        contenders, "load_trained", lambda *given: loaded.append(given) or real(*given)
-    )
-
-    def recognise(pictures, points):
-        asked.append(len(pictures))
-        return np.ones((len(pictures), 128), np.float32)
-
-    judges = Judges(find=lambda pictures, points: points, recognise=recognise)
+    told, analyzer = Told(), PlainAnalyzer()
     run = Run.read(runs["fsth"], told)
-    alone = contenders_of(run, lambda _: None, told)[1]
-    loaded.clear()
-    feed_forward, tuned = contenders_of(run, lambda _: None, told, judges=judges)
-    photos = from_data(data, SPEC, inputs=4, held=4)[0].load().inputs
-    feed_forward.learn(photos)
-    assert not asked
-    drawn = tuned.learn(photos)(photos.landmarks)
+    by_loss = systems_of(run, lambda _: None, told)[1]
+    feed_forward, tuned = systems_of(run, lambda _: None, told, analyzer=analyzer)
+    assert isinstance(feed_forward, PersonalizedSystem) and isinstance(tuned, PersonalizedSystem)
+    assert feed_forward.networks is tuned.networks
+    photos = subjects_of_split(data, SPEC, inputs=4, held_out=4)[0].load().inputs
+    feed_forward.fit(photos)
+    assert not analyzer.embedded
+    drawn = tuned.fit(photos)(photos.landmarks)
     assert drawn.shape == (len(photos), 32, 32, 3)
-    # First the photos, to know whose they are; then drawings at every look.
-    assert asked[0] == len(photos) and len(asked) > 1
-    assert len(loaded) == 1
-    assert alone.made_of != tuned.made_of  # drawings made by another rule are not taken over
-    fixed = [contenders_of(run, lambda _: 5, told, judges=j)[1].made_of for j in (None, judges)]
-    assert fixed[0] == fixed[1]
+    # First the photos, to know who it is; then drawings at every measurement.
+    assert analyzer.embedded[0] == len(photos) and len(analyzer.embedded) > 1
+    assert by_loss.fingerprint != tuned.fingerprint  # drawings of another rule are made again
+    fixed = [systems_of(run, lambda _: 5, told, analyzer=a)[1] for a in (None, analyzer)]
+    assert fixed[0].fingerprint == fixed[1].fingerprint

@@ -1,0 +1,179 @@
+"""A data set that ``fsh shard`` wrote: its card, its tables, its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fsh.defaults import AnyPath
+from fsh.schemas.card import DatasetCard
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.records import Clip, Source
+from fsh.schemas.sample import SOUND, SampleInfo, StoredSample, read_samples
+from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables import read_clips, read_sources
+
+
+@dataclass(frozen=True)
+class DatasetSample:
+    """A run of at most 64 frames of one clip. Pictures are decoded when they are asked for."""
+
+    stored: StoredSample
+
+    @property
+    def key(self) -> str:
+        return self.stored.key
+
+    @cached_property
+    def info(self) -> SampleInfo:
+        """Clip, video, identity, times, boxes, crop window, specification."""
+        return SampleInfo.from_json(self.stored["json"])
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """float32 (N, 68, 2), crop pixels; NaN in frames without a face."""
+        return self.stored.landmarks
+
+    @property
+    def sound(self) -> bytes | None:
+        """The run's sound as FLAC, if the data set was made with ``audio``."""
+        return self.stored[SOUND] if SOUND in self.stored.places else None
+
+    def __len__(self) -> int:
+        """Frames stored."""
+        return self.stored.frames
+
+    def frame(self, index: int) -> np.ndarray:
+        """One frame, uint8 (S, S, 3) RGB, S = ``info.spec.size``.
+
+        Raises:
+            FshError: if it cannot be decoded.
+        """
+        from fsh.trainer.data.decode import decode_jpeg
+
+        size = self.info.spec.size
+        picture = np.empty((size, size, 3), np.uint8)
+        if not decode_jpeg(self.stored.frame(index), size, picture):
+            raise FshError(f"frame {index} cannot be decoded", where=self.key)
+        return picture
+
+    def frames(self) -> np.ndarray:
+        """All frames, uint8 (N, S, S, 3) RGB."""
+        return np.stack([self.frame(index) for index in range(len(self))])
+
+    def clip(self) -> FaceClip:
+        """Frames, landmarks and times together, as the rest of fsh takes them."""
+        return FaceClip(
+            name=self.key,
+            frames=self.frames(),
+            landmarks=self.landmarks,
+            times=np.array(self.info.times, np.float64),
+            crops=np.tile(np.array(self.info.crop, np.float32), (len(self), 1)),
+            spec=self.info.spec,
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set on disk. Its length is the number of its samples; iterating gives them all.
+
+    Attributes:
+        folder: where everything is.
+        card: what ``dataset.json`` says.
+    """
+
+    folder: DataFolder
+    card: DatasetCard
+
+    @property
+    def spec(self) -> FaceSpec:
+        """How faces were cropped and landmarked."""
+        return self.card.spec
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Videos, clips, identities and so on."""
+        return self.card.counts
+
+    def clips(self, split: str | None = None) -> list[Clip]:
+        """The face tracks found; None: the rejected ones too, with their reasons.
+
+        Raises:
+            FshError: if there is no such split.
+        """
+        clips = read_clips(self.folder.clips)
+        if split is None:
+            return clips
+        _check(split)
+        return [clip for clip in clips if clip.kept and clip.split == split]
+
+    def sources(self) -> list[Source]:
+        """What was asked for, and what became of it."""
+        return read_sources(self.folder.sources)
+
+    def samples(self, split: str | None = None) -> Iterator[DatasetSample]:
+        """The samples of a split, or of all, in the order in which they are stored.
+
+        Raises:
+            FshError: if there is no such split, or a shard is missing or damaged.
+        """
+        if split is not None:
+            _check(split)
+        for shard in self.card.shards:
+            if split in (None, shard.split):
+                yield from map(DatasetSample, read_samples(self.folder.root / shard.path))
+
+    def __iter__(self) -> Iterator[DatasetSample]:
+        return self.samples()
+
+    def __len__(self) -> int:
+        return sum(shard.samples for shard in self.card.shards)
+
+
+def open_dataset(data: AnyPath = "data") -> Dataset:
+    """Open the data folder that ``fsh shard`` wrote.
+
+    Raises:
+        FshError: if there is none.
+    """
+    folder = DataFolder(Path(data))
+    return Dataset(folder, DatasetCard.read(folder.card))
+
+
+def inspect(
+    data: AnyPath = "data",
+    output: AnyPath | None = None,
+    *,
+    limit: int = 200,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Count what a data set holds, and write one HTML page that shows the faces.
+
+    Args:
+        output: the page; None: ``inspect.html`` in the data folder.
+        limit: clips shown at most.
+
+    Returns:
+        The counts, and where the ``page`` is.
+
+    Raises:
+        FshError: if there is no data set.
+    """
+    from fsh.pipeline.dataset.contact_sheet import make_page
+
+    folder = DataFolder(Path(data))
+    page = Path(output) if output else folder.inspect_page
+    return {**make_page(folder, page, progress or Silent(), limit=limit), "page": str(page)}
+
+
+def _check(split: str) -> None:
+    if split not in SPLITS:
+        raise FshError(f"no split {split!r}", remedy=f"use {', '.join(SPLITS)}")

@@ -1,0 +1,166 @@
+"""Making a data set: videos from lists, then faces from videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fsh.defaults import Announce, AnyPath, as_texts, worker_count
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.spec import FaceSpec
+
+if TYPE_CHECKING:  # Apache Beam takes a second to import
+    from fsh.pipeline.dataset.graph import ShardReport
+    from fsh.pipeline.ingest.options import IngestOptions
+    from fsh.pipeline.ingest.plan import IngestPlan
+    from fsh.pipeline.ingest.report import IngestReport
+
+
+def ingest(
+    lists: AnyPath | Sequence[AnyPath],
+    data: AnyPath = "data",
+    *,
+    copy: bool = False,
+    license: str = "any",
+    retry: str = "transient",
+    rate: float = 300,
+    workers: int = 0,
+    cookies: AnyPath | None = None,
+    runner: str | None = None,
+    max_failures: float = 0.5,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Fetch or link the videos of lists, and record where each came from.
+
+    Run again, it does only what is missing.
+
+    Args:
+        lists: lists, folders, video files or URLs; one or several.
+        data: the data folder.
+        copy: copy local files instead of linking to them.
+        license: ``any``, or ``cc``: only what states a Creative Commons licence.
+        retry: which failures of earlier runs are tried again: ``none``, ``transient``,
+            ``permanent`` or ``all``.
+        rate: videos an hour from YouTube; 0: no limit.
+        workers: videos at a time; 0: 8 from the net, else one per core.
+        cookies: a cookies.txt for video sites that want a login.
+        runner: a Beam runner; None: this machine.
+        max_failures: share of failed requests above which this raises.
+
+    Raises:
+        TooManyFailures: after everything is recorded; its ``report`` says what was.
+        FshError: nothing to ingest, another ingest at work, a full disk.
+    """
+    from fsh.pipeline.ingest.run import ingest as run_ingest
+
+    options = _options(
+        copy=copy,
+        license=license,
+        retry=retry,
+        rate=rate,
+        workers=workers,
+        cookies=cookies,
+        runner=runner,
+        max_failures=max_failures,
+    )
+    return run_ingest(as_texts(lists), DataFolder(Path(data)), options, progress or Silent())
+
+
+def plan_ingest(
+    lists: AnyPath | Sequence[AnyPath], data: AnyPath = "data", **options: Any
+) -> IngestPlan:
+    """What :func:`ingest` would do with the same options; nothing is fetched.
+
+    Raises:
+        FshError: if a list or an option cannot be used.
+    """
+    from fsh.pipeline.ingest.plan import plan_ingest as plan_lists
+
+    return plan_lists(as_texts(lists), DataFolder(Path(data)), _options(**options))
+
+
+def shard(
+    data: AnyPath = "data",
+    *,
+    landmarks: str = "auto",
+    size: int = 256,
+    max_fps: float = 25.0,
+    audio: bool = False,
+    min_face: float | None = None,
+    min_seconds: float | None = None,
+    workers: int = 0,
+    runner: str | None = None,
+    mode: str = "multi_threading",
+    flags: Sequence[str] = (),
+    retry: bool = False,
+    video_timeout: float | None = None,
+    max_failures: float | None = None,
+    announce: Announce | None = None,
+    progress: Progress | None = None,
+) -> ShardReport:
+    """Find shots, faces and landmarks in the ingested videos; write WebDataset tar shards.
+
+    The same input gives the same bytes, whatever the workers or the runner. Run again, it does
+    only what is missing.
+
+    Args:
+        data: the data folder.
+        landmarks: the backend: ``auto``, ``fan`` (the paper's) or ``dlib`` (offline).
+        size: side of a stored crop, pixels.
+        max_fps: frames kept per second at most.
+        audio: whether to keep each sample's sound.
+        min_face: smallest face kept, source pixels; None: the default of
+            :class:`~fsh.pipeline.dataset.config.FilterConfig`, as for ``min_seconds``.
+        min_seconds: shortest clip kept.
+        workers: parallel workers; 0: one per core.
+        runner: a Beam runner; None: this machine. ``flags`` are its own.
+        mode: of a local run: ``in_memory``, ``multi_threading`` or ``multi_processing``.
+        retry: work again on videos that crashed or hung.
+        video_timeout: seconds allowed per second of video; None: the default of
+            :class:`~fsh.pipeline.dataset.config.ShardConfig`, as for ``max_failures``.
+        max_failures: share of failed videos above which this raises.
+
+    Raises:
+        FshError: nothing ingested, or too many failures; what did not fail is in the data set.
+    """
+    from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
+    from fsh.pipeline.dataset.graph import shard as run_shard
+    from fsh.pipeline.faces.backends import choose_backend
+
+    progress = progress or Silent()
+    spec = replace(FaceSpec(), backend=choose_backend(landmarks, progress), size=size)
+    config = ShardConfig(
+        analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio),
+        filters=_changed(FilterConfig(), min_face=min_face, min_seconds=min_seconds),
+        retry_failed=retry,
+    )
+    config = _changed(config, video_timeout=video_timeout, max_failed=max_failures)
+    count = worker_count(workers)
+    if announce:
+        settings: dict[str, object] = {"data": data, "faces": spec, "max_fps": max_fps}
+        announce({**settings, "workers": count, "runner": runner or "local", "audio": audio})
+    return run_shard(
+        DataFolder(Path(data)),
+        config,
+        runner=runner,
+        workers=count,
+        mode=mode,
+        flags=tuple(flags),
+        progress=progress,
+    )
+
+
+def _options(rate: float = 300, cookies: AnyPath | None = None, **others: Any) -> IngestOptions:
+    """The options of :func:`ingest` as the pipeline takes them."""
+    from fsh.pipeline.ingest.options import IngestOptions
+
+    file = Path(cookies) if cookies else None
+    return IngestOptions(rate_per_hour=rate, cookies=file, **others)
+
+
+def _changed(settings: Any, **values: Any) -> Any:
+    """The settings with those values that were given."""
+    return replace(settings, **{name: v for name, v in values.items() if v is not None})

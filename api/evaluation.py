@@ -1,0 +1,307 @@
+"""The paper's table: people never trained on, drawn by fsh and by alternatives, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fsh.defaults import Announce, AnyPath, as_paths, newest_run
+from fsh.evaluation_report import report_marking, write_report
+from fsh.face_analysis import DetectorFaceAnalyzer
+from fsh.frames_folder import from_frames
+from fsh.marking import signer_of
+from fsh.pipeline.faces.backends import has_gpu
+from fsh.pipeline.provenance.signing import Signer
+from fsh.schemas.errors import FshError
+from fsh.schemas.ids import video_of
+from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.run_pictures import PROTOCOLS, record_pictures
+from fsh.schemas.spec import FaceSpec
+from fsh.threads import set_thread_count
+from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.evaluated_system import EvaluatedSystem
+from fsh.trainer.evaluation.evaluation import EvaluationResult
+from fsh.trainer.evaluation.evaluation import evaluate as run_protocols
+from fsh.trainer.evaluation.metric_networks import load_metric_networks
+from fsh.trainer.evaluation.results_table import ResultRow, result_rows
+from fsh.trainer.evaluation.settings import EvaluationSettings
+from fsh.trainer.evaluation.subjects import Subject, subjects_of_split
+from fsh.trainer.evaluation.systems import authors_steps, systems_of
+from fsh.trainer.runs import Run
+from fsh.user_study import write_study
+
+#: What ``steps`` may be besides a number.
+AUTHORS, OWN = "authors", "own"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What :func:`evaluate` measured, and where it is written.
+
+    Attributes:
+        rows: one number each: a protocol, system, T and metric, with its interval.
+        about: runs, fine-tuning steps, crop, seed and frames it was made with, JSON values.
+        files: protocol to name (``json_file``, ``table``, ``page``, ``user_study``) to path.
+    """
+
+    rows: tuple[ResultRow, ...]
+    about: dict[str, Any]
+    files: dict[str, dict[str, str]]
+
+    def to_json(self) -> dict[str, Any]:
+        results = [row.to_json() for row in self.rows]
+        return {"results": results, **self.about, "files": self.files}
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """The arguments of :func:`evaluate`, defaults filled in."""
+
+    data: Path
+    run: Path
+    against: tuple[Path, ...]
+    protocols: tuple[str, ...]
+    shots: tuple[int, ...]
+    identities: int | None
+    frames: int
+    held: int
+    split: str
+    frames_folder: Path | None
+    steps: int | str
+    seed: int
+    output: Path
+    user_study: Path | None
+    device: str
+
+    def settings(self) -> dict[str, object]:
+        """For people."""
+        return {
+            "run": self.run,
+            "against": list(map(str, self.against)),
+            "data": self.frames_folder or self.data,
+            "split": self.split,
+            "protocol": ",".join(self.protocols),
+            "shots": ",".join(map(str, self.shots)),
+            "identities": self.identities or "all",
+            "frames": f"{self.frames} + {self.held}",
+            "steps": self.steps,
+            "seed": self.seed,
+            "device": self.device,
+            "output": self.output,
+        }
+
+
+def evaluate(
+    data: AnyPath = "data",
+    run: AnyPath | None = None,
+    *,
+    against: AnyPath | Sequence[AnyPath] = (),
+    protocol: str | Sequence[str] = "fsth",
+    shots: Sequence[int] = (1, 8, 32),
+    identities: int | None = None,
+    frames: int = 32,
+    held: int = 32,
+    split: str = "test",
+    frames_folder: AnyPath | None = None,
+    steps: int | str = AUTHORS,
+    seed: int = 0,
+    output: AnyPath | None = None,
+    user_study: AnyPath | None = None,
+    device: str = "auto",
+    signing_key: AnyPath | None = None,
+    announce: Announce | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Draw people never trained on from T photos, measure, and write the paper's table.
+
+    Stopped, the same call goes on.
+
+    Args:
+        data: the data folder.
+        run: the training run; None: the newest of fsh's in ``runs``.
+        against: other runs to compare with, those of alternatives among them.
+        protocol: ``fsth``: the paper's self-reenactment; ``modern``: driven by another; or both.
+        shots: numbers of photos T.
+        identities: people at most; None: all of the split.
+        frames: input frames of each identity, to draw photos from.
+        held: hold-out frames of each identity.
+        split: which split's people are drawn.
+        frames_folder: instead of ``data``: ``SPLIT/IDENTITY/VIDEO/combined/00000_rgb.png`` …
+        steps: fine-tuning steps: a number, ``authors`` (125 for one photo to 230 for more than
+            30), or ``own`` (as :func:`fsh.personalize` finds them).
+        seed: of the choice of photos and the intervals.
+        output: where it goes; None: ``evaluation`` in the run's folder.
+        user_study: folder for a page that asks people which is the fake; None: no page.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        signing_key: PEM file with certificates and key; None: this installation's.
+
+    Raises:
+        FshError: no run, nobody to evaluate on, runs that do not fit the data or one another.
+    """
+    progress = progress or Silent()
+    folder = Path(run) if run else newest_run()
+    fine_tuning_steps(steps)  # refused before the work
+    options = EvaluationOptions(
+        data=Path(data),
+        run=folder,
+        against=tuple(as_paths(against)),
+        protocols=_protocols(protocol),
+        shots=tuple(sorted(set(shots))),
+        identities=identities,
+        frames=frames,
+        held=held,
+        split=split,
+        frames_folder=Path(frames_folder) if frames_folder else None,
+        steps=steps,
+        seed=seed,
+        output=Path(output) if output else RunFolder(folder).evaluation,
+        user_study=Path(user_study) if user_study else None,
+        device=("cuda" if has_gpu() else "cpu") if device == "auto" else device,
+    )
+    signer = signer_of(signing_key)
+    if announce:
+        announce(options.settings())
+    return _evaluate(options, signer, progress)
+
+
+def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) -> Evaluation:
+    runs = _open_runs(options, progress)
+    spec = runs[options.run].spec
+    subjects = _subjects(options, spec, progress)
+    size = min(run.config.network.size for run in runs.values())
+    set_thread_count(max(run.config.network.size for run in runs.values()))
+    analyzer = DetectorFaceAnalyzer(spec)
+    systems = [
+        *_systems(options, runs, analyzer, progress),
+        NearestPhoto(size),
+        WarpedPhoto(size),
+    ]
+    networks, missing = load_metric_networks(progress, options.device)
+    for name, why in analyzer.missing.items():
+        progress.say(f"CSIM by {name} is not computed: {why}")
+    settings = [
+        EvaluationSettings(
+            protocol=name,
+            size=size,
+            shots=options.shots,
+            seed=options.seed,
+            analyzer=analyzer,
+            networks=networks,
+            missing=missing,
+            folder=options.output / "cells",
+        )
+        for name in options.protocols
+    ]
+    # Frames of a folder are of no video that `fsh forget` knows.
+    videos = [] if options.frames_folder else [video_of(subject.source) for subject in subjects]
+    for place in filter(None, (options.output, options.user_study)):
+        record_pictures(options.run, place, videos)
+    about = _about(options, runs, subjects)
+    rows: list[ResultRow] = []
+    files: dict[str, dict[str, str]] = {}
+    for result in run_protocols(subjects, systems, settings, progress):
+        name, numbers = result.settings.protocol, result_rows(result)
+        files[name] = _write(options, result, numbers, {"protocol": name, **about}, signer)
+        rows += numbers
+    return Evaluation(tuple(rows), about, files)
+
+
+def _open_runs(options: EvaluationOptions, progress: Progress) -> dict[Path, Run]:
+    """The runs to compare; all must have the same crop specification."""
+    paths = (options.run, *options.against)
+    runs = {path: Run.read(path, progress, options.device) for path in paths}
+    for path, other in runs.items():
+        runs[options.run].spec.require(other.spec, mine=f"run {options.run}", theirs=f"run {path}")
+    return runs
+
+
+def _subjects(options: EvaluationOptions, spec: FaceSpec, progress: Progress) -> list[Subject]:
+    """Who is drawn."""
+    frames, held = options.frames, options.held
+    if options.frames_folder:
+        subjects = from_frames(options.frames_folder, spec, frames, held, progress)
+    else:
+        data = DataFolder(options.data)
+        subjects = subjects_of_split(data, spec, split=options.split, inputs=frames, held_out=held)
+    subjects = subjects[: options.identities]
+    for subject in subjects:
+        if subject.counts != (frames, held):
+            inputs, others = subject.counts
+            progress.say(f"{subject.identity}: only {inputs} + {others} frames")
+    return subjects
+
+
+def _systems(
+    options: EvaluationOptions,
+    runs: dict[Path, Run],
+    analyzer: DetectorFaceAnalyzer,
+    progress: Progress,
+) -> list[EvaluatedSystem]:
+    """What each run enters into the table; runs of one method are told apart by their names."""
+    methods = [run.config.method for run in runs.values()]
+    rule = fine_tuning_steps(options.steps)
+    found: list[EvaluatedSystem] = []
+    for path, run in runs.items():
+        label = path.name if methods.count(run.config.method) > 1 else ""
+        found += systems_of(run, rule, progress, label, analyzer if options.steps == OWN else None)
+    return found
+
+
+def _about(
+    options: EvaluationOptions, runs: dict[Path, Run], subjects: Sequence[Subject]
+) -> dict[str, Any]:
+    rule = fine_tuning_steps(options.steps)
+    steps = {t: rule(t) for t in options.shots}
+    return {
+        "runs": {str(p): f"step {r.step}, weights {r.sha256[:12]}" for p, r in runs.items()},
+        "fine_tuning_steps": {str(t): "own rule" if n is None else n for t, n in steps.items()},
+        "crop": str(runs[options.run].spec),
+        "seed": options.seed,
+        "frames": {s.identity: list(s.counts) for s in subjects},
+    }
+
+
+def _write(
+    options: EvaluationOptions,
+    result: EvaluationResult,
+    rows: Sequence[ResultRow],
+    about: dict[str, Any],
+    signer: Signer,
+) -> dict[str, str]:
+    """The report of a protocol, and the study if it is the first one; their files."""
+    files = write_report(options.output, result, rows, about, signer)
+    if options.user_study and result.settings.protocol == options.protocols[0]:
+        marks = report_marking(about, signer)
+        page = write_study(options.user_study, result, options.seed, marks)
+        files["user_study"] = str(page)
+    return files
+
+
+def _protocols(protocol: str | Sequence[str]) -> tuple[str, ...]:
+    """The protocols named, in a fixed order."""
+    named = protocol.split(",") if isinstance(protocol, str) else list(protocol)
+    found = tuple(name for name in PROTOCOLS if name in [one.strip() for one in named])
+    if len(found) != len(named):
+        raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}, or both")
+    return found
+
+
+def fine_tuning_steps(steps: int | str) -> Callable[[int], int | None]:
+    """The number of fine-tuning steps for T photos; None: what :func:`fsh.personalize` finds best.
+
+    Args:
+        steps: a number, ``authors`` or ``own``, see :func:`evaluate`.
+
+    Raises:
+        FshError: if it is anything else.
+    """
+    if steps == AUTHORS:
+        return authors_steps
+    if steps == OWN:
+        return lambda _: None
+    if isinstance(steps, int) or steps.isdigit():
+        return lambda _: int(steps)
+    raise FshError(f"not a number of steps: {steps!r}", where="--steps", remedy="authors or own")

@@ -1,0 +1,206 @@
+"""Making one film: the landmarks to draw, the pictures, the file and its marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fsh import marking
+from fsh.defaults import AnyPath
+from fsh.film_frames import Stopwatch, drawn_frames, prefetched, side_by_side
+from fsh.pipeline.faces.backends import load_backend
+from fsh.pipeline.faces.landmarks import LandmarkBackend
+from fsh.pipeline.inputs.driver import Driver, read_driver
+from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, save_track
+from fsh.pipeline.inputs.paste_back import PasteTarget, paste_frames, read_paste_target
+from fsh.pipeline.inputs.preflight import preflight
+from fsh.pipeline.media.encode import write_video
+from fsh.schemas.progress import Progress
+from fsh.schemas.spec import FaceSpec
+from fsh.trainer.data.landmark_images import draw_landmarks
+from fsh.trainer.person.motion_transfer import fill_gaps, follow_head_pose, transfer_motion
+from fsh.trainer.person.person import Person, record_unmarked
+
+
+@dataclass(frozen=True)
+class FilmOptions:
+    """How films are made: the options of ``fsh animate``.
+
+    Attributes:
+        absolute: take the driver's landmarks as they are, face shape and all.
+        smooth: smooth the landmarks over time (One Euro).
+        compare: show driver, landmarks and person side by side.
+        fps: frames per second of a folder of pictures, or of a track that does not say.
+        paste_back: a full-size photo or video of the person to put the head into.
+        save_landmarks: where to keep the driver's landmarks as a track.
+        mark: mark films as AI-generated; if not, the person's card records it.
+        signing_key: PEM file with certificates and key; None: this installation's.
+        watermark_key: file with a secret of 16 bytes or more; None: the public key.
+    """
+
+    absolute: bool = False
+    smooth: bool = True
+    compare: bool = False
+    fps: float = 25.0
+    paste_back: AnyPath | None = None
+    save_landmarks: AnyPath | None = None
+    mark: bool = True
+    signing_key: AnyPath | None = None
+    watermark_key: AnyPath | None = None
+
+
+@dataclass(frozen=True)
+class Film:
+    """One finished film.
+
+    Attributes:
+        fps: frames per second, mean.
+        generator_fps: frames drawn per second of drawing alone.
+        bridged: frames in which the driver's face was not found, and was interpolated.
+        marked: whether it bears a watermark and a manifest.
+        preflight: what is difficult about the driver, JSON values.
+    """
+
+    output: str
+    frames: int
+    fps: float
+    generator_fps: float
+    bridged: int
+    marked: bool
+    preflight: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class FilmRequest(NamedTuple):
+    """Who is moved by whom: the person's folder, the driver, and where the film goes."""
+
+    person: Path
+    driving: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class FilmMaker:
+    """Makes films with the same options, one after the other.
+
+    Attributes:
+        spec: how drivers and targets are cropped and landmarked; that of every person.
+        target: what heads are put into; None: films show the crop alone.
+    """
+
+    options: FilmOptions
+    spec: FaceSpec
+    backend: LandmarkBackend
+    target: PasteTarget | None
+    progress: Progress
+
+    @classmethod
+    def of(cls, options: FilmOptions, spec: FaceSpec, progress: Progress) -> FilmMaker:
+        """Load the landmark backend, and read the target if there is one."""
+        backend, target = load_backend(spec.backend), None
+        if options.paste_back:
+            target = read_paste_target(Path(options.paste_back), spec, backend, progress)
+        return cls(options, spec, backend, target, progress)
+
+    def read_driver(self, driving: Path) -> Driver:
+        """The driver, with its crops if they are to be shown; its landmarks are kept if asked."""
+        keep, fps = self.options.compare, self.options.fps
+        driver = read_driver(
+            driving, self.spec, self.backend, self.progress, keep_frames=keep, fps=fps
+        )
+        if path := self.options.save_landmarks:
+            save_track(Path(path), driver.landmarks, driver.times, self.spec)
+        return driver
+
+    def make(
+        self,
+        request: FilmRequest,
+        person: Person,
+        driver: Driver,
+        marks: marking.Marking | None,
+    ) -> Film:
+        """Draw a film, write and mark it; without ``marks`` the person's card records it."""
+        difficulties = preflight(driver.landmarks, driver.spec.size)
+        for line in difficulties.warnings():
+            self.progress.say(f"{request.driving.name}: {line}")
+        points, bridged = fill_gaps(driver.landmarks, driver.times)
+        if not self.options.absolute:
+            points = transfer_motion(
+                points, driver.times, person.landmarks, smooth=self.options.smooth
+            )
+        shown = None
+        if self.target is not None:
+            shown = self.target.frames_at(driver.times)
+            if _outlasts(driver, self.target):
+                name = request.driving.name
+                self.progress.say(f"{name} is longer than the target: its last frame stays")
+            places, _ = fill_gaps(self.target.landmarks, self.target.times)
+            points = follow_head_pose(points, places[shown])
+        stopwatch = Stopwatch()
+        self.progress.start("drawing", len(points), "frame")
+        pictures = self._pictures(person, driver, points, shown, stopwatch)
+        count = _write(request, pictures, driver.times, marks)
+        span = driver.times[-1] - driver.times[0]
+        return Film(
+            output=str(request.output),
+            frames=count,
+            fps=float((count - 1) / span) if count > 1 else 0.0,
+            generator_fps=count / stopwatch.seconds,
+            bridged=bridged,
+            marked=marks is not None,
+            preflight=difficulties.to_json(),
+        )
+
+    def _pictures(
+        self,
+        person: Person,
+        driver: Driver,
+        points: np.ndarray,
+        shown: np.ndarray | None,
+        stopwatch: Stopwatch,
+    ) -> Iterator[np.ndarray]:
+        """The film's frames, uint8 (H, W, 3); ``shown``: the target's frame behind each."""
+        size = person.spec.size
+        pictures = prefetched(drawn_frames(person, points, stopwatch, self.progress))
+        if self.target is not None and shown is not None:
+            pictures = paste_frames(self.target, shown, pictures, points, size)
+        if not self.options.compare:
+            return pictures
+        lines = (draw_landmarks(shape, size) for shape in points)
+        columns = [lines, pictures] if driver.frames is None else [driver.frames, lines, pictures]
+        return map(side_by_side, *columns)
+
+
+def _write(
+    request: FilmRequest,
+    pictures: Iterator[np.ndarray],
+    times: np.ndarray,
+    marks: marking.Marking | None,
+) -> int:
+    """Encode the film, with the driver's sound if it has any; the number of its frames."""
+    output, driving = request.output, request.driving
+    output.parent.mkdir(parents=True, exist_ok=True)
+    has_sound = driving.is_file() and driving.suffix.lower() not in TRACK_SUFFIXES
+    sound_of = driving if has_sound else None
+    if marks is None:
+        record_unmarked(request.person, output.name, date.today().isoformat())
+        return write_video(output, pictures, times, sound_of=sound_of)
+    drawn = marking.unsigned(output)
+    count = write_video(drawn, prefetched(marks.frames(pictures)), times, sound_of=sound_of)
+    marks.sign(drawn, to=output)
+    return count
+
+
+def _outlasts(driver: Driver, target: PasteTarget) -> bool:
+    """Whether the driver is longer than a target video, its last frame included."""
+    if len(target.times) < 2:
+        return False
+    length = target.times[-1] - target.times[0] + np.median(np.diff(target.times))
+    return bool(driver.times[-1] - driver.times[0] > length)

@@ -1,0 +1,61 @@
+"""Reading a data set: card, tables, samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from erasable import make
+from tiny_data import SPEC, clip_of, write_data
+
+import fsh
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> fsh.Dataset:
+    root = tmp_path_factory.mktemp("data")
+    write_data(root, people=3, samples=2, frames=4, shards=2)
+    return fsh.open_dataset(str(root))
+
+
+def test_the_card(dataset):
+    assert dataset.spec == SPEC and dataset.counts == {"videos": 3}
+    assert len(dataset) == 6 == len(list(dataset)) == len(list(dataset.samples("train")))
+    assert list(dataset.samples("test")) == []
+
+
+def test_a_sample_is_decoded_when_asked(dataset):
+    sample = next(s for s in dataset if s.info.identity == "id1")
+    wanted = clip_of(1, 4, seed=int(sample.key[-1]))
+    assert len(sample) == 4 and sample.frames().shape == (4, 64, 64, 3)
+    np.testing.assert_array_equal(sample.landmarks, wanted.landmarks)
+    assert np.abs(sample.frame(2).astype(int) - wanted.frames[2]).mean() < 4  # JPEG
+    clip = sample.clip()
+    assert clip.name == sample.key and clip.spec == SPEC and clip.crops.shape == (4, 3)
+    np.testing.assert_allclose(clip.times, wanted.times)
+    assert sample.sound is None
+
+
+def test_clips_and_sources_are_records(tmp_path):
+    data = make(tmp_path / "data", ["ann", "bob", "", "cyd"])
+    dataset = fsh.open_dataset(data.root)
+    sources, clips = dataset.sources(), dataset.clips()
+    assert [source.identity for source in sources] == ["ann", "bob", "", "cyd"]
+    assert sum(not clip.kept for clip in clips) == 1
+    kept = [clip for split in ("train", "val", "test") for clip in dataset.clips(split)]
+    assert {clip.clip_id for clip in kept} == {clip.clip_id for clip in clips if clip.kept}
+
+
+def test_what_is_not_there_is_said(dataset, tmp_path):
+    with pytest.raises(fsh.FshError, match="run `fsh shard` first"):
+        fsh.open_dataset(tmp_path)
+    with pytest.raises(fsh.FshError, match="use train, val, test"):
+        next(dataset.samples("dev"))
+    with pytest.raises(fsh.FshError, match="use train, val, test"):
+        dataset.clips("dev")
+
+
+def test_the_page(tmp_path):
+    make(tmp_path / "data", ["ann", "bob", "cyd"])
+    counts = fsh.inspect(tmp_path / "data", tmp_path / "page.html", limit=1)
+    assert counts["page"] == str(tmp_path / "page.html") and (tmp_path / "page.html").is_file()
+    assert counts["videos"] == 3
