@@ -29,12 +29,7 @@ from fsh.trainer.training.monitor import Monitor
 from fsh.trainer.training.phases import Phases
 from fsh.trainer.training.sample_sheet import SampleSheet
 from fsh.trainer.training.session import Session
-from fsh.trainer.training.watchdog import (
-    PendingStep,
-    StepMetrics,
-    image_statistics,
-    read_steps,
-)
+from fsh.trainer.training.watchdog import PendingStep, StepMetrics, image_statistics, read_steps
 
 MAX_ROLLBACKS = 3
 #: Steps whose numbers are read together, by the kind of device. Reading waits for everything that
