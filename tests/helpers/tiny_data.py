@@ -18,9 +18,10 @@ from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.ids import clip_id, file_sha256, sample_key
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.records import Clip
 from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import CLIPS, to_table, write_table
+from fsh.schemas.tables import write_clips
 from fsh.schemas.tar import write_members
 
 SPEC = FaceSpec(size=64)
@@ -95,7 +96,7 @@ def write_data(
     """A data set of one split, ``samples`` runs per person, spread over ``shards`` tars."""
     data = DataFolder(root)
     members: list[list] = [[] for _ in range(shards)]
-    rows, count = [], 0
+    clips, count = [], 0
     for person in range(people):
         video = f"v-{person:016d}"
         name = clip_id(video, 0.0, 0)
@@ -115,31 +116,24 @@ def write_data(
             jpegs = map(jpeg, clip.frames)
             members[count % shards] += sample_members(key, info, clip.landmarks, jpegs)
             count += 1
-        rows.append(
-            {
-                "clip_id": name,
-                "video_id": video,
-                "kept": True,
-                "split": split,
-            }
-        )
+        clips.append(Clip(clip_id=name, video_id=video, kept=True, split=split))
     infos = []
     for index, content in enumerate(members):
         path = data.shard(split, index)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             write_members(file, content, end=True)
-        held = sum(name.endswith(".json") for name, _ in content)
+        number = sum(name.endswith(".json") for name, _ in content)
         infos.append(
             ShardInfo(
                 path=str(path.relative_to(root)),
                 split=split,
-                samples=held,
-                frames=held * frames,
+                samples=number,
+                frames=number * frames,
                 bytes=path.stat().st_size,
                 sha256=file_sha256(path),
             )
         )
-    write_table(to_table(rows, CLIPS), data.clips, CLIPS)
+    write_clips(clips, data.clips)
     DatasetCard(spec, tuple(infos), {"videos": people}, {"config_hash": "test"}).write(data.card)
     return data

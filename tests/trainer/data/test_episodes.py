@@ -3,7 +3,6 @@
 import itertools
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from tiny_data import SPEC, write_data
 
 from fsh.schemas.ids import stable_hash
-from fsh.trainer.data import episodes as module
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.episodes import EpisodeStream, choose_frames, shard_order
 from fsh.trainer.data.loader import loader
@@ -69,15 +67,9 @@ def test_a_stream_that_starts_late_goes_on_exactly(folder, start):
         assert torch.equal(a.landmark_images, b.landmark_images)
 
 
-def played(folder, monkeypatch, workers, start, count):
+def played(folder, workers, start, count):
     """Batches as the loader would give them: one of each worker in turn, worker 0 first."""
-    streams = []
-    for worker in range(workers):
-        info = SimpleNamespace(id=worker, num_workers=workers)
-        monkeypatch.setattr(module, "get_worker_info", lambda info=info: info)
-        streams.append(iter(stream(folder, start=start)))
-        first = next(streams[-1])  # the stream asks who it is when it starts
-        streams[-1] = itertools.chain([first], streams[-1])
+    streams = [stream(folder, start=start).batches(worker, workers) for worker in range(workers)]
     return [next(streams[i % workers]) for i in range(count)]
 
 
@@ -90,20 +82,19 @@ def same(mine, other):
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_loader_workers_keep_the_order_over_a_restart(folder, monkeypatch, workers):
+def test_loader_workers_keep_the_order_over_a_restart(folder, workers):
     """At every position of more than one epoch, 9 samples in batches of 2."""
-    whole = played(folder, monkeypatch, workers, 0, 10)
+    whole = played(folder, workers, 0, 10)
     assert len({batch.keys for batch in whole}) > 5
     for start in range(1, 8):
-        late = played(folder, monkeypatch, workers, start, 10 - start)
+        late = played(folder, workers, start, 10 - start)
         assert all(map(same, whole[start:], late)), start
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [3, 4])
-def test_loader_processes_give_what_the_workers_make(folder, monkeypatch, start):
-    wanted = played(folder, monkeypatch, 2, start, 4)
-    monkeypatch.undo()
+def test_loader_processes_give_what_the_workers_make(folder, start):
+    wanted = played(folder, 2, start, 4)
     found = itertools.islice(loader(stream(folder, start=start), 2), 4)
     assert all(map(same, wanted, found))
 
