@@ -182,16 +182,10 @@ def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) ->
     networks, missing = load_metric_networks(progress, options.device)
     for name, why in analyzer.missing.items():
         progress.say(f"CSIM by {name} is not computed: {why}")
+    folder = options.output / "cells"
     settings = [
         EvaluationSettings(
-            protocol=name,
-            size=size,
-            shots=options.shots,
-            seed=options.seed,
-            analyzer=analyzer,
-            networks=networks,
-            missing=missing,
-            folder=options.output / "cells",
+            name, size, options.shots, options.seed, analyzer, networks, missing, folder
         )
         for name in options.protocols
     ]
@@ -241,8 +235,7 @@ def _systems(
     progress: Progress,
 ) -> list[EvaluatedSystem]:
     """What each run enters into the table; runs of one method are told apart by their names."""
-    methods = [run.config.method for run in runs.values()]
-    rule = fine_tuning_steps(options.steps)
+    methods, rule = [r.config.method for r in runs.values()], fine_tuning_steps(options.steps)
     found: list[EvaluatedSystem] = []
     for path, run in runs.items():
         label = path.name if methods.count(run.config.method) > 1 else ""

@@ -76,8 +76,8 @@ def _subject(
     spec: FaceSpec,
     progress: Progress,
 ) -> Subject:
-    made_of = "-".join(file_sha256(side[0])[:8] for side in (inputs, held))
-    made_of = f"{video} {made_of} {len(inputs)}+{len(held)} {spec.hash}"
+    fingerprint = "-".join(file_sha256(side[0])[:8] for side in (inputs, held))
+    fingerprint = f"{video} {fingerprint} {len(inputs)}+{len(held)} {spec.hash}"
 
     def load() -> SubjectFrames:
         backend = load_backend(spec.backend)
@@ -92,4 +92,4 @@ def _subject(
         first, second = parts
         return SubjectFrames(first, second, None)
 
-    return Subject(identity, video, made_of, (len(inputs), len(held)), load)
+    return Subject(identity, video, fingerprint, (len(inputs), len(held)), load)

@@ -99,8 +99,8 @@ def consecutive_frames(times: np.ndarray, wanted: int) -> np.ndarray:
 def subjects_of_split(
     data: DataFolder,
     spec: FaceSpec,
-    *,
     split: str = "test",
+    *,
     inputs: int = FRAMES,
     held_out: int = FRAMES,
 ) -> list[Subject]:
