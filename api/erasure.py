@@ -29,7 +29,7 @@ from fsh.schemas.run_pictures import RunPictures
 
 
 @dataclass(frozen=True)
-class PictureFolder:
+class AffectedPictures:
     """A folder of pictures that show somebody to be forgotten, and whether it will be removed."""
 
     pictures: RunPictures
@@ -56,7 +56,7 @@ class ForgetPlan:
     runs: Path
     people: Path
     data: ErasurePlan | None
-    pictures: tuple[PictureFolder, ...]
+    pictures: tuple[AffectedPictures, ...]
     persons: tuple[Path, ...]
     tombstones: Tombstones
 
@@ -143,7 +143,7 @@ def plan_forget(
         runs=Path(runs),
         people=Path(people),
         data=meant,
-        pictures=tuple(PictureFolder(shown, can_be_drawn_again(shown)) for shown in pictures),
+        pictures=tuple(AffectedPictures(shown, can_be_drawn_again(shown)) for shown in pictures),
         persons=tuple(persons),
         tombstones=erased,
     )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fsh.defaults import Announce, AnyPath, as_paths, newest_run
+from fsh.evaluation_options import (
+    AUTHORS,
+    OWN,
+    EvaluationOptions,
+    fine_tuning_steps,
+    parse_protocols,
+)
 from fsh.evaluation_report import report_marking, write_report
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.frames_folder import from_frames
 from fsh.marking import signer_of
 from fsh.pipeline.faces.backends import has_gpu
 from fsh.pipeline.provenance.signing import Signer
-from fsh.schemas.errors import FshError
 from fsh.schemas.ids import video_of
 from fsh.schemas.layout import DataFolder, RunFolder
 from fsh.schemas.progress import Progress, Silent
-from fsh.schemas.run_pictures import PROTOCOLS, record_pictures
+from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.spec import FaceSpec
 from fsh.threads import set_thread_count
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
@@ -29,12 +35,9 @@ from fsh.trainer.evaluation.metric_networks import load_metric_networks
 from fsh.trainer.evaluation.results_table import ResultRow, result_rows
 from fsh.trainer.evaluation.settings import EvaluationSettings
 from fsh.trainer.evaluation.subjects import Subject, subjects_of_split
-from fsh.trainer.evaluation.systems import authors_steps, systems_of
+from fsh.trainer.evaluation.systems import systems_of
 from fsh.trainer.runs import Run
 from fsh.user_study import write_study
-
-#: What ``steps`` may be besides a number.
-AUTHORS, OWN = "authors", "own"
 
 
 @dataclass(frozen=True)
@@ -54,44 +57,6 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         results = [row.to_json() for row in self.rows]
         return {"results": results, **self.about, "files": self.files}
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """The arguments of :func:`evaluate`, defaults filled in."""
-
-    data: Path
-    run: Path
-    against: tuple[Path, ...]
-    protocols: tuple[str, ...]
-    shots: tuple[int, ...]
-    identities: int | None
-    frames: int
-    held: int
-    split: str
-    frames_folder: Path | None
-    steps: int | str
-    seed: int
-    output: Path
-    user_study: Path | None
-    device: str
-
-    def settings(self) -> dict[str, object]:
-        """For people."""
-        return {
-            "run": self.run,
-            "against": list(map(str, self.against)),
-            "data": self.frames_folder or self.data,
-            "split": self.split,
-            "protocol": ",".join(self.protocols),
-            "shots": ",".join(map(str, self.shots)),
-            "identities": self.identities or "all",
-            "frames": f"{self.frames} + {self.held}",
-            "steps": self.steps,
-            "seed": self.seed,
-            "device": self.device,
-            "output": self.output,
-        }
 
 
 def evaluate(
@@ -148,7 +113,7 @@ def evaluate(
         data=Path(data),
         run=folder,
         against=tuple(as_paths(against)),
-        protocols=_protocols(protocol),
+        protocols=parse_protocols(protocol),
         shots=tuple(sorted(set(shots))),
         identities=identities,
         frames=frames,
@@ -271,30 +236,3 @@ def _write(
         page = write_study(options.user_study, result, options.seed, marks)
         files["user_study"] = str(page)
     return files
-
-
-def _protocols(protocol: str | Sequence[str]) -> tuple[str, ...]:
-    """The protocols named, in a fixed order."""
-    named = protocol.split(",") if isinstance(protocol, str) else list(protocol)
-    found = tuple(name for name in PROTOCOLS if name in [one.strip() for one in named])
-    if len(found) != len(named):
-        raise FshError(f"no protocol {protocol!r}", remedy=f"use {' or '.join(PROTOCOLS)}, or both")
-    return found
-
-
-def fine_tuning_steps(steps: int | str) -> Callable[[int], int | None]:
-    """The number of fine-tuning steps for T photos; None: what :func:`fsh.personalize` finds best.
-
-    Args:
-        steps: a number, ``authors`` or ``own``, see :func:`evaluate`.
-
-    Raises:
-        FshError: if it is anything else.
-    """
-    if steps == AUTHORS:
-        return authors_steps
-    if steps == OWN:
-        return lambda _: None
-    if isinstance(steps, int) or steps.isdigit():
-        return lambda _: int(steps)
-    raise FshError(f"not a number of steps: {steps!r}", where="--steps", remedy="authors or own")

@@ -12,7 +12,7 @@ from fsh.cli import console, options
 from fsh.schemas.errors import FshError
 
 if TYPE_CHECKING:
-    from fsh.erasure import ForgetCheck, ForgetPlan, PictureFolder
+    from fsh.erasure import AffectedPictures, ForgetCheck, ForgetPlan
     from fsh.pipeline.erasure.derived import AffectedRun
     from fsh.pipeline.erasure.plan import ErasurePlan
 
@@ -122,7 +122,7 @@ def of_data(meant: ErasurePlan) -> list[str]:
     return lines
 
 
-def of_pictures(one: PictureFolder) -> str:
+def of_pictures(one: AffectedPictures) -> str:
     """What becomes of a folder of pictures."""
     folder = one.pictures.folder
     if one.removed:

@@ -10,7 +10,7 @@ from tiny_data import template
 
 from fsh.face_analysis import DetectorFaceAnalyzer, expression
 from fsh.frames_folder import from_frames
-from fsh.pipeline.faces.arcface import ArcFace, aligned
+from fsh.pipeline.faces.arcface import ArcFace, align_face
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
@@ -65,7 +65,7 @@ def test_arcface_sees_the_same_face_however_it_lies():
     turn = cv2.getRotationMatrix2D((100, 100), 20, 0.9)
     moved = cv2.warpAffine(picture, turn, (200, 200), flags=cv2.INTER_CUBIC)
     there = points @ turn[:, :2].T + turn[:, 2]
-    gap = np.abs(aligned(picture, points).astype(int) - aligned(moved, there))[30:90, 30:90]
+    gap = np.abs(align_face(picture, points).astype(int) - align_face(moved, there))[30:90, 30:90]
     assert gap.mean() < 4
 
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from fsh.cli.console import progress
-from fsh.evaluation import fine_tuning_steps
+from fsh.evaluation_options import fine_tuning_steps
 from fsh.evaluation_report import format_value
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.schemas.layout import DataFolder

@@ -94,7 +94,7 @@ def test_workers_and_their_children_die_with_whoever_started_them(tmp_path):
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     parent = subprocess.Popen([sys.executable, "-c", script], env=environment)
-    for _ in range(200):
+    for _ in range(1200):
         if note.exists() and note.read_text():
             break
         time.sleep(0.05)

@@ -1,0 +1,1 @@
+../../api/evaluation_options.py
