@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fsh.pipeline.sandbox import Sandbox as Sandbox
 from fsh.schemas.errors import FshError
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
 from fsh.pipeline.dataset.filters import cut_off, reject_reason
-
-from fsh.schemas.records import FAILURES, Clip, RejectReason
+from fsh.schemas.records import Clip, RejectReason
 from fsh.schemas.spec import FaceSpec
 
 GOOD = Clip(
@@ -104,9 +103,6 @@ def test_settings_that_change_pixels_change_the_analysis_and_filters_do_not():
 def test_finished_work_of_earlier_runs_is_used_again():
     """The hash is part of the folders' names: if it changes, every video is analysed again."""
     assert AnalysisConfig().hash == "39e5f2cbfb9a"
-
-
-def test_what_a_sandbox_can_fail_of_is_a_reason():
 
 
 def test_sharpness_is_judged_as_at_256_pixels():
