@@ -227,7 +227,7 @@ def main_face(searched: Sequence[SearchedFrame], count: int) -> FacePath | None:
 
 def _doubtful_frames(track: Sequence[Detection], searched: np.ndarray) -> dict[int, np.ndarray]:
     """See :attr:`FacePath.doubtful`; ``searched``: numbers of the searched frames, in order."""
-    doubtful = {}
+    doubtful: dict[int, np.ndarray] = {}
     for before, after in pairwise(track):
         between = np.searchsorted(searched, [before.frame + 1, after.frame])
         if between[1] > between[0]:
