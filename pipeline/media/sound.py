@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import av
-import numpy as np
 
 from fsh.pipeline.media.containers import FilmFormat
 
@@ -205,13 +204,13 @@ def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
     """The frame, its channels named as usual if the file does not name them."""
     if not any(word in frame.layout.name for word in ("channels", "ambisonic")):
         return frame
-    samples: Any = frame.to_ndarray()
-    count = len(frame.layout.channels)
-    planar = samples if frame.format.is_planar else samples.reshape(-1, count).T
+    count, packed = len(frame.layout.channels), frame
+    if frame.format.is_planar:  # of more than eight planes PyAV would read beyond the end
+        (packed,) = av.AudioResampler(frame.format.packed, frame.layout, frame.rate).resample(frame)
+    samples: Any = packed.to_ndarray().reshape(-1, count)
     layout = _LAYOUTS.get(count, "stereo")
-    kept: Any = np.ascontiguousarray(planar[: len(av.AudioLayout(layout).channels)])
-    planar_format = frame.format.name.removesuffix("p") + "p"
-    named = av.AudioFrame.from_ndarray(kept, format=planar_format, layout=layout)
+    kept: Any = samples[:, : len(av.AudioLayout(layout).channels)].reshape(1, -1)
+    named = av.AudioFrame.from_ndarray(kept, format=packed.format.name, layout=layout)
     named.sample_rate, named.pts, named.time_base = frame.rate, frame.pts, frame.time_base
     return named
 
