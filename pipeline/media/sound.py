@@ -46,6 +46,16 @@ def default_sound(container: av.container.InputContainer) -> av.AudioStream | No
     return next(iter([*marked, *tracks]), None)
 
 
+def default_sound_number(path: Path) -> int | None:
+    """The number of the default sound track among a file's streams; None if it has no sound."""
+    try:
+        with av.open(str(path), metadata_errors="replace") as source:
+            track = default_sound(source)
+            return None if track is None else track.index
+    except (av.FFmpegError, OSError):
+        return None
+
+
 def plan_sound(path: Path, film: FilmFormat) -> tuple[SoundPlan | None, str]:
     """How the sound of a file gets into a film, and why it does not; the reason is one line.
 
@@ -59,7 +69,7 @@ def plan_sound(path: Path, film: FilmFormat) -> tuple[SoundPlan | None, str]:
                 return None, ""
             if not film.sound:
                 return None, f"a {film.name} film has no sound"
-            if _codec_name(track) in film.copied and _can_be_copied(source, track, film):
+            if codec_name(track) in film.copied and _can_be_copied(source, track, film):
                 return SoundPlan(track.index), ""
             return _encoding(path, track.index, film)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -223,8 +233,9 @@ def _is_picture(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _codec_name(track: av.AudioStream) -> str:
-    return track.codec_context.name if track.codec_context else ""
+def codec_name(track: av.AudioStream) -> str:
+    """Name of a track's decoder; ``unknown`` if there is none."""
+    return track.codec_context.name if track.codec_context else "unknown"
 
 
 def _reason(error: Exception) -> str:

@@ -78,10 +78,15 @@ def test_a_film_of_every_format_is_marked(tmp_path, track, kind):
     assert any("keep both together" in line for line in told.lines) == beside.exists()
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"ada", "talk.npz", output.name} | ({beside.name} & names)
-    fsh.animate(folder, track, output, mark=False)
+
+
+def test_a_film_without_marks_leaves_no_older_manifest_beside_it(tmp_path, track):
+    folder, output = save_person(tmp_path / "ada"), tmp_path / "me.webm"
+    for mark in (True, False):
+        fsh.animate(folder, track, output, mark=mark)
     plain = fsh.verify(output)
-    assert plain.c2pa == "absent" and not beside.exists()
-    assert ("holds no manifest" in plain.says) == (kind in ("mkv", "webm"))
+    assert plain.c2pa == "absent" and not (tmp_path / "me.webm.c2pa").exists()
+    assert "holds no manifest" in plain.says
 
 
 def test_a_manifest_beside_a_film_is_of_that_film_alone(tmp_path, track):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from pathlib import Path
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fsh.pipeline.media.containers import FORMATS, film_format
-from fsh.pipeline.media.decode import read_proxy
+from fsh.pipeline.media.decode import read_proxy, read_sound
 from fsh.pipeline.media.encode import gif_times, write_video
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.picture_files import TIMES, require_pictures_folder, write_pictures
+from fsh.pipeline.media.probe import probe
 from fsh.pipeline.media.sound import plan_sound
 from fsh.schemas.errors import FshError
 
@@ -171,6 +173,18 @@ def test_of_several_tracks_the_default_one_is_kept(tmp_path, dispositions, heard
     with av.open(str(output)) as file:
         assert len(file.streams.audio) == 1
     assert onset(output) == pytest.approx(heard, abs=0.03)
+
+
+def test_the_default_track_is_what_shards_and_facts_hold(tmp_path):
+    words = f"{PICTURE} {tone(at=0.3)} {tone(at=1.0)} -map 0 -map 1 -map 2 -c:a:0 libmp3lame"
+    words += " -c:a:1 aac -disposition:a:0 0 -disposition:a:1 default"
+    source = make(tmp_path / "two.mkv", words)
+    assert probe(source).audio_codec == "aac"
+    with av.open(io.BytesIO(read_sound(source, 0, 0.9))) as file:
+        loudest = max(np.abs(frame.to_ndarray()).max() for frame in file.decode(audio=0))
+    assert loudest < 200
+    with av.open(io.BytesIO(read_sound(source, 0.9, 1.5))) as file:
+        assert max(np.abs(frame.to_ndarray()).max() for frame in file.decode(audio=0)) > 9000
 
 
 def test_subtitles_and_cover_pictures_are_ignored(tmp_path):
