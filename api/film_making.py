@@ -19,7 +19,16 @@ from fsh.pipeline.inputs.driver import Driver, read_driver
 from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, save_track
 from fsh.pipeline.inputs.paste_back import PasteTarget, paste_frames, read_paste_target
 from fsh.pipeline.inputs.preflight import preflight
-from fsh.pipeline.media.encode import write_video
+from fsh.pipeline.media.containers import PICTURES, FilmFormat, film_format
+from fsh.pipeline.media.encode import video_encoder, write_video
+from fsh.pipeline.media.picture_files import require_pictures_folder, write_pictures
+from fsh.pipeline.media.sound import plan_sound
+from fsh.pipeline.provenance.media_types import (
+    is_manifest_store,
+    manifest_beside,
+    remove_manifest_beside,
+)
+from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.data.landmark_images import draw_landmarks
@@ -38,6 +47,8 @@ class FilmOptions:
         fps: frames per second of a folder of pictures, or of a track that does not say.
         paste_back: a full-size photo or video of the person to put the head into.
         save_landmarks: where to keep the driver's landmarks as a track.
+        format: ``mp4``, ``mov``, ``mkv``, ``webm``, ``gif``, or ``png`` for a folder of pictures;
+            None: as the film's name ends.
         mark: mark films as AI-generated; if not, the person's card records it.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
@@ -49,6 +60,7 @@ class FilmOptions:
     fps: float = 25.0
     paste_back: AnyPath | None = None
     save_landmarks: AnyPath | None = None
+    format: str | None = None
     mark: bool = True
     signing_key: AnyPath | None = None
     watermark_key: AnyPath | None = None
@@ -146,7 +158,7 @@ class FilmMaker:
         stopwatch = Stopwatch()
         self.progress.start("drawing", len(points), "frame")
         pictures = self._pictures(person, driver, points, shown, stopwatch)
-        count = _write(request, pictures, driver.times, marks)
+        count = self._write(request, pictures, driver.times, marks)
         span = driver.times[-1] - driver.times[0]
         return Film(
             output=str(request.output),
@@ -177,25 +189,76 @@ class FilmMaker:
         columns = [lines, pictures] if driver.frames is None else [driver.frames, lines, pictures]
         return map(side_by_side, *columns)
 
+    def _write(
+        self,
+        request: FilmRequest,
+        pictures: Iterator[np.ndarray],
+        times: np.ndarray,
+        marks: marking.Marking | None,
+    ) -> int:
+        """Encode the film, with the driver's sound if it has any; the number of its frames."""
+        output = request.output
+        film = film_format(output, self.options.format)
+        if marks is None:
+            record_unmarked(request.person, output.name, date.today().isoformat())
+        else:
+            pictures = prefetched(marks.frames(pictures))
+        if film.name == PICTURES:
+            finish = marks.sign_in_place if marks else None
+            return write_pictures(output, pictures, times, finish)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        sound_of = self._sound_of(request.driving, film)
+        if marks is None:
+            count = write_video(output, pictures, times, sound_of=sound_of, film=film)
+            remove_manifest_beside(output)
+            return count
+        drawn = marking.unsigned(output)
+        count = write_video(drawn, pictures, times, sound_of=sound_of, film=film)
+        marks.sign(drawn, to=output)
+        if manifest_beside(output).is_file():
+            self.progress.say(
+                f"{output.name} cannot hold its manifest, which is {manifest_beside(output).name}: "
+                "keep both together"
+            )
+        return count
 
-def _write(
-    request: FilmRequest,
-    pictures: Iterator[np.ndarray],
-    times: np.ndarray,
-    marks: marking.Marking | None,
-) -> int:
-    """Encode the film, with the driver's sound if it has any; the number of its frames."""
-    output, driving = request.output, request.driving
-    output.parent.mkdir(parents=True, exist_ok=True)
-    has_sound = driving.is_file() and driving.suffix.lower() not in TRACK_SUFFIXES
-    sound_of = driving if has_sound else None
-    if marks is None:
-        record_unmarked(request.person, output.name, date.today().isoformat())
-        return write_video(output, pictures, times, sound_of=sound_of)
-    drawn = marking.unsigned(output)
-    count = write_video(drawn, prefetched(marks.frames(pictures)), times, sound_of=sound_of)
-    marks.sign(drawn, to=output)
-    return count
+    def _sound_of(self, driving: Path, film: FilmFormat) -> Path | None:
+        """The driver, if its sound gets into the film; sound that does not is reported."""
+        if not driving.is_file() or driving.suffix.lower() in TRACK_SUFFIXES:
+            return None
+        plan, lacking = plan_sound(driving, film)
+        if lacking:
+            self.progress.say(f"{driving.name}: the film is silent: {lacking}")
+        return driving if plan else None
+
+
+def require_film_place(output: Path, wanted: str | None) -> None:
+    """Check, before any work, that a film can be written under a name, in the format asked for.
+
+    Args:
+        wanted: the format (:class:`FilmOptions`).
+
+    Raises:
+        FshError: if the name or the format is none, something else is there already, or this
+            installation cannot encode it.
+    """
+    film = film_format(output, wanted)
+    parents = (path for path in output.absolute().parents if path.exists())
+    if not (parent := next(parents)).is_dir():
+        raise FshError("is a file, and a film was to go into it", where=parent)
+    if film.name == PICTURES:
+        require_pictures_folder(output)
+        return
+    video_encoder(film)
+    if output.is_dir():
+        raise FshError("is a folder", where=output, remedy="name the film another way")
+    beside = manifest_beside(output)
+    if beside.exists() and not (beside.is_file() and is_manifest_store(beside)):
+        raise FshError(
+            "is no manifest, and the film's would take its place",
+            where=beside,
+            remedy="rename it, or the film",
+        )
 
 
 def _outlasts(driver: Driver, target: PasteTarget) -> bool:

@@ -11,7 +11,9 @@ from typing import Any
 
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, as_paths
-from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest
+from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest, require_film_place
+from fsh.pipeline.inputs.landmark_track import require_track_name
+from fsh.pipeline.media.containers import SUFFIXES, format_named
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.person.person import Person
@@ -45,6 +47,7 @@ def animate(
     fps: float = 25.0,
     paste_back: AnyPath | None = None,
     save_landmarks: AnyPath | None = None,
+    format: str | None = None,
     mark: bool = True,
     signing_key: AnyPath | None = None,
     watermark_key: AnyPath | None = None,
@@ -57,19 +60,22 @@ def animate(
         person: the person's folder.
         driving: a video whose face moves the person, a folder of its pictures, or a landmark track
             (.npy, .npz).
-        output: the film. It is marked as AI-generated, in its pixels and in a signed manifest.
+        output: the film; its name ends in .mp4, .mov, .mkv, .webm or .gif. It is marked as
+            AI-generated, in its pixels and in a signed manifest.
         absolute: take the driver's landmarks as they are, face shape and all.
         smooth: smooth the landmarks over time (One Euro).
         compare: show driver, landmarks and person side by side.
         fps: frames per second of a folder of pictures, or of a track that does not say.
         paste_back: a full-size photo or video of the person to put the head into.
         save_landmarks: where to keep the driver's landmarks as a track.
+        format: png for a folder of pictures; otherwise the ending decides.
         mark: False leaves the film unmarked, which the person's card then records.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
 
     Raises:
-        FshError: no person, no face, or a consent statement that does not allow it.
+        FshError: no person, no face, a name no film can have, or a consent statement that does not
+            allow it.
     """
     options = FilmOptions(
         absolute=absolute,
@@ -78,6 +84,7 @@ def animate(
         fps=fps,
         paste_back=paste_back,
         save_landmarks=save_landmarks,
+        format=format,
         mark=mark,
         signing_key=signing_key,
         watermark_key=watermark_key,
@@ -100,7 +107,8 @@ def animate_each(
     """:func:`animate` for every pair of person and driver; each driver is read once.
 
     Args:
-        output: of one film; of several, their folder.
+        output: of one film; of several, their folder, in which they are MP4 files if
+            ``options.format`` is not given.
 
     Raises:
         FshError: as :func:`animate` does, or if two films would have one name.
@@ -109,7 +117,11 @@ def animate_each(
     folders, videos = as_paths(people), as_paths(drivers)
     if options.save_landmarks and len(videos) > 1:
         raise FshError("--save-landmarks keeps one track, and there are several drivers")
-    requests = requested_films(folders, videos, Path(output))
+    requests = requested_films(folders, videos, Path(output), options.format)
+    for request in requests:
+        require_film_place(request.output, options.format)
+    if options.save_landmarks:
+        require_track_name(Path(options.save_landmarks))
     persons = {folder: Person.load(folder) for folder in folders}
     consents = [marking.require_consent(f, p.about, "animate") for f, p in persons.items()]
     if announce:
@@ -134,16 +146,28 @@ def animate_each(
     return Films(tuple(made), time.monotonic() - begun)
 
 
-def requested_films(people: list[Path], drivers: list[Path], output: Path) -> list[FilmRequest]:
+def requested_films(
+    people: list[Path], drivers: list[Path], output: Path, wanted: str | None = None
+) -> list[FilmRequest]:
     """Every film, driver by driver: one goes to ``output``, several into that folder.
 
+    Args:
+        wanted: the format of several films; default: MP4.
+
     Raises:
-        FshError: if two would have one name.
+        FshError: if two would have one name, or several were to go into one file.
     """
     if len(people) == len(drivers) == 1:
         return [FilmRequest(people[0], drivers[0], output)]
+    suffix = format_named(wanted or "mp4").suffix
+    if output.is_file() or (output.suffix.lower() in SUFFIXES and not output.is_dir()):
+        raise FshError(
+            "names one film, and there are several",
+            where=output,
+            remedy="name a folder for them, and --format if they shall not be MP4",
+        )
     films = [
-        FilmRequest(person, driver, output / f"{person.name}--{driver.stem}.mp4")
+        FilmRequest(person, driver, output / f"{person.name}--{driver.stem}{suffix}")
         for driver in drivers
         for person in people
     ]

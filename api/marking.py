@@ -47,6 +47,10 @@ class Marking:
         finally:
             drawn.unlink(missing_ok=True)
 
+    def sign_in_place(self, path: Path) -> None:
+        """Sign a finished file."""
+        sign_file(path, self.claims, self.signer)
+
     def picture(self, path: Path) -> None:
         """Mark and sign a PNG in its place."""
         with Image.open(path) as file:

@@ -9,13 +9,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from fsh.defaults import AnyPath, as_paths
 from fsh.marking import key_of
 from fsh.pipeline.media.decode import proxy_size, read_proxy
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.provenance.manifest import Manifest, ManifestState, read_manifest
+from fsh.pipeline.provenance.media_types import manifest_beside, needs_manifest_beside
 from fsh.pipeline.provenance.watermark import PUBLIC_KEY
 from fsh.pipeline.provenance.watermark_detection import WatermarkDetection, detect_watermark
 from fsh.schemas.errors import FshError
@@ -107,6 +108,7 @@ def verify(
                 break
     except FshError as error:
         says = f"{error.where}: {error.what}" if error.where != str(path) else error.what
+    says = says or _without_manifest(path, manifest)
     result = replace(combined(path, manifest, found), says=says)
     if manifest.claims.get("watermark_key") == "private" and not result.watermark.present:
         return replace(
@@ -116,6 +118,13 @@ def verify(
             intact=manifest.intact,
         )
     return result
+
+
+def _without_manifest(path: Path, manifest: Manifest) -> str:
+    """Where the manifest of a file should be that has no place for it, and is not."""
+    if manifest.state != ManifestState.ABSENT or not needs_manifest_beside(path):
+        return ""
+    return f"such a file holds no manifest, and there is no {manifest_beside(path).name} beside it"
 
 
 def combined(path: Path, manifest: Manifest, found: WatermarkDetection | None) -> Verification:
@@ -146,14 +155,17 @@ def combined(path: Path, manifest: Manifest, found: WatermarkDetection | None) -
 
 
 def frames_of(path: Path) -> Iterator[np.ndarray]:
-    """A picture's one frame, or a video's with a shorter side of 256 px at most; uint8 RGB.
+    """A picture's frames, of which a GIF has several, or a video's; uint8 (H, W, 3) RGB.
+
+    A video's have a shorter side of 256 px at most.
 
     Raises:
         FshError: if it is neither.
     """
     try:
         with Image.open(path) as picture:
-            yield np.asarray(picture.convert("RGB"))
+            for one in ImageSequence.Iterator(picture):
+                yield np.asarray(one.convert("RGB"))
             return
     except Image.UnidentifiedImageError:
         pass  # then it may be a video

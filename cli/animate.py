@@ -24,8 +24,21 @@ def animate(
         ),
     ] = ...,  # type: ignore[assignment]
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The film; of several films, their folder.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The film, .mp4, .mov, .mkv, .webm or .gif; of several films, their folder.",
+        ),
     ] = Path("out.mp4"),
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of several films: as the endings of --output; default mp4. png: PNG frames "
+            "into a folder instead of a film.",
+        ),
+    ] = None,
     people: Annotated[Path, typer.Option("--people", help="Where people live.")] = Path("people"),
     absolute: Annotated[
         bool,
@@ -59,6 +72,9 @@ def animate(
 ) -> None:
     """Draw people frame by frame from a driver's landmarks; keep sound, rate and duration.
 
+    The ending of `-o` decides the film's format. A GIF has no sound and at most 50 frames a second;
+    `-o FOLDER --format png` writes its frames as PNG files, with their times in `times.json`.
+
     The driver's motion is put on the person's own face shape. What is difficult about a driver
     (shaking, lost face, extreme pose) is told before drawing; frames in which no face is found are
     bridged. With `--paste-back` the head goes into a full-size photo or video: it stays where the
@@ -67,7 +83,7 @@ def animate(
     card is held to.
 
     Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
-    `fsh animate --person people/a --person people/b --driving talk.mp4 -o films`
+    `fsh animate --person people/a --person people/b --driving talk.mp4 -o films --format webm`
     """
     from fsh.defaults import newest_person
     from fsh.films import FilmOptions, animate_each
@@ -79,6 +95,7 @@ def animate(
         fps=fps,
         paste_back=paste_back,
         save_landmarks=save_landmarks,
+        format=format,
         mark=not no_mark,
         signing_key=signing_key,
         watermark_key=watermark_key,

@@ -7,6 +7,7 @@ In reading order:
 - ``dlib_landmarks``, ``fan``: the two backends; ``backends``: choosing and loading one.
 - ``crop``: the crop window around a head, the crop, and coordinates in it.
 - ``search``: faces in a video's frames without searching every frame in full.
+- ``appearance_search``: the same, with the exact first and last frame of each appearance.
 - ``tracking``: detections linked to tracks, tracks cut into clips with one crop window each.
 - ``embedding``: identity embeddings; ``embedding_network``: dlib's network in NumPy.
 - ``arcface``: identity embeddings by ArcFace, where its weights are present.

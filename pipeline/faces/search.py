@@ -96,6 +96,12 @@ class FaceSearch:
             faces = self._detector.detect(luma)
             self._next_full_search = time + self._search_every
         self._known = faces
+        return self._described(faces, luma, frame, time)
+
+    def _described(
+        self, faces: Sequence[Face], luma: np.ndarray, frame: int, time: float
+    ) -> list[Detection]:
+        """Faces of one frame with their boxes in source pixels, and their appearance."""
         detections = []
         for face in faces:
             box = face_box(self._landmarks.landmarks(luma[None], face.box[None])[0])
@@ -138,6 +144,27 @@ def moved_far(before: Sequence[Detection], after: Sequence[Detection]) -> bool:
     away = np.linalg.norm(middle_a[:, None] - middle_b[None], axis=2)
     close = away < _LEAP * sides(a)[:, None]
     return bool((close.any(axis=1) & (overlap.max(axis=1) < _STEADY)).any())
+
+
+def counterparts(before: Sequence[Detection], after: Sequence[Detection]) -> dict[int, int]:
+    """Which face of one frame is which of another, by place alone: the nearest pairs first.
+
+    Returns:
+        Index in ``before`` to index in ``after``; faces that only one of the frames has are in
+        neither.
+    """
+    if not before or not after:
+        return {}
+    a, b = (np.array([d.box for d in detections]) for detections in (before, after))
+    middle_a, middle_b = ((x[:, :2] + x[:, 2:]) / 2 for x in (a, b))
+    away = np.linalg.norm(middle_a[:, None] - middle_b[None], axis=2)
+    away[away >= _LEAP * sides(a)[:, None]] = np.inf
+    pairs: dict[int, int] = {}
+    while np.isfinite(away).any():
+        i, j = (int(k) for k in np.unravel_index(np.argmin(away), away.shape))
+        pairs[i] = j
+        away[i], away[:, j] = np.inf, np.inf
+    return pairs
 
 
 def _overlap(a: Face, b: Face) -> float:

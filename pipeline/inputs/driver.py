@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from fsh.pipeline.faces.appearance_search import AppearanceSearch
 from fsh.pipeline.faces.crop import CropWindow, box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
 from fsh.pipeline.faces.landmarks import LandmarkBackend
-from fsh.pipeline.faces.search import FaceSearch
+from fsh.pipeline.faces.search import appearance_of
 from fsh.pipeline.faces.tracking import (
+    Detection,
     SearchedFrame,
     fixed_window,
     interpolate_boxes,
@@ -37,6 +41,8 @@ _PROXY = 360  # pixels of the shorter side when searching for the face
 _LOOK_EVERY = 0.1  # seconds between two searched frames
 _SEARCH_EVERY = 1.0  # seconds between two searches of the whole frame
 _LOST = 1.0  # seconds a face may be undetected within a track
+#: Correlation with the face before or after, below which a frame in between does not show it.
+_SAME_FACE = 0.4
 _FOLLOW = 0.6  # seconds over which a moving window is smoothed
 _BATCH = 32  # frames whose faces are landmarked together
 
@@ -70,10 +76,14 @@ class FacePath:
     Attributes:
         boxes: float32 (N, 4) source pixels; the nearest known one where the face is not tracked.
         tracked: bool (N,), the frames in which it is tracked.
+        doubtful: numbers of the tracked frames between two detections among which the face was
+            searched in vain, each with the appearances of the face before and after, float32
+            (2, 256): it may have turned away, or be gone for a moment.
     """
 
     boxes: np.ndarray
     tracked: np.ndarray
+    doubtful: dict[int, np.ndarray]
 
 
 def read_driver(
@@ -131,7 +141,7 @@ def _search_footage(
     scale = np.array([width / size[0], height / size[1]] * 2, np.float32)
     # Boxes come from dlib's landmarks, as in photos; the model is loaded only once.
     framing = backend if isinstance(backend, DlibLandmarks) else DlibLandmarks()
-    search = FaceSearch(
+    search = AppearanceSearch(
         FaceDetector(), framing, scale, look_every=_LOOK_EVERY, search_every=_SEARCH_EVERY
     )
     times: list[float] = []
@@ -168,7 +178,7 @@ def _landmark_footage(
     for number, (time, pixels) in enumerate(footage.region(region)):
         crop = crop_image(pixels, windows[number].within(region), spec.size)
         on_frame(number, time, crop)
-        if face.tracked[number]:
+        if face.tracked[number] and _shows_face(face, number, crop, windows[number], spec):
             batch[number] = crop
         if (number + 1) % _BATCH == 0:
             landmark_batch()
@@ -192,17 +202,50 @@ def main_face(searched: Sequence[SearchedFrame], count: int) -> FacePath | None:
     boxes, tracked = np.full((count, 4), np.nan, np.float32), np.zeros(count, bool)
     # The heaviest first; a lighter one fills in only where no other is tracked: somebody who left
     # and came back, or the next shot's face.
+    chosen = []
     for i in sorted(range(len(paths)), key=lambda i: -weight[i]):
         frames, track = paths[i]
         if not tracked[frames].any():
             boxes[frames], tracked[frames] = track, True
+            chosen.append(i)
     known = np.flatnonzero(tracked)
     for k in range(4):
         boxes[:, k] = np.interp(np.arange(count), known, boxes[known, k])
-    # Searched frames are some frames apart: the face is there before the first and after the last.
-    reach = max(1, searched[1].frame - searched[0].frame) if len(searched) > 1 else count
-    near = np.abs(np.arange(count)[:, None] - known[[0, -1]][None]).min(axis=1) <= reach
-    return FacePath(boxes, np.logical_or(tracked, near))
+    # Frames that were not searched are not without a face: at either end it is there as far as
+    # the next frame that was.
+    frames = np.array([frame for frame, _ in searched])
+    first = frames[frames < known[0]].max(initial=-1) + 1
+    last = frames[frames > known[-1]].min(initial=count)
+    tracked[first : known[0]] = tracked[known[-1] : last] = True
+    doubtful = {
+        frame: appearances
+        for i in chosen
+        for frame, appearances in _doubtful_frames(tracks[i], frames).items()
+    }
+    return FacePath(boxes, tracked, doubtful)
+
+
+def _doubtful_frames(track: Sequence[Detection], searched: np.ndarray) -> dict[int, np.ndarray]:
+    """See :attr:`FacePath.doubtful`; ``searched``: numbers of the searched frames, in order."""
+    doubtful: dict[int, np.ndarray] = {}
+    for before, after in pairwise(track):
+        between = np.searchsorted(searched, [before.frame + 1, after.frame])
+        if between[1] > between[0]:
+            appearances = np.stack([before.appearance, after.appearance])
+            doubtful |= dict.fromkeys(range(before.frame + 1, after.frame), appearances)
+    return doubtful
+
+
+def _shows_face(
+    face: FacePath, number: int, crop: np.ndarray, window: CropWindow, spec: FaceSpec
+) -> bool:
+    """Whether a tracked frame's crop, uint8 (S, S, 3), shows the face, where that is doubtful."""
+    known = face.doubtful.get(number)
+    if known is None:
+        return True
+    box = box_to_crop(face.boxes[number], window, spec.size)
+    appearance = appearance_of(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), box)
+    return bool((known @ appearance).max() >= _SAME_FACE)
 
 
 def windows_over_time(boxes: np.ndarray, times: np.ndarray, spec: FaceSpec) -> list[CropWindow]:

@@ -9,5 +9,6 @@ Nothing here knows of faces. In reading order:
 - ``shots``: where a video cuts or fades.
 - ``pictures``: picture files as RGB arrays.
 - ``footage``: a video or a folder of pictures behind one interface.
-- ``encode``: writing a video with a time for each frame.
+- ``containers``: the formats of films; ``sound``: what becomes of a driver's sound in each.
+- ``encode``: writing a video with a time for each frame; ``picture_files``: as PNG files.
 """

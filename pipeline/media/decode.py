@@ -22,6 +22,7 @@ import ffmpeg
 import numpy as np
 
 from fsh.pipeline.media.ffmpeg import binary
+from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError
 
 _BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
@@ -107,9 +108,13 @@ def enclosing_region(windows: Sequence[tuple[int, int, int]], size: tuple[int, i
 def read_sound(path: Path, start: float, end: float) -> bytes:
     """The sound of [start, end) as a FLAC file; empty bytes if there is none.
 
+    Of several tracks it is the default one.
     The first sample lies at ``start`` exactly: sound that begins later is padded with silence.
     """
-    stream = ffmpeg.input(str(path), ss=f"{max(0.0, start - 1):.6f}").audio
+    number = default_sound_number(path)
+    if number is None:
+        return b""
+    stream = ffmpeg.input(str(path), ss=f"{max(0.0, start - 1):.6f}")[str(number)]
     stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
     stream = stream.filter("atrim", start=f"{min(start, 1.0):.6f}", duration=f"{end - start:.6f}")
     out = stream.output(

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 
+from fsh.pipeline.media.containers import FilmFormat, film_format
+from fsh.pipeline.media.sound import SoundTrack, plan_sound
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
 
 #: Seconds per tick; exact for 24, 25, 29.97, 30, 50, 59.94 and 60 frames per second.
 _CLOCK = Fraction(1, 90_000)
-#: Audio codecs that are copied into MP4 unchanged; anything else is re-encoded as AAC.
-_MP4_SOUND = {"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "alac"}
+#: Options of each encoder besides the quality. VP9 has a constant quality only at a bit rate of 0.
+_OPTIONS = {
+    "libx264": {"preset": "medium"},
+    "libvpx-vp9": {"b": "0", "deadline": "good", "cpu-used": "3", "row-mt": "1"},
+    "libsvtav1": {"preset": "6"},
+    "libaom-av1": {"cpu-used": "6", "row-mt": "1"},
+}
+_GIF_CLOCK = Fraction(1, 100)
+#: Ticks that a picture of a GIF is shown at least: players show one of a single tick for ten.
+_GIF_SHORTEST = 2
 
 
 def write_video(
@@ -25,97 +36,190 @@ def write_video(
     *,
     sound_of: Path | None = None,
     crf: int = 16,
+    film: FilmFormat | None = None,
 ) -> int:
-    """Write RGB frames as H.264 in MP4, variable frame rate included.
+    """Write RGB frames as a film, variable frame rate included.
+
+    A GIF has no sound, at most 50 pictures per second, each for whole hundredths of a second:
+    frames that come faster are left out, and no rounding adds up. Matroska and WebM count times
+    in milliseconds.
 
     Args:
         path: the file to write; it appears only when it is complete.
         frames: uint8 (H, W, 3) RGB, all of one size; an odd last row or column is cut off.
         times: float64 (N,), the start of each frame in seconds on the clock of ``sound_of``.
-        sound_of: a media file whose first audio stream is added, in step with ``times``.
-        crf: quality of x264; 16 is visually lossless.
+        sound_of: a media file whose default sound track is added, in step with ``times``; what
+            the format does not take is converted (:func:`~fsh.pipeline.media.sound.plan_sound`).
+        crf: quality, of x264 for instance; 16 is visually lossless.
+        film: the format; default: that of the name's ending.
 
     Returns:
-        The number of frames written.
+        The number of frames taken.
 
     Raises:
         FshError: if there are more or fewer frames than times, or the file cannot be written.
     """
+    film = film or film_format(path)
     ticks = np.round(np.asarray(times, np.float64) / float(_CLOCK)).astype(np.int64)
     if len(ticks) == 0:
         raise FshError("no frames to write", where=path)
     last = int(np.median(np.diff(ticks))) if len(ticks) > 1 else 3600
     durations = np.append(np.diff(ticks), last)
-    rate = Fraction(round(1000 / (float(np.median(durations)) * float(_CLOCK))), 1000)
-    count = 0
+    pictures = _counted(frames, len(ticks), path)
     try:
-        # The offset of the first frame is stored on the movie's clock, which by default ticks in
-        # milliseconds.
-        clock = {"movie_timescale": str(_CLOCK.denominator)}
+        options = dict(film.options)
+        if film.name == "gif":
+            options["final_delay"] = str(max(_GIF_SHORTEST, round(last * _CLOCK / _GIF_CLOCK)))
         with (
             replacing(path) as temporary,
-            av.open(str(temporary), "w", format="mp4", options=clock) as target,
+            av.open(str(temporary), "w", format=film.muxer, options=options) as target,
         ):
-            options = {"crf": str(crf), "preset": "medium"}
-            video = target.add_stream("libx264", rate=rate, options=options)
-            video.pix_fmt = "yuv420p"
-            video.time_base = video.codec_context.time_base = _CLOCK
-            sound = _AudioTrack(target, sound_of) if sound_of else None
-            for picture in frames:
-                if count >= len(ticks):
-                    raise FshError(f"more frames than the {len(ticks)} times", where=path)
-                if count == 0:
-                    height, width = picture.shape[:2]
-                    video.width, video.height = width // 2 * 2, height // 2 * 2
-                cropped = np.ascontiguousarray(picture[: video.height, : video.width])
-                frame = av.VideoFrame.from_ndarray(cropped, format="rgb24")
-                frame.pts, frame.time_base = int(ticks[count]), _CLOCK
-                frame.duration = int(durations[count])
-                target.mux(video.encode(frame))
-                count += 1
-            target.mux(video.encode(None))
-            if count < len(ticks):
-                raise FshError(f"{count} frames for {len(ticks)} times", where=path)
-            if sound:
-                sound.copy(until=float((ticks[-1] + last) * _CLOCK))
+            if film.name == "gif":
+                _write_gif(target, pictures, gif_times(ticks * float(_CLOCK)))
+                return len(ticks)
+            with ExitStack() as stack:
+                video = _video_stream(target, film, durations, crf)
+                plan = plan_sound(sound_of, film)[0] if sound_of else None
+                sound = None
+                if sound_of and plan:
+                    sound = stack.enter_context(SoundTrack(target, sound_of, plan))
+                for count, picture in enumerate(pictures):
+                    _encode(target, video, picture, int(ticks[count]), int(durations[count]))
+                    if sound:
+                        sound.write(until=float(ticks[count] * _CLOCK))
+                target.mux(video.encode(None))
+                if sound:
+                    sound.write(until=float((ticks[-1] + last) * _CLOCK))
+                    sound.finish()
     except av.FFmpegError as error:
         raise FshError(f"cannot write the video ({error})", where=path) from error
-    return count
+    return len(ticks)
 
 
-class _AudioTrack:
-    """The first audio stream of a file, copied or re-encoded into another."""
+def video_encoder(film: FilmFormat) -> str:
+    """The video encoder for a format.
 
-    def __init__(self, target: av.container.OutputContainer, path: Path) -> None:
-        self._target, self._path = target, path
-        with av.open(str(path)) as source:
-            streams = source.streams.audio
-            self._found = bool(streams)
-            if not self._found:
-                return
-            codec = streams[0].codec_context
-            self._as_is = codec.name in _MP4_SOUND
-            if self._as_is:
-                self._stream = target.add_stream_from_template(streams[0])
-            else:
-                self._stream = target.add_stream("aac", rate=codec.sample_rate)
+    Raises:
+        FshError: if this installation has none.
+    """
+    for name in film.video:
+        try:
+            av.Codec(name, "w")
+        except ValueError:
+            continue
+        return name
+    raise FshError(
+        f"this installation has no encoder for {film.name} ({', '.join(film.video)})",
+        remedy="use another format, or install the wheel of av",
+    )
 
-    def copy(self, until: float) -> None:
-        """Write the sound from the start to ``until`` seconds."""
-        if not self._found:
-            return
-        with av.open(str(self._path)) as source:
-            stream = source.streams.audio[0]
-            for packet in source.demux(stream):
-                base = packet.time_base
-                if packet.pts is not None and base and float(packet.pts * base) >= until:
-                    break
-                if self._as_is:
-                    if packet.dts is not None:
-                        packet.stream = self._stream
-                        self._target.mux(packet)
-                    continue
-                for frame in packet.decode():
-                    self._target.mux(self._stream.encode(frame))
-            if not self._as_is:
-                self._target.mux(self._stream.encode(None))
+
+def _video_stream(
+    target: av.container.OutputContainer, film: FilmFormat, durations: np.ndarray, crf: int
+) -> av.VideoStream:
+    """A stream for frames on the clock of 90 kHz; its size is that of the first frame."""
+    encoder = video_encoder(film)
+    rate = Fraction(round(1000 / (float(np.median(durations)) * float(_CLOCK))), 1000)
+    options = {"crf": str(crf), **_OPTIONS[encoder]}
+    video = target.add_stream(encoder, rate=rate, options=options)
+    assert isinstance(video, av.VideoStream)
+    video.pix_fmt = "yuv420p"
+    video.time_base = video.codec_context.time_base = _CLOCK
+    return video
+
+
+def _encode(
+    target: av.container.OutputContainer,
+    video: av.VideoStream,
+    picture: np.ndarray,
+    tick: int,
+    duration: int,
+) -> None:
+    """Encode a frame, uint8 (H, W, 3), at a time in ticks, for so many ticks."""
+    if not video.codec_context.is_open:
+        height, width = picture.shape[:2]
+        video.width, video.height = width // 2 * 2, height // 2 * 2
+    cropped = np.ascontiguousarray(picture[: video.height, : video.width])
+    frame = av.VideoFrame.from_ndarray(cropped, format="rgb24")
+    frame.pts, frame.time_base, frame.duration = tick, _CLOCK, duration
+    target.mux(video.encode(frame))
+
+
+def _counted(frames: Iterable[np.ndarray], wanted: int, path: Path) -> Iterator[np.ndarray]:
+    """The frames; raises FshError if they are not as many as wanted."""
+    count = 0
+    for frame in frames:
+        if count >= wanted:
+            raise FshError(f"more frames than the {wanted} times", where=path)
+        count += 1
+        yield frame
+    if count < wanted:
+        raise FshError(f"{count} frames for {wanted} times", where=path)
+
+
+def gif_times(times: np.ndarray) -> np.ndarray:
+    """When a GIF shows each frame, in hundredths of a second from the first frame on.
+
+    Each is shown for two at least, the shortest that players follow; a frame that would come more
+    than a hundredth late is left out.
+
+    Args:
+        times: float64 (N,), seconds.
+
+    Returns:
+        int (N,); -1 for the frames left out.
+    """
+    exact = (np.asarray(times, np.float64) - times[0]) * 100
+    shown = np.full(len(exact), -1)
+    free = 0
+    for i, time in enumerate(exact):
+        place = max(int(np.floor(time + 0.5)), free)
+        if place - time <= 1 + 1e-6:
+            shown[i], free = place, place + _GIF_SHORTEST
+    return shown
+
+
+def _write_gif(
+    target: av.container.OutputContainer, pictures: Iterator[np.ndarray], shown: np.ndarray
+) -> None:
+    """Encode an animated GIF in which every picture has a palette of its own.
+
+    Args:
+        shown: of :func:`gif_times`.
+    """
+    graph: av.filter.Graph | None = None
+    for place, picture in zip(shown.tolist(), pictures, strict=True):
+        if place < 0:
+            continue
+        height, width = picture.shape[:2]
+        if graph is None:
+            graph = _palette_graph(width, height)
+            video = target.add_stream("gif", rate=100)
+            video.width, video.height, video.pix_fmt = width, height, "pal8"
+            video.time_base = video.codec_context.time_base = _GIF_CLOCK
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame.pts, frame.time_base = place, _GIF_CLOCK
+        graph.vpush(frame)
+        frame = graph.vpull()
+        frame.pts, frame.time_base = place, _GIF_CLOCK
+        target.mux(video.encode(frame))
+    target.mux(video.encode(None))
+
+
+def _palette_graph(width: int, height: int) -> av.filter.Graph:
+    """Turns an RGB frame into one of at most 256 colours, chosen for it alone, dithered."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=width, height=height, format=av.VideoFormat("rgb24"), time_base=_GIF_CLOCK
+    )
+    split = graph.add("split")
+    palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
+    use = graph.add("paletteuse", "new=1:dither=sierra2_4a")
+    sink = graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(use, 0, 0)
+    split.link_to(palette, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph

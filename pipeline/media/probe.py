@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 
+from fsh.pipeline.media.sound import codec_name, default_sound
 from fsh.schemas.errors import FshError
 
 # Containers that are one self-contained file. Playlists and manifests are not among them: they
@@ -148,7 +149,7 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
             remedy="fetch or copy it again",
             code="truncated",
         )
-    audio = container.streams.audio
+    sound = default_sound(container)
     codec = stream.codec_context.name
     extension = _CONTAINERS.get(container.format.name, "bin")
     return MediaFacts(
@@ -159,7 +160,7 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
         rotation=rotation,
         frames=stream.frames,
         video_codec=codec,
-        audio_codec=audio[0].codec_context.name if audio else "",
+        audio_codec=codec_name(sound) if sound else "",
         pixel_format=stream.codec_context.pix_fmt or "",
         extension="webm" if extension == "mkv" and codec in _WEBM_CODECS else extension,
         truncated=cut,

@@ -14,6 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from fsh.pipeline.provenance.media_types import (
+    STORE_TYPE,
+    manifest_beside,
+    media_type,
+    needs_manifest_beside,
+)
 from fsh.pipeline.provenance.signing import (
     Signer,
     error_text,
@@ -27,10 +33,6 @@ from fsh.schemas.layout import replacing
 #: Label of fsh's own assertion, which holds :class:`Claims`.
 ASSERTION = "fsh.rendering"
 AI_GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-
-#: Every JUMBF manifest store begins with this type.
-_STORE_TYPE = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x008\x9bq"
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 class ManifestState(StrEnum):
@@ -96,7 +98,9 @@ class Manifest:
 
 
 def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None = None) -> Path:
-    """Give a PNG, JPEG or MP4 file a signed manifest.
+    """Give a PNG, JPEG, GIF, MP4, QuickTime, Matroska or WebM file a signed manifest.
+
+    Of Matroska and WebM it lies beside the file (:func:`manifest_beside`), of all others inside.
 
     Args:
         source: the file; its type is told by its content.
@@ -113,7 +117,7 @@ def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None =
 
     target, kind = to or source, media_type(source)
     if kind is None:
-        raise FshError("cannot be signed: no PNG, JPEG or MP4", where=source)
+        raise FshError("cannot be signed: no PNG, JPEG, GIF, MP4, MOV, MKV or WebM", where=source)
     tool = {"name": "fsh", "version": _version()}
     created = {"action": "c2pa.created", "digitalSourceType": AI_GENERATED, "softwareAgent": tool}
     definition = {
@@ -139,7 +143,13 @@ def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None =
             c2pa.Signer.from_info(info) as c2pa_signer,
             c2pa.Builder(definition, _context()) as builder,
         ):
-            builder.sign(c2pa_signer, kind, before, after)
+            beside = needs_manifest_beside(source)
+            if beside:
+                builder.set_no_embed()
+            content = builder.sign(c2pa_signer, kind, before, after)
+            if beside:
+                with replacing(manifest_beside(target)) as own_file:
+                    own_file.write_bytes(content)
     except c2pa.C2paError as error:
         raise FshError(
             f"cannot be signed ({error_text(error)})",
@@ -161,9 +171,15 @@ def read_manifest(path: Path, anchors: Sequence[Path] = ()) -> Manifest:
     import c2pa
 
     trusted = [read_pem(anchor) for anchor in (*anchors, *installation_authority())]
+    beside = needs_manifest_beside(path) and manifest_beside(path).is_file()
     try:
         with path.open("rb") as file:
-            reader = c2pa.Reader.try_create(file, context=_context("\n".join(trusted)))
+            context = _context("\n".join(trusted))
+            if beside:
+                kind, content = media_type(path), manifest_beside(path).read_bytes()
+                reader: c2pa.Reader | None = c2pa.Reader(kind, file, content, context=context)
+            else:
+                reader = c2pa.Reader.try_create(file, context=context)
             if reader is None:
                 return _unreadable(path, "a manifest is there but not where the format has it")
             with reader:
@@ -171,23 +187,9 @@ def read_manifest(path: Path, anchors: Sequence[Path] = ()) -> Manifest:
     except OSError as error:
         raise FshError(f"cannot be read ({error.strerror})", where=path) from error
     except c2pa.C2paError as error:
+        if beside:
+            return Manifest(ManifestState.TAMPERED, detail=error_text(error))
         return _unreadable(path, error_text(error))
-
-
-def media_type(path: Path) -> str | None:
-    """``image/png``, ``image/jpeg`` or ``video/mp4`` by a file's first bytes; else None.
-
-    Raises:
-        FshError: if the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError as error:
-        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
-    if start[4:8] == b"ftyp":
-        return "video/mp4"
-    return next((kind for magic, kind in _SIGNATURES.items() if start.startswith(magic)), None)
 
 
 def _manifest_of(store: dict[str, Any]) -> Manifest:
@@ -230,7 +232,7 @@ def _unreadable(path: Path, reason: str) -> Manifest:
     """For a file whose manifest cannot be read: it has none, or a damaged one."""
     if path.stat().st_size:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as all_:
-            if all_.find(_STORE_TYPE) >= 0:
+            if all_.find(STORE_TYPE) >= 0:
                 return Manifest(ManifestState.TAMPERED, detail=reason)
     return Manifest(ManifestState.ABSENT)
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from faces_helpers import Told
 from tiny_data import SPEC, clip_of
 from untrained import untrained
 
 import fsh
 from fsh.film_frames import prefetched
-from fsh.films import animate_each, requested_films
+from fsh.films import FilmOptions, animate_each, requested_films
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
 
@@ -63,6 +64,93 @@ def test_films_are_marked_unless_said_otherwise_and_the_card_records_that(tmp_pa
     assert not plain.marked and fsh.verify(plain.output).c2pa == "absent"
     card = json.loads((folder / "person.json").read_text())
     assert [entry["what"] for entry in card["about"]["unmarked"]] == ["plain.mp4"]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mov", "mkv", "webm", "gif"])
+def test_a_film_of_every_format_is_marked(tmp_path, track, kind):
+    folder, output = save_person(tmp_path / "ada"), tmp_path / f"me.{kind}"
+    told = Told()
+    film = fsh.animate(folder, track, output, progress=told)
+    found = fsh.verify(output)
+    assert film.marked and found.ok and found.c2pa == "valid", found
+    beside = tmp_path / f"me.{kind}.c2pa"
+    assert beside.exists() == (kind in ("mkv", "webm"))
+    assert any("keep both together" in line for line in told.lines) == beside.exists()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"ada", "talk.npz", output.name} | ({beside.name} & names)
+
+
+def test_a_film_without_marks_leaves_no_older_manifest_beside_it(tmp_path, track):
+    folder, output = save_person(tmp_path / "ada"), tmp_path / "me.webm"
+    for mark in (True, False):
+        fsh.animate(folder, track, output, mark=mark)
+    plain = fsh.verify(output)
+    assert plain.c2pa == "absent" and not (tmp_path / "me.webm.c2pa").exists()
+    assert "holds no manifest" in plain.says
+
+
+def test_a_manifest_beside_a_film_is_of_that_film_alone(tmp_path, track):
+    folder = save_person(tmp_path / "ada")
+    fsh.animate(folder, track, tmp_path / "me.webm")
+    content = bytearray((tmp_path / "me.webm").read_bytes())
+    content[-9] ^= 1
+    (tmp_path / "me.webm").write_bytes(content)
+    assert fsh.verify(tmp_path / "me.webm").c2pa == "tampered"
+    (tmp_path / "me.webm.c2pa").write_bytes(b"mine")
+    assert fsh.verify(tmp_path / "me.webm").c2pa == "tampered"
+    with pytest.raises(FshError, match="is no manifest"):
+        fsh.animate(folder, track, tmp_path / "me.webm")
+    assert (tmp_path / "me.webm.c2pa").read_bytes() == b"mine"
+    (tmp_path / "me.webm.c2pa").unlink()
+    assert fsh.verify(tmp_path / "me.webm").c2pa == "absent"
+
+
+def test_frames_as_pictures_are_marked_one_by_one(tmp_path, track):
+    folder = save_person(tmp_path / "ada")
+    film = fsh.animate(folder, track, tmp_path / "frames", format="png")
+    pictures = sorted((tmp_path / "frames").glob("*.png"))
+    assert film.frames == len(pictures) == 6 and film.output == str(tmp_path / "frames")
+    assert all(fsh.verify(picture).ok for picture in pictures)
+    fsh.animate(folder, track, tmp_path / "frames", format="png")  # its own, so replaced
+    (tmp_path / "frames" / "mine.txt").write_text("mine")
+    with pytest.raises(FshError, match=r"holds mine\.txt"):
+        fsh.animate(folder, track, tmp_path / "frames", format="png")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("out", {}, "no film is written under such a name"),
+        ("out.avi", {}, r"end it in \.mp4"),
+        ("there", {}, "no film is written under such a name"),
+        ("there.mp4", {}, "is a folder"),
+        ("ada", {"format": "png"}, "holds something"),
+        ("talk.npz/x.mp4", {}, "is a file"),
+        ("x.mp4", {"format": "webm"}, r"does not end in \.webm"),
+        ("x.mp4", {"save_landmarks": "x.txt"}, "a track's name"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_any_work(tmp_path, name, options, words):
+    folder = save_person(tmp_path / "ada")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there.mp4").mkdir()
+    (tmp_path / "talk.npz").write_bytes(b"not even read")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(FshError, match=words) as error:
+        fsh.animate(folder, tmp_path / "talk.npz", tmp_path / name, **options)
+    assert "\n" not in str(error.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_several_films_have_the_format_that_is_asked_for(tmp_path, track):
+    people = [save_person(tmp_path / name) for name in ("ada", "bea")]
+    made = animate_each(people, [track], tmp_path / "films", options=FilmOptions(format="gif"))
+    assert [Path(f.output).name for f in made.films] == ["ada--talk.gif", "bea--talk.gif"]
+    made = animate_each(people, [track], tmp_path / "films", options=FilmOptions(format="png"))
+    assert [Path(f.output).name for f in made.films] == ["ada--talk", "bea--talk"]
+    assert all((Path(f.output) / "000005.png").is_file() for f in made.films)
+    with pytest.raises(FshError, match="names one film, and there are several"):
+        animate_each(people, [track], tmp_path / "films.mp4")
 
 
 def test_a_consent_statement_must_allow_the_film(tmp_path, track):

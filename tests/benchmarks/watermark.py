@@ -29,9 +29,11 @@ from fsh.pipeline.provenance.watermark_detection import WatermarkDetection, dete
 RATE, SECONDS = 25, 3.0
 X264 = "-c:v libx264 -preset medium"
 BEYOND = ("H.264 CRF 33", "scaled to 50 %, CRF 23")  # more than the mark is made for
-# name: video filter, encoder, container
-TREATMENTS = {
-    "as written (H.264 CRF 16)": None,
+# name: video filter, encoder, container; or the ending of another format that fsh writes
+TREATMENTS: dict[str, tuple[str, str, str] | str] = {
+    "as written (H.264 CRF 16)": ".mp4",
+    "as written, WebM (VP9 CRF 16)": ".webm",
+    "as written, GIF": ".gif",
     "H.264 CRF 28": ("null", f"{X264} -crf 28", "mp4"),
     "H.264 CRF 33": ("null", f"{X264} -crf 33", "mp4"),
     "H.264 CRF 28, veryfast": ("null", "-c:v libx264 -preset veryfast -crf 28", "mp4"),
@@ -138,7 +140,12 @@ def main() -> None:
             ratios.append(-10 * np.log10(np.mean((marked / 255.0 - clip / 255.0) ** 2)))
             write_video(film, marked, np.arange(len(marked)) / RATE)
             for name, how in chosen.items():
-                pictures = decoded(film) if how is None else treated(film, folder, how)
+                if isinstance(how, str):
+                    written = folder / f"written{how}"
+                    write_video(written, marked, np.arange(len(marked)) / RATE)
+                    pictures = decoded(written)
+                else:
+                    pictures = treated(film, folder, how)
                 found[name].append((payload, detect_watermark(pictures)))
                 if not found[name][-1][1].present:
                     print(f"clip {number}: not found after {name}", flush=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from square_faces import BoxCorners, SquareDetector
 
-from fsh.pipeline.faces.detection import Face
 from fsh.pipeline.faces.search import FaceSearch, appearance_of, moved_far
 from fsh.pipeline.faces.tracking import Detection
 
@@ -27,33 +27,6 @@ def test_appearance_does_not_depend_on_brightness():
     box = np.array([10, 10, 74, 74], np.float32)
     assert appearance_of(luma, box) @ appearance_of(luma * 2, box) > 0.99
     assert appearance_of(luma, np.array([200, 200, 264, 264], np.float32)).shape == (256,)
-
-
-class SquareDetector:
-    """A detector that counts the pixels it is given and finds a bright square of 100 pixels."""
-
-    def __init__(self) -> None:
-        self.pixels: list[int] = []
-
-    def detect(self, image: np.ndarray):
-        self.pixels.append(image.size)
-        ys, xs = np.nonzero(image > 128)
-        if not len(xs):
-            return []
-        box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float32)
-        return [Face(box, 1.0)]
-
-
-class BoxCorners:
-    """Landmarks that fill the box they are given."""
-
-    name = "corners"
-
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        shares = np.random.default_rng(0).permutation(68 * 2).reshape(68, 2) / 135
-        return (boxes[:, None, :2] + shares * (boxes[:, None, 2:] - boxes[:, None, :2])).astype(
-            np.float32
-        )
 
 
 def test_known_faces_are_searched_nearby_and_fast_ones_more_often():

@@ -8,9 +8,11 @@ from faces_helpers import dlib_landmarks
 from PIL import Image
 from videos import moving, write_video
 
+from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.landmark_track import read_track, save_track
 from fsh.schemas.errors import FshError, SpecMismatch
+from fsh.schemas.landmarks import found
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
 
@@ -64,3 +66,41 @@ def test_every_frame_is_handed_over_in_order(talk, driver):
     assert again.frames is not None
     assert all((crop == again.frames[number]).all() for number, _, crop in handed)
     np.testing.assert_array_equal(again.landmarks, driver.landmarks)
+
+
+BLACK = np.zeros_like(moving(0.04)[0])
+
+
+def faceless(path) -> list[int]:
+    driver = read_driver(path, SPEC, dlib_landmarks(), Silent())
+    return np.flatnonzero(~found(driver.landmarks)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("before", "shown", "between", "again"), [(30, 30, 0, 0), (0, 26, 5, 26), (0, 26, 14, 0)]
+)
+def test_exactly_the_frames_without_a_face_have_none(tmp_path, before, shown, between, again):
+    faces = moving((shown + again) / 25)
+    frames = [BLACK] * before + faces[:shown] + [BLACK] * between + faces[shown:]
+    empty = [i for i, frame in enumerate(frames) if not frame.any()]
+    assert faceless(write_video(tmp_path / "d.mp4", frames)) == empty
+
+
+def test_a_face_that_comes_late_in_a_variable_rate(tmp_path):
+    frames = [BLACK] * 36 + moving(1, fps=30)
+    uneven = "settb=1/1000,setpts='(N*33+12*mod(N*N,3))/1000/TB'"
+    options = ["-vf", uneven, "-fps_mode", "passthrough", "-enc_time_base", "1:1000"]
+    path = write_video(tmp_path / "d.mp4", frames, fps=30, options=options)
+    assert faceless(path) == list(range(36))
+
+
+def test_a_turned_face_that_the_detector_misses_is_not_called_gone(tmp_path, monkeypatch):
+    path, detect = write_video(tmp_path / "d.mp4", moving(1.6)), FaceDetector.detect
+    calls = []
+
+    def misses(self, image):
+        calls.append(len(calls))
+        return [] if 5 <= calls[-1] < 9 else detect(self, image)
+
+    monkeypatch.setattr(FaceDetector, "detect", misses)
+    assert faceless(path) == []

@@ -18,7 +18,8 @@ from PIL import Image
 
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.provenance import signing
-from fsh.pipeline.provenance.manifest import Claims, media_type, read_manifest, sign_file
+from fsh.pipeline.provenance.manifest import Claims, read_manifest, sign_file
+from fsh.pipeline.provenance.media_types import media_type
 from fsh.pipeline.provenance.signing import installation_signer, read_signer
 from fsh.schemas.consent import NOT_STATED, Consent
 from fsh.schemas.errors import FshError
