@@ -89,7 +89,7 @@ def evaluate(
         scores = score_answers(score, user_study, seed)
         console.show_result(scores.to_json(), as_json=json, title="User study")
         for one in [] if json else scores.results:
-            console.out.print(study_line(one), markup=False)
+            console.out.print(study_line(one))
         return
     from fsh.evaluation import evaluate as run_evaluation
 
@@ -118,7 +118,7 @@ def evaluate(
         console.show_result(result.to_json(), as_json=True, title="")
         return
     for files in result.files.values():
-        console.out.print(Path(files["table"]).read_text(), markup=False, soft_wrap=True)
+        console.out.print(Path(files["table"]).read_text(), soft_wrap=True)
 
 
 def study_line(score: UserScore) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from fsh.pipeline.media.ffmpeg import file_url
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
 
@@ -54,7 +55,7 @@ def write_video(
         clock = {"movie_timescale": str(_CLOCK.denominator)}
         with (
             replacing(path) as temporary,
-            av.open(str(temporary), "w", format="mp4", options=clock) as target,
+            av.open(file_url(temporary), "w", format="mp4", options=clock) as target,
         ):
             options = {"crf": str(crf), "preset": "medium"}
             video = target.add_stream("libx264", rate=rate, options=options)
@@ -88,7 +89,7 @@ class _AudioTrack:
 
     def __init__(self, target: av.container.OutputContainer, path: Path) -> None:
         self._target, self._path = target, path
-        with av.open(str(path)) as source:
+        with av.open(file_url(path)) as source:
             streams = source.streams.audio
             self._found = bool(streams)
             if not self._found:
@@ -104,7 +105,7 @@ class _AudioTrack:
         """Write the sound from the start to ``until`` seconds."""
         if not self._found:
             return
-        with av.open(str(self._path)) as source:
+        with av.open(file_url(self._path)) as source:
             stream = source.streams.audio[0]
             for packet in source.demux(stream):
                 base = packet.time_base
