@@ -9,11 +9,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from fsh.defaults import AnyPath, as_paths
 from fsh.marking import key_of
 from fsh.pipeline.media.decode import proxy_size, read_proxy
+from fsh.pipeline.media.media_kind import PICTURE, VIDEO, media_kind
+from fsh.pipeline.media.pictures import read_photo
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.provenance.manifest import Manifest, ManifestState, read_manifest
 from fsh.pipeline.provenance.watermark import PUBLIC_KEY
@@ -151,14 +152,14 @@ def frames_of(path: Path) -> Iterator[np.ndarray]:
     Raises:
         FshError: if it is neither.
     """
-    try:
-        with Image.open(path) as picture:
-            yield np.asarray(picture.convert("RGB"))
+    kind = media_kind(path)
+    if kind != VIDEO:
+        try:
+            yield read_photo(path, upright=False)  # as it was marked
             return
-    except Image.UnidentifiedImageError:
-        pass  # then it may be a video
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FshError(f"not a readable picture ({error})", where=path) from error
+        except FshError:
+            if kind == PICTURE:
+                raise
     facts = probe(path)
     size = proxy_size(facts.width, facts.height, _SIDE)
     for frame in read_proxy(path, size):
