@@ -12,8 +12,10 @@ from typing import Any
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, as_paths
 from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest
+from fsh.pipeline.inputs.input_name import input_name
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.text import shown
 from fsh.trainer.person.person import Person
 
 
@@ -143,7 +145,7 @@ def requested_films(people: list[Path], drivers: list[Path], output: Path) -> li
     if len(people) == len(drivers) == 1:
         return [FilmRequest(people[0], drivers[0], output)]
     films = [
-        FilmRequest(person, driver, output / f"{person.name}--{driver.stem}.mp4")
+        FilmRequest(person, driver, output / f"{input_name(person)}--{input_name(driver)}.mp4")
         for driver in drivers
         for person in people
     ]
@@ -151,8 +153,8 @@ def requested_films(people: list[Path], drivers: list[Path], output: Path) -> li
     for film in films:
         if other := seen.get(film.output):
             raise FshError(
-                f"{film.person} with {film.driving} and {other.person} with {other.driving} "
-                "would both be written here",
+                f"{shown(film.person)} with {shown(film.driving)} and {shown(other.person)} "
+                f"with {shown(other.driving)} would both be written here",
                 where=film.output,
                 remedy="rename one, or make them one by one",
             )

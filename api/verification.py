@@ -20,6 +20,7 @@ from fsh.pipeline.provenance.manifest import Manifest, ManifestState, read_manif
 from fsh.pipeline.provenance.watermark import PUBLIC_KEY
 from fsh.pipeline.provenance.watermark_detection import WatermarkDetection, detect_watermark
 from fsh.schemas.errors import FshError
+from fsh.schemas.text import shown
 
 #: Pixels of a video's shorter side when its watermark is read.
 _SIDE = 256
@@ -107,7 +108,7 @@ def verify(
             if found.present:
                 break
     except FshError as error:
-        says = f"{error.where}: {error.what}" if error.where != str(path) else error.what
+        says = f"{shown(error.where)}: {error.what}" if error.where != str(path) else error.what
     result = replace(combined(path, manifest, found), says=says)
     if manifest.claims.get("watermark_key") == "private" and not result.watermark.present:
         return replace(

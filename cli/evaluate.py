@@ -9,6 +9,7 @@ import typer
 
 from fsh.cli import console, options
 from fsh.schemas.errors import FshError
+from fsh.schemas.text import one_line
 
 if TYPE_CHECKING:
     from fsh.user_study import UserScore
@@ -118,13 +119,13 @@ def evaluate(
         console.show_result(result.to_json(), as_json=True, title="")
         return
     for files in result.files.values():
-        console.out.print(Path(files["table"]).read_text(), soft_wrap=True)
+        console.out.print(Path(files["table"]).read_text(encoding="utf-8"), soft_wrap=True)
 
 
 def study_line(score: UserScore) -> str:
     """A system's USER in one line."""
     interval = "" if score.low is None else f" ({score.low:.2f} to {score.high:.2f})"
-    what = f"{score.system}, T = {score.shots}"
+    what = f"{one_line(score.system)}, T = {score.shots}"
     return f"{what}: USER {score.value:.2f}{interval}, n = {score.n}"
 
 

@@ -24,7 +24,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def one_line(text: object) -> str:
     """A text with everything that is not to be seen, or breaks the line, as an escape."""
-    return "".join(map(_visible, str(text)))
+    whole = str(text)
+    return whole if whole.isprintable() else "".join(map(_visible, whole))
+
+
+def page_text(value: object) -> object:
+    """What a page's template prints, for Jinja's ``finalize``: texts in one line, others as is."""
+    return one_line(value) if type(value) is str else value
 
 
 def shown(name: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -31,7 +32,7 @@ def to_srgb(image: Image.Image, profile: bytes | None, say: Callable[[str], None
     return image.convert("RGB")
 
 
-def _through(image: Image.Image, profile: object) -> Image.Image:
+def _through(image: Image.Image, profile: Any) -> Image.Image:
     transform = ImageCms.buildTransform(
         profile, _SRGB, image.mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC
     )

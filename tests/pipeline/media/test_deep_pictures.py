@@ -247,7 +247,9 @@ def test_colour_profiles_are_converted(tmp_path, mode):
     image = Image.new("RGB", (4, 4), (200, 100, 100))
     image.paste((128, 128, 128), (0, 0, 2, 4))
     profile = profile_of("p3")
-    image.convert(mode, palette=Image.Palette.ADAPTIVE).save(tmp_path / "a.png", icc_profile=profile)
+    image.convert(mode, palette=Image.Palette.ADAPTIVE).save(
+        tmp_path / "a.png", icc_profile=profile
+    )
     picture = read_photo(tmp_path / "a.png")
     assert np.abs(picture[0, 0].astype(int) - 128).max() <= 2
     red, green, blue = picture[0, 3].astype(int)
