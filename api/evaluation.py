@@ -26,6 +26,7 @@ from fsh.schemas.layout import DataFolder, RunFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.text import shown
 from fsh.threads import set_thread_count
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
 from fsh.trainer.evaluation.evaluated_system import EvaluatedSystem
@@ -173,7 +174,9 @@ def _open_runs(options: EvaluationOptions, progress: Progress) -> dict[Path, Run
     paths = (options.run, *options.against)
     runs = {path: Run.read(path, progress, options.device) for path in paths}
     for path, other in runs.items():
-        runs[options.run].spec.require(other.spec, mine=f"run {options.run}", theirs=f"run {path}")
+        runs[options.run].spec.require(
+            other.spec, mine=f"run {shown(options.run)}", theirs=f"run {shown(path)}"
+        )
     return runs
 
 
@@ -189,7 +192,7 @@ def _subjects(options: EvaluationOptions, spec: FaceSpec, progress: Progress) ->
     for subject in subjects:
         if subject.counts != (frames, held):
             inputs, others = subject.counts
-            progress.say(f"{subject.identity}: only {inputs} + {others} frames")
+            progress.say(f"{shown(subject.identity)}: only {inputs} + {others} frames")
     return subjects
 
 
@@ -201,9 +204,11 @@ def _systems(
 ) -> list[EvaluatedSystem]:
     """What each run enters into the table; runs of one method are told apart by their names."""
     methods, rule = [r.config.method for r in runs.values()], fine_tuning_steps(options.steps)
+    names = [path.name for path in runs]
     found: list[EvaluatedSystem] = []
     for path, run in runs.items():
-        label = path.name if methods.count(run.config.method) > 1 else ""
+        own = path.name if names.count(path.name) == 1 else str(path)
+        label = own if methods.count(run.config.method) > 1 else ""
         found += systems_of(run, rule, progress, label, analyzer if options.steps == OWN else None)
     return found
 

@@ -21,6 +21,8 @@ from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import replacing
+from fsh.schemas.text import markdown as in_markdown
+from fsh.schemas.text import one_line, page_text
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.results_table import ResultRow
 from fsh.trainer.evaluation.subjects import choose_shots
@@ -53,7 +55,7 @@ def write_report(
     }
     for kind, text in pages.items():
         with replacing(folder / f"{protocol}.{kind}") as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     names = {"json": "json_file", "md": "table", "html": "page"}
     return {names[kind]: str(folder / f"{protocol}.{kind}") for kind in pages}
 
@@ -77,7 +79,7 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
         for system in dict.fromkeys(row.system for row in rows):
             own = {r.title: r for r in computed if (r.shots, r.system) == (shots, system)}
             cells = [format_value(own[m]) if m in own else "–" for m in metrics]
-            lines.append(f"| {system} | " + " | ".join(cells) + " |")
+            lines.append(f"| {in_markdown(system)} | " + " | ".join(cells) + " |")
     lines += ["", "Values with 95 % bootstrap intervals over identities.", ""]
     lines += ["| metric | backbone | pictures | identities | compared |"]
     lines += ["| --- | --- | --- | --- | --- |"]
@@ -89,7 +91,7 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
         lines += [f"- {title}: {why}" for title, why in missing.items()]
     lines += ["", "Made with:", ""]
     for name, value in about.items():
-        lines.append(f"- {name.replace('_', ' ')}: {_plain(value)}")
+        lines.append(f"- {name.replace('_', ' ')}: {in_markdown(_plain(value))}")
     return "\n".join(lines) + "\n"
 
 
@@ -111,10 +113,10 @@ def _arrows(rows: Sequence[ResultRow], metrics: Sequence[str]) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{k}: {_plain(v)}" for k, v in value.items())
+        return "; ".join(f"{one_line(k)}: {_plain(v)}" for k, v in value.items())
     if isinstance(value, list):
-        return " + ".join(map(str, value))
-    return str(value)
+        return " + ".join(map(one_line, value))
+    return one_line(value)
 
 
 def html_page(
@@ -124,7 +126,7 @@ def html_page(
     strips: Sequence[tuple[str, str]],
 ) -> str:
     """The HTML page; it stands alone."""
-    template = jinja2.Environment(autoescape=True).from_string(
+    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
         (files("fsh") / "evaluation_report.html.j2").read_text()
     )
     return template.render(

@@ -31,6 +31,7 @@ from fsh.pipeline.provenance.media_types import (
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.text import shown
 from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.person.motion_transfer import fill_gaps, follow_head_pose, transfer_motion
 from fsh.trainer.person.person import Person, record_unmarked
@@ -141,23 +142,23 @@ class FilmMaker:
         """Draw a film, write and mark it; without ``marks`` the person's card records it."""
         difficulties = preflight(driver.landmarks, driver.spec.size)
         for line in difficulties.warnings():
-            self.progress.say(f"{request.driving.name}: {line}")
+            self.progress.say(f"{shown(request.driving.name)}: {line}")
         points, bridged = fill_gaps(driver.landmarks, driver.times)
         if not self.options.absolute:
             points = transfer_motion(
                 points, driver.times, person.landmarks, smooth=self.options.smooth
             )
-        shown = None
+        target_frames = None
         if self.target is not None:
-            shown = self.target.frames_at(driver.times)
+            target_frames = self.target.frames_at(driver.times)
             if _outlasts(driver, self.target):
-                name = request.driving.name
+                name = shown(request.driving.name)
                 self.progress.say(f"{name} is longer than the target: its last frame stays")
             places, _ = fill_gaps(self.target.landmarks, self.target.times)
-            points = follow_head_pose(points, places[shown])
+            points = follow_head_pose(points, places[target_frames])
         stopwatch = Stopwatch()
         self.progress.start("drawing", len(points), "frame")
-        pictures = self._pictures(person, driver, points, shown, stopwatch)
+        pictures = self._pictures(person, driver, points, target_frames, stopwatch)
         count = self._write(request, pictures, driver.times, marks)
         span = driver.times[-1] - driver.times[0]
         return Film(

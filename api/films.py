@@ -12,10 +12,12 @@ from typing import Any
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, as_paths
 from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest, require_film_place
+from fsh.pipeline.inputs.input_name import input_name
 from fsh.pipeline.inputs.landmark_track import require_track_name
 from fsh.pipeline.media.containers import SUFFIXES, format_named
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.text import shown
 from fsh.trainer.person.person import Person
 
 
@@ -167,7 +169,7 @@ def requested_films(
             remedy="name a folder for them, and --format if they shall not be MP4",
         )
     films = [
-        FilmRequest(person, driver, output / f"{person.name}--{driver.stem}{suffix}")
+        FilmRequest(person, driver, output / f"{input_name(person)}--{input_name(driver)}{suffix}")
         for driver in drivers
         for person in people
     ]
@@ -175,8 +177,8 @@ def requested_films(
     for film in films:
         if other := seen.get(film.output):
             raise FshError(
-                f"{film.person} with {film.driving} and {other.person} with {other.driving} "
-                "would both be written here",
+                f"{shown(film.person)} with {shown(film.driving)} and {shown(other.person)} "
+                f"with {shown(other.driving)} would both be written here",
                 where=film.output,
                 remedy="rename one, or make them one by one",
             )

@@ -13,6 +13,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.text import shown
 from fsh.trainer.evaluation.subjects import Subject, SubjectFrames
 
 #: A split whose name says that its frames are held out; any other's are inputs.
@@ -87,7 +88,7 @@ def _subject(
                 paths, spec, backend=backend, embed=False, progress=progress
             )
             for photo in rejected:
-                progress.say(f"left out {photo.path}: {photo.reason}")
+                progress.say(f"left out {shown(photo.path)}: {photo.reason}")
             parts.append(clip)
         first, second = parts
         return SubjectFrames(first, second, None)

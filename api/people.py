@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -12,16 +11,19 @@ from typing import Any
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, newest_run
 from fsh.face_analysis import DetectorFaceAnalyzer
-from fsh.pipeline.inputs.photos import RejectedPhoto, prepare_photos
-from fsh.pipeline.media.pictures import photo_paths
-from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
+from fsh.person_photos import PersonPhotos, default_folder, require_same_photos
+from fsh.pipeline.inputs.photo_folder import RejectedPhoto, find_photos
+from fsh.pipeline.inputs.photos import prepare_photos
+from fsh.schemas.errors import FshError
 from fsh.schemas.layout import PersonFolder
 from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.text import shown
 from fsh.threads import set_thread_count
 from fsh.trainer.person import personalize as personalization
 from fsh.trainer.person.drawing_quality import photo_similarity
 from fsh.trainer.person.person import Person, record_unmarked, write_readme
 from fsh.trainer.person.personalize import PersonReport
+from fsh.trainer.person.photo_tensors import MAX_PHOTOS
 from fsh.trainer.runs import Run
 
 
@@ -33,7 +35,7 @@ class PersonalizeResult:
         report: photos, steps, what was tried, and the person's folder.
         identity_similarity: mean cosine similarity of dlib's embeddings, photos against their own
             drawings; None if it was not measured.
-        left_out: photos that gave no face, with their reasons.
+        left_out: photos and other files that were not used, with their reasons.
     """
 
     report: PersonReport
@@ -46,7 +48,9 @@ class PersonalizeResult:
         return Path(self.report.folder)
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.report.to_json(), "identity_similarity": self.identity_similarity}
+        left_out = [photo.to_json() for photo in self.left_out]
+        similarity = self.identity_similarity
+        return {**self.report.to_json(), "identity_similarity": similarity, "left_out": left_out}
 
 
 def personalize(
@@ -58,6 +62,7 @@ def personalize(
     steps: int | None = None,
     face: int | None = None,
     mixed_ok: bool = False,
+    replace: bool = False,
     consent: AnyPath | None = None,
     mark: bool = True,
     signing_key: AnyPath | None = None,
@@ -69,25 +74,34 @@ def personalize(
 
     Args:
         photos: photos of one person: a folder, one photo, or a short video.
-        person: where the person goes; None: below ``people``, named after the photos.
+        person: where the person goes; None: below ``people``, named after the photos. A person
+            made of the same photos is made anew, also if there are more of them now.
         run: the training run; None: the newest in ``runs``.
         people: where people live.
         steps: fine-tuning steps; 0: feed-forward only; None: as many as are best.
         face: which face where a photo has several, from the left, from 0; None: the one that
             recurs, or the largest.
         mixed_ok: do not refuse photos of different people.
+        replace: whether a person made of other photos loses the place to this one.
         consent: file with a consent statement (docs/responsible-use.md).
         mark: mark ``preview.png`` as AI-generated; if not, the person's card records it.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
 
     Raises:
-        FshError: no run, no face, photos of several people, a statement that does not allow it.
+        FshError: no run, no face, photos of several people, a statement that does not allow it,
+            a person made of other photos in the same place.
     """
     progress = progress or Silent()
     source, run = Path(photos), Path(run) if run else newest_run()
-    folder = PersonFolder(Path(person) if person else Path(people) / _name(source))
-    about = marking.consent_entry(consent, "personalize")
+    if face is not None and face < 0:
+        raise FshError(f"there is no face {face}", where="--face", remedy="0 is the leftmost")
+    folder = PersonFolder(Path(person)) if person else default_folder(source, Path(people))
+    found = find_photos(source)
+    made_of = PersonPhotos(tuple(found.sha256()), face)
+    if not replace:
+        require_same_photos(folder, made_of, named=person is not None, progress=progress)
+    about = made_of.entry() | marking.consent_entry(consent, "personalize")
     signer = marking.signer_of(signing_key) if mark else None
     marking.key_of(watermark_key)  # refused before the work, not after it
     if announce:
@@ -98,15 +112,18 @@ def personalize(
     set_thread_count(networks.config.network.size)
     analyzer = DetectorFaceAnalyzer(networks.spec)
     clip, rejected = prepare_photos(
-        photo_paths(source, also=VIDEO_SUFFIXES),
+        found.paths,
         networks.spec,
         backend=analyzer.backend,
         face=face,
         mixed_ok=mixed_ok,
+        distinct=True,
+        at_most=MAX_PHOTOS,
         progress=progress,
     )
-    for photo in rejected:
-        progress.say(f"left out {photo.path}: {photo.reason}")
+    left_out = (*found.left_out, *rejected)
+    for photo in left_out:
+        progress.say(f"left out {shown(photo.path)}: {photo.reason}")
     about["made_from"] = networks.run.made_from
     report = personalization.personalize(
         networks,
@@ -124,7 +141,7 @@ def personalize(
         marks.picture(folder.preview)
         write_readme(folder.root)
     similarity = photo_similarity(Person.load(folder.root), clip, analyzer)
-    return PersonalizeResult(report, similarity, tuple(rejected))
+    return PersonalizeResult(report, similarity, left_out)
 
 
 @dataclass(frozen=True)
@@ -186,8 +203,3 @@ def export(
         difference=max(differences.values()),
         seconds=time.monotonic() - begun,
     )
-
-
-def _name(photos: Path) -> str:
-    """What a person of these photos is called."""
-    return re.sub(r"[^\w-]+", "-", photos.stem).strip("-") or "person"

@@ -17,7 +17,7 @@ import cv2
 import ffmpeg
 import numpy as np
 
-from fsh.pipeline.media.ffmpeg import binary
+from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.schemas.progress import Progress
 
 FPS = 25
@@ -177,7 +177,7 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray | N
         with wave.open(str(wav), "wb") as file:
             file.setparams((1, 2, _RATE, 0, "NONE", ""))
             file.writeframes((sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
-        inputs.append(ffmpeg.input(str(wav)))
+        inputs.append(ffmpeg.input(file_url(wav)))
     options = {
         "vcodec": "libx264",
         "pix_fmt": "yuv420p",
@@ -186,7 +186,7 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray | N
         "preset": "veryfast",
         "acodec": "aac",
     }
-    command = ffmpeg.output(*inputs, str(path), **options).overwrite_output()
+    command = ffmpeg.output(*inputs, file_url(path), **options).overwrite_output()
     command = command.global_args("-hide_banner", "-nostats", "-loglevel", "error")
     process = command.run_async(cmd=binary(), pipe_stdin=True)
     for picture in pictures:

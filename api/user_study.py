@@ -18,6 +18,7 @@ from fsh.marking import Marking
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import replacing
+from fsh.schemas.text import page_text
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import mean_interval
@@ -83,7 +84,7 @@ def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marki
         shown.insert(triplet.fake, drawn)
         pictures = [data_uri(_jpeg(picture), "jpeg") for picture in marks.frames(shown)]
         questions.append({"name": triplet.name, "pictures": pictures})
-    template = jinja2.Environment(autoescape=True).from_string(
+    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
         (files("fsh") / "user_study.html.j2").read_text()
     )
     key = {"study": name, "triplets": [asdict(t) for t in asked]}
@@ -92,7 +93,7 @@ def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marki
         (KEY, json.dumps(key, indent=1) + "\n"),
     ):
         with replacing(folder / file) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     return folder / PAGE
 
 

@@ -14,12 +14,15 @@ from PIL import Image, ImageSequence
 from fsh.defaults import AnyPath, as_paths
 from fsh.marking import key_of
 from fsh.pipeline.media.decode import proxy_size, read_proxy
+from fsh.pipeline.media.media_kind import PICTURE, VIDEO, media_kind
+from fsh.pipeline.media.pictures import read_photo
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.provenance.manifest import Manifest, ManifestState, read_manifest
 from fsh.pipeline.provenance.media_types import manifest_beside, needs_manifest_beside
 from fsh.pipeline.provenance.watermark import PUBLIC_KEY
 from fsh.pipeline.provenance.watermark_detection import WatermarkDetection, detect_watermark
 from fsh.schemas.errors import FshError
+from fsh.schemas.text import shown
 
 #: Pixels of a video's shorter side when its watermark is read.
 _SIDE = 256
@@ -107,7 +110,7 @@ def verify(
             if found.present:
                 break
     except FshError as error:
-        says = f"{error.where}: {error.what}" if error.where != str(path) else error.what
+        says = f"{shown(error.where)}: {error.what}" if error.where != str(path) else error.what
     says = says or _without_manifest(path, manifest)
     result = replace(combined(path, manifest, found), says=says)
     if manifest.claims.get("watermark_key") == "private" and not result.watermark.present:
@@ -162,16 +165,30 @@ def frames_of(path: Path) -> Iterator[np.ndarray]:
     Raises:
         FshError: if it is neither.
     """
-    try:
-        with Image.open(path) as picture:
-            for one in ImageSequence.Iterator(picture):
-                yield np.asarray(one.convert("RGB"))
+    kind = media_kind(path)
+    if kind != VIDEO:
+        try:
+            if animation := _frames_of_animation(path):
+                yield from animation
+                return
+            yield read_photo(path, upright=False)  # as it was marked
             return
-    except Image.UnidentifiedImageError:
-        pass  # then it may be a video
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FshError(f"not a readable picture ({error})", where=path) from error
+        except FshError:
+            if kind == PICTURE:
+                raise
     facts = probe(path)
     size = proxy_size(facts.width, facts.height, _SIDE)
     for frame in read_proxy(path, size):
         yield cv2.cvtColor(frame.pixels, cv2.COLOR_YUV2RGB_I420)
+
+
+def _frames_of_animation(path: Path) -> Iterator[np.ndarray] | None:
+    """The frames of an animated picture, uint8 RGB; None if it has one frame or is no picture."""
+    try:
+        picture = Image.open(path)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    if getattr(picture, "n_frames", 1) < 2:
+        picture.close()
+        return None
+    return (np.asarray(one.convert("RGB")) for one in ImageSequence.Iterator(picture))

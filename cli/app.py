@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -24,6 +25,8 @@ from fsh.cli import (
     verify,
 )
 from fsh.schemas.errors import FshError
+from fsh.schemas.file_errors import refused_by_system
+from fsh.schemas.text import sentence
 
 app = typer.Typer(
     name="fsh",
@@ -62,13 +65,11 @@ def main() -> None:
     debug = bool(os.environ.get("FSH_DEBUG"))
     # Beam and what it imports log to the root logger.
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, stream=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):  # a terminal of another encoding shows escapes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="fsh")
-    except FshError as error:
-        if debug:
-            raise
-        print(f"fsh: {error}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print("fsh: stopped; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
@@ -78,6 +79,17 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        line = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        print(f"fsh: internal error: {line} → set FSH_DEBUG=1 for the traceback", file=sys.stderr)
+        print(f"fsh: {failure_line(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def failure_line(error: Exception) -> str:
+    """An error that ended a command, in one line: what, where, what to do."""
+    if isinstance(error, FshError):
+        return str(error)
+    if (refused := refused_by_system(error)) is not None:
+        return str(refused)
+    if isinstance(error, MemoryError):
+        return "not enough memory → use fewer workers, a smaller batch or a smaller preset"
+    line = sentence(f"{type(error).__name__}: {error}")[:300]
+    return f"internal error: {line} → set FSH_DEBUG=1 for the traceback"

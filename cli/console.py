@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,9 +23,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
+from fsh.schemas.text import json_line, one_line, sentence, shown
+
+#: No text is markup, because texts hold names of files.
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+err = Console(stderr=True, **_PLAIN)
+out = Console(**_PLAIN)
 
 
 class ProgressBar:
@@ -37,30 +45,30 @@ class ProgressBar:
 
     def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
         self.stop()
-        self._what, self._unit, self._total, self._note = what, unit, total, ""
+        self._what, self._unit, self._total, self._note = one_line(what), unit, total, ""
         self._done, self._before, self._begun = done, done, time.monotonic()
         self._printed = self._begun - 4  # the first line comes after a second, others every five
         if self._quiet or not err.is_terminal:
             return
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn(unit),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=err,
             transient=True,
         )
         self._progress.start()
-        self._progress.add_task(what, total=total, completed=int(done), note="")
+        self._progress.add_task(self._what, total=total, completed=int(done), note="")
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._done += amount
-        self._note = note or self._note
+        self._note = one_line(note) or self._note
         if self._progress is not None:
             task = self._progress.task_ids[0]
             self._progress.update(task, advance=amount, note=self._note)
@@ -68,11 +76,11 @@ class ProgressBar:
         now = time.monotonic()
         if not self._quiet and now - self._printed >= 5:
             self._printed = now
-            err.print(self._line(now - self._begun), markup=False)
+            err.print(self._line(now - self._begun), soft_wrap=True)
 
     def say(self, line: str) -> None:
         if not self._quiet:
-            err.print(line, markup=False, soft_wrap=True)
+            err.print(sentence(line), soft_wrap=True)
 
     def stop(self) -> None:
         if self._progress is not None:
@@ -102,8 +110,8 @@ def progress(quiet: bool = False):
 
 def show_settings(title: str, settings: Mapping[str, object]) -> None:
     """Print a command's settings on stderr as it starts: no default acts unseen."""
-    pairs = "  ".join(f"{name}={value}" for name, value in settings.items())
-    err.print(f"[bold]{title}[/]  {pairs}", soft_wrap=True)
+    pairs = "  ".join(f"{name}={shown(value)}" for name, value in settings.items())
+    err.print(Text.assemble((title, "bold"), f"  {pairs}"), soft_wrap=True)
 
 
 def announcing(title: str, quiet: bool) -> Callable[[Mapping[str, object]], None] | None:
@@ -114,21 +122,28 @@ def announcing(title: str, quiet: bool) -> Callable[[Mapping[str, object]], None
 def show_result(result: Mapping[str, object], *, as_json: bool, title: str) -> None:
     """Print a command's result on stdout: a table for people, or one JSON object."""
     if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_line(result) + "\n")
         return
-    table = Table(title=title, show_header=False, title_justify="left")
+    table = Table(title=one_line(title), show_header=False, title_justify="left")
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
     for name, value in result.items():
         if isinstance(value, list):  # long; what matters of it was printed on stderr
             continue
         table.add_row(name.replace("_", " "), _text(value))
-    out.print(table)
+    if out.is_terminal:
+        out.print(table)
+        return
+    # Whoever reads a file or a pipe looks for whole names: there is no width to keep to.
+    wide = Measurement.get(out, out.options.update(width=100_000), table).maximum
+    Console(width=max(wide, cell_len(one_line(title))), **_PLAIN).print(table)
 
 
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}: {_text(v)}" for k, v in value.items()) or "none"
+        return ", ".join(f"{shown(k)}: {_text(v)}" for k, v in value.items()) or "none"
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(value)
+    return shown(value) if isinstance(value, str | Path) else str(value)

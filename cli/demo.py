@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from fsh.cli import console
+from fsh.schemas.text import one_line, shown
 
 
 def demo(
@@ -30,6 +33,8 @@ def demo(
     from fsh.sample_clips import make_demo_clips
     from fsh.schemas.errors import FshError
 
+    if folder.parts[:1] and folder.parts[0].startswith("-"):  # not to be taken for an option
+        folder = folder.absolute()
     clips = folder / "clips"
     listing = clips / "urls.csv"
     with console.progress() as bar:
@@ -55,7 +60,8 @@ def demo(
     ]
     begun = time.monotonic()
     for step in steps:
-        console.err.print(f"\n[bold cyan]$ fsh {' '.join(step)}[/]", soft_wrap=True)
+        line = Text(f"\n$ fsh {one_line(shlex.join(step))}", "bold cyan")
+        console.err.print(line, soft_wrap=True)
         command = [sys.executable, "-m", "fsh.cli", *step]
         if code := subprocess.run(command, check=False).returncode:
             raise FshError(
@@ -69,4 +75,4 @@ def demo(
     }
     console.out.print(f"\nDone in {time.monotonic() - begun:.0f} s. Look at:")
     for what, path in seen.items():
-        console.out.print(f"  {what:<22} {path}", soft_wrap=True)
+        console.out.print(f"  {what:<22} {shown(path)}", soft_wrap=True)

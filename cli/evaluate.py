@@ -9,6 +9,7 @@ import typer
 
 from fsh.cli import console, options
 from fsh.schemas.errors import FshError
+from fsh.schemas.text import one_line
 
 if TYPE_CHECKING:
     from fsh.user_study import UserScore
@@ -89,7 +90,7 @@ def evaluate(
         scores = score_answers(score, user_study, seed)
         console.show_result(scores.to_json(), as_json=json, title="User study")
         for one in [] if json else scores.results:
-            console.out.print(study_line(one), markup=False)
+            console.out.print(study_line(one))
         return
     from fsh.evaluation import evaluate as run_evaluation
 
@@ -118,13 +119,13 @@ def evaluate(
         console.show_result(result.to_json(), as_json=True, title="")
         return
     for files in result.files.values():
-        console.out.print(Path(files["table"]).read_text(), markup=False, soft_wrap=True)
+        console.out.print(Path(files["table"]).read_text(encoding="utf-8"), soft_wrap=True)
 
 
 def study_line(score: UserScore) -> str:
     """A system's USER in one line."""
     interval = "" if score.low is None else f" ({score.low:.2f} to {score.high:.2f})"
-    what = f"{score.system}, T = {score.shots}"
+    what = f"{one_line(score.system)}, T = {score.shots}"
     return f"{what}: USER {score.value:.2f}{interval}, n = {score.n}"
 
 

@@ -10,6 +10,7 @@ import typer
 
 from fsh.cli import console, options
 from fsh.schemas.errors import FshError
+from fsh.schemas.text import one_line, shown
 
 if TYPE_CHECKING:
     from fsh.erasure import AffectedPictures, ForgetCheck, ForgetPlan
@@ -89,7 +90,7 @@ def confirm() -> None:
 def show_check(result: ForgetCheck, *, as_json: bool) -> None:
     """Print what is left; exit status 1 if anything is."""
     for place in result.found:
-        console.err.print(f"{place.where}: {place.what}", markup=False, soft_wrap=True)
+        console.err.print(f"{shown(place.where)}: {one_line(place.what)}", soft_wrap=True)
     console.show_result(result.to_json(), as_json=as_json, title="Checked")
     if not result.absent:
         raise typer.Exit(1)
@@ -101,7 +102,7 @@ def in_words(plan: ForgetPlan) -> list[str]:
     lines += [of_pictures(one) for one in plan.pictures if one.pictures.files()]
     for person in plan.persons:
         lines.append(
-            f"{person}: the person and all else in it; films elsewhere stay where they are"
+            f"{shown(person)}: the person and all else in it; films elsewhere stay where they are"
         )
     return lines
 
@@ -115,16 +116,17 @@ def of_data(meant: ErasurePlan) -> list[str]:
         f"{len(meant.shards)} shards to write anew: {', '.join(meant.videos)}"
     ]
     if meant.others:
-        others = ", ".join(f"{name} ({n} clips)" for name, n in meant.others.items())
+        others = ", ".join(f"{shown(name)} ({n} clips)" for name, n in meant.others.items())
         lines.append(f"people in them: {others}")
     if meant.originals:
-        lines.append(f"only linked to, and left where it is: {', '.join(meant.originals)}")
+        originals = ", ".join(map(shown, meant.originals))
+        lines.append(f"only linked to, and left where it is: {originals}")
     return lines
 
 
 def of_pictures(one: AffectedPictures) -> str:
     """What becomes of a folder of pictures."""
-    folder = one.pictures.folder
+    folder = shown(one.pictures.folder)
     if one.removed:
         return f"{folder}: shows them, so all fsh made there goes; `fsh evaluate` draws anew"
     if one.pictures.videos is None:
@@ -140,9 +142,12 @@ def of_pictures(one: AffectedPictures) -> str:
 
 def advice(run: AffectedRun) -> str:
     """What to do about a run that saw erased videos."""
-    people = f", and the people made of it ({', '.join(run.people)})" if run.people else ""
+    people = (
+        f", and the people made of it ({', '.join(map(shown, run.people))})" if run.people else ""
+    )
+    name = shown(run.run)
     return (
-        f"{run.run} was trained on {run.videos} erased videos: its networks remember them, "
+        f"{name} was trained on {run.videos} erased videos: its networks remember them, "
         f"its checkpoints hold a vector for each (W; the next `fsh train` drops it from new ones). "
-        f"To be rid of that, remove {run.run}{people}, and train anew"
+        f"To be rid of that, remove {name}{people}, and train anew"
     )

@@ -29,10 +29,15 @@ def personalize(
         int | None, typer.Option(help="Fine-tuning steps; 0: feed-forward only.", min=0)
     ] = None,
     face: Annotated[
-        int | None, typer.Option(help="Which face where a photo has several: 0 is leftmost.")
+        int | None,
+        typer.Option(help="Which face where a photo has several: 0 is leftmost.", min=0),
     ] = None,
     mixed_ok: Annotated[
         bool, typer.Option("--mixed-ok", help="Do not refuse photos of different people.")
+    ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Give up a person made of other photos in this place."),
     ] = False,
     consent: Annotated[
         Path | None,
@@ -51,6 +56,8 @@ def personalize(
     are left (the mouth opens, the head turns as told); that may be at no step
     at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a
     `preview.png`, marked as AI-generated.
+    Run again with the same photos, or more of them, it makes the person anew; other photos need
+    another `--person`, or `--replace`. Files that are not used are named with the reason.
     Whose face it is may be stated with `--consent`; the statement travels with every film.
 
     Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
@@ -66,6 +73,7 @@ def personalize(
             steps=steps,
             face=face,
             mixed_ok=mixed_ok,
+            replace=replace,
             consent=consent,
             mark=not no_mark,
             signing_key=signing_key,

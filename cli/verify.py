@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fsh.cli import console, options
+from fsh.schemas.text import sentence, shown
 
 if TYPE_CHECKING:
     from fsh.verification import Verification
@@ -44,7 +45,7 @@ def verify(
         console.show_result({"files": found}, as_json=True, title="")
     else:
         for result in results:
-            console.out.print(in_words(result), markup=False, soft_wrap=True)
+            console.out.print(in_words(result), soft_wrap=True)
     if not all(result.ok for result in results):
         raise typer.Exit(1)
 
@@ -73,4 +74,4 @@ def in_words(result: Verification) -> str:
     if result.says:
         parts.append(result.says)
     verdict = "marked and intact" if result.ok else "NOT marked and intact"
-    return f"{result.file}: {verdict}: " + " · ".join(parts)
+    return f"{shown(result.file)}: {verdict}: " + sentence(" · ".join(parts))

@@ -9,5 +9,5 @@ In the data's order:
 - the shards: :mod:`sample` (member names and contents), :mod:`tar` (bytes); their description:
   :mod:`card`, in the words of :mod:`croissant`
 - runs and recognisers: :mod:`run_pictures`, :mod:`recognizer`, :mod:`weights`
-- for everybody: :mod:`errors`, :mod:`progress`
+- for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown)
 """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fsh.schemas.text import sentence, shown
+
 
 class FshError(Exception):
     """An expected failure, told in one line.
 
     Args:
-        what: what went wrong, in the user's words.
-        where: the file, URL, line or option it happened at; may be empty.
+        what: what went wrong, in the user's words; names in it as :func:`fsh.schemas.text.shown`
+            gives them.
+        where: the file, URL, line or option it happened at, as it is; may be empty.
         remedy: what the user can do next; may be empty.
     """
 
@@ -17,9 +20,9 @@ class FshError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.what}" if self.where else self.what
-        line = f"{line} → {self.remedy}" if self.remedy else line
-        return " ".join(line.split())
+        line = sentence(self.what)
+        line = f"{shown(self.where)}: {line}" if self.where else line
+        return f"{line} → {sentence(self.remedy)}" if self.remedy else line
 
     def __reduce__(self):  # keyword-only arguments survive a trip between processes
         return _rebuild, (type(self), self.what, self.where, self.remedy)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from fsh.schemas.errors import SpecMismatch
 from fsh.schemas.ids import digest
+from fsh.schemas.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,6 @@ class FaceSpec:
         """Raise SpecMismatch, naming both sides, unless the two specs are equal."""
         if self != other:
             raise SpecMismatch(
-                f"{mine} has faces as {self}, {theirs} has faces as {other}",
+                f"{one_line(mine)} has faces as {self}, {one_line(theirs)} has faces as {other}",
                 remedy="prepare both with the same --landmarks and --size",
             )

@@ -7,12 +7,14 @@ comes from the checkpoint's or the person's own JSON; a card can be written agai
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fsh.schemas.consent import NOT_STATED
 from fsh.schemas.layout import AVERAGE, PersonFolder, RunFolder, replacing
+from fsh.schemas.text import markdown, one_line
 from fsh.trainer.models.vgg import VGG19_WEIGHT
 
 #: Licence of what found the landmarks, by backend.
@@ -78,7 +80,7 @@ def run_card(name: str, state: Mapping[str, Any]) -> str:
     }
     return _page(
         front,
-        f"# {name}: few-shot talking heads",
+        f"# {markdown(name)}: few-shot talking heads",
         f"Embedder, generator and discriminator of arXiv:1905.08233, meta-learned by fsh "
         f"(preset {config['preset']}). Checkpoints are in `checkpoints/`.",
         "## Data",
@@ -118,23 +120,25 @@ def person_card(card: Mapping[str, Any]) -> str:
         "dataset_sha256": made_from.get("dataset", "unknown"),
     }
     made = {
-        "run": f"{about.get('run', 'unknown')}, step {about.get('run_step', 'unknown')}",
+        "run": f"{markdown(about.get('run', 'unknown'))}, step {about.get('run_step', 'unknown')}",
         "photos": about.get("photos", "unknown"),
         "fine-tuning steps": about.get("steps", "unknown"),
         **{f"{what}, SHA-256": value for what, value in sorted(made_from.items())},
         **{f"{name}, SHA-256": value for name, value in sorted(card["files"].items())},
         "faces": f"backend {spec['backend']}, {spec['size']} px, spec {spec['hash']}",
     }
-    stated = consent if isinstance(consent, str) else _table(consent)
+    stated = markdown(consent)
+    if isinstance(consent, Mapping):
+        stated = _table({key: _marked(value) for key, value in consent.items()})
     marks = (
         "Without marks, on request: "
-        + ", ".join(f"`{each['what']}` on {each['on']}" for each in unmarked)
+        + ", ".join(f"{_code(each['what'])} on {markdown(each['on'])}" for each in unmarked)
         if unmarked
         else "All that was made of this person so far carries a C2PA manifest and a watermark."
     )
     return _page(
         front,
-        f"# {card['name']}: one person's talking head",
+        f"# {markdown(card['name'])}: one person's talking head",
         "A generator of arXiv:1905.08233 for one face, made by fsh from photos.",
         "## Made from",
         _table(made),
@@ -188,9 +192,18 @@ def _table(values: Mapping[str, Any]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *rows])
 
 
+def _marked(value: Any) -> Any:
+    return [markdown(each) for each in value] if isinstance(value, list) else markdown(value)
+
+
+def _code(name: str) -> str:
+    """A name as code, or as text where a mark of code is in it."""
+    return markdown(name) if "`" in name else f"`{one_line(name)}`"
+
+
 def _cell(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return " ".join(text.split()).replace("|", "\\|")
+    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split()))
 
 
 def _page(front: Mapping[str, Any], *parts: str) -> str:
@@ -201,4 +214,4 @@ def _page(front: Mapping[str, Any], *parts: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")

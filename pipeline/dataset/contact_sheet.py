@@ -20,6 +20,7 @@ from fsh.schemas.progress import Progress
 from fsh.schemas.records import Clip, known
 from fsh.schemas.sample import StoredSample, samples_in
 from fsh.schemas.tables import read_clips
+from fsh.schemas.text import page_text
 
 #: Side of a picture on the page, pixels.
 _THUMB = 128
@@ -114,7 +115,7 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         strips.append(strip_of(data, clip))
         progress.advance()
     progress.stop()
-    template = jinja2.Environment(autoescape=True).from_string(
+    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
         (files("fsh.pipeline.dataset") / "contact_sheet.html.j2").read_text()
     )
     page = template.render(
@@ -125,7 +126,7 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         histograms=[_histogram(kept, name, label) for name, label in _HISTOGRAMS.items()],
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page)
+    target.write_text(page, encoding="utf-8")
     return counts
 
 

@@ -17,6 +17,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, PersonFolder, RunFolder
 from fsh.schemas.run_pictures import RunPictures, recorded_pictures
+from fsh.schemas.text import shown
 
 
 def picture_folders(runs: Path) -> Iterator[RunPictures]:
@@ -89,7 +90,7 @@ def person_at(target: str) -> Path | None:
     if "/" not in target or not kind.startswith("fsh-person-"):
         return None
     if folder.is_symlink():
-        raise FshError("a link to a person", where=folder, remedy=f"name {folder.resolve()}")
+        raise FshError("a link to a person", where=folder, remedy=f"name {shown(folder.resolve())}")
     return folder
 
 

@@ -21,6 +21,7 @@ from fsh.pipeline.ingest.requests import (
     locate,
     parse_time,
 )
+from fsh.schemas.text import shown
 
 _PARTS = "video_url|annotion_time|annotation_time|crop_wh|crop_ratio|resolution"
 _FILE = re.compile(rf"(?P<set>.*?)_?(?:{_PARTS})\.txt", re.IGNORECASE)
@@ -42,7 +43,7 @@ def read_set(folder: Path, name: str) -> Listing:
     """One request per time range; a video without ranges is asked for as a whole."""
     urls_file = _find(folder, name, "video_url")
     if urls_file is None:
-        note = f"{folder / name}: an HDTF set without its video_url.txt, so without URLs"
+        note = f"{shown(folder / name)}: an HDTF set without its video_url.txt, so without URLs"
         return Listing(notes=[note])
     listing = Listing()
     times = _read_table(listing, folder, name, "annotion_time", "annotation_time")
@@ -75,7 +76,7 @@ def read_set(folder: Path, name: str) -> Listing:
                 )
             )
     if without_url := sorted(set(times.rows) - named):
-        listing.notes.append(f"{times.path}: no URL for {', '.join(without_url)}")
+        listing.notes.append(f"{shown(times.path)}: no URL for {', '.join(without_url)}")
     return listing
 
 

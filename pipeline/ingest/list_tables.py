@@ -24,6 +24,7 @@ from fsh.pipeline.ingest.requests import (
 )
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
+from fsh.schemas.text import shown
 
 # The first name that a table has wins.
 _URL = [
@@ -141,7 +142,8 @@ def read_parquet(path: Path, where: str, base: Path | None) -> Listing:
 def no_urls_note(where: str, rows: int, names: Sequence[str]) -> str:
     """A note for the user: a table names no videos."""
     columns = ", ".join(name for name in names if name)
-    return f"{where}: a table of {rows} rows without any URL, path or video id (columns: {columns})"
+    what = "without any URL, path or video id"
+    return f"{shown(where)}: a table of {rows} rows {what} (columns: {columns})"
 
 
 def _numbered_rows(reader: Any) -> Iterator[tuple[int, list[str] | str]]:

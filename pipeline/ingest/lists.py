@@ -20,6 +20,7 @@ from fsh.pipeline.ingest.requests import (
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
+from fsh.schemas.text import shown
 
 _LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
 _LIST_SUFFIXES = frozenset(
@@ -91,7 +92,7 @@ def parse_list(text: str, where: str, base: Path | None) -> Listing:
     lines = re.split(r"\r\n|\n|\r", text.removeprefix("\ufeff"))
     content = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not content:
-        return Listing(notes=[f"{where}: an empty list"])
+        return Listing(notes=[f"{shown(where)}: an empty list"])
     first = content[0].strip()
     if first[0] in "[{":
         return list_tables.read_json(lines, where, base)

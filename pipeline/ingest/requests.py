@@ -12,6 +12,7 @@ from typing import Any
 
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
+from fsh.schemas.text import shown
 
 Box = tuple[float, float, float, float]
 
@@ -69,7 +70,7 @@ class BadLine:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.list}:{self.line}: {self.why}"
+        return f"{shown(self.list)}:{self.line}: {self.why}"
 
 
 @dataclass

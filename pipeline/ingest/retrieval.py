@@ -21,6 +21,7 @@ from fsh.pipeline.ingest.prober import Prober
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo
 from fsh.schemas import ids, urls
 from fsh.schemas.records import ErrorClass
+from fsh.schemas.text import shown
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,16 @@ class Retriever:
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
-                raise Failure(ErrorClass.PERMANENT, "not_a_file", f"{path}: not a regular file")
+                raise Failure(
+                    ErrorClass.PERMANENT, "not_a_file", f"{shown(path)}: not a regular file"
+                )
             self.prober.start(path)
             sha256 = ids.file_sha256(path)  # while the worker probes
             facts = self._facts()
         except FileNotFoundError:
-            raise Failure(ErrorClass.PERMANENT, "missing", f"{path}: no such file") from None
+            raise Failure(ErrorClass.PERMANENT, "missing", f"{shown(path)}: no such file") from None
         except OSError as error:
-            text = f"{path}: {error.strerror}"
+            text = f"{shown(path)}: {error.strerror}"
             raise Failure(ErrorClass.PERMANENT, "unreadable", text) from error
         metadata = {"mtime_ns": status.st_mtime_ns}
         return RetrievedFile(path, facts, sha256, status.st_size, metadata=metadata)

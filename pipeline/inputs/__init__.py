@@ -3,6 +3,7 @@
 Photos and videos are cropped and landmarked here exactly as the training videos were. In reading
 order:
 
+- ``photo_folder``: which files of a folder are photos, and why the others are not.
 - ``photo_faces``: every face in one photo, cropped and landmarked.
 - ``photo_choice``: which of these faces is the person's, and photos of somebody else.
 - ``photos``: a person's photos as a :class:`~fsh.schemas.clip.FaceClip`.
@@ -11,4 +12,5 @@ order:
 - ``landmark_track``: stored tracks of landmarks.
 - ``preflight``: what is difficult about a driver.
 - ``paste_back``: a drawing blended into the full picture.
+- ``input_name``: what a person or film is called by photos or driver.
 """

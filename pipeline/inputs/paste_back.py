@@ -18,8 +18,8 @@ from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photo_faces import locate_largest_face
 from fsh.pipeline.media.footage import Footage, open_footage
+from fsh.pipeline.media.media_kind import is_video
 from fsh.pipeline.media.pictures import read_photo
-from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas.landmarks import BROWS, POINTS, found
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
@@ -75,8 +75,8 @@ def read_paste_target(
     Raises:
         FshError: if it is neither, or shows no face.
     """
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        photo = read_photo(path)
+    if not is_video(path):
+        photo = read_photo(path, say=progress.say)
         window, points = locate_largest_face(path, photo, spec, backend)
         return PasteTarget(np.zeros(1), points[None], [window], None, photo)
     driver = read_driver(path, spec, backend, progress)

@@ -11,6 +11,7 @@ from fsh.pipeline.faces.embedding import SAME_PERSON
 from fsh.pipeline.inputs.photo_faces import FaceCandidate
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
+from fsh.schemas.text import shown
 
 
 def choose_faces(photos: Sequence[Sequence[FaceCandidate]], face: int | None) -> list[int]:
@@ -18,16 +19,19 @@ def choose_faces(photos: Sequence[Sequence[FaceCandidate]], face: int | None) ->
 
     Args:
         photos: the faces of each photo, at least one each.
-        face: this one in every photo, counted from the left from 0; None: the person who recurs
-            over the photos (by embedding), or the largest face where there is only one photo or
-            no embeddings.
+        face: this one in every photo that has several, counted from the left from 0; None: the
+            person who recurs over the photos (by embedding), or the largest face where there is
+            only one photo or no embeddings.
 
     Returns:
-        An index into each photo's faces; -1 where a photo has no face of that number.
+        An index into each photo's faces; -1 where a photo has several, and none of that number.
     """
     if face is not None:
         orders = [np.argsort([c.face.box[0] for c in faces], kind="stable") for faces in photos]
-        return [int(order[face]) if face < len(order) else -1 for order in orders]
+        return [
+            int(order[face]) if 0 <= face < len(order) else 0 if len(order) == 1 else -1
+            for order in orders
+        ]
     known = [[c.embedding for c in faces if c.embedding is not None] for faces in photos]
     if len(photos) == 1 or not all(len(k) == len(f) for k, f in zip(known, photos, strict=True)):
         return [int(np.argmax([c.face.side for c in faces])) for faces in photos]
@@ -72,7 +76,7 @@ def require_one_person(
     odd = outliers(embeddings)
     if not odd:
         return
-    listed = ", ".join(paths[i].name for i in odd)
+    listed = ", ".join(shown(paths[i].name) for i in odd)
     what = (
         f"the photos seem to show different people: {listed}"
         if len(odd) * 2 > len(paths)

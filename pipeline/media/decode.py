@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 import ffmpeg
 import numpy as np
 
-from fsh.pipeline.media.ffmpeg import binary
+from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError
 
@@ -114,7 +114,7 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
     number = default_sound_number(path)
     if number is None:
         return b""
-    stream = ffmpeg.input(str(path), ss=f"{max(0.0, start - 1):.6f}")[str(number)]
+    stream = ffmpeg.input(file_url(path), ss=f"{max(0.0, start - 1):.6f}")[str(number)]
     stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
     stream = stream.filter("atrim", start=f"{min(start, 1.0):.6f}", duration=f"{end - start:.6f}")
     out = stream.output(
@@ -180,7 +180,9 @@ def _decode(
         edges["end"] = f"{end + _SLACK:.6f}"
     # -start_at_zero makes the container's first time stamp zero, and -copyts keeps the clock
     # running from there even after a seek: one clock for every pass.
-    stream = ffmpeg.input(str(path), threads=1, **({"ss": edges["start"]} if seek else {})).video
+    stream = ffmpeg.input(
+        file_url(path), threads=1, **({"ss": edges["start"]} if seek else {})
+    ).video
     stream = (
         transform(stream.filter("trim", **edges))
         .filter("format", pixel_format)

@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from fsh.pipeline.media.containers import FilmFormat, film_format
+from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.sound import SoundTrack, plan_sound
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
@@ -72,7 +73,7 @@ def write_video(
             options["final_delay"] = str(max(_GIF_SHORTEST, round(last * _CLOCK / _GIF_CLOCK)))
         with (
             replacing(path) as temporary,
-            av.open(str(temporary), "w", format=film.muxer, options=options) as target,
+            av.open(file_url(temporary), "w", format=film.muxer, options=options) as target,
         ):
             if film.name == "gif":
                 _write_gif(target, pictures, gif_times(ticks * float(_CLOCK)))

@@ -1,15 +1,25 @@
-"""Reading picture files: every common format, upright, as RGB; broken files are refused."""
+"""Reading picture files: every common format, upright, as sRGB; broken files are refused.
+
+The one reader of pictures: photos, frames of a driver, paste-back targets, pictures to verify.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from fsh.pipeline.media.color_profiles import to_srgb
+from fsh.pipeline.media.deep_pictures import read_deep_png, read_deep_tiff
+from fsh.pipeline.media.media_kind import PICTURE, media_kind
 from fsh.pipeline.media.suffixes import PHOTO_SUFFIXES
+from fsh.pipeline.media.value_range import to_bytes, value_range
 from fsh.schemas.errors import FshError
+from fsh.schemas.file_errors import file_error
+from fsh.schemas.text import shown
 
 # pi-heif only decodes; pillow-heif's wheels carry x265, which is GPL.
 try:
@@ -20,6 +30,20 @@ else:
     pi_heif.register_heif_opener()
     HEIF_INSTALLED = True
 
+#: Values by which nearly everything in a picture is darker, or brighter.
+_BLACK, _WHITE = 40, 230
+#: Formats with several pictures in a file of which all but the first are its thumbnails and maps.
+_ONE_PICTURE = ("MPO", "HEIF", "AVIF")
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -36,11 +60,10 @@ def photo_paths(folder: Path, also: frozenset[str] = frozenset()) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise FshError("no such folder", where=folder, remedy="give a folder of 1 to 32 photos")
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PHOTO_SUFFIXES | also and not path.name.startswith(".")
-    )
+    try:
+        found = sorted(path for path in folder.iterdir() if _is_candidate(path, also))
+    except OSError as error:
+        raise file_error(error, folder) from error
     if not found:
         raise FshError(
             "no photos in this folder",
@@ -50,21 +73,40 @@ def photo_paths(folder: Path, also: frozenset[str] = frozenset()) -> list[Path]:
     return found
 
 
-def read_photo(path: Path, *, heif: bool = HEIF_INSTALLED) -> np.ndarray:
-    """A picture as uint8 (H, W, 3) RGB, rotated as its EXIF says, on white where transparent.
+def _is_candidate(path: Path, also: frozenset[str]) -> bool:
+    """Whether a file is a picture by its name or by its content; hidden files are left out."""
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    return path.suffix.lower() in PHOTO_SUFFIXES | also or media_kind(path) == PICTURE
+
+
+def read_photo(
+    path: Path,
+    *,
+    heif: bool = HEIF_INSTALLED,
+    upright: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> np.ndarray:
+    """A picture as uint8 (H, W, 3) RGB in sRGB, rotated as its EXIF says, white where transparent.
+
+    Samples of more than eight bits, floats and colour profiles are brought to that; of several
+    pages it is the first.
 
     Args:
         heif: whether HEIC files can be read; if not, the error says which extra to install.
+        upright: whether to rotate as EXIF says.
+        say: told what there is to say about the picture, each in a line with its name: further
+            pages, a profile that cannot be used, a picture that is nearly black or white.
 
     Raises:
         FshError: a missing, broken, oversized or unreadable file.
     """
+    lines: list[str] = []
     try:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels, which phones reach, and refuses from 179.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return _to_rgb(ImageOps.exif_transpose(image))
+            warnings.simplefilter("ignore")
+            pixels = _read(path, upright, lines.append)
     except Image.DecompressionBombError as error:
         raise FshError(
             "the picture is too large to open safely", where=path, remedy="scale it down"
@@ -79,10 +121,22 @@ def read_photo(path: Path, *, heif: bool = HEIF_INSTALLED) -> np.ndarray:
         raise FshError(
             "not a picture, or one in an unknown format", where=path, remedy="save it as JPEG"
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # all of them Pillow's
-        raise FshError(
-            f"the picture cannot be read ({error})", where=path, remedy="save it again or drop it"
-        ) from error
+    except OSError as error:
+        if error.errno:
+            raise file_error(error, path) from error
+        raise _unreadable(path, error) from error
+    except (SyntaxError, ValueError, EOFError, MemoryError) as error:  # all of them Pillow's
+        raise _unreadable(path, error) from error
+    lines += [] if (dim := _exposure(pixels)) is None else [dim]
+    for line in lines if say else ():
+        say(f"{shown(path.name)}: {line}")  # type: ignore[misc]
+    return pixels
+
+
+def _unreadable(path: Path, error: BaseException) -> FshError:
+    return FshError(
+        f"the picture cannot be read ({error})", where=path, remedy="save it again or drop it"
+    )
 
 
 def _is_heif(path: Path) -> bool:
@@ -92,15 +146,73 @@ def _is_heif(path: Path) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def _read(path: Path, upright: bool, say: Callable[[str], None]) -> np.ndarray:
+    """The pixels; Pillow's errors are raised as they are."""
+    refused = None
+    try:
+        deep = read_deep_tiff(path)
+    except ValueError as error:  # Pillow may know more
+        deep, refused = None, error
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError:
+        if deep is None and (deep := read_deep_tiff(path, any_depth=True)) is None:
+            raise
+        turned = _turned(deep, deep.info["orientation"] if upright else 1)
+        return _to_rgb(turned, deep.info["icc_profile"], say)
+    with image:
+        if refused is not None and image.mode in ("RGB", "RGBA"):
+            raise refused  # Pillow would take the upper bits alone
+        if image.format == "PNG":
+            deep = read_deep_png(path)
+        pages = getattr(image, "n_frames", 1)
+        if pages > 1 and image.format not in _ONE_PICTURE:
+            say(f"{pages} pictures in one file, the first is used")
+        if deep is None:
+            try:
+                image.load()
+            except (OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno:
+                    raise
+                if (deep := read_deep_tiff(path, any_depth=True)) is None:
+                    raise
+        plain, profile = deep or image, image.info.get("icc_profile")
+        orientation = image.getexif().get(_ORIENTATION, 1) if upright else 1
+        plain = _turned(plain, orientation)
+        return _to_rgb(plain, profile, say)
+
+
+def _turned(image: Image.Image, orientation: object) -> Image.Image:
+    """A picture turned and mirrored as EXIF's number for it says."""
+    how = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if how is None else image.transpose(how)
+
+
+def _to_rgb(image: Image.Image, profile: bytes | None, say: Callable[[str], None]) -> np.ndarray:
     """Any mode of Pillow's as uint8 (H, W, 3); transparent pixels become white."""
     if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey; Pillow would clip it
-        values = np.asarray(image, np.float32)
-        top = 65535 if values.max(initial=0) > 255 else 255
-        gray = (values * (255 / top)).clip(0, 255).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
+        values = np.asarray(image)
+        image = Image.fromarray(to_bytes(values, *value_range(values)))
+    alpha = None
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        front = image.convert("RGBA")
-        back = Image.new("RGBA", front.size, "white")
-        image = Image.alpha_composite(back, front)
-    return np.array(image.convert("RGB"))
+        front = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
+        alpha = front.getchannel("A")
+        image = front.convert("L" if front.mode == "LA" else "RGB")
+    elif image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    color = to_srgb(image, profile, say)
+    if alpha is not None:
+        back = Image.new("RGBA", color.size, "white")
+        color.putalpha(alpha)
+        color = Image.alpha_composite(back, color).convert("RGB")
+    return np.array(color)
+
+
+def _exposure(pixels: np.ndarray) -> str | None:
+    """That a picture is nearly black or white, if it is."""
+    small = pixels[:: max(1, pixels.shape[0] // 256), :: max(1, pixels.shape[1] // 256)]
+    if small.size and np.percentile(small, 99) < _BLACK:
+        return "the picture is nearly black"
+    if small.size and np.percentile(small, 1) > _WHITE:
+        return "the picture is nearly white"
+    return None

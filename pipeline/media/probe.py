@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 
+from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.sound import codec_name, default_sound
 from fsh.schemas.errors import FshError
 
@@ -99,7 +100,7 @@ def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
         if path.stat().st_size == 0:
             raise NotAVideo("an empty file", where=path, code="empty")
         with av.open(
-            str(path),
+            file_url(path),
             timeout=timeout,
             metadata_errors="replace",
             options={"protocol_whitelist": "file", "format_whitelist": ",".join(_CONTAINERS)},

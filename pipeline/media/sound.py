@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 import av
 
 from fsh.pipeline.media.containers import FilmFormat
+from fsh.pipeline.media.ffmpeg import file_url
 
 #: Layouts of so many channels where a file does not say which they are.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -49,7 +50,7 @@ def default_sound(container: av.container.InputContainer) -> av.AudioStream | No
 def default_sound_number(path: Path) -> int | None:
     """The number of the default sound track among a file's streams; None if it has no sound."""
     try:
-        with av.open(str(path), metadata_errors="replace") as source:
+        with av.open(file_url(path), metadata_errors="replace") as source:
             track = default_sound(source)
             return None if track is None else track.index
     except (av.FFmpegError, OSError):
@@ -63,7 +64,7 @@ def plan_sound(path: Path, film: FilmFormat) -> tuple[SoundPlan | None, str]:
         None and an empty reason if the file has no sound.
     """
     try:
-        with av.open(str(path), metadata_errors="replace") as source:
+        with av.open(file_url(path), metadata_errors="replace") as source:
             track = default_sound(source)
             if track is None:
                 return None, ""
@@ -82,7 +83,7 @@ class SoundTrack:
     def __init__(self, target: av.container.OutputContainer, path: Path, plan: SoundPlan) -> None:
         """Add the stream to ``target``; the video's encoder is opened before the first packet."""
         self._target, self._plan = target, plan
-        self._source = av.open(str(path), metadata_errors="replace")
+        self._source = av.open(file_url(path), metadata_errors="replace")
         track = _track(self._source, plan.stream)
         self._parts: Iterator[tuple[float, av.Packet | av.AudioFrame]]
         if plan.encoder:
@@ -263,7 +264,7 @@ def _can_be_copied(
 
 def _encoding(path: Path, index: int, film: FilmFormat) -> tuple[SoundPlan | None, str]:
     """A plan in which the encoder takes what the decoder gives, both of them tried."""
-    with av.open(str(path), metadata_errors="replace") as source:
+    with av.open(file_url(path), metadata_errors="replace") as source:
         track = _track(source, index)
         if track.codec_context is None:
             return None, "its sound is in a codec that cannot be decoded"

@@ -69,7 +69,7 @@ def test_re_encoding_loses_the_manifest_and_keeps_the_watermark(tmp_path):
     [
         ("a.txt", b"hello", "not a readable video"),
         ("a.mp4", b"", "an empty file"),
-        ("a.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not a readable"),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not a picture"),
         ("gone.mp4", None, "No such file"),
     ],
 )

@@ -13,6 +13,7 @@ import numpy as np
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
+from fsh.schemas.text import shown
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
 from fsh.trainer.evaluation.reenactment import Reenactment
 from fsh.trainer.evaluation.results_store import SubjectResult, read_pictures, without_pictures
@@ -88,7 +89,7 @@ def evaluate(
                     draw = draw or system.fit(part.photos(shots))
                     fresh = not part.path(system, shots).is_file()
                     result = part.measure(system, shots, draw)
-                    note = f"{subject.identity}, T = {shots}, {system.name}"
+                    note = f"{shown(subject.identity)}, T = {shots}, {system.name}"
                     progress.advance(int(fresh), note=note)
                 key = (system.name, shots, subject.identity)
                 evaluation.results[key] = without_pictures(result)

@@ -16,6 +16,7 @@ from typing import Any
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder, RunFolder, replacing
 from fsh.schemas.progress import Progress
+from fsh.schemas.text import shown
 from fsh.trainer.checkpoint import Checkpoint, newest_sound
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data
@@ -109,7 +110,7 @@ def train(
     resumed = newest_sound(folder, Checkpoint.read, progress)
     if resumed:
         session.load(resumed)
-        progress.say(f"going on from step {session.step} ({resumed.folder})")
+        progress.say(f"going on from step {session.step} ({shown(resumed.folder)})")
         _report_differences(resumed.state, session, progress)
     saved = resumed.state if resumed else None
     budget = Budget.for_session(session, saved, plan, ranks, settings.budget)

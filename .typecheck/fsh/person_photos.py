@@ -1,0 +1,1 @@
+../../api/person_photos.py

@@ -1,0 +1,47 @@
+"""Whether a file is a picture or a video, by its first bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
+
+PICTURE, VIDEO = "picture", "video"
+
+_PICTURES = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0"),
+    *(b"MM\0+", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+)
+_VIDEOS = (
+    *(b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\x01\xba", b"\0\0\x01\xb3"),
+    *(b"0&\xb2u\x8ef\xcf\x11", b"\x06\x0e+4\x02\x05\x01\x01"),
+)
+#: Of files in boxes, as MP4 is: what says that they are pictures.
+_PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+
+
+def media_kind(path: Path) -> str | None:
+    """:data:`PICTURE`, :data:`VIDEO`, or None if it is neither, or cannot be read."""
+    try:
+        if not path.is_file():  # never a pipe, which would wait
+            return None
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError:
+        return None
+    if head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return PICTURE
+    if head[:2] == b"BM" and head[6:10] == bytes(4):
+        return PICTURE
+    if head[4:8] == b"ftyp":
+        return PICTURE if head[8:12] in _PICTURE_BRANDS else VIDEO
+    if head.startswith(_VIDEOS) or (head[:4] == b"RIFF" and head[8:11] == b"AVI"):
+        return VIDEO
+    transport = head[0:1] == b"G" and head[188:189] == b"G" and head[376:377] == b"G"
+    return VIDEO if transport else None
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video by its content; by its name where that says nothing."""
+    kind = media_kind(path)
+    return kind == VIDEO or (kind is None and path.suffix.lower() in VIDEO_SUFFIXES)

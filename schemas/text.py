@@ -1,0 +1,66 @@
+"""Names of files and people as they are shown: exactly, in one line, and marked up by nobody.
+
+A file name may hold anything but a slash: line breaks, blanks at its ends, bytes that are no
+UTF-8 (which Python reads as lone surrogates), the marks of Markdown, of HTML and of terminals.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+#: Categories of Unicode that are not shown as they are: control, format (they turn lines around),
+#: lone surrogates, line and paragraph separators.
+_UNSHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+#: Format characters that letters and emoji are composed with.
+_JOINERS = "\u200c\u200d"
+_MARKUP = re.compile(r"[\\`*<>\[\]|~&]|(?<![^\W_])_|_(?![^\W_])")
+_BREAK = re.compile(r"[ \t]*[\r\n][ \t\r\n]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def one_line(text: object) -> str:
+    """A text with everything that is not to be seen, or breaks the line, as an escape."""
+    whole = str(text)
+    return whole if whole.isprintable() else "".join(map(_visible, whole))
+
+
+def page_text(value: object) -> object:
+    """What a page's template prints, for Jinja's ``finalize``: texts in one line, others as is."""
+    return one_line(value) if type(value) is str else value
+
+
+def shown(name: object) -> str:
+    """A name or path for a message: exact, in one line; quoted where blanks would get lost."""
+    text = one_line(name)
+    return f'"{text}"' if text != text.strip() or "  " in text else text
+
+
+def sentence(text: str) -> str:
+    """A message in one line: where it breaks is a blank, all other blanks stay."""
+    return one_line(_BREAK.sub(" ", text.strip()))
+
+
+def markdown(name: object) -> str:
+    """A name inside Markdown, in a table too: nothing of it is taken for a mark."""
+    return _MARKUP.sub(lambda found: "\\" + found[0], one_line(name))
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """One JSON object in one line of UTF-8; names that are none keep their bytes as ``\\udcXX``."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _visible(character: str) -> str:
+    if character in _JOINERS or unicodedata.category(character) not in _UNSHOWN:
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(
+        character, f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    )
