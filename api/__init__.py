@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsh.dataset import Dataset, inspect, open_dataset
-    from fsh.dataset_making import ingest, shard
-    from fsh.erasure import forget
+    from fsh.dataset_making import ingest, plan_ingest, shard
+    from fsh.erasure import check_forgotten, forget
     from fsh.evaluation import evaluate
-    from fsh.films import animate
+    from fsh.films import animate, animate_each
     from fsh.people import export, personalize
     from fsh.schemas.errors import FshError
     from fsh.trainer.person.person import Person
     from fsh.trainer.runs import Run
-    from fsh.training import train
+    from fsh.training import plan_training, train
+    from fsh.user_study import score_answers
     from fsh.verification import verify
 
     __version__: str
@@ -36,6 +37,8 @@ _MODULES = {
     "Person": "fsh.trainer.person.person",
     "Run": "fsh.trainer.runs",
     "animate": "fsh.films",
+    "animate_each": "fsh.films",
+    "check_forgotten": "fsh.erasure",
     "evaluate": "fsh.evaluation",
     "export": "fsh.people",
     "forget": "fsh.erasure",
@@ -43,6 +46,9 @@ _MODULES = {
     "inspect": "fsh.dataset",
     "open_dataset": "fsh.dataset",
     "personalize": "fsh.people",
+    "plan_ingest": "fsh.dataset_making",
+    "plan_training": "fsh.training",
+    "score_answers": "fsh.user_study",
     "shard": "fsh.dataset_making",
     "train": "fsh.training",
     "verify": "fsh.verification",
@@ -54,6 +60,8 @@ __all__ = [  # written out: type checkers do not follow a computed list
     "Run",
     "__version__",
     "animate",
+    "animate_each",
+    "check_forgotten",
     "evaluate",
     "export",
     "forget",
@@ -61,6 +69,9 @@ __all__ = [  # written out: type checkers do not follow a computed list
     "inspect",
     "open_dataset",
     "personalize",
+    "plan_ingest",
+    "plan_training",
+    "score_answers",
     "shard",
     "train",
     "verify",

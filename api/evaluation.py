@@ -19,7 +19,6 @@ from fsh.evaluation_report import report_marking, write_report
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.frames_folder import from_frames
 from fsh.marking import signer_of
-from fsh.pipeline.faces.backends import has_gpu
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.ids import video_of
 from fsh.schemas.layout import DataFolder, RunFolder
@@ -36,6 +35,7 @@ from fsh.trainer.evaluation.results_table import ResultRow, result_rows
 from fsh.trainer.evaluation.settings import EvaluationSettings
 from fsh.trainer.evaluation.subjects import Subject, subjects_of_split
 from fsh.trainer.evaluation.systems import systems_of
+from fsh.trainer.presets import choose_device
 from fsh.trainer.runs import Run
 from fsh.user_study import write_study
 
@@ -84,6 +84,9 @@ def evaluate(
 
     Stopped, the same call goes on.
 
+    Sets the number of PyTorch's threads in this process (``torch.set_num_threads``) where the
+    networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
+
     Args:
         data: the data folder.
         run: the training run; None: the newest of fsh's in ``runs``.
@@ -102,13 +105,15 @@ def evaluate(
         user_study: folder for a page that asks people which is the fake; None: no page.
         device: ``cpu``, ``cuda`` or ``auto``.
         signing_key: PEM file with certificates and key; None: this installation's.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
 
     Raises:
-        FshError: no run, nobody to evaluate on, runs that do not fit the data or one another.
+        FshError: a value out of range, no run, nobody to evaluate on, runs that do not fit the
+            data or one another.
     """
     progress = progress or Silent()
     folder = Path(run) if run else newest_run()
-    fine_tuning_steps(steps)  # refused before the work
     options = EvaluationOptions(
         data=Path(data),
         run=folder,
@@ -124,7 +129,7 @@ def evaluate(
         seed=seed,
         output=Path(output) if output else RunFolder(folder).evaluation,
         user_study=Path(user_study) if user_study else None,
-        device=("cuda" if has_gpu() else "cpu") if device == "auto" else device,
+        device=choose_device(device),
     )
     signer = signer_of(signing_key)
     if announce:

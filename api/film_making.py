@@ -20,6 +20,7 @@ from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, save_track
 from fsh.pipeline.inputs.paste_back import PasteTarget, paste_frames, read_paste_target
 from fsh.pipeline.inputs.preflight import preflight
 from fsh.pipeline.media.encode import write_video
+from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.data.landmark_images import draw_landmarks
@@ -41,6 +42,9 @@ class FilmOptions:
         mark: mark films as AI-generated; if not, the person's card records it.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
+
+    Raises:
+        FshError: if ``fps`` is below 1.
     """
 
     absolute: bool = False
@@ -52,6 +56,10 @@ class FilmOptions:
     mark: bool = True
     signing_key: AnyPath | None = None
     watermark_key: AnyPath | None = None
+
+    def __post_init__(self) -> None:
+        if not self.fps >= 1:  # so that NaN is refused too
+            raise FshError(f"fps must be at least 1, not {self.fps:g}")
 
 
 @dataclass(frozen=True)

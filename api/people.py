@@ -15,6 +15,7 @@ from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.pipeline.inputs.photos import RejectedPhoto, prepare_photos
 from fsh.pipeline.media.pictures import photo_paths
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
+from fsh.schemas.errors import FshError
 from fsh.schemas.layout import PersonFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.threads import set_thread_count
@@ -67,6 +68,9 @@ def personalize(
 ) -> PersonalizeResult:
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
+    Sets the number of PyTorch's threads in this process (``torch.set_num_threads``) where the
+    networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
+
     Args:
         photos: photos of one person: a folder, one photo, or a short video.
         person: where the person goes; None: below ``people``, named after the photos.
@@ -80,10 +84,16 @@ def personalize(
         mark: mark ``preview.png`` as AI-generated; if not, the person's card records it.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
 
     Raises:
-        FshError: no run, no face, photos of several people, a statement that does not allow it.
+        FshError: ``steps`` or ``face`` below 0, no run, no face, photos of several people, a
+            statement that does not allow it.
     """
+    for option, value in (("steps", steps), ("face", face)):
+        if value is not None and value < 0:
+            raise FshError(f"{option} must be at least 0, not {value}")
     progress = progress or Silent()
     source, run = Path(photos), Path(run) if run else newest_run()
     folder = PersonFolder(Path(person) if person else Path(people) / _name(source))
@@ -161,6 +171,8 @@ def export(
         person: the person's folder.
         output: the folder to write.
         run: the training run whose embedder is written too; None: no embedder.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
 
     Raises:
         FshError: a statement that does not allow it, a folder that is there already, or the extra

@@ -58,8 +58,10 @@ def test_a_damaged_newest_is_named_and_passed_over(tmp_path, file):
 
 
 def test_no_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(FshError, match="run `fsh train` first"):
-        Run.read(tmp_path / "none")
+    with pytest.raises(FshError, match="no such folder → run `fsh train` first"):
+        Run.read(str(tmp_path / "none"))
+    with pytest.raises(FshError, match="no checkpoint here → run `fsh train` first"):
+        Run.read(tmp_path)
 
 
 def test_another_methods_run_makes_no_persons(tmp_path):
