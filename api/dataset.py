@@ -168,7 +168,7 @@ def inspect(
         data: the data folder.
         output: the page; None: ``inspect.html`` in the data folder.
         limit: clips shown at most.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Returns:
         The counts, and where the ``page`` is.

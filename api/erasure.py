@@ -108,7 +108,7 @@ def forget(
         data: the data folder.
         runs, people: where training runs and people live.
         dry_run: only say what would be removed.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: if a target is nothing that is or was here, or the data folder is in use.

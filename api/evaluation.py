@@ -106,7 +106,7 @@ def evaluate(
         device: ``cpu``, ``cuda`` or ``auto``.
         signing_key: PEM file with certificates and key; None: this installation's.
         announce: called once, before the work begins, with the settings in force.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: a value out of range, no run, nobody to evaluate on, runs that do not fit the

@@ -68,7 +68,7 @@ def animate(
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
         announce: called once, before the work begins, with the settings in force.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: ``fps`` below 1, no person, no face, or a consent statement that does not allow
@@ -108,7 +108,7 @@ def animate_each(
         output: of one film; of several, their folder.
         options: how each film is made.
         announce: called once, before the work begins, with the settings in force.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: as :func:`animate` does, or if two films would have one name.

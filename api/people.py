@@ -85,7 +85,7 @@ def personalize(
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
         announce: called once, before the work begins, with the settings in force.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: ``steps`` or ``face`` below 0, no run, no face, photos of several people, a
@@ -172,7 +172,7 @@ def export(
         output: the folder to write.
         run: the training run whose embedder is written too; None: no embedder.
         announce: called once, before the work begins, with the settings in force.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: a statement that does not allow it, a folder that is there already, or the extra

@@ -60,7 +60,7 @@ def train(
         seed: of the weights and the data order.
         stop: asked after every step; True saves and returns.
         announce: called once, before the work begins, with the settings in force.
-        progress: is told how far the work is (:class:`fsh.schemas.progress.Progress`); None: silent.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: no or unfit data, options that do not go together, a run of another
