@@ -21,7 +21,7 @@ from fsh.frames_folder import from_frames
 from fsh.marking import signer_of
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.ids import video_of
-from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.layout import DataFolder, EvaluationFolder, RunFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.spec import FaceSpec
@@ -152,7 +152,7 @@ def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) ->
     networks, missing = load_metric_networks(progress, options.device)
     for name, why in analyzer.missing.items():
         progress.say(f"CSIM by {name} is not computed: {why}")
-    folder = options.output / "cells"
+    folder = EvaluationFolder(options.output).cells
     settings = [
         EvaluationSettings(
             name, size, options.shots, options.seed, analyzer, networks, missing, folder

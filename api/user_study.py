@@ -18,12 +18,10 @@ from fsh.evaluation_report import data_uri
 from fsh.marking import Marking
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import replacing
+from fsh.schemas.layout import StudyFolder, replacing
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import mean_interval
-
-PAGE, KEY = "study.html", "key.json"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marki
     """
     if not outcome.settings.self_reenactment:
         raise FshError("only self-reenactment has true pictures", remedy="use protocol fsth")
-    asked = triplets(outcome, seed)
+    asked, study = triplets(outcome, seed), StudyFolder(folder)
     name = f"{stable_hash(json.dumps([asdict(t) for t in asked])):016x}"
     questions = []
     for triplet in asked:
@@ -92,12 +90,12 @@ def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marki
     )
     key = {"study": name, "triplets": [asdict(t) for t in asked]}
     for file, text in (
-        (PAGE, template.render(study=name, questions=questions)),
-        (KEY, json.dumps(key, indent=1) + "\n"),
+        (study.page, template.render(study=name, questions=questions)),
+        (study.key, json.dumps(key, indent=1) + "\n"),
     ):
-        with replacing(folder / file) as temporary:
+        with replacing(file) as temporary:
             temporary.write_text(text)
-    return folder / PAGE
+    return study.page
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def score_answers(
     paths = as_paths(answers)
     if not paths:
         raise FshError("no answers to score", remedy="name the files that the page gave")
-    key = _read((Path(study) if study else paths[0].parent) / KEY, "triplets")
+    key = _read(StudyFolder(Path(study) if study else paths[0].parent).key, "triplets")
     fakes = {t["name"]: t for t in key["triplets"]}
     groups: dict[tuple[str, int], dict[str, list[float]]] = {}
     for path in paths:

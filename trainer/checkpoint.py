@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,12 +23,17 @@ from torch import Tensor
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import CHECKPOINT_STATE, PERSON_CARD, RunFolder, replacing
+from fsh.schemas.layout import (
+    CHECKPOINT_STATE,
+    PERSON_CARD,
+    RunFolder,
+    checkpoint_step,
+    replacing,
+)
 from fsh.schemas.progress import Progress
 
 FORMAT = "fsh-checkpoint-1"
 _REMEDY = "remove this folder and make it again, or go on from an earlier one"
-_NAME = re.compile(r"step-(\d{8})")
 #: Name of the JSON to what a folder with it is, and the command that makes such folders.
 _MADE_BY = {
     CHECKPOINT_STATE: ("a checkpoint", "fsh train"),
@@ -43,8 +47,8 @@ def list_checkpoints(run: RunFolder) -> list[tuple[int, Path]]:
     """(step, folder) of every finished checkpoint, oldest first."""
     if not run.checkpoints.is_dir():
         return []
-    found = [(m, p) for p in run.checkpoints.iterdir() if (m := _NAME.fullmatch(p.name))]
-    return sorted((int(m[1]), p) for m, p in found)
+    steps = [(checkpoint_step(path), path) for path in run.checkpoints.iterdir()]
+    return sorted((step, path) for step, path in steps if step is not None)
 
 
 def write_folder(
