@@ -15,7 +15,7 @@ import torch
 from fsh.schemas.errors import FshError
 from fsh.trainer.config import (
     COMPILE,
-    METHODS,
+    METHOD_NAMES,
     PERCEPTUAL,
     VARIANTS,
     LossConfig,
@@ -198,7 +198,7 @@ def _checked(config: TrainConfig) -> TrainConfig:
     Raises:
         FshError: naming a value that no field like that can have.
     """
-    _one_of("method", config.method, METHODS)
+    _one_of("method", config.method, METHOD_NAMES)
     _one_of("perceptual", config.perceptual, PERCEPTUAL)
     _one_of("compile", config.compile, COMPILE)
     _one_of("precision", config.precision, ("fp32", "bf16"))

@@ -59,10 +59,6 @@ class MediaFacts:
     extension: str = ""
     truncated: bool = False
 
-    @property
-    def has_audio(self) -> bool:
-        return bool(self.audio_codec)
-
 
 class NotAVideo(FshError):
     """A file that is not accepted as a video.

@@ -36,7 +36,7 @@ def test_a_marked_marked_picture(tmp_path):
 
 
 def test_a_marked_film(tmp_path):
-    frames = Watermark(PAYLOAD).embed([PORTRAIT[i : i + 256, :300] for i in range(12)])
+    frames = map(Watermark(PAYLOAD).mark, [PORTRAIT[i : i + 256, :300] for i in range(12)])
     write_video(tmp_path / "f.mp4", frames, np.arange(12) / 25)
     assert verify(tmp_path / "f.mp4").c2pa == "absent"
     sign_file(tmp_path / "f.mp4", Claims(watermark=PAYLOAD), installation_signer())

@@ -7,7 +7,7 @@ import torch
 from tiny_run import TINY, Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.config import METHODS as NAMES
+from fsh.trainer.config import METHOD_NAMES as NAMES
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.networks import parameter_count
 from fsh.trainer.models.x2face import DrivingNetwork, FaceEmbedder, level_channels, warp
