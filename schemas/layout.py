@@ -196,7 +196,7 @@ class RunFolder:
         return self.root / "shown"
 
     @property
-    def card(self) -> Path:
+    def readme(self) -> Path:
         """Markdown: the model card."""
         return self.root / "README.md"
 

@@ -34,7 +34,7 @@ is not separate from the head. Not evaluated for any use that decides about peop
 
 def write_run_card(run: RunFolder, state: Mapping[str, Any]) -> None:
     """Write a run's card from a checkpoint's ``state.json``."""
-    _write(run.card, run_card(run.root.name, state))
+    _write(run.readme, run_card(run.root.name, state))
 
 
 def run_card(name: str, state: Mapping[str, Any]) -> str:

@@ -102,11 +102,11 @@ class Run:
         """The run itself.
 
         Raises:
-            FshError: if it is of a method that fsh makes no persons with.
+            FshError: if it is of a method that cannot be personalised.
         """
         if self.config.method != "fsth":
             raise FshError(
-                f"{self.config.method} makes no persons; it is there to compare with",
+                f"{self.config.method} cannot be personalised: it is a method to compare with",
                 where=self.folder,
                 remedy="name a run of fsh's own method with --run",
             )

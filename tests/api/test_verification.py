@@ -27,7 +27,7 @@ def installation(tmp_path, monkeypatch):
     monkeypatch.setenv("FSH_HOME", str(tmp_path / "home"))
 
 
-def test_a_marked_marked_picture(tmp_path):
+def test_a_marked_picture(tmp_path):
     found = verify(marked_picture(tmp_path / "a.png"))
     assert found.ok and found.c2pa == "valid" and found.says == ""
     assert found.consent == ADA.to_json() and found.made_from == {"person": "ab"}

@@ -69,5 +69,5 @@ def test_another_methods_run_makes_no_persons(tmp_path):
     train(tiny_folder(tmp_path / "data"), path, tiny_config(steps=1, method="pix2pixhd"), Told())
     run = Run.read(path)
     assert run.load_networks().config.method == "pix2pixhd"
-    with pytest.raises(FshError, match="pix2pixhd makes no persons"):
+    with pytest.raises(FshError, match="pix2pixhd cannot be personalised"):
         run.require_personalizable()

@@ -223,7 +223,7 @@ def test_steps_read_together_are_logged_alike_and_no_nan_is_saved(tmp_path, monk
 def test_training_that_keeps_dying_is_an_error(tmp_path, monkeypatch):
     data = tiny_folder(tmp_path / "data")
     monkeypatch.setattr(Watchdog, "check", lambda self, step, *_: "it died" if step > 1 else "")
-    with pytest.raises(FshError, match="training died: it died"):
+    with pytest.raises(FshError, match="training failed: it died"):
         train(data, tmp_path / "run", tiny_config(steps=6, checkpoint_every=1), Told())
 
 

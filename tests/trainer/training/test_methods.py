@@ -39,7 +39,7 @@ def test_every_method_trains_resumes_and_plans(tmp_path, method):
     with pytest.raises(FshError, match=f"trained with method = {method}"):
         train(data, run, tiny_config(steps=6, method=other), Told())
     if method != "fsth":
-        with pytest.raises(FshError, match=f"{method} makes no persons"):
+        with pytest.raises(FshError, match=f"{method} cannot be personalised"):
             Run.read(run).require_personalizable()
 
 
