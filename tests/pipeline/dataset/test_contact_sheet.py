@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fsh.pipeline.dataset.contact_sheet import mark_landmarks, make_page, summary
+from fsh.pipeline.dataset.contact_sheet import make_page, mark_landmarks, summary
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent

@@ -228,7 +228,7 @@ def test_training_that_keeps_dying_is_an_error(tmp_path, monkeypatch):
 
 
 def test_watchdog_sees_collapse_and_a_winning_discriminator():
-    limits = WatchdogLimits(warmup=0, collapse_steps=3, lost_steps=3)
+    limits = WatchdogLimits(warmup=0, collapse_steps=3, won_steps=3)
     real = torch.rand(2, 3, 8, 8)
     black = {k: float(v) for k, v in image_statistics(torch.full((2, 3, 8, 8), -1.0), real).items()}
     red = torch.full((2, 3, 8, 8), -0.9)
