@@ -8,6 +8,19 @@ Each command of the command line is a function of the same name, with the same o
 
     fsh.personalize("photos", "people/me")
     film = fsh.animate("people/me", "talk.mp4", "me.mp4")
+
+The modules, in the order in which they are used:
+
+- ``defaults`` and ``threads``: what the functions take, and the threads that PyTorch computes with
+- a data set: ``dataset_making`` (ingest and shard), ``dataset`` (reading and inspecting one)
+- ``training``: a run
+- ``people``: a person out of photos, and as ONNX files; ``face_analysis``: what measures drawings
+- ``films``: films of one or several people; ``film_making`` makes one, ``film_frames`` its frames
+- ``marking``: consent, watermark and manifest of what is drawn; ``verification`` reads them
+- ``evaluation``: the paper's table; ``evaluation_options``, ``frames_folder`` (frames that are not
+  of a data set), ``evaluation_report`` and ``user_study`` (what it writes)
+- ``erasure``: forgetting videos and people
+- ``sample_clips``: the small clips of ``fsh demo``
 """
 
 from __future__ import annotations
@@ -16,15 +29,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsh.dataset import Dataset, inspect, open_dataset
-    from fsh.dataset_making import ingest, shard
-    from fsh.erasure import forget
+    from fsh.dataset_making import ingest, plan_ingest, shard
+    from fsh.erasure import check_forgotten, forget
     from fsh.evaluation import evaluate
-    from fsh.films import animate
+    from fsh.films import animate, animate_each
     from fsh.people import export, personalize
     from fsh.schemas.errors import FshError
     from fsh.trainer.person.person import Person
     from fsh.trainer.runs import Run
-    from fsh.training import train
+    from fsh.training import plan_training, train
+    from fsh.user_study import score_answers
     from fsh.verification import verify
 
     __version__: str
@@ -36,6 +50,8 @@ _MODULES = {
     "Person": "fsh.trainer.person.person",
     "Run": "fsh.trainer.runs",
     "animate": "fsh.films",
+    "animate_each": "fsh.films",
+    "check_forgotten": "fsh.erasure",
     "evaluate": "fsh.evaluation",
     "export": "fsh.people",
     "forget": "fsh.erasure",
@@ -43,6 +59,9 @@ _MODULES = {
     "inspect": "fsh.dataset",
     "open_dataset": "fsh.dataset",
     "personalize": "fsh.people",
+    "plan_ingest": "fsh.dataset_making",
+    "plan_training": "fsh.training",
+    "score_answers": "fsh.user_study",
     "shard": "fsh.dataset_making",
     "train": "fsh.training",
     "verify": "fsh.verification",
@@ -54,6 +73,8 @@ __all__ = [  # written out: type checkers do not follow a computed list
     "Run",
     "__version__",
     "animate",
+    "animate_each",
+    "check_forgotten",
     "evaluate",
     "export",
     "forget",
@@ -61,6 +82,9 @@ __all__ = [  # written out: type checkers do not follow a computed list
     "inspect",
     "open_dataset",
     "personalize",
+    "plan_ingest",
+    "plan_training",
+    "score_answers",
     "shard",
     "train",
     "verify",

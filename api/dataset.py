@@ -123,10 +123,14 @@ class Dataset:
         """The samples of a split, or of all, in the order in which they are stored.
 
         Raises:
-            FshError: if there is no such split, or a shard is missing or damaged.
+            FshError: at once if there is no such split; while iterating if a shard is missing or
+                damaged.
         """
         if split is not None:
             _check(split)
+        return self._samples(split)
+
+    def _samples(self, split: str | None) -> Iterator[DatasetSample]:
         for shard in self.card.shards:
             if split in (None, shard.split):
                 yield from map(DatasetSample, read_samples(self.folder.root / shard.path))
@@ -140,6 +144,9 @@ class Dataset:
 
 def open_dataset(data: AnyPath = "data") -> Dataset:
     """Open the data folder that ``fsh shard`` wrote.
+
+    Args:
+        data: the data folder.
 
     Raises:
         FshError: if there is none.
@@ -158,8 +165,10 @@ def inspect(
     """Count what a data set holds, and write one HTML page that shows the faces.
 
     Args:
+        data: the data folder.
         output: the page; None: ``inspect.html`` in the data folder.
         limit: clips shown at most.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Returns:
         The counts, and where the ``page`` is.

@@ -49,6 +49,7 @@ def ingest(
         cookies: a cookies.txt for video sites that want a login.
         runner: a Beam runner; None: this machine.
         max_failures: share of failed requests above which this raises.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         TooManyFailures: after everything is recorded; its ``report`` says what was.
@@ -122,6 +123,8 @@ def shard(
         video_timeout: seconds allowed per second of video; None: the default of
             :class:`~fsh.pipeline.dataset.config.ShardConfig`, as for ``max_failures``.
         max_failures: share of failed videos above which this raises.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: nothing ingested, or too many failures; what did not fail is in the data set.

@@ -108,12 +108,13 @@ def forget(
         data: the data folder.
         runs, people: where training runs and people live.
         dry_run: only say what would be removed.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: if a target is nothing that is or was here, or the data folder is in use.
     """
     plan = plan_forget(targets, data, runs=runs, people=people)
-    return report_of(plan, done=False) if dry_run else carry_out(plan, progress)
+    return forget_report(plan, done=False) if dry_run else carry_out(plan, progress)
 
 
 def plan_forget(
@@ -165,10 +166,10 @@ def carry_out(plan: ForgetPlan, progress: Progress | None = None) -> ForgetRepor
     for person in plan.persons:
         remove_person(person)
     bar.stop()
-    return report_of(plan, done=True)
+    return forget_report(plan, done=True)
 
 
-def report_of(plan: ForgetPlan, *, done: bool) -> ForgetReport:
+def forget_report(plan: ForgetPlan, *, done: bool) -> ForgetReport:
     """The plan, and the training runs that saw what is forgotten."""
     erased = Tombstones.read(plan.folder) if done else plan.tombstones
     runs = runs_trained_on(plan.runs, plan.people, erased) if plan.data else []

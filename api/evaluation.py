@@ -19,10 +19,9 @@ from fsh.evaluation_report import report_marking, write_report
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.frames_folder import from_frames
 from fsh.marking import signer_of
-from fsh.pipeline.faces.backends import has_gpu
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.ids import video_of
-from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.layout import DataFolder, EvaluationFolder, RunFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.spec import FaceSpec
@@ -37,6 +36,7 @@ from fsh.trainer.evaluation.results_table import ResultRow, result_rows
 from fsh.trainer.evaluation.settings import EvaluationSettings
 from fsh.trainer.evaluation.subjects import Subject, subjects_of_split
 from fsh.trainer.evaluation.systems import systems_of
+from fsh.trainer.presets import choose_device
 from fsh.trainer.runs import Run
 from fsh.user_study import write_study
 
@@ -85,6 +85,9 @@ def evaluate(
 
     Stopped, the same call goes on.
 
+    Sets the number of PyTorch's threads in this process (``torch.set_num_threads``) where the
+    networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
+
     Args:
         data: the data folder.
         run: the training run; None: the newest of fsh's in ``runs``.
@@ -103,13 +106,15 @@ def evaluate(
         user_study: folder for a page that asks people which is the fake; None: no page.
         device: ``cpu``, ``cuda`` or ``auto``.
         signing_key: PEM file with certificates and key; None: this installation's.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: no run, nobody to evaluate on, runs that do not fit the data or one another.
+        FshError: a value out of range, no run, nobody to evaluate on, runs that do not fit the
+            data or one another.
     """
     progress = progress or Silent()
     folder = Path(run) if run else newest_run()
-    fine_tuning_steps(steps)  # refused before the work
     options = EvaluationOptions(
         data=Path(data),
         run=folder,
@@ -125,7 +130,7 @@ def evaluate(
         seed=seed,
         output=Path(output) if output else RunFolder(folder).evaluation,
         user_study=Path(user_study) if user_study else None,
-        device=("cuda" if has_gpu() else "cpu") if device == "auto" else device,
+        device=choose_device(device),
     )
     signer = signer_of(signing_key)
     if announce:
@@ -148,7 +153,7 @@ def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) ->
     networks, missing = load_metric_networks(progress, options.device)
     for name, why in analyzer.missing.items():
         progress.say(f"CSIM by {name} is not computed: {why}")
-    folder = options.output / "cells"
+    folder = EvaluationFolder(options.output).cells
     settings = [
         EvaluationSettings(
             name, size, options.shots, options.seed, analyzer, networks, missing, folder

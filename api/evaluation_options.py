@@ -16,7 +16,28 @@ AUTHORS, OWN = "authors", "own"
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """The arguments of :func:`evaluate`, defaults filled in."""
+    """The arguments of :func:`fsh.evaluate`, defaults filled in.
+
+    Attributes:
+        data: the data folder.
+        run: the training run.
+        against: further runs to compare with.
+        protocols: of ``fsth`` and ``modern``, in this order.
+        shots: numbers of photos T, ascending.
+        identities: people at most; None: all of the split.
+        frames: input frames of each identity.
+        held: hold-out frames of each identity.
+        split: which split's people are drawn.
+        frames_folder: a folder of frames instead of ``data``.
+        steps: fine-tuning steps: a number, ``authors`` or ``own``.
+        seed: of the choice of photos and the intervals.
+        output: where results, table and pictures go.
+        user_study: folder of the study's page; None: no page.
+        device: where the networks are: ``cpu`` or ``cuda``.
+
+    Raises:
+        FshError: naming a value that is out of range.
+    """
 
     data: Path
     run: Path
@@ -33,6 +54,16 @@ class EvaluationOptions:
     output: Path
     user_study: Path | None
     device: str
+
+    def __post_init__(self) -> None:
+        fine_tuning_steps(self.steps)
+        if not self.shots or min(self.shots) < 1:
+            shown = ", ".join(map(str, self.shots)) or "none"
+            raise FshError(f"shots must be numbers of photos from 1 up, not {shown}")
+        for name in ("frames", "held", "identities"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise FshError(f"{name} must be at least 1, not {value}")
 
     def settings(self) -> dict[str, object]:
         """For people."""
@@ -74,6 +105,7 @@ def fine_tuning_steps(steps: int | str) -> Callable[[int], int | None]:
         return authors_steps
     if steps == OWN:
         return lambda _: None
-    if isinstance(steps, int) or steps.isdigit():
+    if (isinstance(steps, int) and steps >= 0) or (isinstance(steps, str) and steps.isdigit()):
         return lambda _: int(steps)
-    raise FshError(f"not a number of steps: {steps!r}", where="--steps", remedy="authors or own")
+    remedy = f"give a number from 0 up, {AUTHORS} or {OWN}"
+    raise FshError(f"not a number of steps: {steps!r}", where="steps (--steps)", remedy=remedy)

@@ -20,7 +20,7 @@ from fsh.pipeline.provenance.manifest import Claims
 from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import replacing
+from fsh.schemas.layout import EvaluationFolder, replacing
 from fsh.schemas.text import markdown as in_markdown
 from fsh.schemas.text import one_line, page_text
 from fsh.trainer.evaluation.evaluation import EvaluationResult
@@ -43,9 +43,9 @@ def write_report(
     Strips of pictures are marked as everything fsh draws is, and lie in ``strips/`` too.
     """
     protocol = outcome.settings.protocol
-    marks = report_marking(about, signer)
+    marks, place = report_marking(about, signer), EvaluationFolder(folder)
     strips = [
-        (name, _strip(outcome, name, folder / "strips" / f"{protocol}-{i:02d}.png", marks))
+        (name, _strip(outcome, name, place.strips / f"{protocol}-{i:02d}.png", marks))
         for i, name in enumerate([s.identity for s in outcome.subjects][:STRIPS])
     ]
     pages = {
@@ -54,10 +54,10 @@ def write_report(
         "html": html_page(rows, about, outcome.systems, strips),
     }
     for kind, text in pages.items():
-        with replacing(folder / f"{protocol}.{kind}") as temporary:
+        with replacing(place.report(protocol, kind)) as temporary:
             temporary.write_text(text, encoding="utf-8")
     names = {"json": "json_file", "md": "table", "html": "page"}
-    return {names[kind]: str(folder / f"{protocol}.{kind}") for kind in pages}
+    return {names[kind]: str(place.report(protocol, kind)) for kind in pages}
 
 
 def report_marking(about: dict[str, Any], signer: Signer) -> Marking:

@@ -14,12 +14,19 @@ from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.pose import head_pose
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.landmarks import found, mouth_opening
-from fsh.schemas.recognizer import RECOGNIZER, model_file
+from fsh.schemas.landmarks import (
+    LEFT_BROW,
+    LEFT_EYE,
+    LIDS,
+    MOUTH_CORNERS,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    found,
+    mouth_opening,
+)
+from fsh.schemas.recognizer import LANDMARK_MODEL, RECOGNIZER, model_file
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
-
-_DLIB_LANDMARKS = "shape_predictor_68_face_landmarks.dat"
 
 
 class DetectorFaceAnalyzer(FaceAnalyzer):
@@ -57,7 +64,7 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
     def landmark_backend(self) -> str:
         described = f"{self.spec.backend} 68 points"
         if self.spec.backend == "dlib":
-            described += f", weights {file_sha256(model_file(_DLIB_LANDMARKS))[:12]}"
+            described += f", weights {file_sha256(model_file(LANDMARK_MODEL))[:12]}"
         return described
 
     @cached_property
@@ -110,18 +117,20 @@ def expression(points: np.ndarray) -> np.ndarray:
     def over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
         return part / np.maximum(whole, 1e-6)
 
-    left, right = x[:, 36:42].mean(1), x[:, 42:48].mean(1)
+    left, right = x[:, LEFT_EYE].mean(1), x[:, RIGHT_EYE].mean(1)
     eyes = np.linalg.norm(left - right, axis=1)
     brows = [
-        np.linalg.norm(x[:, a:b].mean(1) - eye, axis=1)
-        for a, b, eye in ((17, 22, left), (22, 27, right))
+        np.linalg.norm(x[:, brow].mean(1) - eye, axis=1)
+        for brow, eye in ((LEFT_BROW, left), (RIGHT_BROW, right))
     ]
     return np.stack(
         [
-            over(gap(37, 41) + gap(38, 40), 2 * gap(36, 39)),
-            over(gap(43, 47) + gap(44, 46), 2 * gap(42, 45)),
+            *(
+                over(gap(*LIDS[2 * i]) + gap(*LIDS[2 * i + 1]), 2 * gap(eye[0], eye[3]))
+                for i, eye in enumerate((LEFT_EYE, RIGHT_EYE))
+            ),
             mouth_opening(x),
-            over(gap(48, 54), eyes),
+            over(gap(*MOUTH_CORNERS), eyes),
             *(over(brow, eyes) for brow in brows),
         ],
         axis=1,

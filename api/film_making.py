@@ -53,6 +53,9 @@ class FilmOptions:
         mark: mark films as AI-generated; if not, the person's card records it.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
+
+    Raises:
+        FshError: if ``fps`` is below 1.
     """
 
     absolute: bool = False
@@ -65,6 +68,10 @@ class FilmOptions:
     mark: bool = True
     signing_key: AnyPath | None = None
     watermark_key: AnyPath | None = None
+
+    def __post_init__(self) -> None:
+        if not self.fps >= 1:  # so that NaN is refused too
+            raise FshError(f"fps must be at least 1, not {self.fps:g}")
 
 
 @dataclass(frozen=True)

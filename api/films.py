@@ -74,10 +74,12 @@ def animate(
         mark: False leaves the film unmarked, which the person's card then records.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: no person, no face, a name no film can have, or a consent statement that does not
-            allow it.
+        FshError: ``fps`` below 1, no person, no face, a name no film can have, or a consent
+            statement that does not allow it.
     """
     options = FilmOptions(
         absolute=absolute,
@@ -109,8 +111,13 @@ def animate_each(
     """:func:`animate` for every pair of person and driver; each driver is read once.
 
     Args:
+        people: folders of people, one or several.
+        drivers: what drives them, as :func:`animate` takes it; one or several.
         output: of one film; of several, their folder, in which they are MP4 files if
             ``options.format`` is not given.
+        options: how each film is made.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: as :func:`animate` does, or if two films would have one name.
@@ -118,7 +125,9 @@ def animate_each(
     begun, progress = time.monotonic(), progress or Silent()
     folders, videos = as_paths(people), as_paths(drivers)
     if options.save_landmarks and len(videos) > 1:
-        raise FshError("--save-landmarks keeps one track, and there are several drivers")
+        raise FshError(
+            "save_landmarks (--save-landmarks) keeps one track, and there are several drivers"
+        )
     requests = requested_films(folders, videos, Path(output), options.format)
     for request in requests:
         require_film_place(request.output, options.format)

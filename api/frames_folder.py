@@ -1,4 +1,4 @@
-"""SubjectFrames as folders of PNGs, in the shape in which an evaluation subset was published."""
+"""People to evaluate on as folders of PNGs, in the layout of a published evaluation subset."""
 
 from __future__ import annotations
 

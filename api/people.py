@@ -72,6 +72,9 @@ def personalize(
 ) -> PersonalizeResult:
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
+    Sets the number of PyTorch's threads in this process (``torch.set_num_threads``) where the
+    networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
+
     Args:
         photos: photos of one person: a folder, one photo, or a short video.
         person: where the person goes; None: below ``people``, named after the photos. A person
@@ -87,15 +90,18 @@ def personalize(
         mark: mark ``preview.png`` as AI-generated; if not, the person's card records it.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: no run, no face, photos of several people, a statement that does not allow it,
-            a person made of other photos in the same place.
+        FshError: ``steps`` or ``face`` below 0, no run, no face, photos of several people, a
+            statement that does not allow it, a person made of other photos in the same place.
     """
+    for option, value in (("steps", steps), ("face", face)):
+        if value is not None and value < 0:
+            raise FshError(f"{option} must be at least 0, not {value}")
     progress = progress or Silent()
     source, run = Path(photos), Path(run) if run else newest_run()
-    if face is not None and face < 0:
-        raise FshError(f"there is no face {face}", where="--face", remedy="0 is the leftmost")
     folder = PersonFolder(Path(person)) if person else default_folder(source, Path(people))
     found = find_photos(source)
     made_of = PersonPhotos(tuple(found.sha256()), face)
@@ -178,6 +184,8 @@ def export(
         person: the person's folder.
         output: the folder to write.
         run: the training run whose embedder is written too; None: no embedder.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: a statement that does not allow it, a folder that is there already, or the extra

@@ -40,6 +40,9 @@ def train(
 ) -> TrainReport:
     """Train on the data set's train split; an interrupted run goes on exactly where it stopped.
 
+    Sets the number of PyTorch's threads in this process (``torch.set_num_threads``) where the
+    networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
+
     Args:
         data: the data folder, written by ``fsh shard``.
         run: the run's folder; None: ``runs/PRESET`` or ``runs/METHOD-PRESET``.
@@ -56,6 +59,8 @@ def train(
         compile: ``torch.compile`` the networks; where that fails, go on without.
         seed: of the weights and the data order.
         stop: asked after every step; True saves and returns.
+        announce: called once, before the work begins, with the settings in force.
+        progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
         FshError: no or unfit data, options that do not go together, a run of another

@@ -13,17 +13,16 @@ import cv2
 import jinja2
 import numpy as np
 
+from fsh.defaults import AnyPath, as_paths
 from fsh.evaluation_report import data_uri
 from fsh.marking import Marking
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import replacing
+from fsh.schemas.layout import StudyFolder, replacing
 from fsh.schemas.text import page_text
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import mean_interval
-
-PAGE, KEY = "study.html", "key.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,10 @@ def triplets(outcome: EvaluationResult, seed: int) -> list[Triplet]:
                 place = int(random.integers(3))
                 found.append((system, shots, subject.identity, frame, (a, b), place))
     if not found:
-        raise FshError("nobody has three held-out frames", remedy="evaluate with more --frames")
+        raise FshError(
+            "nobody has three held-out frames",
+            remedy="evaluate with more hold-out frames (held, --held)",
+        )
     order = random.permutation(len(found))
     return [Triplet(f"q{n:04d}", *found[i]) for n, i in enumerate(order)]
 
@@ -73,8 +75,8 @@ def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marki
         FshError: in a protocol without true pictures, or with too few of them.
     """
     if not outcome.settings.self_reenactment:
-        raise FshError("only self-reenactment has true pictures", remedy="use --protocol fsth")
-    asked = triplets(outcome, seed)
+        raise FshError("only self-reenactment has true pictures", remedy="use protocol fsth")
+    asked, study = triplets(outcome, seed), StudyFolder(folder)
     name = f"{stable_hash(json.dumps([asdict(t) for t in asked])):016x}"
     questions = []
     for triplet in asked:
@@ -89,12 +91,12 @@ def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marki
     )
     key = {"study": name, "triplets": [asdict(t) for t in asked]}
     for file, text in (
-        (PAGE, template.render(study=name, questions=questions)),
-        (KEY, json.dumps(key, indent=1) + "\n"),
+        (study.page, template.render(study=name, questions=questions)),
+        (study.key, json.dumps(key, indent=1) + "\n"),
     ):
-        with replacing(folder / file) as temporary:
+        with replacing(file) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return folder / PAGE
+    return study.page
 
 
 @dataclass(frozen=True)
@@ -132,24 +134,30 @@ class StudyScores:
         }
 
 
-def score_answers(answers: Sequence[Path], study: Path | None = None, seed: int = 0) -> StudyScores:
+def score_answers(
+    answers: AnyPath | Sequence[AnyPath], study: AnyPath | None = None, seed: int = 0
+) -> StudyScores:
     """USER, the share of fakes found, per system and T.
 
     Args:
-        answers: files that the page gave, one per participant.
+        answers: files that the page gave, one per participant; one or several.
         study: the study's folder; None: the key lies beside the first file.
         seed: of the intervals.
 
     Raises:
-        FshError: if a file is no answer, or of another study.
+        FshError: if there is none, a file is no answer, or is of another study.
     """
-    key = _read((study or answers[0].parent) / KEY, "triplets")
+    paths = as_paths(answers)
+    if not paths:
+        raise FshError("no answers to score", remedy="name the files that the page gave")
+    key = _read(StudyFolder(Path(study) if study else paths[0].parent).key, "triplets")
     fakes = {t["name"]: t for t in key["triplets"]}
     groups: dict[tuple[str, int], dict[str, list[float]]] = {}
-    for path in answers:
+    for path in paths:
         given = _read(path, "answers")
         if given.get("study") != key["study"]:
-            raise FshError("answers of another study", where=path, remedy="name its --user-study")
+            remedy = "name that study's folder (study, --user-study)"
+            raise FshError("answers of another study", where=path, remedy=remedy)
         for name, place in given["answers"].items():
             if name not in fakes or place not in (0, 1, 2):
                 raise FshError(f"no such question or place: {name!r}, {place!r}", where=path)
@@ -173,14 +181,15 @@ def score_answers(answers: Sequence[Path], study: Path | None = None, seed: int 
                 backbone="people",
             )
         )
-    return StudyScores(len(answers), tuple(scores))
+    return StudyScores(len(paths), tuple(scores))
 
 
 def _read(path: Path, wanted: str) -> dict[str, Any]:
     try:
         body = json.loads(path.read_text())
     except FileNotFoundError:
-        raise FshError("not there", where=path, remedy="name the study with --user-study") from None
+        remedy = "name the study's folder (study, --user-study)"
+        raise FshError("no such file", where=path, remedy=remedy) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise FshError("not JSON", where=path) from None
     if not isinstance(body, dict) or wanted not in body:

@@ -72,7 +72,7 @@ def forget(
         if not (yes or dry_run or plan.is_repeated):
             confirm()
         done = not dry_run
-        report = erasure.carry_out(plan, bar) if done else erasure.report_of(plan, done=False)
+        report = erasure.carry_out(plan, bar) if done else erasure.forget_report(plan, done=False)
         for run in report.runs:
             bar.say(advice(run))
     title = "Would forget" if dry_run else "Forgotten"
@@ -82,7 +82,10 @@ def forget(
 def confirm() -> None:
     """Ask whether to go on; leave with exit status 1 if not."""
     if not sys.stdin.isatty():
-        raise FshError("nobody here to ask", remedy="add --yes to remove this for good")
+        raise FshError(
+            "standard input is no terminal, so nobody can confirm",
+            remedy="add --yes to remove this for good",
+        )
     if not typer.confirm("Remove this for good?", err=True):
         raise typer.Exit(1)
 

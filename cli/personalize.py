@@ -1,4 +1,4 @@
-"""``fsh personalize``: one person from a handful of photos. Here photos meet the trainer."""
+"""``fsh personalize``: a person made out of a few photos."""
 
 from __future__ import annotations
 

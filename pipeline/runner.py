@@ -10,8 +10,11 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-#: Beam's runner in this process.
+from fsh.schemas.errors import FshError
+
+#: Beam's runner in this process, and how it can share out the work.
 LOCAL = "FnApiRunner"
+MODES = ("in_memory", "multi_threading", "multi_processing")
 
 
 def make_pipeline(
@@ -28,7 +31,12 @@ def make_pipeline(
         workers: bundles that a local run works on at a time; with one, ``mode`` is in_memory.
         mode: a local run's in_memory, multi_threading or multi_processing.
         flags: further flags, given to Beam as they are.
+
+    Raises:
+        FshError: if there is no such mode.
     """
+    if mode not in MODES:
+        raise FshError(f"no mode {mode!r}", remedy=f"use {', '.join(MODES)}")
     arguments = list(flags)
     if runner in (None, LOCAL):
         runner = LOCAL

@@ -93,12 +93,6 @@ class Tombstones:
         new = salted._marks(key, sha256, identity, video)
         return replace(salted, marks=salted.marks | frozenset(new))
 
-    def add(self, data: DataFolder, **what: str) -> Tombstones:
-        """:meth:`adding`, written to the data folder."""
-        changed = self.adding(**what)
-        changed.write(data)
-        return changed
-
     def write(self, data: DataFolder) -> None:
         body = {"salt": self.salt, "erased": sorted(self.marks), "held": asdict(self.pinned)}
         with replacing(data.tombstones) as temporary:

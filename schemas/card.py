@@ -10,11 +10,12 @@ from pathlib import Path
 from fsh.schemas.croissant import CONTEXT, RAI, TYPES
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import replacing
+from fsh.schemas.layout import DataFolder, replacing
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, describe_columns
 
-_TABLE = "clips/clips.parquet"
+#: The clips table's path below the data folder.
+_TABLE = DataFolder(Path()).clips.as_posix()
 
 
 @dataclass(frozen=True)

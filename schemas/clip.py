@@ -59,24 +59,3 @@ class FaceClip:
             times=self.times[which],
             crops=self.crops[which],
         )
-
-    @classmethod
-    def concatenate(cls, clips: list[FaceClip], name: str = "") -> FaceClip:
-        """Several photos or clips of one person as one clip; times run on.
-
-        Raises:
-            SpecMismatch: if the clips were not prepared alike.
-        """
-        first = clips[0]
-        for other in clips[1:]:
-            first.spec.require(other.spec, mine=first.name, theirs=other.name)
-        known = [c.embedding for c in clips if c.embedding is not None]
-        return cls(
-            name=name or first.name,
-            frames=np.concatenate([c.frames for c in clips]),
-            landmarks=np.concatenate([c.landmarks for c in clips]),
-            times=np.arange(sum(map(len, clips)), dtype=np.float64),
-            crops=np.concatenate([c.crops for c in clips]),
-            spec=first.spec,
-            embedding=np.mean(known, axis=0).astype(np.float32) if known else None,
-        )

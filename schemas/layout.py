@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.schemas.file_errors import naming
+from fsh.schemas.ids import video_of
 
 SPLITS = ("train", "val", "test")
 #: What :func:`replacing` calls a file that has not got its name yet.
@@ -114,6 +116,14 @@ class DataFolder:
     def shard(self, split: str, index: int) -> Path:
         return self.shards / split / f"fsh-{split}-{index:06d}.tar"
 
+    def all_shards(self) -> list[Path]:
+        return sorted(self.shards.glob("*/fsh-*.tar"))
+
+    def clip_tars(self, clip_id: str) -> list[Path]:
+        """:meth:`SpanFolder.clip` in every span of the clip's video that has it."""
+        folder = self.work / video_of(clip_id)
+        return sorted(folder.glob(str(SpanFolder(Path("*")).clip(clip_id))))
+
 
 def shard_number(path: str | Path) -> int:
     """The number in a shard's file name, or its note's."""
@@ -187,14 +197,58 @@ class RunFolder:
         return self.root / "shown"
 
     @property
-    def card(self) -> Path:
+    def readme(self) -> Path:
         """Markdown: the model card."""
         return self.root / "README.md"
+
+
+def checkpoint_step(folder: Path) -> int | None:
+    """The step in a checkpoint folder's name; None if this is no name of one."""
+    match = re.fullmatch(r"step-(\d{8})", folder.name)
+    return int(match[1]) if match else None
 
 
 #: Files of one checkpoint's folder.
 CHECKPOINT_STATE = "state.json"
 NETWORKS, AVERAGE = "networks.safetensors", "average.safetensors"
+COLUMNS, OPTIMIZERS = "columns.safetensors", "optimizers.safetensors"
+RANDOM_STATE = "random.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFolder:
+    """Where ``fsh evaluate`` writes."""
+
+    root: Path
+
+    @property
+    def cells(self) -> Path:
+        """NPZ, ``<protocol>/T<shots>/*``: drawings of one person by one system, measured."""
+        return self.root / "cells"
+
+    @property
+    def strips(self) -> Path:
+        """PNG, ``<protocol>-*``: one person as every system draws them."""
+        return self.root / "strips"
+
+    def report(self, protocol: str, kind: str) -> Path:
+        """Table or page; ``kind`` is ``json``, ``md`` or ``html``."""
+        return self.root / f"{protocol}.{kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """Where ``fsh evaluate --user-study`` writes: the page that asks, and the answers to it."""
+
+    root: Path
+
+    @property
+    def page(self) -> Path:
+        return self.root / "study.html"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "key.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from fsh.schemas.errors import FshError
 
 #: Its file, inside the wheel.
 RECOGNIZER = "dlib_face_recognition_resnet_model_v1.dat"
+#: dlib's 68 landmarks, in the same package.
+LANDMARK_MODEL = "shape_predictor_68_face_landmarks.dat"
 #: Side in pixels of the aligned face (dlib's "face chip") that the network takes.
 CHIP_SIDE = 150
 #: Input normalisation of RGB values of 0…255: (value - MEAN) / SCALE.

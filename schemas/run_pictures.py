@@ -14,18 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import RunFolder, replacing
+from fsh.schemas.layout import (
+    EvaluationFolder,
+    RunFolder,
+    StudyFolder,
+    replacing,
+)
 
 PROTOCOLS = ("fsth", "modern")
+_REPORTS = ("json", "md", "html")
+_EVALUATION, _STUDY = EvaluationFolder(Path()), StudyFolder(Path())
 #: Every file that fsh writes into a folder of sample sheets, of an evaluation or of a user study.
 _WRITTEN = (
     "step-*.png",
-    "cells/*/T*/*",
-    *(f"strips/*{protocol}-*" for protocol in PROTOCOLS),
-    *(f"{protocol}.{kind}" for protocol in PROTOCOLS for kind in ("json", "md", "html")),
-    *("study.html", "key.json"),
+    f"{_EVALUATION.cells}/*/T*/*",
+    *(f"{_EVALUATION.strips}/*{protocol}-*" for protocol in PROTOCOLS),
+    *(str(_EVALUATION.report(protocol, kind)) for protocol in PROTOCOLS for kind in _REPORTS),
+    *(str(_STUDY.page), str(_STUDY.key)),
     # What a kill leaves of them, see :func:`fsh.schemas.layout.replacing`.
-    *(f".{stem}-*.tmp" for stem in ("step", *PROTOCOLS, "study", "key")),
+    *(f".{stem}-*.tmp" for stem in ("step", *PROTOCOLS, _STUDY.page.stem, _STUDY.key.stem)),
 )
 
 

@@ -141,3 +141,10 @@ def _copy(answer: http.client.HTTPResponse, file: BinaryIO, name: str, progress:
     if length is not None and received != length:
         raise OSError(f"broke off after {received} of {length} bytes")
     return digest.hexdigest()
+
+
+#: Licence of each landmark backend's model.
+LANDMARK_LICENSES = {
+    "dlib": "dlib's 68-point model, trained on 300-W: no commercial use",
+    "fan": "face-alignment 2DFAN-4: licence of the weights not stated (code BSD-3-Clause)",
+}

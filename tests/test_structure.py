@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -50,12 +51,49 @@ def test_every_module_of_the_api_is_in_its_layer():
     assert sorted(layer) == sorted(f"fsh.{p.stem}" for p in (ROOT / "api").glob("[!_]*.py"))
 
 
+def test_schemas_need_little():
+    """The standard library, NumPy and pyarrow, so that any program can read what fsh writes."""
+    allowed = sys.stdlib_module_names | {"numpy", "pyarrow"}
+    others = {
+        (name, target)
+        for name in MODULES
+        if name.startswith("fsh.schemas")
+        for target in imported(name)
+        if target.split(".")[0] not in allowed and not f"{target}.".startswith("fsh.schemas.")
+    }
+    assert others == set()
+
+
+def test_only_the_command_line_needs_typer_and_rich():
+    places = {
+        (name, target)
+        for name in MODULES
+        if not f"{name}.".startswith("fsh.cli.")
+        for target in imported(name)
+        if target.split(".")[0] in ("click", "rich", "typer")
+    }
+    assert places == set()
+
+
+def test_a_package_names_its_modules():
+    """The docstring of every ``__init__.py`` leads through the modules beside it."""
+    missing = {}
+    for name, path in MODULES.items():
+        if path.name == "__init__.py":
+            beside = {one.stem for one in path.parent.glob("[!_]*.py")}
+            beside |= {one.parent.name for one in path.parent.glob("*/__init__.py")}
+            named = re.findall(r"`(?:~[\w.]+\.)?(\w+)`", ast.get_docstring(TREES[name]) or "")
+            missing[name] = sorted(beside - set(named))
+    assert {name: modules for name, modules in missing.items() if modules} == {}
+
+
 def test_no_import_cycles():
     """Imports inside functions and under TYPE_CHECKING count: they are dependencies as well.
 
-    ``fsh`` itself names the modules that its functions are in, so only the command line may use it.
+    So do texts that name a module, because something may import it by its name. ``fsh`` itself
+    names the modules that its functions are in, so only the command line may use it.
     """
-    graph = {name: set(imports_of(name)) - {name} for name in MODULES}
+    graph = {name: {*imports_of(name), *texts_of(name)} - {name} for name in MODULES}
     cycles = [group for group in strongly_connected(graph) if len(group) > 1]
     assert cycles == []
 
@@ -72,6 +110,25 @@ def imports_of(name: str) -> Iterator[str]:
                 target = whole if whole in MODULES else node.module
                 if target in MODULES:
                     yield str(target)
+
+
+def imported(name: str) -> Iterator[str]:
+    """The full names of all modules that a module imports from, fsh's or others'."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
+def texts_of(name: str) -> Iterator[str]:
+    """The modules of fsh that are the whole of a text in a module; not those of the public names.
+
+    Those of ``fsh`` (``_MODULES``) are left out: it would depend on all modules that use it.
+    """
+    for node in ast.walk(TREES[name]) if name != "fsh" else ():
+        if isinstance(node, ast.Constant) and node.value in MODULES and node.value != "fsh":
+            yield str(node.value)
 
 
 def strongly_connected(graph: dict[str, set[str]]) -> list[list[str]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,12 +23,22 @@ from torch import Tensor
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import CHECKPOINT_STATE, RunFolder, replacing
+from fsh.schemas.layout import (
+    CHECKPOINT_STATE,
+    PERSON_CARD,
+    RunFolder,
+    checkpoint_step,
+    replacing,
+)
 from fsh.schemas.progress import Progress
 
 FORMAT = "fsh-checkpoint-1"
 _REMEDY = "remove this folder and make it again, or go on from an earlier one"
-_NAME = re.compile(r"step-(\d{8})")
+#: Name of the JSON to what a folder with it is, and the command that makes such folders.
+_MADE_BY = {
+    CHECKPOINT_STATE: ("a checkpoint", "fsh train"),
+    PERSON_CARD: ("a person's folder", "fsh personalize"),
+}
 
 Opened = TypeVar("Opened")
 
@@ -38,8 +47,8 @@ def list_checkpoints(run: RunFolder) -> list[tuple[int, Path]]:
     """(step, folder) of every finished checkpoint, oldest first."""
     if not run.checkpoints.is_dir():
         return []
-    found = [(m, p) for p in run.checkpoints.iterdir() if (m := _NAME.fullmatch(p.name))]
-    return sorted((int(m[1]), p) for m, p in found)
+    steps = [(checkpoint_step(path), path) for path in run.checkpoints.iterdir()]
+    return sorted((step, path) for step, path in steps if step is not None)
 
 
 def write_folder(
@@ -90,8 +99,8 @@ def read_state(folder: Path, kind: str, manifest: str = CHECKPOINT_STATE) -> dic
     path, remedy = folder / manifest, _REMEDY
     try:
         body = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise FshError(f"no {manifest}: not an fsh folder", where=folder, remedy=remedy) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise _absent(folder, manifest) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise FshError("not JSON: cut short or changed", where=path, remedy=remedy) from None
     if not isinstance(body, dict) or body.get("format") != kind:
@@ -100,6 +109,15 @@ def read_state(folder: Path, kind: str, manifest: str = CHECKPOINT_STATE) -> dic
     if body.get("digest") != _digest(body):
         raise FshError("its contents do not fit its digest", where=path, remedy=remedy)
     return body
+
+
+def _absent(folder: Path, manifest: str) -> FshError:
+    """Why a folder has no JSON of this name, and what to do; nothing is to be removed."""
+    kind, command = _MADE_BY[manifest]
+    if not folder.exists():
+        return FshError("no such folder", where=folder, remedy=f"run `{command}` first")
+    what = f"not {kind} (no {manifest})"
+    return FshError(what, where=folder, remedy=f"name one that `{command}` made")
 
 
 def rewrite_state(folder: Path, body: Mapping[str, Any], manifest: str = CHECKPOINT_STATE) -> None:

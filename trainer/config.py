@@ -13,7 +13,7 @@ from fsh.schemas.errors import FshError
 
 VARIANTS = ("ft", "ff")
 #: The paper's networks, and the alternatives to compare with (:mod:`fsh.trainer.training.methods`).
-METHODS = ("fsth", "x2face", "pix2pixhd")
+METHOD_NAMES = ("fsth", "x2face", "pix2pixhd")
 #: Networks of the content loss: VGG19 and VGGFace, the same untrained, dlib's recogniser, none.
 PERCEPTUAL = ("vgg", "random", "dlib", "off")
 #: ``torch.compile``: not at all; one kernel for neighboring operations; recorded as CUDA graphs
@@ -79,7 +79,7 @@ class TrainConfig:
 
     Attributes:
         preset, loss_preset: the names the values came from.
-        method: whose networks and losses: one of :data:`METHODS`.
+        method: whose networks and losses: one of :data:`METHOD_NAMES`.
         variant: ``"ft"`` (meant for fine-tuning) or ``"ff"`` (feed-forward: no L_MCH).
         frames: K, source frames per episode.
         batch: episodes per step and process.

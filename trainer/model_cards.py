@@ -15,15 +15,9 @@ from typing import Any
 from fsh.schemas.consent import NOT_STATED
 from fsh.schemas.layout import AVERAGE, PersonFolder, RunFolder, replacing
 from fsh.schemas.text import markdown, one_line
+from fsh.schemas.weights import LANDMARK_LICENSES
 from fsh.trainer.models.vgg import VGG19_WEIGHT
 
-#: Licence of what found the landmarks, by backend.
-BACKENDS = {
-    "dlib": "dlib's 68-point model, trained on 300-W: **no commercial use**; its detector: "
-    "Boost Software License 1.0; its face embedding: CC0",
-    "fan": "face-alignment 2DFAN-4: licence of the weights not stated (code BSD-3-Clause); dlib's "
-    "detector: Boost Software License 1.0; its face embedding: CC0",
-}
 _USE = """\
 Meant for research on few-shot synthesis and on its detection, for animating yourself or people
 who agreed to it, and for portraits of the long dead, said to be that. Not meant for anybody who
@@ -42,7 +36,7 @@ is not separate from the head. Not evaluated for any use that decides about peop
 
 def write_run_card(run: RunFolder, state: Mapping[str, Any]) -> None:
     """Write a run's card from a checkpoint's ``state.json``."""
-    _write(run.card, run_card(run.root.name, state))
+    _write(run.readme, run_card(run.root.name, state))
 
 
 def run_card(name: str, state: Mapping[str, Any]) -> str:
@@ -164,7 +158,13 @@ def _common() -> Sequence[str]:
 
 
 def _backend(spec: Mapping[str, Any]) -> str:
-    return BACKENDS.get(spec["backend"], "unknown")
+    """Licence of what found the faces and the landmarks."""
+    name = spec["backend"]
+    if name not in LANDMARK_LICENSES:
+        return "unknown"
+    licence = LANDMARK_LICENSES[name].replace("no commercial use", "**no commercial use**")
+    whose = "its" if name == "dlib" else "dlib's"
+    return f"{licence}; {whose} detector: Boost Software License 1.0; its face embedding: CC0"
 
 
 def _feature(source: str) -> str:

@@ -7,6 +7,7 @@ what the paper leaves open, and where ``small`` and ``nano`` leave it, is said b
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ import torch
 from fsh.schemas.errors import FshError
 from fsh.trainer.config import (
     COMPILE,
-    METHODS,
+    METHOD_NAMES,
     PERCEPTUAL,
     VARIANTS,
     LossConfig,
@@ -117,7 +118,7 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
         FshError: naming an unknown preset, field or value.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    device = _device(device)
+    device = choose_device(device)
     if preset == "auto":
         preset = "nano" if device == "cpu" else "paper"
     values = dict(PRESETS[_one_of("preset", preset, PRESETS)])
@@ -145,16 +146,21 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
     return _checked(TrainConfig(**{**values, "device": device, **given}))
 
 
-def _device(device: str) -> str:
-    """``auto`` as the best device here.
+def choose_device(device: str) -> str:
+    """The device itself; ``auto``: a GPU if PyTorch can use one here, else the CPU.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:0`` and so on, or ``auto``.
 
     Raises:
-        FshError: if a GPU is asked for and there is none.
+        FshError: if there is no such device, or a GPU is asked for and there is none.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise FshError(f"unknown device {device!r}", remedy="use one of cpu, cuda, auto")
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise FshError("no CUDA device here", where="--device", remedy="use --device cpu")
+        raise FshError("no CUDA device here", where="device (--device)", remedy="use cpu")
     return device
 
 
@@ -192,7 +198,7 @@ def _checked(config: TrainConfig) -> TrainConfig:
     Raises:
         FshError: naming a value that no field like that can have.
     """
-    _one_of("method", config.method, METHODS)
+    _one_of("method", config.method, METHOD_NAMES)
     _one_of("perceptual", config.perceptual, PERCEPTUAL)
     _one_of("compile", config.compile, COMPILE)
     _one_of("precision", config.precision, ("fp32", "bf16"))

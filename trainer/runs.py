@@ -48,7 +48,7 @@ class Run:
     checkpoint: Checkpoint = field(repr=False, compare=False)
 
     @classmethod
-    def read(cls, path: Path, progress: Progress | None = None, device: str = "cpu") -> Run:
+    def read(cls, path: str | Path, progress: Progress | None = None, device: str = "cpu") -> Run:
         """Open a run's newest checkpoint, or one checkpoint.
 
         Of a run, the newest checkpoint that is sound; damaged ones are named and passed over. The
@@ -61,12 +61,15 @@ class Run:
         Raises:
             FshError: if there is no checkpoint, or the one named is damaged.
         """
+        path = Path(path)
 
         def opened(folder: Path) -> Run:
             return cls._of(path.name, Checkpoint.read(folder, (AVERAGE, NETWORKS)), device)
 
         if (path / CHECKPOINT_STATE).is_file():
             return opened(path)
+        if not path.is_dir():
+            raise FshError("no such folder", where=path, remedy="run `fsh train` first")
         run = newest_sound(RunFolder(path), opened, progress or Silent())
         if run is None:
             raise FshError("no checkpoint here", where=path, remedy="run `fsh train` first")
@@ -99,11 +102,11 @@ class Run:
         """The run itself.
 
         Raises:
-            FshError: if it is of a method that fsh makes no persons with.
+            FshError: if it is of a method that cannot be personalised.
         """
         if self.config.method != "fsth":
             raise FshError(
-                f"{self.config.method} makes no persons; it is there to compare with",
+                f"{self.config.method} cannot be personalised: it is a method to compare with",
                 where=self.folder,
                 remedy="name a run of fsh's own method with --run",
             )

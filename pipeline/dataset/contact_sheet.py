@@ -75,11 +75,11 @@ def strip_of(data: DataFolder, clip: Clip, count: int = 4) -> Strip:
         coded = np.frombuffer(sample.frame(index), np.uint8)
         frame = cv2.imdecode(coded, cv2.IMREAD_COLOR)
         assert frame is not None, clip.shard
-        pictures.append(_data_uri(draw_landmarks(frame, landmarks[index])))
+        pictures.append(_data_uri(mark_landmarks(frame, landmarks[index])))
     return Strip(clip, pictures)
 
 
-def draw_landmarks(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
+def mark_landmarks(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
     """A copy of a frame, scaled to the thumbnail size, with a dot on each landmark."""
     scale = _THUMB / frame.shape[0]
     small = cv2.resize(frame, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)

@@ -126,7 +126,7 @@ def versions(config: ShardConfig) -> dict[str, str]:
     return known | {"config_hash": config.hash, "backend": config.analysis.spec.backend}
 
 
-def report_of(
+def shard_report(
     data: DataFolder, config: ShardConfig, spans: int, *, seconds: float, worked: float
 ) -> ShardReport:
     """What the finished tables say.

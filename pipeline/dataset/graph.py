@@ -11,7 +11,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.dataset.finish import ShardReport, report_of, write_dataset
+from fsh.pipeline.dataset.finish import ShardReport, shard_report, write_dataset
 from fsh.pipeline.dataset.selection import select_and_plan
 from fsh.pipeline.dataset.shards import write_shard
 from fsh.pipeline.dataset.sources import stored_sources
@@ -74,7 +74,7 @@ def shard(
         )
     seconds = time.monotonic() - began
     worked = sum(span.seconds for span in pending)
-    return report_of(data, config, len(spans), seconds=seconds, worked=worked)
+    return shard_report(data, config, len(spans), seconds=seconds, worked=worked)
 
 
 class AnalyzeSpans(beam.DoFn):

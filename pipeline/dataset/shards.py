@@ -178,7 +178,7 @@ def remove_stale_shards(data: DataFolder, shards: Iterable[ShardInfo]) -> None:
     Half-written ones of a killed run go too.
     """
     current = {data.root / shard.path for shard in shards}
-    for path in [*data.shards.glob("*/fsh-*.tar"), *data.shards.glob(f"*/{TEMPORARY}")]:
+    for path in [*data.all_shards(), *data.shards.glob(f"*/{TEMPORARY}")]:
         if path not in current:
             path.unlink()
     names = {path.stem for path in current}

@@ -105,7 +105,7 @@ def _least_shards(
         if clip.video_id in gone:
             continue
         name = clip.clip_id or ""
-        tars = list((data.work / clip.video_id).glob(f"*/{name}.tar"))
+        tars = data.clip_tars(name)
         size = tars[0].stat().st_size if tars else clip.bytes or 0
         entries.append(ShardClip(name, clip.identity or "", "", size))
     planned = plan_shards(split, entries, config.shard_bytes)

@@ -97,7 +97,7 @@ def rewrite_shard(
     names = {clip.clip_id: clip.identity or "" for clip in clips if clip.kept}
     entries = []
     for clip in left.places:
-        tars = list((data.work / video_of(clip)).glob(f"*/{clip}.tar"))
+        tars = data.clip_tars(clip)
         if len(tars) != 1 or clip not in names:
             return info  # `fsh shard` will make sure of this shard itself
         tar = str(tars[0].relative_to(data.root))
@@ -113,7 +113,7 @@ def unrecorded_shards(data: DataFolder, erased: Tombstones) -> Iterator[str]:
     Raises:
         FshError: if a shard that has no note is damaged.
     """
-    for path in sorted(data.shards.glob("*/fsh-*.tar")):
+    for path in data.all_shards():
         note = ShardNote.read(data.shard_note(path.parent.name, shard_number(path)))
         clips = set(note.clips) if note else {clip_of(one.key) for one in read_samples(path)}
         if any(_is_erased_clip(clip, erased) for clip in clips):

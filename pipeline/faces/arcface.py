@@ -38,7 +38,11 @@ def arcface_file() -> Path:
     """
     path = weights_folder() / ARCFACE_FILE
     if not path.is_file():
-        raise FshError("ArcFace's weights are not there", where=path, remedy="put them there")
+        raise FshError(
+            "ArcFace's weights are missing",
+            where=path,
+            remedy="put the file there (docs/weights.md)",
+        )
     return path
 
 

@@ -16,6 +16,7 @@ from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
 from fsh.schemas.weights import (
+    LANDMARK_LICENSES,
     WeightFile,
     cached_weights,
     fetch_weights,
@@ -67,14 +68,13 @@ def _load_fan(weights: Path | None) -> LandmarkBackend:
 BACKENDS: Mapping[str, BackendEntry] = {
     "fan": BackendEntry(
         load=_load_fan,
-        license=f"licence: {FAN_2D.license}",
+        license=LANDMARK_LICENSES["fan"],
         weights=FAN_2D,
         wants_gpu=True,
     ),
     "dlib": BackendEntry(
         load=_load_dlib,
-        license="dlib's 68-point model was trained on 300-W, whose licence excludes commercial use "
-        "of the data",
+        license=LANDMARK_LICENSES["dlib"],
     ),
 }
 

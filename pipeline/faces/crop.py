@@ -97,13 +97,6 @@ def to_crop(points: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
     return scaled.astype(np.float32)
 
 
-def to_source(points: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
-    """The inverse of :func:`to_crop`, float32."""
-    left, top, side = window
-    scaled = (np.asarray(points, np.float64) + 0.5) * (side / size) - 0.5 + (left, top)
-    return scaled.astype(np.float32)
-
-
 def box_to_crop(boxes: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
     """Boxes (…, 4), edges in source pixels, as edges in crop pixels, float32."""
     left, top, side = window

@@ -7,7 +7,7 @@ import numpy as np
 
 from fsh.pipeline.faces.landmarks import usable_boxes
 from fsh.schemas.landmarks import POINTS
-from fsh.schemas.recognizer import model_file
+from fsh.schemas.recognizer import LANDMARK_MODEL, model_file
 
 
 class DlibLandmarks:
@@ -19,9 +19,7 @@ class DlibLandmarks:
     name = "dlib"
 
     def __init__(self) -> None:
-        self._predictor = dlib.shape_predictor(
-            str(model_file("shape_predictor_68_face_landmarks.dat"))
-        )
+        self._predictor = dlib.shape_predictor(str(model_file(LANDMARK_MODEL)))
 
     def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """See :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`; whole pixels."""

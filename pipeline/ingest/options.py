@@ -13,7 +13,7 @@ from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import YOUTUBE
 
-#: ``--retry``: which failures of earlier runs are tried again.
+#: ``retry``: which failures of earlier runs are tried again.
 RETRIES = {
     "none": frozenset[ErrorClass](),
     "transient": frozenset({ErrorClass.TRANSIENT}),
@@ -60,9 +60,9 @@ class IngestOptions:
 
     def __post_init__(self) -> None:
         if self.license not in ("any", "cc"):
-            raise FshError(f"--license is any or cc, not {self.license}")
+            raise FshError(f"license is any or cc, not {self.license} (--license)")
         if self.retry not in RETRIES:
-            raise FshError(f"--retry is {', '.join(RETRIES)}, not {self.retry}")
+            raise FshError(f"retry is {', '.join(RETRIES)}, not {self.retry} (--retry)")
         if self.cookies and not self.cookies.is_file():
             raise FshError("no such cookie file", where=self.cookies)
 

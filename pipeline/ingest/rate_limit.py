@@ -132,7 +132,8 @@ class RateLimiter:
                     raise Failure(
                         ErrorClass.TRANSIENT,
                         "host_gave_up",
-                        f"{host} turned {known.strikes} requests in a row away: left alone for now",
+                        f"{host} turned {known.strikes} requests in a row away: "
+                        "not asked again in this run",
                     )
                 blocked = known.blocked_until
                 if blocked <= now:

@@ -61,10 +61,6 @@ class MediaFacts:
     extension: str = ""
     truncated: bool = False
 
-    @property
-    def has_audio(self) -> bool:
-        return bool(self.audio_codec)
-
 
 class NotAVideo(FshError):
     """A file that is not accepted as a video.
@@ -123,7 +119,7 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
     coded = stream.codec_context.width, stream.codec_context.height
     if max(coded) > _LONGEST_SIDE or 0 < min(coded) < _SHORTEST_SIDE:
         raise NotAVideo(
-            f"{coded[0]}×{coded[1]} pixels; sides of {_SHORTEST_SIDE} to {_LONGEST_SIDE} get in",
+            f"{coded[0]}×{coded[1]} pixels; each side must be {_SHORTEST_SIDE} to {_LONGEST_SIDE}",
             where=path,
             code="bad_size",
         )

@@ -196,9 +196,7 @@ def _manifest_of(store: dict[str, Any]) -> Manifest:
     """The JSON of c2pa's reader as a :class:`Manifest`."""
     active = store.get("manifests", {}).get(store.get("active_manifest"))
     if active is None:
-        return Manifest(
-            ManifestState.TAMPERED, detail="the manifest that counts is not among those there"
-        )
+        return Manifest(ManifestState.TAMPERED, detail="the active manifest is missing")
     results = store.get("validation_results", {}).get("activeManifest", {})
     codes = [found["code"] for found in results.get("failure", [])]
     about_signer = all(code.startswith("signingCredential.") for code in codes)

@@ -27,9 +27,6 @@ millions of places to which a crop may have moved it.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
-
 import cv2
 import numpy as np
 
@@ -50,7 +47,7 @@ class Watermark:
     """Marks frames one by one, independently of each other.
 
     Args:
-        payload: 32 bits, for instance :func:`payload_of` a person's card.
+        payload: 32 bits, for instance of a hash of a person's card.
         key: whoever has it can read the mark; everyone has the default.
 
     Raises:
@@ -79,16 +76,6 @@ class Watermark:
         if power > _MOST:
             change *= np.float32(np.sqrt(_MOST / power))
         return cv2.add(frame, change, dtype=cv2.CV_8U)
-
-    def embed(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """:meth:`mark` over a stream or a batch."""
-        return map(self.mark, frames)
-
-
-def payload_of(text: str | bytes) -> int:
-    """32 bits that represent a card, hash or name: the first of its SHA-256."""
-    data = text.encode() if isinstance(text, str) else text
-    return int.from_bytes(hashlib.sha256(data).digest()[:4], "big")
 
 
 def _scaled_pattern(tile: np.ndarray, height: int, width: int) -> np.ndarray:

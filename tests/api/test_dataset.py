@@ -49,7 +49,7 @@ def test_what_is_not_there_is_said(dataset, tmp_path):
     with pytest.raises(fsh.FshError, match="run `fsh shard` first"):
         fsh.open_dataset(tmp_path)
     with pytest.raises(fsh.FshError, match="use train, val, test"):
-        next(dataset.samples("dev"))
+        dataset.samples("dev")  # at the call, not at the first sample
     with pytest.raises(fsh.FshError, match="use train, val, test"):
         dataset.clips("dev")
 

@@ -174,3 +174,9 @@ def test_several_films_and_their_settings(tmp_path, track):
     ]
     assert result["frames"] == 12 and result["marked"]
     assert shown[0]["marked"] and shown[0]["consent"] == "not stated"
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan")])
+def test_a_rate_out_of_range_is_refused(tmp_path, fps):
+    with pytest.raises(FshError, match="fps must be at least 1"):
+        fsh.animate(tmp_path / "nobody", "talk.mp4", fps=fps)

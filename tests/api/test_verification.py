@@ -27,7 +27,7 @@ def installation(tmp_path, monkeypatch):
     monkeypatch.setenv("FSH_HOME", str(tmp_path / "home"))
 
 
-def test_a_marked_marked_picture(tmp_path):
+def test_a_marked_picture(tmp_path):
     found = verify(marked_picture(tmp_path / "a.png"))
     assert found.ok and found.c2pa == "valid" and found.says == ""
     assert found.consent == ADA.to_json() and found.made_from == {"person": "ab"}
@@ -36,7 +36,7 @@ def test_a_marked_marked_picture(tmp_path):
 
 
 def test_a_marked_film(tmp_path):
-    frames = Watermark(PAYLOAD).embed([PORTRAIT[i : i + 256, :300] for i in range(12)])
+    frames = map(Watermark(PAYLOAD).mark, [PORTRAIT[i : i + 256, :300] for i in range(12)])
     write_video(tmp_path / "f.mp4", frames, np.arange(12) / 25)
     assert verify(tmp_path / "f.mp4").c2pa == "absent"
     sign_file(tmp_path / "f.mp4", Claims(watermark=PAYLOAD), installation_signer())

@@ -53,13 +53,6 @@ def test_two_specs_that_differ_are_both_named():
         FaceSpec().require(FaceSpec(backend="fan"), mine="the run", theirs="the photos")
 
 
-def test_clips_join_only_if_prepared_alike():
-    joined = FaceClip.concatenate([a_clip(2), a_clip(3, name="b")])
-    assert len(joined) == 5 and joined.found.all()
-    with pytest.raises(SpecMismatch):
-        FaceClip.concatenate([a_clip(), a_clip(spec=FaceSpec(size=16))])
-
-
 @given(st.text(min_size=1), st.floats(0, 1e6), st.integers(0, 99))
 def test_ids_are_safe_file_names_and_tar_keys(text, start, track):
     video = ids.content_id(f"{ids.stable_hash(text):064x}")

@@ -78,8 +78,11 @@ def test_missing(folder):
     (folder / "a.safetensors").unlink()
     with pytest.raises(FshError, match="missing"):
         checkpoint.read_tensors(folder, state, "a.safetensors")
+    (folder / "state.json").unlink()
+    with pytest.raises(FshError, match=r"not a checkpoint \(no state\.json\) → name one that"):
+        checkpoint.read_state(folder, KIND)
     shutil.rmtree(folder)
-    with pytest.raises(FshError, match=r"no state\.json"):
+    with pytest.raises(FshError, match="no such folder → run `fsh train` first"):
         checkpoint.read_state(folder, KIND)
 
 

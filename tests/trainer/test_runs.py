@@ -58,8 +58,10 @@ def test_a_damaged_newest_is_named_and_passed_over(tmp_path, file):
 
 
 def test_no_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(FshError, match="run `fsh train` first"):
-        Run.read(tmp_path / "none")
+    with pytest.raises(FshError, match="no such folder → run `fsh train` first"):
+        Run.read(str(tmp_path / "none"))
+    with pytest.raises(FshError, match="no checkpoint here → run `fsh train` first"):
+        Run.read(tmp_path)
 
 
 def test_another_methods_run_makes_no_persons(tmp_path):
@@ -67,5 +69,5 @@ def test_another_methods_run_makes_no_persons(tmp_path):
     train(tiny_folder(tmp_path / "data"), path, tiny_config(steps=1, method="pix2pixhd"), Told())
     run = Run.read(path)
     assert run.load_networks().config.method == "pix2pixhd"
-    with pytest.raises(FshError, match="pix2pixhd makes no persons"):
+    with pytest.raises(FshError, match="pix2pixhd cannot be personalised"):
         run.require_personalizable()

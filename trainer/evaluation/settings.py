@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsh.schemas.run_pictures import PROTOCOLS
 from fsh.trainer.evaluation.metric_networks import MetricNetwork
 from fsh.trainer.face_analyzer import FaceAnalyzer
 
 #: The paper's protocol, and driving each subject with another one's consecutive frames.
-SELF_REENACTMENT, CROSS_REENACTMENT = "fsth", "modern"
+SELF_REENACTMENT, CROSS_REENACTMENT = PROTOCOLS
 #: In the place of a system's name: the target pictures, measured as drawings are.
 REFERENCE = "real"
 

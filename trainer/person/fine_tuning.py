@@ -47,8 +47,8 @@ class FineTuning:
     """Fine-tuning in progress.
 
     Attributes:
-        generator: a copy of the run's generator, being networks.
-        coefficients: ψ' (1, ψ̂), being networks.
+        generator: a copy of the run's generator, being trained.
+        coefficients: ψ' (1, ψ̂), being trained.
         step: one update of G and of D; returns D's loss terms.
     """
 

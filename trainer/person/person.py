@@ -102,7 +102,7 @@ class Person:
             drawn.append(to_pictures(self.drawing(images)))
         return np.concatenate(drawn)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write the folder whole (an older one of the same name is replaced)."""
         tensors = {
             "coefficients": self.coefficients,
@@ -119,15 +119,16 @@ class Person:
         }
         weights = {k: v for k, v in self.generator.state_dict().items() if "project" not in k}
         files = {PERSON_GENERATOR: weights, PERSON_TENSORS: tensors}
-        checkpoint.write_folder(folder, card, files, PERSON_FORMAT, PERSON_CARD)
+        checkpoint.write_folder(Path(folder), card, files, PERSON_FORMAT, PERSON_CARD)
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> Person:
+    def load(cls, folder: str | Path, device: str = "cpu") -> Person:
         """The person of a folder.
 
         Raises:
-            FshError: if the folder is no person's, was changed or cut short.
+            FshError: if there is no such folder, or it is no person's, was changed or cut short.
         """
+        folder = Path(folder)
         card = _read_card(folder)
         weights = checkpoint.read_tensors(folder, card, PERSON_GENERATOR)
         tensors = checkpoint.read_tensors(folder, card, PERSON_TENSORS)

@@ -193,7 +193,10 @@ class Loop:
         self.pending.clear()
         if self.ranks.any(bool(failure)):
             _roll_back(
-                self.run, self.session, failure or "another process saw trouble", self.progress
+                self.run,
+                self.session,
+                failure or "another process reported a failure",
+                self.progress,
             )
             self.recent.clear()
             self.saved = self.session.step
@@ -258,7 +261,7 @@ def _roll_back(run: RunFolder, session: Session, failure: str, progress: Progres
     session.watchdog.rolled_back()
     if good is None or session.watchdog.rollbacks > MAX_ROLLBACKS:
         raise FshError(
-            f"training died: {failure}",
+            f"training failed: {failure}",
             where=run.root,
             remedy="lower the learning rates, or use another --loss",
         )

@@ -11,7 +11,14 @@ from typing import Any
 import torch
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import AVERAGE, NETWORKS, RunFolder
+from fsh.schemas.layout import (
+    AVERAGE,
+    COLUMNS,
+    NETWORKS,
+    OPTIMIZERS,
+    RANDOM_STATE,
+    RunFolder,
+)
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.checkpoint import FORMAT, Checkpoint, prune, read_state, write_folder
 from fsh.trainer.config import TrainConfig
@@ -27,9 +34,6 @@ from fsh.trainer.training.state import (
 )
 from fsh.trainer.training.watchdog import Watchdog
 
-#: Files of a checkpoint beside those that :mod:`fsh.schemas.layout` names.
-COLUMNS, OPTIMIZERS = "columns.safetensors", "optimizers.safetensors"
-RANDOM_STATE = "random.safetensors"
 #: W's name among the model's parameters.
 _W = "columns.weight"
 

@@ -23,16 +23,17 @@ class WatchdogLimits:
         flat: standard deviation over an image's values (−1…1) below which it shows nothing.
         tint: distance of the output's mean colour from the target's, per channel (0…2).
         collapse_steps: consecutive steps of either before the run is stopped.
-        lost: discriminator's hinge loss (2 at the start) below which the generator learns nothing.
-        lost_steps: consecutive steps of that.
+        won_below: discriminator's hinge loss (2 at the start) below which it has won: the generator
+            learns nothing.
+        won_steps: consecutive steps of that before the run is stopped.
         warmup: steps at the beginning in which images may look like anything.
     """
 
     flat: float = 0.02
     tint: float = 0.9
     collapse_steps: int = 100
-    lost: float = 0.02
-    lost_steps: int = 1000
+    won_below: float = 0.02
+    won_steps: int = 1000
     warmup: int = 200
 
 
@@ -41,7 +42,8 @@ class Watchdog:
     """Counts steps that look like a failure.
 
     Attributes:
-        collapsed: consecutive steps with flat or tinted images. losing: with a lost discriminator.
+        collapsed: consecutive steps with flat or tinted images.
+        losing: consecutive steps in which the discriminator has won; checkpoints have this name.
         rollbacks: how often the run went back to an earlier checkpoint.
     """
 
@@ -66,15 +68,15 @@ class Watchdog:
         self.collapsed = self.collapsed + 1 if dead else 0
         if self.collapsed >= limits.collapse_steps:
             return f"images have been {_appearance(images)} for {self.collapsed} steps"
-        self.losing = self.losing + 1 if losses.get("discriminator", 2.0) < limits.lost else 0
-        if self.losing >= limits.lost_steps:
+        self.losing = self.losing + 1 if losses.get("discriminator", 2.0) < limits.won_below else 0
+        if self.losing >= limits.won_steps:
             return f"the discriminator has won for {self.losing} steps: its loss is near 0"
         return ""
 
     @property
     def healthy(self) -> bool:
         """Whether no failure has begun: a checkpoint written now is worth going back to."""
-        return not self.collapsed and self.losing < self.limits.lost_steps // 2
+        return not self.collapsed and self.losing < self.limits.won_steps // 2
 
     def rolled_back(self) -> None:
         """Count a rollback and start counting steps anew."""

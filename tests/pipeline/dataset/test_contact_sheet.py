@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fsh.pipeline.dataset.contact_sheet import draw_landmarks, make_page, summary
+from fsh.pipeline.dataset.contact_sheet import make_page, mark_landmarks, summary
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent
@@ -90,6 +90,6 @@ def test_an_empty_table_has_zero_counts():
 def test_landmarks_are_drawn_where_they_are():
     points = np.full((68, 2), np.nan, np.float32)
     points[0] = (95.5, 31.5)
-    drawn = draw_landmarks(np.zeros((128, 128, 3), np.uint8), points)
+    drawn = mark_landmarks(np.zeros((128, 128, 3), np.uint8), points)
     y, x = np.argwhere(drawn[..., 1] > 100).mean(axis=0)
     assert abs(x - 95.5) <= 0.6 and abs(y - 31.5) <= 0.6

@@ -214,7 +214,8 @@ def test_everything_may_be_erased(data):
 
 def killed(pristine: DataFolder, tmp_path: Path, every: int) -> int:
     shutil.copytree(pristine.root, tmp_path / "data", symlinks=True)
-    Tombstones().add(DataFolder(tmp_path / "data"), identity="somebody else")  # fixes the salt
+    salted = Tombstones().adding(identity="somebody else")  # fixes the salt
+    salted.write(DataFolder(tmp_path / "data"))
     script = ROOT / "tests" / "helpers" / "kill_anywhere.py"
     names = ["ann", sources_of(pristine)[2].video_id]
     command = [sys.executable, script, tmp_path / "data", tmp_path / "scratch", every, *names]

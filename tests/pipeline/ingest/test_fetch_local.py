@@ -69,7 +69,7 @@ def test_what_was_erased_is_refused(fetcher, server, media_files):
     url = server.on("/a.mp4", loopback.media(media_files / "a.mp4"))
     sha256 = hashlib.sha256((media_files / "a.mp4").read_bytes()).hexdigest()
     for mark in ({"key": url}, {"identity": "Ann"}, {"sha256": sha256}):
-        fetcher.tombstones = Tombstones().add(fetcher.data, **mark)
+        fetcher.tombstones = Tombstones().adding(**mark)
         outcome = fetch(fetcher, url, identity="Ann")
         assert cause(outcome) == ("refused", "refused", "erased")
     assert len(server.hits["/a.mp4"]) == 1

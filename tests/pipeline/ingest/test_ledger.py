@@ -221,8 +221,8 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 def test_tombstones_are_hashes(data):
     assert not Tombstones.read(data).covers(key="yt-x", sha256="1", identity="Ann")
-    Tombstones.read(data).add(data, key="yt-x", identity="Ann")
-    Tombstones.read(data).add(data, sha256="ab")
+    Tombstones.read(data).adding(key="yt-x", identity="Ann").write(data)
+    Tombstones.read(data).adding(sha256="ab").write(data)
     stones = Tombstones.read(data)
     assert stones.covers(key="yt-x") and stones.covers(identity="Ann")
     assert stones.covers(sha256="ab")

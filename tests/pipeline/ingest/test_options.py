@@ -16,8 +16,8 @@ from fsh.schemas.errors import FshError
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"license": "mit"}, "--license is any or cc"),
-        ({"retry": "never"}, "--retry is none, transient, permanent, all"),
+        ({"license": "mit"}, "license is any or cc, not mit"),
+        ({"retry": "never"}, "retry is none, transient, permanent, all, not never"),
         ({"cookies": Path("no-cookies.txt")}, "no such cookie file"),
     ],
 )

@@ -110,7 +110,7 @@ def test_erased_videos_are_refused(data, clips, tmp_path):
     listing = tmp_path / "list.csv"
     listing.write_text(f"url,identity\n{clips / '0.mp4'},Ann\n{clips / '1.mp4'},Bob\n")
     data.sources.parent.mkdir(parents=True)
-    Tombstones().add(data, identity="Ann")
+    Tombstones().adding(identity="Ann").write(data)
     report = ingest([str(listing)], data, options(), Silent())
     assert (report.states, report.causes) == ({"refused": 1, "stored": 1}, {"erased": 1})
 

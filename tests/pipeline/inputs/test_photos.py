@@ -8,7 +8,7 @@ import pytest
 from faces_helpers import Told, dlib_landmarks, portrait, portrait_points
 from PIL import Image
 
-from fsh.pipeline.faces.crop import CropWindow, to_source
+from fsh.pipeline.faces.crop import CropWindow, to_crop
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
@@ -34,10 +34,10 @@ def test_a_photo_is_a_one_frame_clip(photo):
     assert rejected == [] and len(clip) == 1 and clip.name == "portrait.png"
     assert clip.frames.shape == (1, 256, 256, 3) and clip.found.all()
     assert clip.embedding is not None and clip.embedding.shape == (128,)
-    # Landmarks found on the crop are where they are in the photo.
+    # Landmarks found on the crop are where they are in the photo, to two of the photo's pixels.
     window = CropWindow(*(int(v) for v in clip.crops[0]))
-    back = to_source(clip.landmarks[0], window, SPEC.size)
-    assert np.abs(back - portrait_points()).mean() < 2
+    there = to_crop(portrait_points(), window, SPEC.size)
+    assert np.abs(clip.landmarks[0] - there).mean() < 2 * SPEC.size / window.side
     # The head is inside: brows below a third, chin above nine tenths.
     ys = clip.landmarks[0, :, 1] / SPEC.size
     assert 0.3 < ys.min() < 0.45 and 0.75 < ys.max() < 0.9

@@ -43,7 +43,7 @@ def test_containers(folder, name, arguments, codec):
     assert facts.video_codec in (codec, f"lib{codec}", "flv1")
     assert facts.extension == {"mov": "mp4"}.get(name[2:], name[2:])
     assert facts.duration == pytest.approx(1.0, abs=0.15)
-    assert not facts.has_audio
+    assert facts.audio_codec == ""
 
 
 def test_the_content_counts_and_not_the_name(folder):

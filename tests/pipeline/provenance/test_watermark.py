@@ -16,7 +16,7 @@ from fsh.pipeline.media.decode import read_proxy
 from fsh.pipeline.media.encode import write_video
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
-from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark, payload_of
+from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark
 from fsh.pipeline.provenance.watermark_code import decode_jointly, watermark_code
 from fsh.pipeline.provenance.watermark_detection import MAX_P_VALUE, detect_watermark
 from fsh.schemas.errors import FshError
@@ -34,7 +34,7 @@ def clip(count: int = 40, side: int = 256) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def marked() -> np.ndarray:
-    return np.stack(list(Watermark(PAYLOAD).embed(clip())))
+    return np.stack(list(map(Watermark(PAYLOAD).mark, clip())))
 
 
 def scaled(frame: np.ndarray, side: int) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_the_mark_survives_half_size_a_crop_and_missing_frames(marked):
 
 @pytest.mark.parametrize("side", [360, 512, 720])
 def test_the_mark_is_scaled_with_the_picture(side):
-    frames = list(Watermark(PAYLOAD).embed(clip(4, side)))
+    frames = list(map(Watermark(PAYLOAD).mark, clip(4, side)))
     assert says(frames) == PAYLOAD
     assert (
         says([cv2.resize(f, (256, 256), interpolation=cv2.INTER_AREA) for f in frames]) == PAYLOAD
@@ -136,4 +136,3 @@ def test_a_too_long_payload_and_no_frames_are_refused():
         Watermark(2**32)
     with pytest.raises(FshError, match="no frames"):
         detect_watermark([])
-    assert payload_of("a") == payload_of(b"a") == 0xCA978112

@@ -175,3 +175,14 @@ def test_the_embedding_is_the_mean_over_the_photos(run):
     networks, (photos, _) = Run.read(run).load_networks(), photo_tensors(clip_of(7, 3), 32)
     each = torch.cat([mean_embedding(networks, photos[[i]]) for i in range(3)])
     torch.testing.assert_close(mean_embedding(networks, photos)[0], each.mean(0))
+
+
+def test_a_folder_that_is_no_persons_is_not_to_be_removed(tmp_path):
+    with pytest.raises(FshError, match="no such folder → run `fsh personalize` first"):
+        Person.load(str(tmp_path / "none"))
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"")
+    for path in (tmp_path, photo):
+        message = r"not a person's folder \(no person\.json\) → name one that `fsh personalize`"
+        with pytest.raises(FshError, match=message):
+            Person.load(path)

@@ -223,12 +223,12 @@ def test_steps_read_together_are_logged_alike_and_no_nan_is_saved(tmp_path, monk
 def test_training_that_keeps_dying_is_an_error(tmp_path, monkeypatch):
     data = tiny_folder(tmp_path / "data")
     monkeypatch.setattr(Watchdog, "check", lambda self, step, *_: "it died" if step > 1 else "")
-    with pytest.raises(FshError, match="training died: it died"):
+    with pytest.raises(FshError, match="training failed: it died"):
         train(data, tmp_path / "run", tiny_config(steps=6, checkpoint_every=1), Told())
 
 
 def test_watchdog_sees_collapse_and_a_winning_discriminator():
-    limits = WatchdogLimits(warmup=0, collapse_steps=3, lost_steps=3)
+    limits = WatchdogLimits(warmup=0, collapse_steps=3, won_steps=3)
     real = torch.rand(2, 3, 8, 8)
     black = {k: float(v) for k, v in image_statistics(torch.full((2, 3, 8, 8), -1.0), real).items()}
     red = torch.full((2, 3, 8, 8), -0.9)

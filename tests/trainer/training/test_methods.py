@@ -7,7 +7,7 @@ import torch
 from tiny_run import TINY, Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
-from fsh.trainer.config import METHODS as NAMES
+from fsh.trainer.config import METHOD_NAMES as NAMES
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.networks import parameter_count
 from fsh.trainer.models.x2face import DrivingNetwork, FaceEmbedder, level_channels, warp
@@ -39,7 +39,7 @@ def test_every_method_trains_resumes_and_plans(tmp_path, method):
     with pytest.raises(FshError, match=f"trained with method = {method}"):
         train(data, run, tiny_config(steps=6, method=other), Told())
     if method != "fsth":
-        with pytest.raises(FshError, match=f"{method} makes no persons"):
+        with pytest.raises(FshError, match=f"{method} cannot be personalised"):
             Run.read(run).require_personalizable()
 
 

@@ -20,6 +20,17 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 NO_FUNCTION = {"demo", "doctor"}
 #: What only a function takes.
 FUNCTION_ONLY = {"progress", "announce", "stop", "flags"}
+#: What only a command takes: how it prints, the default person's folder, a question that a function
+#: does not ask, and options that have a function of their own.
+COMMAND_ONLY = {
+    "": {"json", "quiet"},
+    "animate": {"people"},
+    "evaluate": {"score"},
+    "export": {"people"},
+    "forget": {"check", "yes"},
+    "ingest": {"dry_run"},
+    "train": {"dry_run"},
+}
 
 
 def in_a_process(code: str) -> str:
@@ -78,6 +89,8 @@ def test_a_function_has_the_commands_options_and_defaults(name):
     names = {own: {"file": "files"}.get(own, own) for own in parameters}
     unknown = {own for own in parameters if names[own] not in options} - FUNCTION_ONLY
     assert unknown == set()
+    missing = set(options) - set(names.values())
+    assert missing == COMMAND_ONLY[""] | COMMAND_ONLY.get(name, set())
     for own, parameter in parameters.items():
         if own not in FUNCTION_ONLY and parameter.default is not inspect.Parameter.empty:
             assert plain(parameter.default) == plain(options[names[own]]), own
