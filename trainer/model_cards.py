@@ -19,6 +19,9 @@ from fsh.trainer.models.vgg import VGG19_WEIGHT
 BACKENDS = {
     "dlib": "dlib's 68-point model, trained on 300-W: **no commercial use**; its detector: "
     "Boost Software License 1.0; its face embedding: CC0",
+    "mediapipe": "MediaPipe's face landmarker: Apache-2.0; the faces are framed by dlib's 68-point "
+    "model, trained on 300-W: **no commercial use**; its detector: Boost Software License 1.0; its "
+    "face embedding: CC0",
     "fan": "face-alignment 2DFAN-4: licence of the weights not stated (code BSD-3-Clause); dlib's "
     "detector: Boost Software License 1.0; its face embedding: CC0",
 }
