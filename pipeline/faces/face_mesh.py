@@ -1,9 +1,9 @@
 """MediaPipe's face mesh: 478 points of a face with depth, found in a rotated square around it.
 
-This is the landmark part of MediaPipe's face landmarker graph, written for LiteRT: the window around
-the face, turned so that the eyes lie level; the network; and its points back in the image. The
-model (``face_landmarker.task``, Apache-2.0) is a zip of networks, of which one is used here. The
-method is Kartynnik et al. 2019, "Real-time facial surface geometry from monocular video on mobile
+This is the landmark part of MediaPipe's face landmarker graph, written for LiteRT: the window
+around the face, turned so that the eyes lie level; the network; and its points back in the image.
+The model (``face_landmarker.task``, Apache-2.0) is a zip of networks, of which one is used here.
+The method: Kartynnik et al. 2019, "Real-time facial surface geometry from monocular video on mobile
 GPUs".
 """
 
@@ -161,7 +161,7 @@ def points_in_image(points: np.ndarray, window: np.ndarray) -> np.ndarray:
     scale = side / INPUT_SIDE
     points = np.asarray(points, np.float64)
     flat = (points[:, :2] - INPUT_SIDE / 2) @ (_rotations(np.array([angle]))[0] * scale).T
-    placed = np.column_stack([flat + (x - 0.5, y - 0.5), points[:, 2] * scale])
+    placed = np.column_stack([flat + np.array([x - 0.5, y - 0.5]), points[:, 2] * scale])
     return (np.round(placed * _STEPS) / _STEPS).astype(np.float32)
 
 
