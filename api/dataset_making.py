@@ -109,7 +109,8 @@ def shard(
 
     Args:
         data: the data folder.
-        landmarks: the backend: ``auto``, ``fan`` (the paper's) or ``dlib`` (offline).
+        landmarks: the backend: ``auto``, ``mediapipe``, ``fan`` (the paper's) or ``dlib``
+            (offline).
         size: side of a stored crop, pixels.
         max_fps: frames kept per second at most.
         audio: whether to keep each sample's sound.

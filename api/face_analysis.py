@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.faces.arcface import ArcFace, arcface_file
-from fsh.pipeline.faces.backends import load_backend
+from fsh.pipeline.faces.backends import BACKENDS, load_backend
 from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.pose import head_pose
@@ -65,6 +65,8 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
         described = f"{self.spec.backend} 68 points"
         if self.spec.backend == "dlib":
             described += f", weights {file_sha256(model_file(LANDMARK_MODEL))[:12]}"
+        elif (weights := BACKENDS[self.spec.backend].weights) is not None:
+            described += f", weights {weights.sha256[:12]}"
         return described
 
     @cached_property

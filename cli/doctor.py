@@ -25,6 +25,7 @@ def doctor(json: options.Json = False) -> None:
         ("ffmpeg", True, _ffmpeg),
         ("opencv", True, _opencv),
         ("dlib models", True, _dlib),
+        ("mediapipe landmarks", False, _mediapipe),
         ("torch", True, _torch),
         ("apache-beam", True, lambda: version("apache-beam")),
         ("webdataset", True, lambda: version("webdataset")),
@@ -75,6 +76,13 @@ def _dlib() -> str:
     if found != 1:
         raise RuntimeError(f"the detector finds {found} faces in a portrait of one person")
     return f"dlib {version('dlib-bin')}, finds the face of a test portrait"
+
+
+def _mediapipe() -> str:
+    from fsh.pipeline.faces.backends import load_backend
+
+    load_backend("mediapipe")
+    return f"face landmarker on LiteRT {version('ai-edge-litert')}"
 
 
 def _torch() -> str:

@@ -18,7 +18,11 @@ Runner = Annotated[
     typer.Option(help="A Beam runner (FlinkRunner, SparkRunner, DataflowRunner); default: here."),
 ]
 Landmarks = Annotated[
-    str, typer.Option(help="Landmark backend: auto, fan (the paper's) or dlib (offline).")
+    str,
+    typer.Option(
+        help="Landmark backend: auto, mediapipe (best on turned heads), fan (the paper's) or dlib "
+        "(offline)."
+    ),
 ]
 NoMark = Annotated[
     bool,

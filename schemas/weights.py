@@ -146,5 +146,7 @@ def _copy(answer: http.client.HTTPResponse, file: BinaryIO, name: str, progress:
 #: Licence of each landmark backend's model.
 LANDMARK_LICENSES = {
     "dlib": "dlib's 68-point model, trained on 300-W: no commercial use",
+    "mediapipe": "MediaPipe's face landmarker: Apache-2.0; faces are framed by dlib's 68-point "
+    "model, trained on 300-W: no commercial use",
     "fan": "face-alignment 2DFAN-4: licence of the weights not stated (code BSD-3-Clause)",
 }

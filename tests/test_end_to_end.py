@@ -8,11 +8,12 @@ import av
 import numpy as np
 import pytest
 from command import fsh
+from faces_helpers import face_landmarker
 
 from fsh.sample_clips import IDENTITIES, faceless_frames, talking_frames, voice, write_clip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def place(tmp_path_factory):
     """A working folder with two people who talk, nobody in a third clip, and two photos."""
     folder = tmp_path_factory.mktemp("road")
@@ -36,15 +37,18 @@ def result(done) -> dict:
     return json.loads(done.stdout)
 
 
-def test_the_whole_way(place):
+@pytest.mark.parametrize("backend", ["dlib", pytest.param("mediapipe", marks=pytest.mark.slow)])
+def test_the_whole_way(place, backend):
+    if backend == "mediapipe":
+        face_landmarker()
     ingested = result(fsh("ingest", "urls.csv", "--json", cwd=place))
     assert ingested["rows"] == 4 and ingested["states"] == {"stored": 3, "failed": 1}
 
-    sharded = result(fsh("shard", "--landmarks", "dlib", "--json", cwd=place))
+    sharded = result(fsh("shard", "--landmarks", backend, "--json", cwd=place))
     assert sharded["videos"] == 3 and sharded["clips_kept"] == 2
     assert sharded["clips_rejected"] == {"no_face": 1}
 
-    again = result(fsh("shard", "--landmarks", "dlib", "--json", cwd=place))
+    again = result(fsh("shard", "--landmarks", backend, "--json", cwd=place))
     assert (again["samples"], again["shards"]) == (sharded["samples"], sharded["shards"])
 
     inspected = result(fsh("inspect", "--json", cwd=place))

