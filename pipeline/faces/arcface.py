@@ -38,11 +38,7 @@ def arcface_file() -> Path:
     """
     path = weights_folder() / ARCFACE_FILE
     if not path.is_file():
-        raise FshError(
-            "ArcFace's weights are missing",
-            where=path,
-            remedy="put the file there (docs/weights.md)",
-        )
+        raise FshError("ArcFace's weights are not there", where=path, remedy="put them there")
     return path
 
 
