@@ -192,9 +192,9 @@ def _write(
     if marks is None:
         record_unmarked(request.person, output.name, date.today().isoformat())
         return write_video(output, pictures, times, sound_of=sound_of)
-    drawn = marking.unsigned(output)
-    count = write_video(drawn, prefetched(marks.frames(pictures)), times, sound_of=sound_of)
-    marks.sign(drawn, to=output)
+    with marking.unsigned(output) as drawn:
+        count = write_video(drawn, prefetched(marks.frames(pictures)), times, sound_of=sound_of)
+        marks.sign(drawn, to=output)
     return count
 
 

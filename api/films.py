@@ -12,7 +12,15 @@ from typing import Any
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, as_paths
 from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest
+from fsh.pipeline.inputs.landmark_track import require_track_name
 from fsh.schemas.errors import FshError
+from fsh.schemas.layout import PersonFolder
+from fsh.schemas.outputs import (
+    owned_outputs,
+    require_different,
+    require_free_file,
+    require_writable,
+)
 from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.person.person import Person
 
@@ -69,7 +77,8 @@ def animate(
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
 
     Raises:
-        FshError: no person, no face, or a consent statement that does not allow it.
+        FshError: no person, no face, a consent statement that does not allow it, or an output that
+            is an input, or a file that fsh did not make.
     """
     options = FilmOptions(
         absolute=absolute,
@@ -110,6 +119,47 @@ def animate_each(
     if options.save_landmarks and len(videos) > 1:
         raise FshError("--save-landmarks keeps one track, and there are several drivers")
     requests = requested_films(folders, videos, Path(output))
+    outputs = require_free_films(requests, options)
+    with owned_outputs(outputs, "animate"):
+        made = _animate(requests, folders, options, output, announce, progress)
+    return Films(tuple(made), time.monotonic() - begun)
+
+
+def require_free_films(requests: Sequence[FilmRequest], options: FilmOptions) -> list[Path]:
+    """Every file that the films will be written to, the track of landmarks among them.
+
+    Raises:
+        FshError: if one of them is an input or somebody else's file, two are the same, or a place
+            cannot be written.
+    """
+    people = [request.person for request in requests]
+    inputs = [*people, *(request.driving for request in requests), options.paste_back]
+    inputs += [options.signing_key, options.watermark_key]
+    films = [request.output for request in requests]
+    for film in films:
+        require_free_file(film, inputs, "film")
+    outputs = films
+    if options.save_landmarks:
+        track = Path(options.save_landmarks)
+        require_track_name(track)
+        require_free_file(track, inputs, "track of landmarks")
+        outputs = [*films, track]
+    require_different(outputs)
+    if not options.mark:  # the card records it
+        for person in people:
+            require_writable(PersonFolder(person).card)
+    return outputs
+
+
+def _animate(
+    requests: Sequence[FilmRequest],
+    folders: Sequence[Path],
+    options: FilmOptions,
+    output: AnyPath,
+    announce: Announce | None,
+    progress: Progress,
+) -> list[Film]:
+    videos = list(dict.fromkeys(request.driving for request in requests))
     persons = {folder: Person.load(folder) for folder in folders}
     consents = [marking.require_consent(f, p.about, "animate") for f, p in persons.items()]
     if announce:
@@ -131,7 +181,7 @@ def animate_each(
                 key = options.watermark_key
                 marks = marking.marking_of(request.person, person.about, signer, key)
             made.append(maker.make(request, person, driver, marks))
-    return Films(tuple(made), time.monotonic() - begun)
+    return made
 
 
 def requested_films(people: list[Path], drivers: list[Path], output: Path) -> list[FilmRequest]:

@@ -15,7 +15,16 @@ from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.pipeline.inputs.photos import RejectedPhoto, prepare_photos
 from fsh.pipeline.media.pictures import photo_paths
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
+from fsh.pipeline.provenance.signing import Signer
+from fsh.schemas.errors import FshError
+from fsh.schemas.folder_kinds import ONNX, PERSON
 from fsh.schemas.layout import PersonFolder
+from fsh.schemas.outputs import (
+    owned_output,
+    require_outside_persons,
+    require_own_folder,
+    require_writable,
+)
 from fsh.schemas.progress import Progress, Silent
 from fsh.threads import set_thread_count
 from fsh.trainer.person import personalize as personalization
@@ -82,18 +91,49 @@ def personalize(
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
 
     Raises:
-        FshError: no run, no face, photos of several people, a statement that does not allow it.
+        FshError: no run, no face, photos of several people, a statement that does not allow it, or
+            a folder that is there and is not a person's as fsh made it.
     """
     progress = progress or Silent()
     source, run = Path(photos), Path(run) if run else newest_run()
     folder = PersonFolder(Path(person) if person else Path(people) / _name(source))
     about = marking.consent_entry(consent, "personalize")
+    require_own_folder(folder.root, PERSON, (source, run, consent, signing_key, watermark_key))
+    require_outside_persons(folder.root)
     signer = marking.signer_of(signing_key) if mark else None
     marking.key_of(watermark_key)  # refused before the work, not after it
     if announce:
         settings: dict[str, object] = {"photos": photos, "run": run, "person": folder.root}
         settings |= {"steps": "auto" if steps is None else steps}
         announce({**settings, "consent": consent or "not stated", "marked": mark})
+    with owned_output(folder.root, "personalize"):
+        return _personalize(
+            source,
+            run,
+            folder,
+            about,
+            signer,
+            watermark_key,
+            steps=steps,
+            face=face,
+            mixed_ok=mixed_ok,
+            progress=progress,
+        )
+
+
+def _personalize(
+    source: Path,
+    run: Path,
+    folder: PersonFolder,
+    about: dict[str, Any],
+    signer: Signer | None,
+    watermark_key: AnyPath | None,
+    *,
+    steps: int | None,
+    face: int | None,
+    mixed_ok: bool,
+    progress: Progress,
+) -> PersonalizeResult:
     networks = Run.read(run, progress).require_personalizable().load_networks()
     set_thread_count(networks.config.network.size)
     analyzer = DetectorFaceAnalyzer(networks.spec)
@@ -171,14 +211,20 @@ def export(
     begun, folder, target = time.monotonic(), Path(person), Path(output)
     loaded = Person.load(folder)
     consent = marking.require_consent(folder, loaded.about, "animate")
+    if target.exists():
+        raise FshError("this folder is there already", where=target, remedy="name another one")
+    require_own_folder(target, ONNX, (person, run))
+    require_outside_persons(target)
+    require_writable(PersonFolder(folder).card)  # it records the export
     if announce:
         announce({"person": person, "run": run or "none", "output": output, "consent": consent})
-    embedder = None
-    if run is not None:
-        trained = Run.read(Path(run), progress).require_personalizable()
-        loaded.spec.require(trained.spec, mine=str(person), theirs=str(run))
-        embedder = trained.load_networks().embedder
-    differences = export_onnx(loaded, embedder, target)
+    with owned_output(target, "export"):
+        embedder = None
+        if run is not None:
+            trained = Run.read(Path(run), progress).require_personalizable()
+            loaded.spec.require(trained.spec, mine=str(person), theirs=str(run))
+            embedder = trained.load_networks().embedder
+        differences = export_onnx(loaded, embedder, target)
     record_unmarked(folder, f"ONNX files in {target.name}", date.today().isoformat())
     return OnnxExport(
         output=str(output),

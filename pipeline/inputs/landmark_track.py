@@ -37,8 +37,7 @@ def save_track(path: Path, landmarks: np.ndarray, times: np.ndarray, spec: FaceS
     Raises:
         FshError: if the name ends in neither ``.npy`` nor ``.npz``.
     """
-    if path.suffix.lower() not in TRACK_SUFFIXES:
-        raise FshError("a track's name ends in .npz or .npy", where=path)
+    require_track_name(path)
     with replacing(path) as temporary, temporary.open("wb") as file:
         if path.suffix.lower() == ".npy":
             np.save(file, np.asarray(landmarks, np.float32))
@@ -49,6 +48,14 @@ def save_track(path: Path, landmarks: np.ndarray, times: np.ndarray, spec: FaceS
                 times=np.asarray(times, np.float64),
                 spec=np.array(json.dumps(spec.to_json(), sort_keys=True)),
             )
+
+
+def require_track_name(path: Path) -> None:
+    """Raises:
+    FshError: if a name does not end as a track's does.
+    """
+    if path.suffix.lower() not in TRACK_SUFFIXES:
+        raise FshError("a track's name ends in .npz or .npy", where=path)
 
 
 def read_track(path: Path, spec: FaceSpec, fps: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
+from fsh.schemas.outputs import MADE_BY_FSH
 
 #: Seconds per tick; exact for 24, 25, 29.97, 30, 50, 59.94 and 60 frames per second.
 _CLOCK = Fraction(1, 90_000)
@@ -56,6 +57,7 @@ def write_video(
             replacing(path) as temporary,
             av.open(str(temporary), "w", format="mp4", options=clock) as target,
         ):
+            target.metadata["comment"] = MADE_BY_FSH  # so that fsh may replace the file
             options = {"crf": str(crf), "preset": "medium"}
             video = target.add_stream("libx264", rate=rate, options=options)
             video.pix_fmt = "yuv420p"
