@@ -23,6 +23,7 @@ from fsh.cli import (
     train,
     verify,
 )
+from fsh.schemas.disk import NoRoom, is_disk_full
 from fsh.schemas.errors import FshError
 
 app = typer.Typer(
@@ -78,6 +79,9 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        if is_disk_full(error):
+            print(f"fsh: {NoRoom(getattr(error, 'filename', None) or '.')}", file=sys.stderr)
+            sys.exit(1)
         line = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         print(f"fsh: internal error: {line} → set FSH_DEBUG=1 for the traceback", file=sys.stderr)
         sys.exit(1)

@@ -15,6 +15,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 #: How libraries that hide the number of an error (safetensors, c2pa, NumPy) tell of a full disk.
 _NO_ROOM_WORDS = (
     "no space left on device",
+    "no room left on the disk",
     "disk quota exceeded",
     "os error 28)",
     "os error 122)",

@@ -22,7 +22,7 @@ from fsh.schemas.run_pictures import PROTOCOLS
 from fsh.schemas.temporary import is_temporary
 
 #: What file managers leave in every folder that somebody looked at.
-_LITTER = frozenset([".DS_Store", "Thumbs.db", "desktop.ini", ".directory"])
+LITTER = frozenset([".DS_Store", "Thumbs.db", "desktop.ini", ".directory"])
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,13 @@ class FolderKind:
     def foreign(self, folder: Path, patterns: Sequence[str]) -> Iterator[str]:
         """Relative paths of the files, and of empty folders, that fit none of the patterns."""
         for place, folders, names in os.walk(folder):
+            folders.sort()
             parts = Path(place).relative_to(folder).parts
             if not folders and not names and parts and not _leads_to(parts, self.made):
                 yield "/".join(parts)
             links = [name for name in folders if Path(place, name).is_symlink()]
             for name in [*sorted(names), *links]:
-                own = name in _LITTER or is_temporary(name) or name.endswith(LOCK_SUFFIX)
+                own = name in LITTER or is_temporary(name) or name.endswith(LOCK_SUFFIX)
                 if not own and not _fits((*parts, name), patterns):
                     yield "/".join((*parts, name))
 

@@ -47,6 +47,7 @@ def require_free_file(path: Path, inputs: Inputs = (), what: str = "file") -> No
         FshError: if it is an input, a folder or no regular file; if it is there and not fsh's own;
             if the place cannot be written.
     """
+    _require_name(path)
     _require_not_input(path, inputs)
     if path.is_dir() or not path.name or path.name == "..":
         raise FshError(
@@ -79,6 +80,7 @@ def require_own_folder(folder: Path, kind: FolderKind, inputs: Inputs = ()) -> N
         FshError: if it is an input, or holds one and would be replaced; if it holds anything that
             the command did not make; if the place cannot be written.
     """
+    _require_name(folder)
     named = list(inputs)
     _require_not_input(folder, named)
     if os.path.lexists(folder) and not folder.is_dir():
@@ -142,8 +144,7 @@ def require_writable(path: Path) -> None:
     Raises:
         FshError: naming the place that cannot be written, or the name that no disk takes.
     """
-    if "\0" in str(path) or len(os.fsencode(path.name)) > 255:
-        raise FshError("no disk takes this name", where=path.parent, remedy="use a shorter one")
+    _require_name(path)
     for place in path.absolute().parents:
         if not os.path.lexists(place):
             continue
@@ -216,6 +217,11 @@ def require_different(outputs: Iterable[Path | None]) -> None:
         if place in seen:
             raise FshError("is to be written twice", where=path, remedy="name different files")
         seen.add(place)
+
+
+def _require_name(path: Path) -> None:
+    if "\0" in str(path) or any(len(os.fsencode(part)) > 255 for part in path.parts):
+        raise FshError("no disk takes this name", where=path, remedy="use a shorter one")
 
 
 def _require_not_input(output: Path, inputs: Inputs) -> None:

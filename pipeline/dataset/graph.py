@@ -22,6 +22,7 @@ from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import JobFailed, SandboxPool
+from fsh.schemas.disk import NoRoom, explaining_full_disk
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import RejectReason
@@ -57,6 +58,7 @@ def shard(
     sandboxes = workers if runner in (None, LOCAL) and mode != "multi_processing" else 1
     with (
         locked(data, "shard"),
+        explaining_full_disk(data.root),  # whatever Beam makes of it
         progress_shown(data, config.analysis, spans, pending, progress),
         make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
     ):
@@ -106,6 +108,8 @@ class AnalyzeSpans(beam.DoFn):
             try:
                 job.result()
             except JobFailed as failure:
+                if isinstance(failure.__cause__, NoRoom):
+                    raise failure.__cause__ from None  # no fault of the video's
                 self._record(span, failure)
             yield GlobalWindows.windowed_value(span.video_id)
 
