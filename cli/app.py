@@ -63,6 +63,8 @@ def main() -> None:
     debug = bool(os.environ.get("FSH_DEBUG"))
     # Beam and what it imports log to the root logger.
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR, stream=sys.stderr)
+    if not debug:  # an error inside Beam is raised again here, and told then
+        logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
     try:
         app(prog_name="fsh")
     except FshError as error:

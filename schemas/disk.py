@@ -35,7 +35,7 @@ class NoRoom(FshError):
         free = _free_bytes(Path(str(where)))
         left = "" if free is None else f" ({_size(free)} free)"
         super().__init__(
-            f"no room left on the disk{left}",
+            f"no room left on the disk for this{left}",
             where=where,
             remedy="make room and run the same command again",
         )

@@ -49,7 +49,7 @@ def require_free_file(path: Path, inputs: Inputs = (), what: str = "file") -> No
     """
     _require_name(path)
     _require_not_input(path, inputs)
-    if path.is_dir() or not path.name or path.name == "..":
+    if _is_folder(path) or not path.name or path.name == "..":
         raise FshError(
             f"is a folder, and a {what} is to be written",
             where=path,
@@ -83,14 +83,15 @@ def require_own_folder(folder: Path, kind: FolderKind, inputs: Inputs = ()) -> N
     _require_name(folder)
     named = list(inputs)
     _require_not_input(folder, named)
-    if os.path.lexists(folder) and not folder.is_dir():
+    if os.path.lexists(folder) and not _is_folder(folder):
         raise FshError(
             f"is a file, and {kind.what} is to be written", where=folder, remedy="name a folder"
         )
     if kind.replaced:
         _require_replaceable(folder, named)
-    require_writable(folder / "x" if folder.is_dir() and not kind.replaced else folder)
-    if not folder.is_dir():
+    is_there = _is_folder(folder)
+    require_writable(folder / "x" if is_there and not kind.replaced else folder)
+    if not is_there:
         return
     if kind.is_marked(folder):
         foreign = next(kind.foreign(folder, kind.made), None) if kind.replaced else None
@@ -127,7 +128,7 @@ def require_data_folder(data: DataFolder) -> None:
             be written.
     """
     root = data.root
-    if os.path.lexists(root) and not root.is_dir():
+    if os.path.lexists(root) and not _is_folder(root):
         raise FshError("cannot be written: it is a file", where=root, remedy="name a folder")
     require_writable(root / "x")
     if root.is_dir() and not is_data_folder(data) and (used := names_in_use(data)):
@@ -148,7 +149,7 @@ def require_writable(path: Path) -> None:
     for place in path.absolute().parents:
         if not os.path.lexists(place):
             continue
-        if not place.is_dir():
+        if not _is_folder(place):
             why = "it leads nowhere" if place.is_symlink() else "it is a file"
             raise cannot_be_written(place, why)
         if not os.access(place, os.W_OK | os.X_OK):
@@ -166,14 +167,14 @@ def owned_output(path: Path, command: str) -> Iterator[None]:
     Raises:
         FshError: if another process is at it, or the place cannot be written.
     """
-    place = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    place = path.resolve() if _is_folder(path) else path.parent.resolve() / path.name
     missing = [parent for parent in place.parents if not parent.exists()]
     remedy = "wait for it, or name another output"
     try:
         with owning(output_lock(place), command, where=path, remedy=remedy):
             remove_abandoned(place.parent)
             if place.is_dir():
-                remove_abandoned(place, *(one for one in place.glob("*") if one.is_dir()))
+                remove_abandoned(*(Path(below) for below, _, _ in os.walk(place)))
             with explaining_full_disk(path):
                 yield
     finally:
@@ -222,6 +223,10 @@ def require_different(outputs: Iterable[Path | None]) -> None:
 def _require_name(path: Path) -> None:
     if "\0" in str(path) or any(len(os.fsencode(part)) > 255 for part in path.parts):
         raise FshError("no disk takes this name", where=path, remedy="use a shorter one")
+    try:
+        path.resolve()
+    except (OSError, RuntimeError):
+        raise FshError("links in it lead in a circle", where=path, remedy="remove them") from None
 
 
 def _require_not_input(output: Path, inputs: Inputs) -> None:
@@ -237,7 +242,7 @@ def _require_not_input(output: Path, inputs: Inputs) -> None:
 def _require_replaceable(folder: Path, inputs: list[str | Path | None]) -> None:
     """Refuse places that nobody means to be replaced, and those that hold an input."""
     remedy = "name a new folder"
-    if not folder.is_dir():
+    if not _is_folder(folder):
         return
     for one in inputs:
         if one is not None and os.path.lexists(one) and _is_inside(Path(one), folder):
@@ -257,9 +262,18 @@ def _same(one: Path, other: Path) -> bool:
         return False
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:  # not there, or nobody may look
+        return False
+
+
 def _is_inside(inner: Path, folder: Path) -> bool:
     """Whether a path, or what it leads to, lies below a folder."""
-    lies = {*inner.absolute().parents, *inner.resolve().parents}
+    lies = set(inner.absolute().parents)
+    with suppress(OSError, RuntimeError):  # links in a circle
+        lies |= set(inner.resolve().parents)
     return any(_same(parent, folder) for parent in lies)
 
 
