@@ -15,6 +15,7 @@ from fsh.schemas.card import DatasetCard
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.outputs import owned_output, require_free_file
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.records import Clip, Source
 from fsh.schemas.sample import SOUND, SampleInfo, StoredSample, read_samples
@@ -174,13 +175,16 @@ def inspect(
         The counts, and where the ``page`` is.
 
     Raises:
-        FshError: if there is no data set.
+        FshError: if there is no data set, or the page is there and is none of fsh's.
     """
     from fsh.pipeline.dataset.contact_sheet import make_page
 
     folder = DataFolder(Path(data))
     page = Path(output) if output else folder.inspect_page
-    return {**make_page(folder, page, progress or Silent(), limit=limit), "page": str(page)}
+    require_free_file(page, (data,), "page")
+    with owned_output(page, "inspect"):
+        counts = make_page(folder, page, progress or Silent(), limit=limit)
+    return {**counts, "page": str(page)}
 
 
 def _check(split: str) -> None:

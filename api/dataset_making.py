@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.outputs import require_data_folder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
 
@@ -57,6 +58,7 @@ def ingest(
     """
     from fsh.pipeline.ingest.run import ingest as run_ingest
 
+    require_data_folder(DataFolder(Path(data)))
     options = _options(
         copy=copy,
         license=license,

@@ -53,7 +53,8 @@ def newest_person(people: AnyPath = "people") -> Path:
         FshError: if there is none.
     """
     folders: Iterable[Path] = Path(people).glob("*")
-    found = {one: PersonFolder(one).card for one in folders if PersonFolder(one).card.is_file()}
+    named = (one for one in folders if not one.name.startswith("."))  # others are unfinished
+    found = {one: PersonFolder(one).card for one in named if PersonFolder(one).card.is_file()}
     if not found:
         raise FshError("no person here", where=people, remedy="run `fsh personalize` first")
     return _newest(found)

@@ -24,6 +24,7 @@ from fsh.pipeline.erasure.search import Remnant, find_remnants
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.outputs import owned_output
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.run_pictures import RunPictures
 
@@ -154,7 +155,7 @@ def carry_out(plan: ForgetPlan, progress: Progress | None = None) -> ForgetRepor
     """Do what was planned.
 
     Raises:
-        FshError: if the data folder is in use.
+        FshError: if the data folder, or one that goes, is in use.
     """
     bar = progress or Silent()
     bar.start("forgetting", None, "step")
@@ -162,9 +163,11 @@ def carry_out(plan: ForgetPlan, progress: Progress | None = None) -> ForgetRepor
         erase(plan.folder, plan.data, step=lambda what: bar.advance(note=what))
     for folder in plan.pictures:
         if folder.removed:
-            remove_pictures(folder.pictures)
+            with owned_output(folder.pictures.folder, "forget"):
+                remove_pictures(folder.pictures)
     for person in plan.persons:
-        remove_person(person)
+        with owned_output(person, "forget"):
+            remove_person(person)
     bar.stop()
     return forget_report(plan, done=True)
 

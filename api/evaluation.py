@@ -20,8 +20,15 @@ from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.frames_folder import from_frames
 from fsh.marking import signer_of
 from fsh.pipeline.provenance.signing import Signer
+from fsh.schemas.folder_kinds import EVALUATION
 from fsh.schemas.ids import video_of
 from fsh.schemas.layout import DataFolder, EvaluationFolder, RunFolder
+from fsh.schemas.outputs import (
+    owned_outputs,
+    require_outside_persons,
+    require_own_folder,
+    require_writable,
+)
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.spec import FaceSpec
@@ -132,10 +139,30 @@ def evaluate(
         user_study=Path(user_study) if user_study else None,
         device=choose_device(device),
     )
+    outputs = require_own_outputs(options, signing_key)
     signer = signer_of(signing_key)
     if announce:
         announce(options.settings())
-    return _evaluate(options, signer, progress)
+    with owned_outputs(outputs, "evaluate"):
+        return _evaluate(options, signer, progress)
+
+
+def require_own_outputs(options: EvaluationOptions, signing_key: AnyPath | None) -> list[Path]:
+    """The folders that an evaluation writes.
+
+    Raises:
+        FshError: if one of them is an input, or holds what fsh did not make; if it cannot be
+            written, or the run, which records whom its pictures show.
+    """
+    inputs = (options.data, options.run, *options.against, options.frames_folder, signing_key)
+    outputs = [options.output]
+    if options.user_study and options.user_study.resolve() != options.output.resolve():
+        outputs.append(options.user_study)
+    for folder in outputs:
+        require_own_folder(folder, EVALUATION, inputs)
+        require_outside_persons(folder)
+    require_writable(RunFolder(options.run).pictures / "x.json")
+    return outputs
 
 
 def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) -> Evaluation:

@@ -218,8 +218,8 @@ def _strip(outcome: EvaluationResult, identity: str, path: Path, marks: Marking)
         tiles = [frames.inputs.frames[first], real[at]]
         tiles += [outcome.pictures(name, shots, identity)[at] for name in outcome.systems]
         rows.append(np.concatenate([_tile(tile) for tile in tiles], axis=1))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate(rows)).save(path)
+    with replacing(path) as temporary:
+        Image.fromarray(np.concatenate(rows)).save(temporary, format="PNG")
     marks.picture(path)
     return data_uri(path.read_bytes(), "png")
 

@@ -220,9 +220,9 @@ class FilmMaker:
             count = write_video(output, pictures, times, sound_of=sound_of, film=film)
             remove_manifest_beside(output)
             return count
-        drawn = marking.unsigned(output)
-        count = write_video(drawn, pictures, times, sound_of=sound_of, film=film)
-        marks.sign(drawn, to=output)
+        with marking.unsigned(output) as drawn:
+            count = write_video(drawn, pictures, times, sound_of=sound_of, film=film)
+            marks.sign(drawn, to=output)
         if manifest_beside(output).is_file():
             self.progress.say(
                 f"{output.name} cannot hold its manifest, which is {manifest_beside(output).name}: "

@@ -14,8 +14,16 @@ from fsh.defaults import Announce, AnyPath, as_paths
 from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest, require_film_place
 from fsh.pipeline.inputs.input_name import input_name
 from fsh.pipeline.inputs.landmark_track import require_track_name
-from fsh.pipeline.media.containers import SUFFIXES, format_named
+from fsh.pipeline.media.containers import PICTURES, SUFFIXES, film_format, format_named
 from fsh.schemas.errors import FshError
+from fsh.schemas.layout import PersonFolder
+from fsh.schemas.outputs import (
+    owned_outputs,
+    require_different,
+    require_free_file,
+    require_not_input,
+    require_writable,
+)
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.text import shown
 from fsh.trainer.person.person import Person
@@ -78,8 +86,8 @@ def animate(
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: ``fps`` below 1, no person, no face, a name no film can have, or a consent
-            statement that does not allow it.
+        FshError: ``fps`` below 1, no person, no face, a name no film can have, a consent statement
+            that does not allow it, or an output that is an input, or a file that fsh did not make.
     """
     options = FilmOptions(
         absolute=absolute,
@@ -129,10 +137,50 @@ def animate_each(
             "save_landmarks (--save-landmarks) keeps one track, and there are several drivers"
         )
     requests = requested_films(folders, videos, Path(output), options.format)
-    for request in requests:
-        require_film_place(request.output, options.format)
+    outputs = require_free_films(requests, options)
+    with owned_outputs(outputs, "animate"):
+        made = _animate(requests, folders, options, output, announce, progress)
+    return Films(tuple(made), time.monotonic() - begun)
+
+
+def require_free_films(requests: Sequence[FilmRequest], options: FilmOptions) -> list[Path]:
+    """Every file that the films will be written to, the track of landmarks among them.
+
+    Raises:
+        FshError: if one of them is an input or somebody else's file, two are the same, a place
+            cannot be written, or a name is none of a film.
+    """
+    people = [request.person for request in requests]
+    inputs = [*people, *(request.driving for request in requests), options.paste_back]
+    inputs += [options.signing_key, options.watermark_key]
+    outputs = [request.output for request in requests]
+    for film in outputs:
+        require_film_place(film, options.format)
+        if film_format(film, options.format).name == PICTURES:
+            require_not_input(film, inputs)
+        else:
+            require_free_file(film, inputs, "film")
     if options.save_landmarks:
-        require_track_name(Path(options.save_landmarks))
+        track = Path(options.save_landmarks)
+        require_track_name(track)
+        require_free_file(track, inputs, "track of landmarks")
+        outputs = [*outputs, track]
+    require_different(outputs)
+    if not options.mark:  # the card records it
+        for person in people:
+            require_writable(PersonFolder(person).card)
+    return outputs
+
+
+def _animate(
+    requests: Sequence[FilmRequest],
+    folders: Sequence[Path],
+    options: FilmOptions,
+    output: AnyPath,
+    announce: Announce | None,
+    progress: Progress,
+) -> list[Film]:
+    videos = list(dict.fromkeys(request.driving for request in requests))
     persons = {folder: Person.load(folder) for folder in folders}
     consents = [marking.require_consent(f, p.about, "animate") for f, p in persons.items()]
     if announce:
@@ -154,7 +202,7 @@ def animate_each(
                 key = options.watermark_key
                 marks = marking.marking_of(request.person, person.about, signer, key)
             made.append(maker.make(request, person, driver, marks))
-    return Films(tuple(made), time.monotonic() - begun)
+    return made
 
 
 def requested_films(

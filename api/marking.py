@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from fsh.schemas.consent import NOT_STATED, read_consent, recorded_consent
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import PersonFolder
+from fsh.schemas.temporary import temporary_file
 
 #: Environment variable with the path of a private watermark key.
 KEY_VARIABLE = "FSH_WATERMARK_KEY"
@@ -41,11 +43,8 @@ class Marking:
         return (self.watermark.mark(enlarged(picture)) for picture in pictures)
 
     def sign(self, drawn: Path, to: Path) -> None:
-        """Sign a finished file ``drawn`` into its place and remove the unsigned one."""
-        try:
-            sign_file(drawn, self.claims, self.signer, to=to)
-        finally:
-            drawn.unlink(missing_ok=True)
+        """Sign a finished file ``drawn`` into its place."""
+        sign_file(drawn, self.claims, self.signer, to=to)
 
     def sign_in_place(self, path: Path) -> None:
         """Sign a finished file."""
@@ -55,9 +54,9 @@ class Marking:
         """Mark and sign a PNG in its place."""
         with Image.open(path) as file:
             (marked,) = self.frames([_pixels(file)])
-        drawn = unsigned(path)
-        Image.fromarray(marked).save(drawn)
-        self.sign(drawn, path)
+        with unsigned(path) as drawn:
+            Image.fromarray(marked).save(drawn)
+            self.sign(drawn, path)
 
 
 def signer_of(signing_key: AnyPath | None) -> Signer:
@@ -160,9 +159,9 @@ def enlarged(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
 
 
-def unsigned(path: Path) -> Path:
-    """Where a file is drawn before it is signed: beside it, hidden."""
-    return path.with_name(f".{path.stem}-unsigned{path.suffix}")
+def unsigned(path: Path) -> AbstractContextManager[Path]:
+    """Where a file is drawn before it is signed: beside it, hidden, this process's own."""
+    return temporary_file(path, f".unsigned{path.suffix}")
 
 
 def _pixels(file) -> np.ndarray:

@@ -12,10 +12,18 @@ from fsh import marking
 from fsh.defaults import Announce, AnyPath, newest_run
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.person_photos import PersonPhotos, default_folder, require_same_photos
-from fsh.pipeline.inputs.photo_folder import RejectedPhoto, find_photos
+from fsh.pipeline.inputs.photo_folder import FoundPhotos, RejectedPhoto, find_photos
 from fsh.pipeline.inputs.photos import prepare_photos
+from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.errors import FshError
+from fsh.schemas.folder_kinds import ONNX, PERSON
 from fsh.schemas.layout import PersonFolder
+from fsh.schemas.outputs import (
+    owned_output,
+    require_outside_persons,
+    require_own_folder,
+    require_writable,
+)
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.text import shown
 from fsh.threads import set_thread_count
@@ -95,7 +103,8 @@ def personalize(
 
     Raises:
         FshError: ``steps`` or ``face`` below 0, no run, no face, photos of several people, a
-            statement that does not allow it, a person made of other photos in the same place.
+            statement that does not allow it, a person made of other photos in the same place, or a
+            folder that is there and is not a person's as fsh made it.
     """
     for option, value in (("steps", steps), ("face", face)):
         if value is not None and value < 0:
@@ -103,6 +112,8 @@ def personalize(
     progress = progress or Silent()
     source, run = Path(photos), Path(run) if run else newest_run()
     folder = PersonFolder(Path(person)) if person else default_folder(source, Path(people))
+    require_own_folder(folder.root, PERSON, (source, run, consent, signing_key, watermark_key))
+    require_outside_persons(folder.root)
     found = find_photos(source)
     made_of = PersonPhotos(tuple(found.sha256()), face)
     if not replace:
@@ -114,6 +125,34 @@ def personalize(
         settings: dict[str, object] = {"photos": photos, "run": run, "person": folder.root}
         settings |= {"steps": "auto" if steps is None else steps}
         announce({**settings, "consent": consent or "not stated", "marked": mark})
+    with owned_output(folder.root, "personalize"):
+        return _personalize(
+            found,
+            run,
+            folder,
+            about,
+            signer,
+            watermark_key,
+            steps=steps,
+            face=face,
+            mixed_ok=mixed_ok,
+            progress=progress,
+        )
+
+
+def _personalize(
+    found: FoundPhotos,
+    run: Path,
+    folder: PersonFolder,
+    about: dict[str, Any],
+    signer: Signer | None,
+    watermark_key: AnyPath | None,
+    *,
+    steps: int | None,
+    face: int | None,
+    mixed_ok: bool,
+    progress: Progress,
+) -> PersonalizeResult:
     networks = Run.read(run, progress).require_personalizable().load_networks()
     set_thread_count(networks.config.network.size)
     analyzer = DetectorFaceAnalyzer(networks.spec)
@@ -196,14 +235,20 @@ def export(
     begun, folder, target = time.monotonic(), Path(person), Path(output)
     loaded = Person.load(folder)
     consent = marking.require_consent(folder, loaded.about, "animate")
+    if target.exists():
+        raise FshError("this folder is there already", where=target, remedy="name another one")
+    require_own_folder(target, ONNX, (person, run))
+    require_outside_persons(target)
+    require_writable(PersonFolder(folder).card)  # it records the export
     if announce:
         announce({"person": person, "run": run or "none", "output": output, "consent": consent})
-    embedder = None
-    if run is not None:
-        trained = Run.read(Path(run), progress).require_personalizable()
-        loaded.spec.require(trained.spec, mine=str(person), theirs=str(run))
-        embedder = trained.load_networks().embedder
-    differences = export_onnx(loaded, embedder, target)
+    with owned_output(target, "export"):
+        embedder = None
+        if run is not None:
+            trained = Run.read(Path(run), progress).require_personalizable()
+            loaded.spec.require(trained.spec, mine=str(person), theirs=str(run))
+            embedder = trained.load_networks().embedder
+        differences = export_onnx(loaded, embedder, target)
     record_unmarked(folder, f"ONNX files in {target.name}", date.today().isoformat())
     return OnnxExport(
         output=str(output),

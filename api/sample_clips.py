@@ -18,6 +18,10 @@ import ffmpeg
 import numpy as np
 
 from fsh.pipeline.media.ffmpeg import binary, file_url
+from fsh.schemas.errors import FshError
+from fsh.schemas.folder_kinds import LITTER, FolderKind
+from fsh.schemas.layout import output_lock
+from fsh.schemas.outputs import require_own_folder
 from fsh.schemas.progress import Progress
 
 FPS = 25
@@ -60,6 +64,12 @@ IDENTITIES = (
         "fay", width=-0.12, jaw=-0.2, eyes=0.08, tint=(0.70, 0.60, 0.55), gamma=1.5, hair=0.3
     ),
 )
+
+_NAMES = (*(f"{one.name}_{take}" for one in IDENTITIES for take in (0, 1)), "driving")
+_CLIPS = (*(f"{name}.{end}" for name in _NAMES for end in ("mp4", "wav")), "photos/gil_*.jpg")
+_CLIPS = (*_CLIPS, "two_shots.mp4", "no_face.mp4")
+#: What :func:`make_demo_clips` makes; the list of them comes last.
+DEMO_CLIPS = FolderKind("the demo's clips", _CLIPS, {}, _CLIPS, replaced=False)
 
 
 def _bump(x: np.ndarray, y: np.ndarray, at: tuple[float, float], rx: float, ry: float):
@@ -195,6 +205,27 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray | N
     if process.wait():
         raise RuntimeError(f"ffmpeg could not write {path}")
     wav.unlink(missing_ok=True)
+
+
+def require_demo_folder(folder: Path) -> None:
+    """Check that the demo may work here: in a new or empty folder, or in one of its own.
+
+    Raises:
+        FshError: if the folder holds something else, or cannot be written.
+    """
+    listing = folder / "clips" / "urls.csv"
+    if listing.is_file() and listing.read_bytes().startswith(b"url,identity\nada_0.mp4,ada\n"):
+        return
+    require_own_folder(folder / "clips", DEMO_CLIPS)
+    if not folder.is_dir():
+        return
+    own = {"clips", output_lock(folder / "clips").name, *LITTER}
+    if foreign := {path.name for path in folder.iterdir()} - own:
+        raise FshError(
+            f"holds {min(foreign)}, and so is no demo's folder: left as it is",
+            where=folder,
+            remedy="name a new folder",
+        )
 
 
 def make_demo_clips(folder: Path, progress: Progress, *, seconds: float = 4.0) -> Path:

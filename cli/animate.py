@@ -80,7 +80,7 @@ def animate(
     bridged. With `--paste-back` the head goes into a full-size photo or video: it stays where the
     head is there, and the driver gives its expression and how far it turns. The film is marked as
     AI-generated, in its pixels and in a signed C2PA manifest; a consent statement in the person's
-    card is held to.
+    card is held to. A file that is there is replaced only if it is a film of fsh's.
 
     Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
     `fsh animate --person people/a --person people/b --driving talk.mp4 -o films --format webm`

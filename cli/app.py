@@ -24,6 +24,7 @@ from fsh.cli import (
     train,
     verify,
 )
+from fsh.schemas.disk import NoRoom, is_disk_full
 from fsh.schemas.errors import FshError
 from fsh.schemas.file_errors import refused_by_system
 from fsh.schemas.text import sentence
@@ -68,6 +69,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal of another encoding shows escapes
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if not debug:  # an error inside Beam is raised again here, and told then
+        logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
     try:
         app(prog_name="fsh")
     except KeyboardInterrupt:
@@ -87,6 +90,8 @@ def failure_line(error: Exception) -> str:
     """An error that ended a command, in one line: what, where, what to do."""
     if isinstance(error, FshError):
         return str(error)
+    if is_disk_full(error):
+        return str(NoRoom(getattr(error, "filename", None) or "."))
     if (refused := refused_by_system(error)) is not None:
         return str(refused)
     if isinstance(error, MemoryError):

@@ -30,17 +30,20 @@ def demo(
 
     Example: `fsh demo` then open `demo/inspect.html` and `demo/talking.mp4`.
     """
-    from fsh.sample_clips import make_demo_clips
+    from fsh.sample_clips import make_demo_clips, require_demo_folder
     from fsh.schemas.errors import FshError
+    from fsh.schemas.outputs import owned_output
 
     if folder.parts[:1] and folder.parts[0].startswith("-"):  # not to be taken for an option
         folder = folder.absolute()
     clips = folder / "clips"
     listing = clips / "urls.csv"
+    require_demo_folder(folder)
     with console.progress() as bar:
         if not listing.is_file():
             bar.say(f"sample clips → {clips}")
-            make_demo_clips(clips, bar)
+            with owned_output(clips, "demo"):
+                make_demo_clips(clips, bar)
     if clips_only:
         return
     person = folder / "people" / "gil"

@@ -55,7 +55,7 @@ def personalize(
     Fine-tuning stops by itself, where the person is recognised best and two thirds of the mimicry
     are left (the mouth opens, the head turns as told); that may be at no step
     at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a
-    `preview.png`, marked as AI-generated.
+    `preview.png`, marked as AI-generated; an older one is replaced if nothing of yours is in it.
     Run again with the same photos, or more of them, it makes the person anew; other photos need
     another `--person`, or `--replace`. Files that are not used are named with the reason.
     Whose face it is may be stated with `--consent`; the statement travels with every film.

@@ -1,45 +1,29 @@
-"""One command at a time works in a data folder: locks that end with the process that holds them."""
+"""One command at a time works in a data folder."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.locks import owning
+from fsh.schemas.temporary import remove_abandoned
 
 
 @contextmanager
-def locked(data: DataFolder, command: str = "ingest") -> Iterator[None]:
-    """Hold a data folder's lock for a command. The kernel releases it when the process dies.
+def locked(data: DataFolder, command: str = "ingest", *, by: str = "") -> Iterator[None]:
+    """Hold a data folder's lock for a command; what dead processes left there is removed.
 
     Args:
         command: ``ingest`` or ``shard``; the two have locks of their own.
+        by: the command that holds it, if it is another one.
 
     Raises:
         FshError: if another process holds it, or the folder cannot be written.
     """
-    path = data.lock(command)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise FshError(f"cannot be written ({error.strerror})", where=data.root) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-            raise FshError(
-                f"another {command} is working here ({holder})",
-                where=data.root,
-                remedy="wait for it, or give another --data",
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    remedy = "wait for it, or give another --data"
+    with owning(data.lock(command), by or command, where=data.root, remedy=remedy):
+        shards = [data.shards / split for split in SPLITS]
+        places = (data.records, data.work, data.shard_notes, data.clips.parent, *shards)
+        remove_abandoned(data.root, *places)
         yield
-    finally:
-        os.close(descriptor)

@@ -9,5 +9,7 @@ In the data's order:
 - the shards: :mod:`sample` (member names and contents), :mod:`tar` (bytes); their description:
   :mod:`card`, in the words of :mod:`croissant`
 - runs and recognisers: :mod:`run_pictures`, :mod:`recognizer`, :mod:`weights`
+- where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
+  :mod:`temporary`, :mod:`disk`, :mod:`file_errors`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown)
 """

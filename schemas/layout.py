@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsh.schemas.file_errors import naming
+from fsh.schemas.disk import explaining_full_disk, explaining_refusals
 from fsh.schemas.ids import video_of
+from fsh.schemas.temporary import temporary_file
 
 SPLITS = ("train", "val", "test")
 #: What :func:`replacing` calls a file that has not got its name yet.
 TEMPORARY = ".*.tmp"
+#: How the names of locks beside outputs end.
+LOCK_SUFFIX = ".fsh-lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,11 @@ class RunFolder:
     root: Path
 
     @property
+    def lock(self) -> Path:
+        """The file that ``fsh train`` holds while it works here."""
+        return self.root / f".train{LOCK_SUFFIX}"
+
+    @property
     def config(self) -> Path:
         """JSON: the configuration, and the sign that this folder is a run."""
         return self.root / "config.json"
@@ -284,18 +291,22 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes ``path``'s name at once.
 
     A kill at any moment leaves either the old file or the new one, never half a file under the
-    final name. The temporary name fits :data:`TEMPORARY`.
+    final name. The temporary name fits :data:`TEMPORARY`; see :mod:`fsh.schemas.temporary`.
+
+    Raises:
+        FshError: if the place cannot be written, or the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
+    with temporary_file(path) as temporary:
+        with explaining_full_disk(path):
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
+        with explaining_refusals(path):
             temporary.chmod(0o644)
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+
+def output_lock(path: Path) -> Path:
+    """The file that a command holds while it writes this file or folder; beside it."""
+    name = os.fsdecode(os.fsencode(path.name)[:200])
+    return path.parent / f".{name}{LOCK_SUFFIX}"

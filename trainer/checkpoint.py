@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.folder_kinds import FOLDER_KINDS
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import (
     CHECKPOINT_STATE,
@@ -30,7 +30,9 @@ from fsh.schemas.layout import (
     checkpoint_step,
     replacing,
 )
+from fsh.schemas.outputs import require_own_folder
 from fsh.schemas.progress import Progress
+from fsh.schemas.temporary import replacing_folder
 
 FORMAT = "fsh-checkpoint-1"
 _REMEDY = "remove this folder and make it again, or go on from an earlier one"
@@ -65,29 +67,27 @@ def write_folder(
         files: file name to tensors; each file's SHA-256 goes into the JSON.
         kind: the format's name, checked when it is read.
         manifest: the JSON's file name.
+
+    Raises:
+        FshError: if the folder is there and holds anything else than an older version of the same,
+            the place cannot be written, or the disk is full.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    made = FOLDER_KINDS[manifest]
+
+    def check() -> None:
+        require_own_folder(folder, made)
+
+    check()
     hashes = {}
-    for name, tensors in files.items():
-        # Strided copies of the same memory (channels-last weights) are stored plainly.
-        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        save_file(plain, temporary / name)
-        hashes[name] = file_sha256(temporary / name)
-    body = {"format": kind, "files": hashes, **state}
-    body["digest"] = _digest(body)
-    (temporary / manifest).write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
-    for path in temporary.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-        folder.rename(old)
-        temporary.rename(folder)
-        shutil.rmtree(old)
-    else:
-        temporary.rename(folder)
+    with replacing_folder(folder, check) as temporary:
+        for name, tensors in files.items():
+            # Strided copies of the same memory (channels-last weights) are stored plainly.
+            plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+            save_file(plain, temporary / name)
+            hashes[name] = file_sha256(temporary / name)
+        body = {"format": kind, "files": hashes, **state}
+        body["digest"] = _digest(body)
+        (temporary / manifest).write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
 
 
 def read_state(folder: Path, kind: str, manifest: str = CHECKPOINT_STATE) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.layout import SPLITS, DataFolder, replacing
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Clip, known
 from fsh.schemas.sample import StoredSample, samples_in
@@ -125,8 +125,8 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         rejected=[clip for clip in clips if not clip.kept],
         histograms=[_histogram(kept, name, label) for name, label in _HISTOGRAMS.items()],
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8")
+    with replacing(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return counts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
@@ -22,6 +23,7 @@ from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import JobFailed, SandboxPool
+from fsh.schemas.disk import NoRoom, is_disk_full
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import RejectReason
@@ -57,6 +59,7 @@ def shard(
     sandboxes = workers if runner in (None, LOCAL) and mode != "multi_processing" else 1
     with (
         locked(data, "shard"),
+        _told_once(data),
         progress_shown(data, config.analysis, spans, pending, progress),
         make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
     ):
@@ -75,6 +78,17 @@ def shard(
     seconds = time.monotonic() - began
     worked = sum(span.seconds for span in pending)
     return shard_report(data, config, len(spans), seconds=seconds, worked=worked)
+
+
+@contextmanager
+def _told_once(data: DataFolder) -> Iterator[None]:
+    """A full disk in one line: Beam repeats an error's message, and adds to it."""
+    try:
+        yield
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        raise NoRoom(data.root) from error
 
 
 class AnalyzeSpans(beam.DoFn):
@@ -106,6 +120,8 @@ class AnalyzeSpans(beam.DoFn):
             try:
                 job.result()
             except JobFailed as failure:
+                if isinstance(failure.__cause__, NoRoom):
+                    raise failure.__cause__ from None  # no fault of the video's
                 self._record(span, failure)
             yield GlobalWindows.windowed_value(span.video_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from fsh.pipeline.dataset.spans import Span
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import FAILURES, Clip, RejectReason
 from fsh.schemas.tables import read_clips, write_clips
+
+#: What :meth:`fsh.schemas.layout.DataFolder.span` calls folders; no other folder is fsh's.
+_SPAN_NAME = re.compile(r"\d{9,}-[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: Analys
         if video == data.shard_notes or not video.is_dir():
             continue
         for result in video.iterdir():
-            if result not in current:
+            if result not in current and _SPAN_NAME.fullmatch(result.name) and result.is_dir():
                 shutil.rmtree(result)
-        if video not in videos:
+        if video not in videos and not any(video.iterdir()):
             video.rmdir()

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans import Span
+from fsh.schemas.disk import explaining_full_disk
 from fsh.schemas.layout import DataFolder
 
 
 def analyze_in_worker(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
-    """:func:`fsh.pipeline.dataset.span_analysis.analyze_span`, which only the worker imports."""
+    """:func:`fsh.pipeline.dataset.span_analysis.analyze_span`, which only the worker imports.
+
+    Raises:
+        NoRoom: if the disk is full.
+    """
     from fsh.pipeline.dataset.span_analysis import analyze_span
 
-    return analyze_span(data, span, analysis)
+    with explaining_full_disk(data.work):
+        return analyze_span(data, span, analysis)

@@ -157,7 +157,8 @@ def _is_made_of(card: dict[str, Any], run: str, models: set[Any]) -> bool:
 
 
 def _folders_in(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.glob("*") if path.is_dir())
+    found = (path for path in parent.glob("*") if path.is_dir())
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

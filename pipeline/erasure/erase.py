@@ -41,7 +41,7 @@ def erase(
         FshError: if the folder is in use.
     """
     config = config or ShardConfig()
-    with locked(data), locked(data, "shard"):
+    with locked(data, by="forget"), locked(data, "shard", by="forget"):
         step("tombstones")
         before = Tombstones.read(data)
         erased = _with_plan(before, plan)

@@ -32,8 +32,10 @@ def remove_erased(data: DataFolder, erased: Tombstones, step: Callable[[str], No
         step: called with the name of each step before it.
     """
     step("temporary files")
-    for path in data.root.rglob(TEMPORARY):
-        path.unlink()
+    own = (data.records, data.videos, data.clips.parent, data.work, data.shards)
+    for folder in own:  # the user may keep other things in the data folder
+        for path in folder.rglob(TEMPORARY):
+            path.unlink()
     shutil.rmtree(data.incoming, ignore_errors=True)
     data.clips_without_shards.unlink(missing_ok=True)
     step("inspect page")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fsh.schemas.disk import NoRoom, is_disk_full
 from fsh.schemas.records import ErrorClass, SourceState
 
 _PERMANENT, _TRANSIENT, _REFUSED = ErrorClass.PERMANENT, ErrorClass.TRANSIENT, ErrorClass.REFUSED
@@ -61,8 +62,8 @@ def raising_disk_full(where: object) -> Iterator[None]:
     """Turn an OSError for lack of room into :class:`DiskFull`; ``where`` is what was written."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _NO_ROOM:
+    except (OSError, NoRoom) as error:
+        if is_disk_full(error):
             raise DiskFull(where) from error
         raise
 

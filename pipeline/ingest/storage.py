@@ -31,7 +31,8 @@ def store_video(source: Path, name: str, data: DataFolder, *, copy: bool, local:
     if not local:
         _move_durably(source, final)
         return final
-    if not copy and final.is_file() and not final.is_symlink():
+    stored = final.is_file() and not final.is_symlink()
+    if not copy and (stored or _is_same(source, final)):  # a link to itself would lead nowhere
         return final
     with tempfile.TemporaryDirectory(dir=data.incoming) as folder:
         if copy:
@@ -43,6 +44,10 @@ def store_video(source: Path, name: str, data: DataFolder, *, copy: bool, local:
             link.symlink_to(source.absolute())
             link.replace(final)
     return final
+
+
+def _is_same(source: Path, final: Path) -> bool:
+    return final.exists() and source.samefile(final)
 
 
 def _move_durably(source: Path, final: Path) -> None:

@@ -15,6 +15,7 @@ from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.sound import SoundTrack, plan_sound
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import replacing
+from fsh.schemas.outputs import MADE_BY_FSH
 
 #: Seconds per tick; exact for 24, 25, 29.97, 30, 50, 59.94 and 60 frames per second.
 _CLOCK = Fraction(1, 90_000)
@@ -75,6 +76,7 @@ def write_video(
             replacing(path) as temporary,
             av.open(file_url(temporary), "w", format=film.muxer, options=options) as target,
         ):
+            target.metadata["comment"] = MADE_BY_FSH  # so that fsh may replace the file
             if film.name == "gif":
                 _write_gif(target, pictures, gif_times(ticks * float(_CLOCK)))
                 return len(ticks)

@@ -8,8 +8,6 @@ What is written is run under onnxruntime and compared with PyTorch before it tak
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import warnings
 from pathlib import Path
 
@@ -18,6 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.folder_kinds import ONNX
+from fsh.schemas.outputs import require_own_folder
+from fsh.schemas.temporary import replacing_folder
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder, bake
 from fsh.trainer.person.person import Person
@@ -49,9 +50,7 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
         ) from error
     if folder.exists():
         raise FshError("this folder is there already", where=folder, remedy="name another one")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
+    with replacing_folder(folder, lambda: require_own_folder(folder, ONNX)) as temporary:
         landmark_images = landmark_image_tensors(
             person.landmarks[:4], person.spec.size, person.size
         )
@@ -77,9 +76,6 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
                 )
         described = json.dumps(model_description(person, list(networks)), indent=1)
         (temporary / "model.json").write_text(described)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return differences
 
 

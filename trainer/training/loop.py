@@ -5,16 +5,17 @@ Knows no adversarial maths.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, RunFolder, replacing
+from fsh.schemas.folder_kinds import RUN
+from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.outputs import owned_run, require_own_folder
 from fsh.schemas.progress import Progress
 from fsh.schemas.text import shown
 from fsh.trainer.checkpoint import Checkpoint, newest_sound
@@ -26,10 +27,10 @@ from fsh.trainer.training.compilation import INDUCTOR
 from fsh.trainer.training.content import load_content
 from fsh.trainer.training.episode_feed import open_episodes
 from fsh.trainer.training.losses import Episodes
-from fsh.trainer.training.monitor import Monitor
+from fsh.trainer.training.monitor import Monitor, write_config
 from fsh.trainer.training.phases import Phases
 from fsh.trainer.training.sample_sheet import SampleSheet
-from fsh.trainer.training.session import Session
+from fsh.trainer.training.session import Session, report_differences
 from fsh.trainer.training.watchdog import PendingStep, StepMetrics, image_statistics, read_steps
 
 MAX_ROLLBACKS = 3
@@ -99,10 +100,25 @@ def train(
         stop: asked after every step whose numbers are read; True saves and returns.
 
     Raises:
-        FshError: no or unfit data, a run of another configuration, or training that failed more
-            than :data:`MAX_ROLLBACKS` times.
+        FshError: no or unfit data, a run of another configuration, a folder that is no run's or
+            in which another process trains, a full disk, or training that failed more than
+            :data:`MAX_ROLLBACKS` times.
     """
+    require_own_folder(run, RUN, (data.root,))
     folder, ranks = RunFolder(run), join_processes(config.device)
+    with owned_run(folder) if ranks.first else nullcontext():
+        return _train(data, folder, ranks, config, progress, stop, settings)
+
+
+def _train(
+    data: DataFolder,
+    folder: RunFolder,
+    ranks: Ranks,
+    config: TrainConfig,
+    progress: Progress,
+    stop: Callable[[], bool],
+    settings: LoopSettings,
+) -> TrainReport:
     plan = plan_data(data, workers=config.workers, world=ranks.world)
     content, features = load_content(config, progress)
     session = Session.new(config, plan, features)
@@ -111,7 +127,7 @@ def train(
     if resumed:
         session.load(resumed)
         progress.say(f"going on from step {session.step} ({shown(resumed.folder)})")
-        _report_differences(resumed.state, session, progress)
+        report_differences(resumed.state, session, progress)
     saved = resumed.state if resumed else None
     budget = Budget.for_session(session, saved, plan, ranks, settings.budget)
     phases = Phases.for_session(session, content, ranks, progress, settings.compile_backend)
@@ -268,20 +284,6 @@ def _roll_back(run: RunFolder, session: Session, failure: str, progress: Progres
     progress.say(f"{failure}: back to step {good}, learning rates halved")
     session.load(Checkpoint.read(run.checkpoint(good)), weights_only=True)
     session.set_rate(session.rate / 2)
-
-
-def write_config(run: RunFolder, config: TrainConfig) -> None:
-    """``config.json``: for people, and the sign that this folder is a run."""
-    with replacing(run.config) as temporary:
-        temporary.write_text(json.dumps(config.to_json(), indent=1) + "\n")
-
-
-def _report_differences(saved: Mapping[str, Any], session: Session, progress: Progress) -> None:
-    """Say what is not as it was when the checkpoint was written."""
-    if saved["features"] != session.features:
-        progress.say(f"content features were {saved['features']}, are {session.features} now")
-    if (saved["world"], saved["workers"]) != (session.world, session.config.workers):
-        progress.say("other processes or loaders than before: the data order differs")
 
 
 def _mean(recent: deque[dict[str, float]]) -> dict[str, float]:
