@@ -100,10 +100,7 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
     Raises:
         FshError: if nothing has been sharded yet.
     """
-    try:
-        clips = read_clips(data.clips)
-    except FileNotFoundError:
-        raise FshError("no clips here", where=data.clips, remedy="run `fsh shard` first") from None
+    clips = read_clips(data.clips)
     counts = summary(clips)
     kept = [clip for clip in clips if clip.kept]
     chosen = sorted(kept, key=lambda clip: stable_hash(known(clip.clip_id)))[:limit]
