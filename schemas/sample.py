@@ -202,8 +202,10 @@ class StoredSample:
         if unknown := sorted(set(self.places) - known):
             raise self.damaged(unknown[0], "does not belong to it")
         for index in range(count):
-            jpeg = self.frame(index)
-            if jpeg[:2] != _JPEG_START or jpeg[-2:] != _JPEG_END:
+            start, size = self.place(frame_extension(index))
+            end = start + size
+            first, last = self.archive[start : start + 2], self.archive[end - 2 : end]
+            if (first, last) != (_JPEG_START, _JPEG_END):
                 raise self.damaged(frame_extension(index), "is no whole JPEG")
         return info
 

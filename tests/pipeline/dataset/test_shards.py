@@ -34,7 +34,7 @@ def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) ->
             info = SampleInfo(
                 name, "v-0", "", 25.0, [0.0] * frames, [[0.0] * 4] * frames, [0.0] * 3, FaceSpec()
             )
-            jpegs = [rng.bytes(700) for _ in range(frames)]
+            jpegs = [b"\xff\xd8" + rng.bytes(696) + b"\xff\xd9" for _ in range(frames)]
             points = np.zeros((frames, 68, 2))
             write_members(file, sample_members(sample_key(name, k), info, points, jpegs), end=False)
     size = path.stat().st_size
