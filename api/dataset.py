@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from fsh.defaults import AnyPath
-from fsh.schemas.card import DatasetCard
+from fsh.schemas.card import DatasetCard, require_shards
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.sample import SOUND, SampleInfo, StoredSample, read_samples
+from fsh.schemas.sample import SOUND, SampleInfo, StoredSample, frame_extension, read_samples
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import read_clips, read_sources
 
@@ -35,7 +35,7 @@ class DatasetSample:
     @cached_property
     def info(self) -> SampleInfo:
         """Clip, video, identity, times, boxes, crop window, specification."""
-        return SampleInfo.from_json(self.stored["json"])
+        return self.stored.info
 
     @property
     def landmarks(self) -> np.ndarray:
@@ -62,11 +62,15 @@ class DatasetSample:
         size = self.info.spec.size
         picture = np.empty((size, size, 3), np.uint8)
         if not decode_jpeg(self.stored.frame(index), size, picture):
-            raise FshError(f"frame {index} cannot be decoded", where=self.key)
+            raise self.stored.damaged(frame_extension(index), "cannot be decoded")
         return picture
 
     def frames(self) -> np.ndarray:
-        """All frames, uint8 (N, S, S, 3) RGB."""
+        """All frames, uint8 (N, S, S, 3) RGB.
+
+        Raises:
+            FshError: if one of them cannot be decoded.
+        """
         return np.stack([self.frame(index) for index in range(len(self))])
 
     def clip(self) -> FaceClip:
@@ -127,6 +131,7 @@ class Dataset:
         """
         if split is not None:
             _check(split)
+        require_shards(self.folder.root, (s for s in self.card.shards if split in (None, s.split)))
         for shard in self.card.shards:
             if split in (None, shard.split):
                 yield from map(DatasetSample, read_samples(self.folder.root / shard.path))
@@ -156,6 +161,8 @@ def inspect(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Count what a data set holds, and write one HTML page that shows the faces.
+
+    What cannot be read is counted (``damaged``) and named on the page, which shows the rest.
 
     Args:
         output: the page; None: ``inspect.html`` in the data folder.

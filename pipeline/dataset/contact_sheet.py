@@ -103,10 +103,11 @@ def strip_of(data: DataFolder, clip: Clip, damage: DamageReport, count: int = 4)
         picks = np.linspace(0, len(landmarks) - 1, count).round().astype(int)
         for index in dict.fromkeys(picks.tolist()):
             jpeg = sample.frame(index)
-            if not decodes(jpeg, size):
+            sound = decodes(jpeg, size)
+            frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if sound else None
+            if frame is None:
                 bad.append(index)
                 continue
-            frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             pictures.append(_data_uri(draw_landmarks(frame, landmarks[index])))
         if bad:
             damage.frames += len(bad)

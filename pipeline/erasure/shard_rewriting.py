@@ -144,16 +144,15 @@ def _replace_damaged(
     name = str(path.relative_to(data.root))
     own = [(clip.offset or 0, clip.clip_id or "") for clip in clips if clip.shard == name]
     planned = _plan_of(data, path, [clip for _, clip in sorted(own)], clips)
-    path.unlink()
     if planned and planned.clips:
         try:
             info = write_shard(data, planned)
             say(f"{name}: {error.what}: made anew of its clips, without the erased")
             return info
         except DamagedClip as damaged:
-            path.unlink(missing_ok=True)
             say(str(damaged))
-    elif not own:
+    path.unlink()
+    if not own:
         say(f"{name}: {error.what}: removed, nobody else was in it")
         return None
     say(
