@@ -106,7 +106,8 @@ def evaluate(
         signing_key: PEM file with certificates and key; None: this installation's.
 
     Raises:
-        FshError: no run, nobody to evaluate on that the runs never saw, runs that do not fit the data or one another.
+        FshError: no run, nobody to evaluate on that the runs never saw, runs that do not fit the
+            data or one another.
     """
     progress = progress or Silent()
     folder = Path(run) if run else newest_run()

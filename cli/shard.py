@@ -56,7 +56,8 @@ def shard(
 
     Scores of every face track are stored, then filtered: changing a filter decodes nothing again.
     The same input gives the same bytes, whatever the workers or the runner. Run it again: only
-    what is missing, or was changed or damaged since, is done. Flags that fsh does not know go to Beam when `--runner` is given.
+    what is missing, or was changed or damaged since, is done. Flags that fsh does not know go to
+    Beam when `--runner` is given.
 
     Examples: `fsh shard` · `fsh shard --workers 8 --audio` · `fsh shard --check` ·
     `fsh shard --runner FlinkRunner --flink_master localhost:8081`

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Subject:
     fingerprint: str
     counts: tuple[int, int]
     load: Callable[[], SubjectFrames]
-    traits: PersonTraits = PersonTraits()
+    traits: PersonTraits = field(default_factory=PersonTraits)
     damaged: str = ""
 
 
