@@ -86,7 +86,7 @@ def check_subjects(
     for name, how in checked_by.items():
         if how != _FULLY:
             progress.say(f"{name}: whether people were trained on is checked by {how}")
-    asked = options.split == _TRAINED_SPLIT and not options.frames_folder
+    asked = options.split == _TRAINED_SPLIT
     kept: list[Subject] = []
     left_out: dict[str, str] = {}
     trained_on: dict[str, str] = {}

@@ -139,10 +139,7 @@ def test_the_command_says_it_and_its_json_does(data):
     name, video, _ = shared_shard(data)
     path = data.root / name
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    label = next(
-        s.identity or s.video_id for s in read_sources(data.sources) if s.video_id == video
-    )
-    done = fsh("forget", label, "--yes", "--json", cwd=data.root.parent)
+    done = fsh("forget", video, "--yes", "--json", cwd=data.root.parent)
     assert done.returncode == 0, done.stderr
     assert name in done.stderr and "internal error" not in done.stderr
     assert [line.split(":")[0] for line in json.loads(done.stdout)["damaged"]] == [name]
