@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from fsh.defaults import AnyPath
-from fsh.schemas.card import DatasetCard
+from fsh.schemas.card import DatasetCard, require_shards
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.outputs import owned_output, require_free_file
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.sample import SOUND, SampleInfo, StoredSample, read_samples
+from fsh.schemas.sample import SOUND, SampleInfo, StoredSample, frame_extension, read_samples
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import read_clips, read_sources
 
@@ -36,7 +36,7 @@ class DatasetSample:
     @cached_property
     def info(self) -> SampleInfo:
         """Clip, video, identity, times, boxes, crop window, specification."""
-        return SampleInfo.from_json(self.stored["json"])
+        return self.stored.info
 
     @property
     def landmarks(self) -> np.ndarray:
@@ -63,11 +63,15 @@ class DatasetSample:
         size = self.info.spec.size
         picture = np.empty((size, size, 3), np.uint8)
         if not decode_jpeg(self.stored.frame(index), size, picture):
-            raise FshError(f"frame {index} cannot be decoded", where=self.key)
+            raise self.stored.damaged(frame_extension(index), "cannot be decoded")
         return picture
 
     def frames(self) -> np.ndarray:
-        """All frames, uint8 (N, S, S, 3) RGB."""
+        """All frames, uint8 (N, S, S, 3) RGB.
+
+        Raises:
+            FshError: if one of them cannot be decoded.
+        """
         return np.stack([self.frame(index) for index in range(len(self))])
 
     def clip(self) -> FaceClip:
@@ -132,6 +136,7 @@ class Dataset:
         return self._samples(split)
 
     def _samples(self, split: str | None) -> Iterator[DatasetSample]:
+        require_shards(self.folder.root, (s for s in self.card.shards if split in (None, s.split)))
         for shard in self.card.shards:
             if split in (None, shard.split):
                 yield from map(DatasetSample, read_samples(self.folder.root / shard.path))
@@ -164,6 +169,8 @@ def inspect(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Count what a data set holds, and write one HTML page that shows the faces.
+
+    What cannot be read is counted (``damaged``) and named on the page, which shows the rest.
 
     Args:
         data: the data folder.

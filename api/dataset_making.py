@@ -15,6 +15,7 @@ from fsh.schemas.spec import FaceSpec
 
 if TYPE_CHECKING:  # Apache Beam takes a second to import
     from fsh.pipeline.dataset.graph import ShardReport
+    from fsh.pipeline.dataset.integrity import IntegrityReport
     from fsh.pipeline.ingest.options import IngestOptions
     from fsh.pipeline.ingest.plan import IngestPlan
     from fsh.pipeline.ingest.report import IngestReport
@@ -157,6 +158,26 @@ def shard(
         flags=tuple(flags),
         progress=progress,
     )
+
+
+def check_shards(
+    data: AnyPath = "data", *, frames: bool = False, progress: Progress | None = None
+) -> IntegrityReport:
+    """Compare everything that :func:`shard` wrote with the data set's card; nothing is written.
+
+    Args:
+        data: the data folder.
+        frames: whether to decode every frame as well, which takes far longer.
+
+    Returns:
+        What was read, and a line for everything that is damaged, missing or not as recorded.
+
+    Raises:
+        FshError: if there is no data set.
+    """
+    from fsh.pipeline.dataset.integrity import check_dataset
+
+    return check_dataset(DataFolder(Path(data)), progress or Silent(), decode_frames=frames)
 
 
 def _options(rate: float = 300, cookies: AnyPath | None = None, **others: Any) -> IngestOptions:

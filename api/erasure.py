@@ -9,11 +9,15 @@ from typing import Any
 
 from fsh.defaults import AnyPath, as_texts
 from fsh.pipeline.erasure.derived import (
+    AffectedFaces,
     AffectedRun,
     can_be_drawn_again,
+    faces_of_erased,
+    find_faces_in_runs,
     find_remnants_in_runs,
     person_at,
     pictures_of_erased,
+    remove_faces,
     remove_person,
     remove_pictures,
     runs_trained_on,
@@ -49,6 +53,7 @@ class ForgetPlan:
         runs, people: where training runs and people live.
         data: what is meant in the data folder; None: only folders of people were named.
         pictures: of evaluations, studies and samples that show them.
+        faces: runs that keep face embeddings of them; these are removed.
         persons: folders of people.
         tombstones: those there will be.
     """
@@ -58,6 +63,7 @@ class ForgetPlan:
     people: Path
     data: ErasurePlan | None
     pictures: tuple[AffectedPictures, ...]
+    faces: tuple[AffectedFaces, ...]
     persons: tuple[Path, ...]
     tombstones: Tombstones
 
@@ -75,11 +81,13 @@ class ForgetReport:
         done: False if it was only planned.
         runs: training runs whose networks saw the erased, see
             :func:`fsh.pipeline.erasure.derived.runs_trained_on`.
+        damaged: what was damaged in the data folder, and what became of it; a line each.
     """
 
     plan: ForgetPlan
     done: bool
     runs: list[AffectedRun]
+    damaged: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -88,6 +96,8 @@ class ForgetReport:
             "persons": list(map(str, self.plan.persons)),
             "pictures": [folder.to_json() for folder in self.plan.pictures],
             "runs": [run.to_json() for run in self.runs],
+            "faces": [faces.to_json() for faces in self.plan.faces],
+            "damaged": list(self.damaged),
         }
 
 
@@ -139,13 +149,17 @@ def plan_forget(
     erased = Tombstones.read(folder)
     for video in meant.videos if meant else ():
         erased = erased.adding(video=video)
+    for person in meant.people if meant else ():
+        erased = erased.adding(identity=person)
     pictures = pictures_of_erased(Path(runs), erased) if meant else []
+    faces = faces_of_erased(Path(runs), erased) if meant else []
     return ForgetPlan(
         folder=folder,
         runs=Path(runs),
         people=Path(people),
         data=meant,
         pictures=tuple(AffectedPictures(shown, can_be_drawn_again(shown)) for shown in pictures),
+        faces=tuple(faces),
         persons=tuple(persons),
         tombstones=erased,
     )
@@ -159,8 +173,16 @@ def carry_out(plan: ForgetPlan, progress: Progress | None = None) -> ForgetRepor
     """
     bar = progress or Silent()
     bar.start("forgetting", None, "step")
+    damaged: list[str] = []
+
+    def say(line: str) -> None:
+        damaged.append(line)
+        bar.say(line)
+
     if plan.data:
-        erase(plan.folder, plan.data, step=lambda what: bar.advance(note=what))
+        erase(plan.folder, plan.data, step=lambda what: bar.advance(note=what), say=say)
+        for faces in plan.faces:
+            remove_faces(Path(faces.run), Tombstones.read(plan.folder))
     for folder in plan.pictures:
         if folder.removed:
             with owned_output(folder.pictures.folder, "forget"):
@@ -169,14 +191,18 @@ def carry_out(plan: ForgetPlan, progress: Progress | None = None) -> ForgetRepor
         with owned_output(person, "forget"):
             remove_person(person)
     bar.stop()
-    return forget_report(plan, done=True)
+    return forget_report(plan, done=True, damaged=damaged)
 
 
-def forget_report(plan: ForgetPlan, *, done: bool) -> ForgetReport:
-    """The plan, and the training runs that saw what is forgotten."""
+def forget_report(plan: ForgetPlan, *, done: bool, damaged: Sequence[str] = ()) -> ForgetReport:
+    """The plan, and the training runs that saw what is forgotten.
+
+    Args:
+        damaged: see :class:`ForgetReport`.
+    """
     erased = Tombstones.read(plan.folder) if done else plan.tombstones
     runs = runs_trained_on(plan.runs, plan.people, erased) if plan.data else []
-    return ForgetReport(plan, done, runs)
+    return ForgetReport(plan, done, runs, tuple(damaged))
 
 
 @dataclass(frozen=True)
@@ -210,5 +236,7 @@ def check_forgotten(
     found = [Remnant(str(person), "a person") for person in map(person_at, named) if person]
     if folder.root.is_dir() or not found:
         found += find_remnants(folder, named)
-        found += find_remnants_in_runs(Path(runs), named, Tombstones.read(folder))
+        erased = Tombstones.read(folder)
+        found += find_remnants_in_runs(Path(runs), named, erased)
+        found += find_faces_in_runs(Path(runs), named, erased)
     return ForgetCheck(tuple(named), tuple(found))

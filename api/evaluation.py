@@ -45,6 +45,7 @@ from fsh.trainer.evaluation.subjects import Subject, subjects_of_split
 from fsh.trainer.evaluation.systems import systems_of
 from fsh.trainer.presets import choose_device
 from fsh.trainer.runs import Run
+from fsh.unseen_people import CheckedSubjects, check_subjects
 from fsh.user_study import write_study
 
 
@@ -104,7 +105,8 @@ def evaluate(
         identities: people at most; None: all of the split.
         frames: input frames of each identity, to draw photos from.
         held: hold-out frames of each identity.
-        split: which split's people are drawn.
+        split: which split's people are drawn. Whoever a run was trained on is left out, whatever
+            the split, unless it is ``train``: then the table says that it is of people trained on.
         frames_folder: instead of ``data``: ``SPLIT/IDENTITY/VIDEO/combined/00000_rgb.png`` …
         steps: fine-tuning steps: a number, ``authors`` (125 for one photo to 230 for more than
             30), or ``own`` (as :func:`fsh.personalize` finds them).
@@ -117,7 +119,8 @@ def evaluate(
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: a value out of range, no run, nobody to evaluate on, runs that do not fit the
+        FshError: a value out of range, no run, nobody to evaluate on that the runs never saw, runs
+            that do not fit the
             data or one another.
     """
     progress = progress or Silent()
@@ -168,7 +171,10 @@ def require_own_outputs(options: EvaluationOptions, signing_key: AnyPath | None)
 def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) -> Evaluation:
     runs = _open_runs(options, progress)
     spec = runs[options.run].spec
-    subjects = _subjects(options, spec, progress)
+    checked = check_subjects(_subjects(options, spec, progress), runs, options, progress)
+    subjects = checked.subjects
+    for subject in subjects:
+        _say_frames(subject, options, progress)
     size = min(run.config.network.size for run in runs.values())
     set_thread_count(max(run.config.network.size for run in runs.values()))
     analyzer = DetectorFaceAnalyzer(spec)
@@ -191,7 +197,7 @@ def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) ->
     videos = [] if options.frames_folder else [video_of(subject.source) for subject in subjects]
     for place in filter(None, (options.output, options.user_study)):
         record_pictures(options.run, place, videos)
-    about = _about(options, runs, subjects)
+    about = _about(options, runs, checked)
     rows: list[ResultRow] = []
     files: dict[str, dict[str, str]] = {}
     for result in run_protocols(subjects, systems, settings, progress):
@@ -213,19 +219,22 @@ def _open_runs(options: EvaluationOptions, progress: Progress) -> dict[Path, Run
 
 
 def _subjects(options: EvaluationOptions, spec: FaceSpec, progress: Progress) -> list[Subject]:
-    """Who is drawn."""
+    """Everybody in the split or the folder."""
     frames, held = options.frames, options.held
     if options.frames_folder:
-        subjects = from_frames(options.frames_folder, spec, frames, held, progress)
-    else:
-        data = DataFolder(options.data)
-        subjects = subjects_of_split(data, spec, split=options.split, inputs=frames, held_out=held)
-    subjects = subjects[: options.identities]
-    for subject in subjects:
-        if subject.counts != (frames, held):
-            inputs, others = subject.counts
-            progress.say(f"{shown(subject.identity)}: only {inputs} + {others} frames")
-    return subjects
+        return from_frames(options.frames_folder, spec, frames, held, progress)
+    data = DataFolder(options.data)
+    return subjects_of_split(data, spec, split=options.split, inputs=frames, held_out=held)
+
+
+def _say_frames(subject: Subject, options: EvaluationOptions, progress: Progress) -> None:
+    """Say where a person has fewer frames than asked for, or damaged ones."""
+    name = shown(subject.identity)
+    if subject.damaged:
+        progress.say(f"{name}: {subject.damaged}; it is done with the others")
+    if subject.counts != (options.frames, options.held):
+        inputs, others = subject.counts
+        progress.say(f"{name}: only {inputs} + {others} frames")
 
 
 def _systems(
@@ -246,7 +255,7 @@ def _systems(
 
 
 def _about(
-    options: EvaluationOptions, runs: dict[Path, Run], subjects: Sequence[Subject]
+    options: EvaluationOptions, runs: dict[Path, Run], checked: CheckedSubjects
 ) -> dict[str, Any]:
     rule = fine_tuning_steps(options.steps)
     steps = {t: rule(t) for t in options.shots}
@@ -255,7 +264,9 @@ def _about(
         "fine_tuning_steps": {str(t): "own rule" if n is None else n for t, n in steps.items()},
         "crop": str(runs[options.run].spec),
         "seed": options.seed,
-        "frames": {s.identity: list(s.counts) for s in subjects},
+        "frames": {s.identity: list(s.counts) for s in checked.subjects},
+        **checked.to_json(),
+        "damaged": {s.identity: s.damaged for s in checked.subjects if s.damaged},
     }
 
 

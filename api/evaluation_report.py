@@ -71,7 +71,7 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
     """The table: a block per T, a line per system, a column per metric, as in the paper."""
     computed = [row for row in rows if row.value is not None]
     metrics = list(dict.fromkeys(row.title for row in computed))
-    lines = [f"# Evaluation, protocol `{about['protocol']}`", ""]
+    lines = [f"# {title_of(about)}, protocol `{about['protocol']}`", ""]
     lines += [_arrows(rows, metrics)]
     for shots in dict.fromkeys(row.shots for row in rows):
         lines += ["", f"## T = {shots}", "", "| system | " + " | ".join(metrics) + " |"]
@@ -91,8 +91,14 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
         lines += [f"- {title}: {why}" for title, why in missing.items()]
     lines += ["", "Made with:", ""]
     for name, value in about.items():
-        lines.append(f"- {name.replace('_', ' ')}: {in_markdown(_plain(value))}")
+        if value != {}:
+            lines.append(f"- {name.replace('_', ' ')}: {in_markdown(_plain(value))}")
     return "\n".join(lines) + "\n"
+
+
+def title_of(about: dict[str, Any]) -> str:
+    """What the tables are of: people that the runs saw are named in the title."""
+    return f"Evaluation of {about['people']}" if about.get("trained_on") else "Evaluation"
 
 
 def format_value(row: ResultRow) -> str:
@@ -130,7 +136,8 @@ def html_page(
         (files("fsh") / "evaluation_report.html.j2").read_text()
     )
     return template.render(
-        about={name.replace("_", " "): _plain(value) for name, value in about.items()},
+        title=title_of(about),
+        about={n.replace("_", " "): _plain(value) for n, value in about.items() if value != {}},
         protocol=about["protocol"],
         plots=list(plots(rows, systems)),
         systems=[(name, color(i)) for i, name in enumerate(systems)],

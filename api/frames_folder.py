@@ -11,13 +11,16 @@ from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.progress import Progress
+from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.text import shown
+from fsh.trainer.evaluation.recognition import PersonTraits
 from fsh.trainer.evaluation.subjects import Subject, SubjectFrames
 
 #: A split whose name says that its frames are held out; any other's are inputs.
 _HELD_OUT_NAME = re.compile(r"test|hold|val|query|target", re.IGNORECASE)
+#: Frames from which a person is recognised among those trained on.
+_EMBEDDED = 4
 _SHAPE = "SPLIT/IDENTITY/VIDEO/combined/00000_rgb.png"
 
 
@@ -93,4 +96,17 @@ def _subject(
         first, second = parts
         return SubjectFrames(first, second, None)
 
-    return Subject(identity, video, fingerprint, (len(inputs), len(held)), load)
+    def embed() -> np.ndarray | None:
+        try:
+            some = _spread(inputs, _EMBEDDED)
+            clip, _ = prepare_photos(
+                some, spec, backend=load_backend(spec.backend), mixed_ok=True, progress=Silent()
+            )
+        except FshError:  # whoever loads the frames says what is wrong with them
+            return None
+        return clip.embedding
+
+    # Published subsets name folders by the ids of YouTube's videos.
+    videos = frozenset({video, f"yt-{video}"})
+    traits = PersonTraits(videos=videos, label=identity, embed=embed)
+    return Subject(identity, video, fingerprint, (len(inputs), len(held)), load, traits)

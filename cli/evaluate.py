@@ -76,6 +76,9 @@ def evaluate(
 ) -> None:
     """Draw people never trained on from T photos, measure, and write the paper's table.
 
+    Whoever a run was trained on (by video, label or face) is left out and named, whatever the
+    split says; `--split train` draws them all the same, and the table says so.
+
     Compared are fsh feed-forward (FF) and fine-tuned (FT), runs of `fsh train --method x2face` and
     `--method pix2pixhd` given with `--against`, and two trivial answers. `results.json`,
     `table.md` and `report.html` go to the run's `evaluation/`. Stopped, the same command goes on.

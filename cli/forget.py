@@ -14,7 +14,7 @@ from fsh.schemas.text import one_line, shown
 
 if TYPE_CHECKING:
     from fsh.erasure import AffectedPictures, ForgetCheck, ForgetPlan
-    from fsh.pipeline.erasure.derived import AffectedRun
+    from fsh.pipeline.erasure.derived import AffectedFaces, AffectedRun
     from fsh.pipeline.erasure.plan import ErasurePlan
 
 
@@ -46,7 +46,8 @@ def forget(
     A person goes with every video they are in, a video with every URL it came from. Only shards
     that hold them are written anew; all other samples keep their bytes. Salted hashes stay behind:
     `fsh ingest` and `fsh shard` refuse the same video, file or label from then on. Killed at any
-    moment, the same command finishes. Evaluations and studies that show them are removed. Trained
+    moment, the same command finishes. Evaluations and studies that show them, and the face
+    embeddings by which runs know whom they saw, are removed. Trained
     weights and sample sheets are not changed: the runs that hold them are listed. A path to a
     folder that `fsh personalize` made removes that person. `--check` without a target looks for
     everything that was ever erased here.
@@ -103,6 +104,7 @@ def in_words(plan: ForgetPlan) -> list[str]:
     """What a plan takes, in lines for people."""
     lines = of_data(plan.data) if plan.data else []
     lines += [of_pictures(one) for one in plan.pictures if one.pictures.files()]
+    lines += [of_faces(one) for one in plan.faces]
     for person in plan.persons:
         lines.append(
             f"{shown(person)}: the person and all else in it; films elsewhere stay where they are"
@@ -141,6 +143,14 @@ def of_pictures(one: AffectedPictures) -> str:
         f"{folder}: sample sheets show them, and stay; "
         f"remove {folder} unless you need them, training does not"
     )
+
+
+def of_faces(one: AffectedFaces) -> str:
+    """What becomes of the face embeddings that a run keeps."""
+    if one.faces is None:
+        return f"{one.run}: whom it was trained on cannot be read, so that file is removed"
+    known = "by which `fsh evaluate` recognises whom it was trained on"
+    return f"{one.run}: {one.faces} face embeddings of them, {known}, are removed"
 
 
 def advice(run: AffectedRun) -> str:

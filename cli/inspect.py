@@ -22,7 +22,8 @@ def inspect(
     """Count what the data set holds, and make one HTML page that shows the faces.
 
     The page stands alone (no network, no other files): counts by split, rejects by reason, score
-    histograms, and frames of every clip with its landmarks.
+    histograms, and frames of every clip with its landmarks. What is damaged is said, and the rest
+    is shown; `fsh shard --check` reads everything.
 
     Example: `fsh inspect` and open `data/inspect.html`
     """

@@ -38,6 +38,17 @@ def shard(
     max_failures: Annotated[
         float | None, typer.Option(help="Share of failed videos above which the exit is 1.")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Only compare shards and table with the card: SHA-256 and every sample; exit 1 "
+            "if anything differs.",
+        ),
+    ] = False,
+    check_frames: Annotated[
+        bool, typer.Option("--check-frames", help="The same, and decode every frame.")
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -45,13 +56,17 @@ def shard(
 
     Scores of every face track are stored, then filtered: changing a filter decodes nothing again.
     The same input gives the same bytes, whatever the workers or the runner. Run it again: only
-    what is missing is done. Flags that fsh does not know go to Beam when `--runner` is given.
+    what is missing, or was changed or damaged since, is done. Flags that fsh does not know go to
+    Beam when `--runner` is given.
 
-    Examples: `fsh shard` · `fsh shard --workers 8 --audio` ·
+    Examples: `fsh shard` · `fsh shard --workers 8 --audio` · `fsh shard --check` ·
     `fsh shard --runner FlinkRunner --flink_master localhost:8081`
     """
     if context.args and not runner:
         raise typer.BadParameter(f"unknown {' '.join(context.args)} (Beam flags need --runner)")
+    if check or check_frames:
+        show_check(data, frames=check_frames, as_json=json, quiet=quiet)
+        return
 
     from fsh.dataset_making import shard as run_shard
 
@@ -75,3 +90,18 @@ def shard(
             progress=bar,
         )
     console.show_result(report.to_json(), as_json=json, title="Sharded")
+
+
+def show_check(data: Path, *, frames: bool, as_json: bool, quiet: bool) -> None:
+    """Print what is damaged, a line each; exit status 1 if anything is."""
+    from fsh.dataset_making import check_shards
+
+    if not quiet:
+        console.show_settings("shard --check", {"data": data, "frames": frames})
+    with console.progress(quiet) as bar:
+        report = check_shards(data, frames=frames, progress=bar)
+    for fault in report.faults:
+        console.err.print(str(fault), markup=False, soft_wrap=True)
+    console.show_result(report.to_json(), as_json=as_json, title="Checked")
+    if not report.sound:
+        raise typer.Exit(1)

@@ -60,7 +60,8 @@ def train(
     """Train on the data set's train split; show losses and time left; write checkpoints.
 
     On a CPU the `nano` preset trains for about twelve minutes; on a GPU the paper's own networks
-    do. Ctrl-C saves, and the same command resumes exactly where it stopped. Curves and sample
+    do. Ctrl-C saves, and the same command resumes exactly where it stopped. Frames that cannot be
+    decoded are counted and replaced by others; where too many are, training ends. Curves and sample
     grids are in the run's folder (`tensorboard --logdir runs`).
 
     `--method` trains one of the networks that `fsh evaluate` compares with, on the same data in
@@ -96,4 +97,5 @@ def train(
         if not report.finished:
             bar.say(f"stopped at step {report.steps} and saved; the same command goes on")
     folder = Path(report.checkpoint).parents[1]  # RUN/checkpoints/step-…
-    console.show_result(report.to_json(), as_json=json, title=f"Trained: {folder}")
+    done = "Trained before, nothing to do" if report.resumed_from == report.steps else "Trained"
+    console.show_result(report.to_json(), as_json=json, title=f"{done}: {folder}")

@@ -6,9 +6,9 @@ In the data's order:
 - what was asked for and who agreed to it: ``Source`` in :mod:`records`, :mod:`consent`
 - how faces are cropped and landmarked: :mod:`spec`, :mod:`landmarks`; in memory: :mod:`clip`
 - what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`
-- the shards: :mod:`sample` (member names and contents), :mod:`tar` (bytes); their description:
-  :mod:`card`, in the words of :mod:`croissant`
-- runs and recognisers: :mod:`run_pictures`, :mod:`recognizer`, :mod:`weights`
+- the shards: :mod:`sample` (member names and contents), :mod:`tar` and :mod:`npy` (bytes); their
+  description: :mod:`card`, in the words of :mod:`croissant`
+- runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
   :mod:`temporary`, :mod:`disk`, :mod:`file_errors`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown)

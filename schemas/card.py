@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fsh.schemas.croissant import CONTEXT, RAI, TYPES
-from fsh.schemas.errors import FshError
+from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder, replacing
 from fsh.schemas.spec import FaceSpec
@@ -16,6 +18,8 @@ from fsh.schemas.tables import CLIPS, describe_columns
 
 #: The clips table's path below the data folder.
 _TABLE = DataFolder(Path()).clips.as_posix()
+_SHARD = re.compile(r"shards/(train|val|test)/fsh-\1-\d{6,9}\.tar")
+_REMEDY = "run `fsh shard` again"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,57 @@ class ShardInfo:
     frames: int
     bytes: int
     sha256: str
+
+    @classmethod
+    def of_file(cls, file: dict) -> ShardInfo:
+        """A shard from its entry in the card.
+
+        Raises:
+            ValueError, TypeError, KeyError: if it is none.
+        """
+        info = cls(
+            path=file["contentUrl"],
+            split=file["fsh:split"],
+            samples=file["fsh:samples"],
+            frames=file["fsh:frames"],
+            bytes=int(file["contentSize"].removesuffix(" B")),
+            sha256=file["sha256"],
+        )
+        place = _SHARD.fullmatch(info.path)
+        if not place or place[1] != info.split:
+            raise ValueError(f"not a shard of {info.split}: {info.path!r}")
+        if not (isinstance(info.samples, int) and isinstance(info.frames, int)):
+            raise TypeError(f"samples or frames of {info.path} are no numbers")
+        return info
+
+    def fault(self, root: Path) -> FshError | None:
+        """What a look at the file's size shows: missing, or of another size than the card says."""
+        path = root / self.path
+        try:
+            size = path.stat().st_size if path.is_file() else None
+        except OSError as error:
+            return FshError(f"cannot be read ({error.strerror})", where=path, remedy=_REMEDY)
+        if size is None:
+            return FshError("this shard is missing", where=path, remedy=_REMEDY)
+        if size != self.bytes:
+            what = f"this shard has {size:,} bytes, the data set's card says {self.bytes:,}"
+            return FshError(f"{what}: cut short or changed", where=path, remedy=_REMEDY)
+        return None
+
+
+def require_shards(root: Path, shards: Iterable[ShardInfo]) -> None:
+    """Check that shards are there and as long as the card says, before any work.
+
+    Args:
+        root: the data folder.
+
+    Raises:
+        FshError: naming the first that is not, and how many others there are.
+    """
+    faults = [fault for shard in shards if (fault := shard.fault(root))]
+    if faults:
+        more = f" (and {len(faults) - 1} more shards)" if len(faults) > 1 else ""
+        raise FshError(faults[0].what + more, where=faults[0].where, remedy=faults[0].remedy)
 
 
 @dataclass(frozen=True)
@@ -143,24 +198,23 @@ class DatasetCard:
         try:
             content = path.read_bytes()
             data = json.loads(content)
-            shards = tuple(
-                ShardInfo(
-                    path=file["contentUrl"],
-                    split=file["fsh:split"],
-                    samples=file["fsh:samples"],
-                    frames=file["fsh:frames"],
-                    bytes=int(file["contentSize"].split()[0]),
-                    sha256=file["sha256"],
-                )
-                for file in data["distribution"]
-                if file["contentUrl"] != _TABLE
-            )
+            table, shards = None, []
+            for file in data["distribution"]:
+                if file["contentUrl"] == _TABLE:
+                    table = int(file["contentSize"].removesuffix(" B")), str(file["sha256"])
+                else:
+                    shards.append(ShardInfo.of_file(file))
             spec = FaceSpec.from_json(data["fsh:spec"])
             sha256 = hashlib.sha256(content).hexdigest()
-            return cls(spec, shards, data["fsh:counts"], data["fsh:madeWith"], sha256)
-        except FileNotFoundError:
+            counts, made_with = dict(data["fsh:counts"]), dict(data["fsh:madeWith"])
+            return cls(spec, tuple(shards), counts, made_with, sha256, table)
+        except (FileNotFoundError, NotADirectoryError):
             raise FshError("no data set here", where=path, remedy="run `fsh shard` first") from None
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FshError(
-                f"not a data set card ({error!r})", where=path, remedy="run `fsh shard` again"
+                f"not a data set card ({error!r})", where=path, remedy=_REMEDY
             ) from error
+        except SpecMismatch as error:
+            raise FshError(error.what, where=path, remedy=_REMEDY) from error

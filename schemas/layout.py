@@ -204,6 +204,11 @@ class RunFolder:
         return self.root / "shown"
 
     @property
+    def trained_on(self) -> Path:
+        """Parquet: whom the run saw, with face embeddings (:mod:`fsh.schemas.trained_on`)."""
+        return self.root / "trained_on.parquet"
+
+    @property
     def readme(self) -> Path:
         """Markdown: the model card."""
         return self.root / "README.md"

@@ -13,17 +13,19 @@ Consecutive members with one key make a sample, and a key ends at the first dot,
 
 from __future__ import annotations
 
-import io
 import json
 import mmap
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from fsh.schemas.errors import FshError
+from fsh.schemas.ids import clip_of, video_of
+from fsh.schemas.landmarks import POINTS
+from fsh.schemas.npy import npy_bytes, read_npy
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import BLOCK, members, open_archive, padded
 
@@ -31,8 +33,8 @@ MAX_FRAMES = 64
 #: What follows a sample's key and a dot.
 INFO, LANDMARKS, SOUND = "json", "landmarks.npy", "flac"
 _VIDEO = re.compile(rb'"video_id":\s?"([^"\\]*)"')
-#: Bytes of ``.npy`` in which the header of a plain array ends.
-_NPY_HEADER = 128
+_REMEDY = "run `fsh shard` again"
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
 @dataclass(frozen=True)
@@ -65,46 +67,109 @@ class SampleInfo:
 
     @classmethod
     def from_json(cls, text: bytes | str) -> SampleInfo:
+        """Raises:
+        ValueError, TypeError, KeyError: if it is not a sample's JSON.
+        SpecMismatch: if its specification was changed.
+        """
         data = json.loads(text)
-        return cls(**{**data, "spec": FaceSpec.from_json(data["spec"])})
+        info = cls(**{**data, "spec": FaceSpec.from_json(data["spec"])})
+        names = (info.clip_id, info.video_id, info.identity)
+        lists = (info.times, info.boxes, info.crop)
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("a name is no text")
+        if not all(isinstance(values, list) for values in lists):
+            raise TypeError("times, boxes or crop are no list")
+        if not all(isinstance(value, int | float) for value in (info.fps, *info.times, *info.crop)):
+            raise TypeError("fps, times or crop are no numbers")
+        return info
 
 
 @dataclass
 class StoredSample:
     """One sample in a shard, read member by member.
 
+    Whatever is wrong with it is an FshError that names the shard and the sample.
+
     Attributes:
         key: the sample's key.
         archive: the shard, or a part of it, in memory.
+        path: the shard, for messages.
         places: first byte and length of each member, by what follows its key.
     """
 
     key: str
     archive: mmap.mmap | bytes
+    path: str | Path = ""
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __getitem__(self, extension: str) -> bytes:
         """A member's content.
 
         Raises:
-            KeyError: if the sample has no such member.
+            FshError: if the sample has no such member.
         """
-        start, size = self.places[extension]
+        start, size = self.place(extension)
         return self.archive[start : start + size]
+
+    def place(self, extension: str) -> tuple[int, int]:
+        """First byte and length of a member.
+
+        Raises:
+            FshError: if the sample has no such member.
+        """
+        if extension not in self.places:
+            raise FshError(
+                f"sample {self.key} lacks {extension!r}", where=self.path, remedy=_REMEDY
+            )
+        return self.places[extension]
+
+    def damaged(self, member: str, why: object) -> FshError:
+        """The error that says what is wrong with a member of this sample."""
+        return FshError(f"sample {self.key}: {member} {why}", where=self.path, remedy=_REMEDY)
 
     @property
     def info(self) -> SampleInfo:
-        return SampleInfo.from_json(self[INFO])
+        """The contents of ``<key>.json``.
+
+        Raises:
+            FshError: if it is missing or not a sample's.
+        """
+        try:
+            return SampleInfo.from_json(self[INFO])
+        except KeyError as error:
+            raise self.damaged(INFO, f"lacks {error}") from error
+        except (ValueError, TypeError, RecursionError, FshError) as error:
+            if isinstance(error, FshError) and error.where:
+                raise
+            raise self.damaged(INFO, f"cannot be read ({error})") from error
 
     @property
     def video_id(self) -> str:
-        """``info.video_id``, without parsing the hundreds of times and boxes."""
-        return video_id_of(self[INFO])
+        """``info.video_id``, without parsing the hundreds of times and boxes.
+
+        Raises:
+            FshError: if it cannot be found.
+        """
+        try:
+            return video_id_of(self[INFO])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self.damaged(INFO, f"cannot be read ({error!r})") from error
 
     @property
     def landmarks(self) -> np.ndarray:
-        """float32 (frames, 68, 2), crop pixels; NaN in frames without a face."""
-        return read_npy(self[LANDMARKS])
+        """float32 (frames, 68, 2), crop pixels; NaN in frames without a face.
+
+        Raises:
+            FshError: if they are missing, or of another shape or number.
+        """
+        try:
+            points = read_npy(self[LANDMARKS])
+        except ValueError as error:
+            raise self.damaged(LANDMARKS, f"cannot be read ({error})") from error
+        if points.shape != (self.frames, POINTS, 2) or points.dtype != np.float32:
+            wanted = f"float32 {(self.frames, POINTS, 2)}"
+            raise self.damaged(LANDMARKS, f"is {points.dtype} {points.shape}, not {wanted}")
+        return points
 
     @property
     def frames(self) -> int:
@@ -112,8 +177,37 @@ class StoredSample:
         return sum(name.endswith(".jpg") for name in self.places)
 
     def frame(self, index: int) -> bytes:
-        """The JPEG of a frame."""
+        """The JPEG of a frame.
+
+        Raises:
+            FshError: if the sample has no such frame.
+        """
         return self[frame_extension(index)]
+
+    def check(self) -> SampleInfo:
+        """Whether every member is there and is what it should be; pictures are not decoded.
+
+        Returns:
+            The contents of ``<key>.json``.
+
+        Raises:
+            FshError: at the first that is not.
+        """
+        info, count = self.info, len(self.landmarks)
+        if not count or len(info.times) != count:
+            raise self.damaged(INFO, f"has {len(info.times)} times for {count} frames")
+        if clip_of(self.key) != info.clip_id or video_of(info.clip_id) != info.video_id:
+            raise self.damaged(INFO, f"is of another clip, {info.clip_id} of {info.video_id}")
+        known = {INFO, LANDMARKS, SOUND, *map(frame_extension, range(count))}
+        if unknown := sorted(set(self.places) - known):
+            raise self.damaged(unknown[0], "does not belong to it")
+        for index in range(count):
+            start, size = self.place(frame_extension(index))
+            end = start + size
+            first, last = self.archive[start : start + 2], self.archive[end - 2 : end]
+            if (first, last) != (_JPEG_START, _JPEG_END):
+                raise self.damaged(frame_extension(index), "is no whole JPEG")
+        return info
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -135,14 +229,18 @@ def read_samples(path: str | Path) -> Iterator[StoredSample]:
 def samples_in(
     archive: mmap.mmap | bytes, path: str | Path, *, closed: bool = True
 ) -> Iterator[StoredSample]:
-    """:func:`read_samples` of what is in memory; see :func:`fsh.schemas.tar.members`."""
+    """:func:`read_samples` of what is in memory; see :func:`fsh.schemas.tar.members`.
+
+    Args:
+        path: for messages.
+    """
     sample: StoredSample | None = None
     for name, start, size in members(archive, path, closed=closed):
         key, _, extension = name.partition(".")
         if sample is None or key != sample.key:
             if sample is not None:
                 yield sample
-            sample = StoredSample(key, archive)
+            sample = StoredSample(key, archive, path)
         sample.places[extension] = (start, size)
     if sample is not None:
         yield sample
@@ -172,31 +270,3 @@ def video_id_of(info: bytes) -> str:
     """
     found = _VIDEO.search(info)
     return found[1].decode() if found else json.loads(info)["video_id"]
-
-
-def npy_bytes(array: np.ndarray) -> bytes:
-    """An array as ``.npy`` of version 1.0."""
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def read_npy(data: bytes) -> np.ndarray:
-    """An array from ``.npy`` bytes; never unpickles. Headers repeat, so they are parsed once.
-
-    Raises:
-        ValueError: if it is no plain array of version 1.0.
-    """
-    shape, dtype, at = _npy_header(data[:_NPY_HEADER])
-    return np.frombuffer(data, dtype, offset=at).reshape(shape)
-
-
-@lru_cache(256)
-def _npy_header(head: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
-    file = io.BytesIO(head)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("only .npy of version 1.0 is read")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if fortran or dtype.hasobject:
-        raise ValueError("only plain arrays in C order are read")
-    return shape, dtype, file.tell()

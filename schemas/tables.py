@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fsh.schemas.errors import SchemaMismatch
+from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.layout import replacing
 from fsh.schemas.records import Clip, RejectReason, Source
 
@@ -184,17 +184,20 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     A table of an older version is read as if it had today's names.
 
     Raises:
+        FshError: if there is no such table.
         SchemaMismatch: naming the missing and the unknown columns, or the newer version of fsh
-            that wrote it.
+            that wrote it; also if it is damaged.
     """
     try:
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise SchemaMismatch(
-            f"not a readable Parquet file ({error})", where=path, remedy="remove it and run again"
-        ) from error
+    except (FileNotFoundError, NotADirectoryError):
+        command = "shard" if _title(schema) == _title(CLIPS) else "ingest"
+        raise FshError(
+            f"no {_title(schema)} here", where=path, remedy=f"run `fsh {command}` first"
+        ) from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        line = f"not a readable Parquet file ({error})"
+        raise SchemaMismatch(line, where=path, remedy=_rewrite(schema)) from error
     table = _upgraded(table, schema, path)
     _check(table.schema, schema, path)
     return table
@@ -232,9 +235,9 @@ _R = TypeVar("_R", Clip, Source)
 
 
 def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
-    rows = read_table(path, schema).to_pylist()
+    table = read_table(path, schema)
     try:
-        return [kind.from_row(row) for row in rows]
+        return [kind.from_row(row) for row in table.to_pylist()]
     except (TypeError, ValueError) as error:
         raise SchemaMismatch(
             f"not a {_title(schema)} table ({error})", where=path, remedy=_REMEDY
@@ -260,6 +263,13 @@ def _upgraded(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
         return table
     reasons = [_OLD_REASONS.get(reason, reason) for reason in table["reason"].to_pylist()]
     return table.set_column(place, table.schema.field("reason"), pa.array(reasons, pa.string()))
+
+
+def _rewrite(schema: pa.Schema) -> str:
+    """How to get a table back that cannot be read."""
+    if _title(schema) == _title(CLIPS):
+        return "run `fsh shard` again"
+    return "remove it and run again"
 
 
 def _title(schema: pa.Schema) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import struct
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -17,10 +18,15 @@ from typing import BinaryIO
 from fsh.schemas.errors import FshError
 
 BLOCK = 512
+#: Bytes to which ``tar`` fills up an archive; fsh ends one after two blocks of zeros.
+_RECORD = 20 * BLOCK
 _NUL = b"\0"
 _REGULAR = (b"0", _NUL)
-#: Name, size, type, magic and prefix of a ustar header; read where it lies, without a copy.
-_HEADER = struct.Struct("100s24x12s20xc100x5s83x155s12x")
+#: Name, size, checksum, type, magic and prefix of a ustar header.
+_HEADER = struct.Struct("100s24x12s12x8sc100x5s83x155s12x")
+#: Where the checksum stands; it is the sum of the header with blanks in its own place.
+_CHECKSUM = slice(148, 156)
+_PRIME = 65521
 _REMEDY = "run `fsh shard` again"
 
 
@@ -47,28 +53,50 @@ def members(
         closed: whether it must end with zero blocks; parts of archives do not.
 
     Raises:
-        FshError: at the first header that is none, or content that reaches over the end.
+        FshError: at the first header that is none, content that reaches over the end, or zeros
+            that are more than an archive's end.
     """
     at, end = 0, len(archive)
     while at + BLOCK <= end:
-        name, digits, kind, magic, prefix = _HEADER.unpack_from(archive, at)
+        header = archive[at : at + BLOCK]
+        name, digits, checksum, kind, magic, prefix = _HEADER.unpack(header)
         if not name[0]:  # the zero blocks that close an archive
+            if not _is_end(archive, at):
+                raise FshError(f"damaged at byte {at}: zeros", where=path, remedy=_REMEDY)
             return
         try:
-            size = int(digits.rstrip(b"\0 ") or b"0", 8)
-            title = name.rstrip(b"\0").decode()
+            size, stated = _octal(digits), _octal(checksum)
+            title = name.rstrip(_NUL).decode()
+            folder = prefix.rstrip(_NUL).decode()
         except ValueError as error:
             raise FshError(f"no tar header at byte {at}", where=path, remedy=_REMEDY) from error
         start = at + BLOCK
-        if magic != b"ustar" or start + size > end:
+        if magic != b"ustar" or size < 0 or start + size > end:
             raise FshError(f"damaged or cut short at byte {at}", where=path, remedy=_REMEDY)
+        if (_byte_sum(header) - sum(header[_CHECKSUM]) + 8 * ord(" ") - stated) % _PRIME:
+            raise FshError(f"damaged tar header at byte {at}", where=path, remedy=_REMEDY)
         if kind in _REGULAR:
-            if prefix[0]:
-                title = f"{prefix.rstrip(_NUL).decode()}/{title}"
+            title = f"{folder}/{title}" if folder else title
             yield title.rpartition("/")[2], start, size
         at = start + padded(size)
     if closed:
         raise FshError("cut short: it has no end", where=path, remedy=_REMEDY)
+
+
+def _byte_sum(header: bytes) -> int:
+    """The sum of all bytes modulo :data:`_PRIME`: half of an Adler-32, in a tenth of the time."""
+    return (zlib.adler32(header) & 0xFFFF) - 1
+
+
+def _octal(digits: bytes) -> int:
+    return int(digits.strip(b"\0 ") or b"0", 8)
+
+
+def _is_end(archive: mmap.mmap | bytes, at: int) -> bool:
+    """Whether only the zeros that close an archive come from byte ``at`` on."""
+    left = len(archive) - at
+    filled = len(archive) % _RECORD == 0 and left < _RECORD + 2 * BLOCK
+    return (left == 2 * BLOCK or filled) and not any(archive[at:])
 
 
 def padded(size: int) -> int:

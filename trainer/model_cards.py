@@ -25,9 +25,9 @@ did not agree, for deception about who speaks, as evidence, or to identify peopl
 _BIOMETRIC = """\
 Face crops, landmarks, embeddings and weights that can redraw a person are personal data, and in
 many places biometric data under stricter rules: have a legal basis for each person, and be able
-to erase. `fsh forget` takes a video or person out of the data set and lists the runs that saw
-them; it does not change weights. Whoever is to be forgotten here too: remove this folder and
-make it anew without them."""
+to erase. `fsh forget` takes a video or person out of the data set, and their embeddings out of
+`trained_on.parquet` of the runs that saw them, which it lists; it does not change weights.
+Whoever is to be forgotten here too: remove this folder and make it anew without them."""
 _LIMITS = """\
 What few photos do not show (teeth, profile, the back of the head) is invented. Faces unlike
 those of the training set come out worse; nobody measured for whom by how much. The background

@@ -12,6 +12,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, NETWORKS, RunFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.trained_on import TrainedOn
 from fsh.trainer.checkpoint import Checkpoint, newest_sound
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.models.networks import Discriminator, Embedder, Generator, channels_last
@@ -89,6 +90,19 @@ class Run:
             videos=tuple(state["videos"]),
             checkpoint=checkpoint,
         )
+
+    def trained_on(self) -> TrainedOn | None:
+        """Whom the run saw.
+
+        None if it was trained by an older fsh, or the checkpoint lies outside its run: then only
+        :attr:`videos` is known.
+
+        Raises:
+            FshError: if the run's file is damaged.
+        """
+        checkpoints = self.folder.resolve().parent
+        run = RunFolder(checkpoints.parent)
+        return TrainedOn.read(run.trained_on) if run.checkpoints == checkpoints else None
 
     @property
     def made_from(self) -> dict[str, str]:

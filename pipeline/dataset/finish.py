@@ -11,7 +11,7 @@ from typing import Any
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.shards import note_of, remove_stale_shards
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.dataset.span_store import remove_stale_spans
+from fsh.pipeline.dataset.span_store import pending_spans, remove_stale_spans
 from fsh.pipeline.dataset.spans import plan_spans
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
@@ -59,12 +59,18 @@ class ShardReport:
 def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[ShardInfo]) -> None:
     """Write the clips table and the card of the data set, and remove what is not in it.
 
+    As long as spans are to be analysed again, because what was stored of them is damaged, the data
+    set is left as it is.
+
     Args:
         written: all shards of the data set, in any order.
 
     Raises:
         FshError: if the notes of the shards do not tell where every kept clip lies.
     """
+    spans = plan_spans(stored_sources(data), config.analysis.span)
+    if pending_spans(data, spans, config.analysis, retry_failed=False):
+        return
     shards = sorted(written, key=lambda info: (SPLITS.index(info.split), info.path))
     clips = with_places(data, read_clips(data.clips_without_shards), shards)
     if lost := [clip.clip_id for clip in clips if clip.kept and not clip.shard]:
@@ -77,7 +83,6 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
     counts = dataset_counts(clips, shards)
     DatasetCard(config.analysis.spec, tuple(shards), counts, versions(config)).write(data.card)
     remove_stale_shards(data, shards)
-    spans = plan_spans(stored_sources(data), config.analysis.span)
     remove_stale_spans(data, spans, config.analysis)
     data.clips_without_shards.unlink()
 

@@ -13,23 +13,28 @@ from apache_beam.utils.shared import Shared
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.finish import ShardReport, shard_report, write_dataset
+from fsh.pipeline.dataset.integrity import drop_changed_notes
 from fsh.pipeline.dataset.selection import select_and_plan
-from fsh.pipeline.dataset.shards import write_shard
+from fsh.pipeline.dataset.shards import DamagedClip, ShardPlan, samples_of_clip, write_shard
 from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.span_progress import progress_shown
-from fsh.pipeline.dataset.span_store import pending_spans, record_failure
+from fsh.pipeline.dataset.span_store import discard_span_of, pending_spans, record_failure
 from fsh.pipeline.dataset.span_worker import analyze_in_worker
 from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import JobFailed, SandboxPool
+from fsh.schemas.card import ShardInfo
 from fsh.schemas.disk import NoRoom, is_disk_full
+from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import RejectReason
 
 #: Seconds that starting a worker and loading its models may take, on top of the work.
 _START = 60.0
+#: Times that spans are worked on in one run, should what is stored of them be damaged.
+_ROUNDS = 4
 
 
 def shard(
@@ -54,29 +59,32 @@ def shard(
     began = time.monotonic()
     data = DataFolder(data.root.resolve())
     spans = plan_spans(stored_sources(data), config.analysis.span)
-    pending = pending_spans(data, spans, config.analysis, retry_failed=config.retry_failed)
     # Processes of Beam's, or threads that share sandboxes: either way one sandbox per worker.
     sandboxes = workers if runner in (None, LOCAL) and mode != "multi_processing" else 1
-    with (
-        locked(data, "shard"),
-        _told_once(data),
-        progress_shown(data, config.analysis, spans, pending, progress),
-        make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
-    ):
-        _ = (
-            pipeline
-            | "Spans" >> beam.Create(pending)
-            | "Spread spans" >> beam.Reshuffle()
-            | "Find and crop clips" >> beam.ParDo(AnalyzeSpans(data, config, sandboxes))
-            | "When all are done" >> beam.combiners.ToList()
-            | "Filter, name, split, plan" >> beam.FlatMap(lambda _: select_and_plan(data, config))
-            | "Spread shards" >> beam.Reshuffle()
-            | "Write shards" >> beam.Map(lambda plan: write_shard(data, plan))
-            | "When all are written" >> beam.combiners.ToList()
-            | "Write table and card" >> beam.Map(lambda infos: write_dataset(data, config, infos))
-        )
+    worked = 0.0
+    with locked(data, "shard"):
+        drop_changed_notes(data, progress)
+        pending = pending_spans(data, spans, config.analysis, retry_failed=config.retry_failed)
+        for _ in range(_ROUNDS):
+            worked += sum(span.seconds for span in pending)
+            with (
+                _told_once(data),
+                progress_shown(data, config.analysis, spans, pending, progress),
+                make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
+            ):
+                make_dataset(pipeline, data, config, pending, sandboxes)
+            pending = pending_spans(data, spans, config.analysis, retry_failed=False)
+            if not pending:
+                break
+            videos = ", ".join(sorted({span.video_id for span in pending}))
+            progress.say(f"{data.work}: damaged results, analysed anew: {videos}")
+        else:
+            raise FshError(
+                f"results of {len(pending)} spans were damaged again and again",
+                where=data.work / pending[0].video_id,
+                remedy="check the disk, remove this folder, and run again",
+            )
     seconds = time.monotonic() - began
-    worked = sum(span.seconds for span in pending)
     return shard_report(data, config, len(spans), seconds=seconds, worked=worked)
 
 
@@ -89,6 +97,45 @@ def _told_once(data: DataFolder) -> Iterator[None]:
         if not is_disk_full(error):
             raise
         raise NoRoom(data.root) from error
+
+
+def make_dataset(
+    pipeline: beam.Pipeline,
+    data: DataFolder,
+    config: ShardConfig,
+    pending: Sequence[Span],
+    sandboxes: int,
+) -> None:
+    """All steps from spans to the data set's card.
+
+    Stored results that turn out to be damaged are discarded, so that their spans are pending again
+    afterwards, and the data set is left as it was.
+    """
+    _ = (
+        pipeline
+        | "Spans" >> beam.Create(pending)
+        | "Spread spans" >> beam.Reshuffle()
+        | "Find and crop clips" >> beam.ParDo(AnalyzeSpans(data, config, sandboxes))
+        | "When all are done" >> beam.combiners.ToList()
+        | "Filter, name, split, plan" >> beam.FlatMap(lambda _: select_and_plan(data, config))
+        | "Spread shards" >> beam.Reshuffle()
+        | "Write shards" >> beam.FlatMap(lambda plan: _written(data, plan))
+        | "When all are written" >> beam.combiners.ToList()
+        | "Write table and card" >> beam.Map(lambda infos: write_dataset(data, config, infos))
+    )
+
+
+def _written(data: DataFolder, plan: ShardPlan) -> Iterator[ShardInfo]:
+    """The shard; nothing if tars of its clips are damaged, whose spans are then discarded."""
+    try:
+        yield write_shard(data, plan)
+    except DamagedClip:
+        for clip in plan.clips:
+            try:
+                for _ in samples_of_clip(data, clip):
+                    pass
+            except DamagedClip:
+                discard_span_of(data, clip.tar)
 
 
 class AnalyzeSpans(beam.DoFn):

@@ -23,11 +23,14 @@ def select_and_plan(data: DataFolder, config: ShardConfig) -> list[ShardPlan]:
     """Filter, name and split the clips of all finished spans, and plan the shards.
 
     It reads nothing but what is stored, so it gives the same whoever did the work, and when. The
-    clips go into :attr:`~fsh.schemas.layout.DataFolder.clips_without_shards`.
+    clips go into :attr:`~fsh.schemas.layout.DataFolder.clips_without_shards`. Nothing is planned
+    as long as a span's results are damaged, see :func:`read_finished`.
     """
     sources = stored_sources(data)
     spans = plan_spans(sources, config.analysis.span)
     finished = read_finished(data, spans, config.analysis)
+    if finished is None:  # some are to be analysed again
+        return []
     pinned = Tombstones.read(data).pinned
     clips = filtered([f.clip for f in finished], config.filters, config.analysis.spec)
     clips = assigned(clips, sources, config.same_person, pinned)
@@ -75,4 +78,4 @@ def shard_clip(data: DataFolder, clip: Clip, tar: str) -> ShardClip:
         tar: of its samples, below the data folder.
     """
     size = (data.root / tar).stat().st_size
-    return ShardClip(known(clip.clip_id), known(clip.identity), tar, size)
+    return ShardClip(known(clip.clip_id), known(clip.identity), tar, size, clip.samples)

@@ -7,13 +7,16 @@ changes rarely, and when it doubles, shards divide in two.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from fsh.schemas.card import ShardInfo
+from fsh.schemas.errors import FshError
 from fsh.schemas.ids import digest, file_sha256, stable_hash
 from fsh.schemas.layout import TEMPORARY, DataFolder, replacing, shard_number
 from fsh.schemas.sample import INFO, StoredSample, samples_in
@@ -33,12 +36,14 @@ class ShardClip(NamedTuple):
         identity: who it is.
         tar: the clip's own tar, below the data folder.
         bytes: size of that tar.
+        samples: in that tar; None: not known.
     """
 
     clip_id: str
     identity: str
     tar: str
     bytes: int
+    samples: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class ShardPlan:
     @property
     def digest(self) -> str:
         """Changes when a byte of the shard would: a clip's folder is named by its settings."""
-        return digest([list(map(list, self.clips)), self.split, self.number])
+        clips = [[clip.clip_id, clip.identity, clip.tar, clip.bytes] for clip in self.clips]
+        return digest([clips, self.split, self.number])
 
 
 @dataclass(frozen=True)
@@ -123,16 +129,73 @@ def plan_shards(
     return [ShardPlan(split, number, part) for number, part in enumerate(parts) if part]
 
 
+def is_as_noted(data: DataFolder, note: ShardNote) -> bool:
+    """Whether a shard still is what was written when its note was.
+
+    Its size is always compared, its SHA-256 only if the file has changed since the note was
+    written: then its ctime is the later one, whatever was done to its mtime. A shard that turns out
+    to be the same, such as one that was copied, is not hashed again.
+    """
+    path = data.root / note.info.path
+    note_path = data.shard_note(note.info.split, shard_number(note.info.path))
+    try:
+        if _size(path) != note.info.bytes:
+            return False
+        if path.stat().st_ctime_ns < note_path.stat().st_mtime_ns:
+            return True
+        if file_sha256(path) != note.info.sha256:
+            return False
+    except OSError:  # the disk cannot read it any more
+        return False
+    with contextlib.suppress(OSError):  # of another user, or on a read-only disk
+        os.utime(note_path)
+    return True
+
+
+class DamagedClip(FshError):
+    """A clip's own tar is gone or damaged.
+
+    Args:
+        clip: on its way into a shard.
+        cause: what is wrong with its tar.
+    """
+
+    def __init__(self, clip: ShardClip, cause: FshError) -> None:
+        super().__init__(cause.what, where=clip.tar, remedy="run `fsh shard` again")
+        self.clip = clip
+
+    def __reduce__(self):
+        return DamagedClip, (self.clip, FshError(self.what))
+
+
+def samples_of_clip(data: DataFolder, clip: ShardClip) -> Iterator[StoredSample]:
+    """The samples in a clip's own tar, each checked.
+
+    Raises:
+        DamagedClip: if one is damaged or missing.
+    """
+    tar, count = data.root / clip.tar, 0
+    try:
+        for sample in samples_in(open_archive(tar), tar, closed=False):
+            sample.check()
+            count += 1
+            yield sample
+        if clip.samples not in (None, count):
+            raise FshError(f"{count} samples, not {clip.samples}: cut short")
+    except FshError as error:
+        raise DamagedClip(clip, error) from error
+
+
 def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
     """Write a shard, unless it is there already as planned; returns what it holds.
 
     Raises:
-        FshError: if a clip's own tar is gone or damaged.
+        DamagedClip: if a clip's own tar is gone or damaged; the shard is left as it was.
     """
     path = data.shard(plan.split, plan.number)
     note_path = data.shard_note(plan.split, plan.number)
     note = ShardNote.read(note_path)
-    if note and note.plan == plan.digest and _size(path) == note.info.bytes:
+    if note and note.plan == plan.digest and is_as_noted(data, note):
         return note.info
     samples = frames = 0
     places: dict[str, tuple[int, int]] = {}
@@ -140,8 +203,7 @@ def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
     with replacing(path) as temporary, temporary.open("wb") as file:
         for clip in plan.clips:
             begin = file.tell()
-            tar = data.root / clip.tar
-            for sample in samples_in(open_archive(tar), tar, closed=False):
+            for sample in samples_of_clip(data, clip):
                 write_members(file, members_of(sample, clip.identity), end=False)
                 samples += 1
                 frames += sample.frames

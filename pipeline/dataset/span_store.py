@@ -6,10 +6,12 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans import Span
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.records import FAILURES, Clip, RejectReason
 from fsh.schemas.tables import read_clips, write_clips
 
@@ -61,7 +63,7 @@ def pending_spans(
         table = span.folder(data, analysis).clips
         if not table.is_file():
             pending.append(span)
-        elif retry_failed and any(clip.reason in FAILURES for clip in read_clips(table)):
+        elif retry_failed and any(clip.reason in FAILURES for clip in _clips_or_none(table) or ()):
             table.unlink()
             pending.append(span)
     return pending
@@ -69,16 +71,45 @@ def pending_spans(
 
 def read_finished(
     data: DataFolder, spans: Iterable[Span], analysis: AnalysisConfig
-) -> list[FinishedClip]:
-    """The rows of all finished spans, in the order of the spans."""
-    finished = []
+) -> list[FinishedClip] | None:
+    """The rows of all finished spans, in the order of the spans.
+
+    A span whose table cannot be read, or one of whose tars is gone, is discarded.
+
+    Returns:
+        None if any span was discarded: it is pending again.
+    """
+    finished, whole = [], True
     for span in spans:
         folder = span.folder(data, analysis)
-        for clip in read_clips(folder.clips):
+        clips = _clips_or_none(folder.clips)
+        tars = [folder.clip(clip.clip_id) for clip in clips or () if clip.clip_id and clip.samples]
+        if clips is None or not all(tar.is_file() for tar in tars):
+            folder.clips.unlink(missing_ok=True)
+            whole = False
+            continue
+        for clip in clips:
             tar = folder.clip(clip.clip_id) if clip.clip_id and clip.samples else None
             path = str(tar.relative_to(data.root)) if tar else ""
             finished.append(FinishedClip(clip, path))
-    return finished
+    return finished if whole else None
+
+
+def discard_span_of(data: DataFolder, tar: str) -> None:
+    """Make the span that a damaged clip's tar belongs to pending again.
+
+    Args:
+        tar: path below the data folder.
+    """
+    SpanFolder((data.root / tar).parent).clips.unlink(missing_ok=True)
+
+
+def _clips_or_none(table: Path) -> list[Clip] | None:
+    """The rows of a span's table; None if it cannot be read."""
+    try:
+        return read_clips(table)
+    except FshError:
+        return None
 
 
 def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: AnalysisConfig) -> None:

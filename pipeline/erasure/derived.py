@@ -18,6 +18,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, PersonFolder, RunFolder
 from fsh.schemas.run_pictures import RunPictures, recorded_pictures
 from fsh.schemas.text import shown
+from fsh.schemas.trained_on import TrainedFace, TrainedOn, leftovers
 
 
 def picture_folders(runs: Path) -> Iterator[RunPictures]:
@@ -77,6 +78,78 @@ def find_remnants_in_runs(runs: Path, targets: Sequence[str], erased: Tombstones
                 named = terms.in_text(path.read_text(errors="replace"))
                 found += [Remnant(str(path), f"text: {name}") for name in named]
     return found
+
+
+@dataclass(frozen=True)
+class AffectedFaces:
+    """Face embeddings of the erased that a run keeps to recognise whom it was trained on.
+
+    Attributes:
+        run: its folder.
+        faces: how many rows of its ``trained_on.parquet``; None: the file is damaged and goes
+            whole, because any of them may be in it.
+    """
+
+    run: str
+    faces: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def faces_of_erased(runs: Path, erased: Tombstones) -> list[AffectedFaces]:
+    """The runs whose ``trained_on.parquet`` holds anybody erased, or may."""
+    found = []
+    for run in _folders_in(runs):
+        faces, leftover = _trained_faces(run), list(leftovers(RunFolder(run).trained_on))
+        count = None if faces is None else sum(_is_erased_face(face, erased) for face in faces)
+        if count or count is None or leftover:
+            found.append(AffectedFaces(str(run), count))
+    return found
+
+
+def remove_faces(run: Path, erased: Tombstones) -> None:
+    """Take the erased out of a run's ``trained_on.parquet``; a damaged file is removed."""
+    path = RunFolder(run).trained_on
+    for leftover in leftovers(path):
+        leftover.unlink()
+    try:
+        known = TrainedOn.read(path)
+    except FshError:
+        path.unlink()
+        return
+    if known and any(_is_erased_face(face, erased) for face in known.faces):
+        known.without(lambda face: _is_erased_face(face, erased)).write(path)
+
+
+def find_faces_in_runs(runs: Path, targets: Sequence[str], erased: Tombstones) -> list[Remnant]:
+    """Every run whose ``trained_on.parquet`` holds a target or anybody ever erased, or may."""
+    terms, found = SearchTerms.of_targets(targets, erased), []
+    for run in _folders_in(runs):
+        path = RunFolder(run).trained_on
+        found += [Remnant(str(leftover), "half-written") for leftover in leftovers(path)]
+        faces = _trained_faces(run)
+        if faces is None:
+            found.append(Remnant(str(path), "cannot be read, so not searched"))
+        shown = set[str]()
+        for face in faces or ():
+            for column, value in (("video_id", face.video_id), ("identity", face.identity)):
+                shown.update(f"column {column}: {n}" for n in terms.in_value(column, value))
+        found += [Remnant(str(path), what) for what in sorted(shown)]
+    return found
+
+
+def _trained_faces(run: Path) -> tuple[TrainedFace, ...] | None:
+    """Whom a run was trained on; None if that cannot be read."""
+    try:
+        known = TrainedOn.read(RunFolder(run).trained_on)
+    except FshError:
+        return None
+    return known.faces if known else ()
+
+
+def _is_erased_face(face: TrainedFace, erased: Tombstones) -> bool:
+    return erased.covers(video=face.video_id, identity=face.identity)
 
 
 def person_at(target: str) -> Path | None:

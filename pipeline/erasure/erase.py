@@ -27,12 +27,14 @@ def erase(
     *,
     config: ShardConfig | None = None,
     step: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Tombstones:
     """Carry out a plan, and whatever an earlier, interrupted call left to do.
 
     Args:
         config: how the data set was sharded, if not by default.
         step: called with the name of each step before it.
+        say: is told, in one line each, what was damaged and what became of it.
 
     Returns:
         The tombstones afterwards.
@@ -48,7 +50,7 @@ def erase(
         if erased != before:
             pinned = _pinned(data, frozenset(plan.videos), erased, config)
             Tombstones(erased.salt, erased.marks, pinned).write(data)
-        remove_erased(data, Tombstones.read(data), step)
+        remove_erased(data, Tombstones.read(data), step, say)
         return Tombstones.read(data)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fsh.pipeline.dataset.finish import dataset_counts, with_places
@@ -19,17 +20,24 @@ from fsh.pipeline.ingest.rate_limit import remove_hosts
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.card import DatasetCard, ShardInfo
+from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import TEMPORARY, DataFolder, replacing
 from fsh.schemas.records import Clip
 from fsh.schemas.tables import write_clips
 
 
-def remove_erased(data: DataFolder, erased: Tombstones, step: Callable[[str], None]) -> None:
+def remove_erased(
+    data: DataFolder,
+    erased: Tombstones,
+    step: Callable[[str], None],
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
     """Remove whatever the tombstones cover; nothing is written where they cover nothing.
 
     Args:
         step: called with the name of each step before it.
+        say: is told, in one line each, what was damaged and what became of it.
     """
     step("temporary files")
     own = (data.records, data.videos, data.clips.parent, data.work, data.shards)
@@ -43,7 +51,7 @@ def remove_erased(data: DataFolder, erased: Tombstones, step: Callable[[str], No
         if _names_erased(page.read_text(errors="replace"), erased):
             page.unlink()
     step("shards and tables")
-    _remove_clips(data, erased)
+    _remove_clips(data, erased, say)
     step("cached work")
     for folder in data.work.iterdir() if data.work.is_dir() else ():
         if folder.is_dir() and erased.covers(video=folder.name):
@@ -54,7 +62,7 @@ def remove_erased(data: DataFolder, erased: Tombstones, step: Callable[[str], No
     _remove_sources(data, erased)
 
 
-def _remove_clips(data: DataFolder, erased: Tombstones) -> None:
+def _remove_clips(data: DataFolder, erased: Tombstones, say: Callable[[str], None]) -> None:
     """Clips go from the shards, then from the card, and last from the table.
 
     The table says which shards to look at.
@@ -62,29 +70,43 @@ def _remove_clips(data: DataFolder, erased: Tombstones) -> None:
     clips = known_clips(data)
     left = [clip for clip in clips if not erased.covers(video=clip.video_id)]
     touched = {clip.shard for clip in clips if clip.shard and erased.covers(video=clip.video_id)}
-    touched |= set(unrecorded_shards(data, erased))
+    touched |= set(unrecorded_shards(data, erased, say))
     written: dict[str, ShardInfo | None] = {
-        name: rewrite_shard(data, data.root / name, erased, left) for name in sorted(touched)
+        name: rewrite_shard(data, data.root / name, erased, left, say) for name in sorted(touched)
     }
     if not touched and len(left) == len(clips):
         return
+    gone = {name for name, info in written.items() if info is None}
+    left = [
+        replace(clip, shard=None, offset=None, bytes=None) if clip.shard in gone else clip
+        for clip in left
+    ]
     left = with_places(data, left, filter(None, written.values()))
     if not data.clips.is_file():
-        _write_card(data, left, written, data.clips)
+        _write_card(data, left, written, data.clips, say)
         return
     # The card holds the table's hash, and the table says what is left to do: it comes last.
     with replacing(data.clips) as table:
         write_clips(left, table)
-        _write_card(data, left, written, table)
+        _write_card(data, left, written, table, say)
 
 
 def _write_card(
-    data: DataFolder, clips: Sequence[Clip], written: Mapping[str, ShardInfo | None], table: Path
+    data: DataFolder,
+    clips: Sequence[Clip],
+    written: Mapping[str, ShardInfo | None],
+    table: Path,
+    say: Callable[[str], None],
 ) -> None:
     """Write the data set's card, if there is one, with the new shards and counts."""
     if not data.card.is_file():
         return
-    card = DatasetCard.read(data.card)
+    try:
+        card = DatasetCard.read(data.card)
+    except FshError as error:  # it cannot be brought up to date, and must not say what was
+        data.card.unlink()
+        say(f"{error.where}: {error.what}: removed → `fsh shard` makes it anew")
+        return
     infos = [written.get(info.path, info) for info in card.shards]
     order = tuple(info for info in infos if info)
     counts = dataset_counts(clips, order)

@@ -164,8 +164,9 @@ def _in_tar(path: Path, terms: SearchTerms) -> Iterator[str]:
                     yield f"sample {column}: {name}"
     except FshError as error:
         yield f"cannot be read, so not searched: {error.what}"
-    except (ValueError, TypeError, KeyError) as error:  # a sample's JSON is not fsh's
-        yield f"cannot be read, so not searched: {error!r}"
+        if path.stat().st_size <= _LARGEST_TEXT:
+            for name in terms.in_text(path.read_bytes().decode("utf-8", "replace")):
+                yield f"text: {name}"
 
 
 def _is_unambiguous(name: str) -> bool:

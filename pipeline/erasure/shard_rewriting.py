@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsh.pipeline.dataset.shards import ShardClip, ShardNote, ShardPlan
+from fsh.pipeline.dataset.shards import DamagedClip, ShardClip, ShardNote, ShardPlan, write_shard
+from fsh.pipeline.erasure.plan import VIDEO_ID
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import ShardInfo
+from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, file_sha256, video_of
 from fsh.schemas.layout import DataFolder, replacing, shard_number
 from fsh.schemas.records import Clip
@@ -70,12 +72,20 @@ def remove_clips(path: Path, erased: Tombstones) -> ShardContents | None:
 
 
 def rewrite_shard(
-    data: DataFolder, path: Path, erased: Tombstones, clips: Sequence[Clip]
+    data: DataFolder,
+    path: Path,
+    erased: Tombstones,
+    clips: Sequence[Clip],
+    say: Callable[[str], None] = lambda _: None,
 ) -> ShardInfo | None:
     """:func:`remove_clips`, and note what the shard holds now.
 
+    A damaged shard is made anew of its other clips' own tars; if these are not there any more, it
+    is removed, because the erased must not stay in it.
+
     Args:
         clips: those of the table that are not erased.
+        say: is told what became of a damaged shard.
 
     Returns:
         What the card says of the shard; None if it is gone.
@@ -83,7 +93,10 @@ def rewrite_shard(
     split, number = path.parent.name, shard_number(path)
     note = data.shard_note(split, number)
     note.unlink(missing_ok=True)
-    left = remove_clips(path, erased)
+    try:
+        left = remove_clips(path, erased)
+    except FshError as error:
+        return _replace_damaged(data, path, clips, error, say)
     if left is None:
         return None
     info = ShardInfo(
@@ -94,30 +107,92 @@ def rewrite_shard(
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
     )
-    names = {clip.clip_id: clip.identity or "" for clip in clips if clip.kept}
-    entries = []
-    for clip in left.places:
-        tars = data.clip_tars(clip)
-        if len(tars) != 1 or clip not in names:
-            return info  # `fsh shard` will make sure of this shard itself
-        tar = str(tars[0].relative_to(data.root))
-        entries.append(ShardClip(clip, names[clip], tar, tars[0].stat().st_size))
-    planned = ShardPlan(split, number, tuple(entries)).digest
-    ShardNote(planned, info, left.places).write(note)
+    planned = _plan_of(data, path, list(left.places), clips)
+    if planned:  # else `fsh shard` will make sure of this shard itself
+        ShardNote(planned.digest, info, left.places).write(note)
     return info
 
 
-def unrecorded_shards(data: DataFolder, erased: Tombstones) -> Iterator[str]:
+def _plan_of(
+    data: DataFolder, path: Path, names: Sequence[str], clips: Sequence[Clip]
+) -> ShardPlan | None:
+    """The plan by which ``fsh shard`` would write a shard; None if not all it needs is there.
+
+    Args:
+        names: ids of the shard's clips, in their order.
+        clips: of the table.
+    """
+    known = {clip.clip_id: clip for clip in clips if clip.kept}
+    entries = []
+    for name in names:
+        tars = list((data.work / video_of(name)).glob(f"*/{name}.tar"))
+        if len(tars) != 1 or name not in known:
+            return None
+        tar, size = str(tars[0].relative_to(data.root)), tars[0].stat().st_size
+        entries.append(ShardClip(name, known[name].identity or "", tar, size, known[name].samples))
+    return ShardPlan(path.parent.name, shard_number(path), tuple(entries))
+
+
+def _replace_damaged(
+    data: DataFolder,
+    path: Path,
+    clips: Sequence[Clip],
+    error: FshError,
+    say: Callable[[str], None],
+) -> ShardInfo | None:
+    """A damaged shard made anew without the erased, or removed if that cannot be done."""
+    name = str(path.relative_to(data.root))
+    own = [(clip.offset or 0, clip.clip_id or "") for clip in clips if clip.shard == name]
+    planned = _plan_of(data, path, [clip for _, clip in sorted(own)], clips)
+    if planned and planned.clips:
+        try:
+            info = write_shard(data, planned)
+            say(f"{name}: {error.what}: made anew of its clips, without the erased")
+            return info
+        except DamagedClip as damaged:
+            say(str(damaged))
+    path.unlink()
+    if not own:
+        say(f"{name}: {error.what}: removed, nobody else was in it")
+        return None
+    say(
+        f"{name}: {error.what}: removed with its {len(own)} other clips, because erased ones may "
+        "be in it → `fsh shard` makes it anew"
+    )
+    return None
+
+
+def unrecorded_shards(
+    data: DataFolder, erased: Tombstones, say: Callable[[str], None] = lambda _: None
+) -> Iterator[str]:
     """Shards with erased clips that the table does not name: a kill came before it was written.
 
-    Raises:
-        FshError: if a shard that has no note is damaged.
+    A damaged shard without a note has erased clips if an erased video's id stands anywhere in it.
+
+    Args:
+        say: is told of damaged shards that have nothing to do with the erased.
     """
     for path in data.all_shards():
+        name = str(path.relative_to(data.root))
         note = ShardNote.read(data.shard_note(path.parent.name, shard_number(path)))
-        clips = set(note.clips) if note else {clip_of(one.key) for one in read_samples(path)}
-        if any(_is_erased_clip(clip, erased) for clip in clips):
-            yield str(path.relative_to(data.root))
+        if note:
+            found = any(_is_erased_clip(clip, erased) for clip in note.clips)
+        else:
+            try:
+                clips = {clip_of(one.key) for one in read_samples(path)}
+                found = any(_is_erased_clip(clip, erased) for clip in clips)
+            except FshError as error:
+                found = mentions_erased(path, erased)
+                if not found:
+                    say(f"{error}; it names nobody erased and stays as it is")
+        if found:
+            yield name
+
+
+def mentions_erased(path: Path, erased: Tombstones) -> bool:
+    """Whether the id of an erased video stands anywhere in a file, whatever else is in it."""
+    text = path.read_bytes().decode("latin-1")
+    return any(erased.covers(video=video) for video in set(VIDEO_ID.findall(text)))
 
 
 def _is_erased_clip(clip: str, erased: Tombstones) -> bool:

@@ -35,7 +35,7 @@ def test_the_whole_command(tmp_path, monkeypatch):
     seen = tiny_folder(tmp_path / "seen")
     for method in ("fsth", "x2face"):
         train(seen, tmp_path / "runs" / method, tiny_config(steps=2, method=method), Told())
-    write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test")
+    write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test", first=7)
     words = "evaluate --shots 1 --frames 3 --held 3 --steps 1 --json -q --user-study asked"
     command = [*words.split(), "--protocol", "fsth,modern", "--against", "runs/x2face"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)

@@ -92,12 +92,17 @@ def write_data(
     shards: int = 2,
     split: str = "train",
     spec: FaceSpec = SPEC,
+    first: int = 0,
 ) -> DataFolder:
-    """A data set of one split, ``samples`` runs per person, spread over ``shards`` tars."""
+    """A data set of one split, ``samples`` runs per person, spread over ``shards`` tars.
+
+    Args:
+        first: number of the first person; each has a face and a video of their own.
+    """
     data = DataFolder(root)
     members: list[list] = [[] for _ in range(shards)]
     clips, count = [], 0
-    for person in range(people):
+    for person in range(first, first + people):
         video = f"v-{person:016d}"
         name = clip_id(video, 0.0, 0)
         for index in range(samples):

@@ -20,7 +20,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.sample import read_npy
+from fsh.schemas.npy import read_npy
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
 from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
 from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
@@ -28,6 +28,7 @@ from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
 #: Episodes in a worker's shuffle buffer, which mixes shards; frames are read when they leave it.
 SHUFFLE_BUFFER = 256
 
+_REMEDY = "run `fsh shard` again"
 #: Decodes a JPEG of a given side into a picture; False if it is damaged (:func:`decode_jpeg`).
 JpegDecoder = Callable[[bytes, int, np.ndarray], bool]
 
@@ -45,8 +46,16 @@ class EpisodeFrames(NamedTuple):
         return [self.shard.read(start, size) for start, size in places]
 
     def landmarks(self) -> np.ndarray:
-        """float32 (K+1, 68, 2) in pixels of the crops on disk, read from there."""
-        return read_npy(self.shard.read(*self.sample.landmarks))[self.frames]
+        """float32 (K+1, 68, 2) in pixels of the crops on disk, read from there.
+
+        Raises:
+            FshError: if they are no longer what they were when the shard was indexed.
+        """
+        try:
+            return read_npy(self.shard.read(*self.sample.landmarks))[self.frames]
+        except (ValueError, IndexError) as error:
+            what = f"the landmarks of sample {self.sample.key} cannot be read ({error})"
+            raise FshError(what, where=self.shard.path, remedy=_REMEDY) from error
 
 
 class Batch(NamedTuple):
@@ -55,14 +64,20 @@ class Batch(NamedTuple):
     Attributes:
         images, landmark_images: uint8 (B, K+1, H, H, 3).
         videos, keys: of each episode, the video's id and the sample's key.
-        skipped: damaged episodes that others stand in for.
+        damaged: shard and sample key of each episode with a frame that cannot be decoded; others
+            stand in for them.
     """
 
     images: torch.Tensor
     landmark_images: torch.Tensor
     videos: tuple[str, ...]
     keys: tuple[str, ...]
-    skipped: int
+    damaged: tuple[tuple[str, str], ...]
+
+    @property
+    def skipped(self) -> int:
+        """Episodes that others stand in for."""
+        return len(self.damaged)
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory; what a loader calls before a copy to a GPU."""
@@ -127,9 +142,20 @@ class EpisodeStream(IterableDataset):
         self.decoder, self.index = decoder, ShardIndex()
         self.image_buffers, self.landmark_buffers = BufferPool(), BufferPool()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch | FshError]:
+        """The batches of this process.
+
+        In a loader's process an FshError is handed out like a batch: PyTorch would put the whole
+        traceback into its message.
+        """
         info = get_worker_info()
-        return self.batches(info.id, info.num_workers) if info else self.batches()
+        if info is None:
+            yield from self.batches()
+            return
+        try:
+            yield from self.batches(info.id, info.num_workers)
+        except FshError as error:
+            yield error
 
     def batches(self, worker: int = 0, workers: int = 1) -> Iterator[Batch]:
         """The batches that loader process number ``worker`` of ``workers`` makes.
@@ -186,10 +212,11 @@ class EpisodeStream(IterableDataset):
             if all(self.decoder(jpeg, crop, images[i, k]) for k, jpeg in enumerate(episode.jpegs()))
         ]
         if not good:
+            keys = ", ".join(episode.sample.key for episode in episodes)
             raise FshError(
-                "none of these samples can be decoded",
-                where=", ".join(e.sample.key for e in episodes),
-                remedy="run `fsh shard` again",
+                f"none of these samples can be decoded: {keys}",
+                where=", ".join(sorted({episode.shard.path for episode in episodes})),
+                remedy=_REMEDY,
             )
         for i in good:
             draw_landmarks(rescale_landmarks(episodes[i].landmarks(), crop, size), size, drawn[i])
@@ -202,7 +229,7 @@ class EpisodeStream(IterableDataset):
             torch.from_numpy(drawn),
             tuple(episodes[i].sample.video for i in order),
             tuple(episodes[i].sample.key for i in order),
-            len(episodes) - len(good),
+            tuple((e.shard.path, e.sample.key) for i, e in enumerate(episodes) if i not in good),
         )
 
 

@@ -12,6 +12,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
+from fsh.schemas.errors import FshError
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 
 
@@ -22,23 +23,24 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
     interpreter's lock while they work. Processes are started afresh, never forked from this one,
     whose thread pools would be dead and locked in a fork.
 
+    An FshError of the stream is raised here, whoever decodes.
+
     Args:
         pin: hand out batches in page-locked memory, for copies to a GPU.
     """
     if workers == 0:
-        return _prefetched(iter(stream))
-    return iter(
-        DataLoader(
-            stream,
-            batch_size=None,
-            num_workers=workers,
-            worker_init_fn=_start_worker,
-            prefetch_factor=4,
-            collate_fn=_unchanged,
-            pin_memory=pin,
-            multiprocessing_context="forkserver",
-        )
+        return _prefetched(stream.batches())
+    batches = DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=workers,
+        worker_init_fn=_start_worker,
+        prefetch_factor=4,
+        collate_fn=_unchanged,
+        pin_memory=pin,
+        multiprocessing_context="forkserver",
     )
+    return map(_raised, batches)
 
 
 def _prefetched(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
@@ -73,6 +75,13 @@ def _prefetched(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
     finally:
         closed.set()
         thread.join()  # an interpreter that ends under a thread inside OpenCV aborts
+
+
+def _raised(item: Batch | FshError) -> Batch:
+    """A batch; an error that a process handed out in its place is raised here."""
+    if isinstance(item, FshError):
+        raise item
+    return item
 
 
 def _unchanged(batch: Any) -> Any:

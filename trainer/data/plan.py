@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fsh.schemas.card import DatasetCard
+from fsh.schemas.card import DatasetCard, require_shards
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.trained_on import TrainedFace, trained_faces
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class DataPlan:
         shards: absolute paths.
         samples: in all shards together.
         videos: ids of the videos with kept training clips.
+        faces: the people in them, as the table of clips has them.
         workers: loader processes per rank (0: none), after the check.
     """
 
@@ -25,6 +27,7 @@ class DataPlan:
     shards: tuple[str, ...]
     samples: int
     videos: tuple[str, ...]
+    faces: tuple[TrainedFace, ...]
     workers: int
     note: str = ""
 
@@ -33,15 +36,15 @@ def plan_data(data: DataFolder, *, workers: int, world: int = 1, split: str = "t
     """Read the card and the table of clips and check that every reader has a shard.
 
     Raises:
-        FshError: no data set, an empty split, a missing shard, or fewer shards than ranks.
+        FshError: no data set, an empty split, a shard that is missing or of another size than
+            the card says, or fewer shards than ranks.
     """
     card = DatasetCard.read(data.card)
     infos = card.split(split)
     if not infos:
         raise FshError(f"no {split} shards in this data set", where=data.card, remedy="add videos")
+    require_shards(data.root, infos)
     paths = [data.root / info.path for info in infos]
-    if missing := [path for path in paths if not path.is_file()]:
-        raise FshError("this shard is missing", where=missing[0], remedy="run `fsh shard` again")
     if len(paths) < world:
         raise FshError(
             f"{len(paths)} {split} shards for {world} processes: some would have nothing to read",
@@ -53,13 +56,13 @@ def plan_data(data: DataFolder, *, workers: int, world: int = 1, split: str = "t
     if workers > allowed:
         note = f"{len(paths)} shards allow {allowed} loader processes per rank, not {workers}"
         workers = allowed
-    rows = read_table(data.clips, CLIPS).select(["video_id", "split", "kept"]).to_pylist()
-    videos = sorted({row["video_id"] for row in rows if row["kept"] and row["split"] == split})
+    faces = trained_faces(read_table(data.clips, CLIPS), split)
     return DataPlan(
         card=card,
         shards=tuple(str(path.resolve()) for path in paths),
         samples=sum(info.samples for info in infos),
-        videos=tuple(videos),
+        videos=tuple(sorted({face.video_id for face in faces})),
+        faces=faces,
         workers=workers,
         note=note,
     )

@@ -13,6 +13,8 @@ from fsh.schemas import landmarks as points
 from fsh.schemas.errors import FshError
 from fsh.schemas.sample import LANDMARKS, StoredSample, frame_extension, read_samples
 
+_REMEDY = "run `fsh shard` again"
+
 
 class IndexedSample(NamedTuple):
     """Where one sample's members lie in its shard; about 1.3 KB in memory where it has 48 frames.
@@ -35,12 +37,13 @@ class OpenShard:
     """A shard whose file is open; it is closed when nobody refers to this any more.
 
     Attributes:
+        path: of the shard, for messages.
         samples: those that have landmarks in at least one frame, in the shard's order.
         file: the file's descriptor.
     """
 
     def __init__(self, path: str, samples: tuple[IndexedSample, ...]) -> None:
-        self.samples = samples
+        self.path, self.samples = path, samples
         self.file = os.open(path, os.O_RDONLY)
 
     def __del__(self) -> None:
@@ -48,8 +51,18 @@ class OpenShard:
             os.close(self.file)
 
     def read(self, start: int, size: int) -> bytes:
-        """``size`` bytes of the file from byte ``start`` on."""
-        return os.pread(self.file, size, start)
+        """``size`` bytes of the file from byte ``start`` on.
+
+        Raises:
+            FshError: if they cannot be read, or the file has been cut short since it was indexed.
+        """
+        try:
+            content = os.pread(self.file, size, start)
+        except OSError as error:
+            raise FshError(f"cannot be read ({error})", where=self.path, remedy=_REMEDY) from error
+        if len(content) < size:
+            raise FshError("cut short while it was read", where=self.path, remedy=_REMEDY)
+        return content
 
 
 class ShardIndex:
@@ -71,34 +84,25 @@ class ShardIndex:
             status = Path(path).stat()
             version = status.st_size, status.st_mtime_ns
             if path not in self.known or self.known[path][0] != version:
-                samples = (index_sample(sample, path) for sample in self.read(path))
+                samples = map(index_sample, self.read(path))
                 self.known[path] = version, tuple(s for s in samples if len(s.found))
             return OpenShard(path, self.known[path][1])
         except OSError as error:
-            remedy = "run `fsh shard` again"
-            raise FshError(f"cannot be read ({error})", where=path, remedy=remedy) from error
+            raise FshError(f"cannot be read ({error})", where=path, remedy=_REMEDY) from error
 
 
-def index_sample(sample: StoredSample, path: str) -> IndexedSample:
+def index_sample(sample: StoredSample) -> IndexedSample:
     """Where a sample's members lie.
 
-    Args:
-        path: the shard, for messages.
-
     Raises:
-        FshError: if the sample lacks one of its files.
+        FshError: if the sample lacks one of its files, or one of them is damaged.
     """
-    try:
-        landmarks = sample.landmarks
-        places = [sample.places[frame_extension(i)] for i in range(len(landmarks))]
-        return IndexedSample(
-            key=sample.key,
-            video=sample.video_id,
-            found=np.flatnonzero(points.found(landmarks)).astype(np.int16),
-            pictures=np.array(places, np.int64).reshape(-1, 2),
-            landmarks=sample.places[LANDMARKS],
-        )
-    except KeyError as error:
-        raise FshError(
-            f"sample {sample.key} lacks {error}", where=path, remedy="run `fsh shard` again"
-        ) from error
+    landmarks = sample.landmarks
+    places = [sample.place(frame_extension(i)) for i in range(len(landmarks))]
+    return IndexedSample(
+        key=sample.key,
+        video=sample.video_id,
+        found=np.flatnonzero(points.found(landmarks)).astype(np.int16),
+        pictures=np.array(places, np.int64).reshape(-1, 2),
+        landmarks=sample.place(LANDMARKS),
+    )

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.ids import stable_hash
+from fsh.schemas.ids import stable_hash, video_of
 from fsh.schemas.landmarks import POINTS, found
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.sample import StoredSample, frame_extension, read_samples
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.plan import plan_data
+from fsh.trainer.evaluation.recognition import PersonTraits, traits_of
 
 #: Input frames and held-out frames of one identity, as in the paper.
 FRAMES = 32
@@ -48,6 +49,8 @@ class Subject:
         fingerprint: changes when the choice of frames does.
         counts: input and held-out frames.
         load: reads the frames.
+        traits: by what this person is recognised among those that a run was trained on.
+        damaged: what of the person's frames could not be read, in one line; the others are used.
     """
 
     identity: str
@@ -55,6 +58,8 @@ class Subject:
     fingerprint: str
     counts: tuple[int, int]
     load: Callable[[], SubjectFrames]
+    traits: PersonTraits = field(default_factory=PersonTraits)
+    damaged: str = ""
 
 
 def choose_shots(identity: str, available: int, shots: int, seed: int) -> list[int]:
@@ -116,6 +121,7 @@ def subjects_of_split(
     """
     spec.require(DatasetCard.read(data.card).spec, mine="the run", theirs=str(data.root))
     plan = plan_data(data, workers=0, split=split)
+    traits = traits_of(plan.faces)
     clips: dict[str, dict[str, list[StoredSample]]] = {}
     for shard in plan.shards:
         for sample in read_samples(shard):
@@ -127,7 +133,8 @@ def subjects_of_split(
         clip = min(lengths, key=lambda name: (-lengths[name], name))
         if lengths[clip] < 2:
             continue
-        subjects.append(_subject(identity, clip, own[clip], spec, inputs, held_out))
+        known = traits.get(identity) or PersonTraits(videos=frozenset(map(video_of, own)))
+        subjects.append(_subject(identity, clip, own[clip], spec, inputs, held_out, known))
     if not subjects:
         raise FshError(f"nobody to evaluate on in the {split} split", where=data.root)
     return subjects
@@ -150,12 +157,29 @@ def _subject(
     spec: FaceSpec,
     most_inputs: int,
     most_held_out: int,
+    traits: PersonTraits,
 ) -> Subject:
+    """The subject of a clip. Frames that cannot be decoded are left out, and said."""
     places = _frames_with_landmarks(samples)
     infos = [sample.info for sample in samples]
+
+    def chosen_of(places: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        times = np.array([infos[s].times[i] for s, i in places])
+        inputs, held_out = split_in_time(len(places), most_inputs, most_held_out)
+        return inputs, held_out, consecutive_frames(times, most_held_out)
+
+    damaged = ""
+    parts = chosen_of(places)
+    if any(not _decodes(samples, places[n], spec.size) for n in np.concatenate(parts)):
+        sound = [place for place in places if _decodes(samples, place, spec.size)]
+        damaged = (
+            f"{len(places) - len(sound)} of {len(places)} frames of clip {clip} cannot be decoded"
+        )
+        if len(sound) < 2:
+            raise FshError(damaged, where=samples[0].path, remedy="run `fsh shard` again")
+        places, parts = sound, chosen_of(sound)
+    inputs, held_out, consecutive = parts
     times = np.array([infos[s].times[i] for s, i in places])
-    inputs, held_out = split_in_time(len(places), most_inputs, most_held_out)
-    consecutive = consecutive_frames(times, most_held_out)
 
     def part(numbers: np.ndarray, what: str) -> FaceClip:
         pictures = np.empty((len(numbers), spec.size, spec.size, 3), np.uint8)
@@ -163,10 +187,7 @@ def _subject(
         for row, number in enumerate(numbers):
             s, i = places[number]
             if not decode_jpeg(samples[s].frame(i), spec.size, pictures[row]):
-                raise FshError(
-                    "this frame cannot be decoded",
-                    where=f"{samples[s].key}.{frame_extension(i)}",
-                )
+                raise samples[s].damaged(frame_extension(i), "cannot be decoded")
             points[row] = samples[s].landmarks[i]
         crops = np.array([infos[places[n][0]].crop for n in numbers], np.float32)
         return FaceClip(f"{identity} ({what})", pictures, points, times[numbers], crops, spec)
@@ -180,4 +201,11 @@ def _subject(
 
     chosen = json.dumps([inputs.tolist(), held_out.tolist(), consecutive.tolist()])
     digest = hashlib.sha256(chosen.encode()).hexdigest()[:12]
-    return Subject(identity, clip, f"{clip} {digest}", (len(inputs), len(held_out)), load)
+    counts = (len(inputs), len(held_out))
+    return Subject(identity, clip, f"{clip} {digest}", counts, load, traits, damaged)
+
+
+def _decodes(samples: list[StoredSample], place: tuple[int, int], size: int) -> bool:
+    """Whether a frame decodes, at its whole size."""
+    s, i = place
+    return decode_jpeg(samples[s].frame(i), size, np.empty((size, size, 3), np.uint8))

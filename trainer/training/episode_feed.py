@@ -18,6 +18,7 @@ from fsh.trainer.data.pictures import channels_first, scale_images, scale_landma
 from fsh.trainer.data.plan import DataPlan
 from fsh.trainer.distributed import Ranks
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
+from fsh.trainer.training.damage import DamageTally
 from fsh.trainer.training.losses import Episodes
 from fsh.trainer.training.session import Session
 
@@ -39,10 +40,16 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
     return loader(stream, plan.workers, pin=config.device.startswith("cuda"))
 
 
-def open_episodes(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Episodes]:
-    """The loader's batches on the device, copied there while it computes if it is a GPU."""
+def open_episodes(
+    plan: DataPlan, session: Session, ranks: Ranks, damage: DamageTally
+) -> Iterator[Episodes]:
+    """The loader's batches on the device, copied there while it computes if it is a GPU.
+
+    Args:
+        damage: counts the episodes that could not be decoded.
+    """
     config, embeddings = session.config, session.model.columns
-    batches = open_batches(plan, session, ranks)
+    batches = damage.count(open_batches(plan, session, ranks))
     position = itertools.count(session.position)
 
     def move(batch: Batch) -> Episodes:

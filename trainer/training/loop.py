@@ -25,12 +25,14 @@ from fsh.trainer.distributed import Ranks, join_processes
 from fsh.trainer.training.budget import Budget, BudgetSettings
 from fsh.trainer.training.compilation import INDUCTOR
 from fsh.trainer.training.content import load_content
+from fsh.trainer.training.damage import DamageTally
 from fsh.trainer.training.episode_feed import open_episodes
 from fsh.trainer.training.losses import Episodes
-from fsh.trainer.training.monitor import Monitor, write_config
+from fsh.trainer.training.monitor import Monitor
 from fsh.trainer.training.phases import Phases
+from fsh.trainer.training.run_records import record_training, report_differences, write_config
 from fsh.trainer.training.sample_sheet import SampleSheet
-from fsh.trainer.training.session import Session, report_differences
+from fsh.trainer.training.session import Session
 from fsh.trainer.training.watchdog import PendingStep, StepMetrics, image_statistics, read_steps
 
 MAX_ROLLBACKS = 3
@@ -64,6 +66,8 @@ class TrainReport:
         losses: weighted terms, mean of the last 50 steps.
         episodes_per_second: of this call, all processes together.
         finished: False if it was stopped before.
+        skipped: episodes of this call whose frames could not be decoded; others stood in for them.
+            damaged: of each shard, how many samples they were of.
     """
 
     preset: str
@@ -78,6 +82,8 @@ class TrainReport:
     resumed_from: int | None
     rollbacks: int
     features: dict[str, str]
+    skipped: int = 0
+    damaged: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict:
         return asdict(self)
@@ -132,12 +138,22 @@ def _train(
     budget = Budget.for_session(session, saved, plan, ranks, settings.budget)
     phases = Phases.for_session(session, content, ranks, progress, settings.compile_backend)
     every = settings.read_every or READ_EVERY[config.device.split(":")[0]]
-    loop = Loop(folder, session, phases, ranks, progress, budget, every, resumed=bool(resumed))
+    damage = DamageTally(progress)
+    loop = Loop(
+        folder, session, phases, ranks, progress, budget, every, damage, resumed=bool(resumed)
+    )
+    if session.done:
+        progress.say(
+            f"{shown(folder.root)} is at step {session.step} and {session.target} are asked for: nothing to do → "
+            "give more --steps, or another --run"
+        )
+        return loop.close()
     if ranks.first:
+        record_training(folder, plan, resumed=bool(resumed), progress=progress)
         write_config(folder, config)
         loop.monitor = Monitor(folder, session.step)
         loop.sheet = SampleSheet(data, config)
-    episodes = open_episodes(plan, session, ranks)
+    episodes = open_episodes(plan, session, ranks, damage)
     progress.start("train", session.target, "step", done=session.step)
     while not session.done:
         loop.step(next(episodes))
@@ -173,12 +189,14 @@ class Loop:
         progress: Progress,
         budget: Budget,
         read_every: int,
+        damage: DamageTally,
         *,
         resumed: bool,
     ) -> None:
         self.run, self.session, self.phases = run, session, phases
         self.ranks, self.progress, self.budget = ranks, progress, budget
         self.begun = self.saved_at = time.monotonic()
+        self.damage = damage
         self.resumed, self.saved = resumed, session.step if resumed else -1
         self.read_every = read_every
         self.pending: list[PendingStep] = []
@@ -207,6 +225,8 @@ class Loop:
         """Read the steps' numbers, log them, plan; or roll back and return False."""
         steps, failure = read_steps(self.pending, self.session.watchdog)
         self.pending.clear()
+        if self.ranks.any(self.damage.too_much):
+            raise self.damage.error()
         if self.ranks.any(bool(failure)):
             _roll_back(
                 self.run,
@@ -247,6 +267,7 @@ class Loop:
             FshError: if no step was made and nothing was there before.
         """
         self.progress.stop()
+        self.damage.summarize()
         if self.monitor:
             self.monitor.close()
         if self.saved < 0:
@@ -268,6 +289,8 @@ class Loop:
             resumed_from=start if self.resumed else None,
             rollbacks=session.watchdog.rollbacks,
             features=session.features,
+            skipped=self.damage.skipped,
+            damaged=self.damage.samples_by_shard(),
         )
 
 

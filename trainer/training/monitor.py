@@ -1,4 +1,4 @@
-"""A run's configuration and logs: ``config.json``, ``metrics.jsonl`` and TensorBoard."""
+"""A run's logs: ``metrics.jsonl`` and TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from fsh.schemas.layout import RunFolder, replacing
-from fsh.trainer.config import TrainConfig
 
 
 class Monitor:
@@ -34,12 +33,6 @@ class Monitor:
     def close(self) -> None:
         self.file.close()
         self.board.close()
-
-
-def write_config(run: RunFolder, config: TrainConfig) -> None:
-    """``config.json``: for people, and the sign that this folder is a run."""
-    with replacing(run.config) as temporary:
-        temporary.write_text(json.dumps(config.to_json(), indent=1) + "\n")
 
 
 def _truncate(path: Path, last: int) -> None:

@@ -41,7 +41,7 @@ class SampleSheet:
             batch=self.ROWS,
             seed=config.seed,
         )
-        batch = next(iter(stream))
+        batch = next(stream.batches())
         self.videos = batch.videos
         self.images = to_images(batch.images, config.device)
         self.landmark_images = to_landmark_images(batch.landmark_images, config.device)

@@ -19,7 +19,6 @@ from fsh.schemas.layout import (
     RANDOM_STATE,
     RunFolder,
 )
-from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.checkpoint import FORMAT, Checkpoint, prune, read_state, write_folder
 from fsh.trainer.config import TrainConfig
@@ -210,11 +209,3 @@ def require_same_run(config: TrainConfig, state: Mapping[str, Any], folder: Path
             where=folder,
             remedy="use the same options, or name another --run",
         )
-
-
-def report_differences(saved: Mapping[str, Any], session: Session, progress: Progress) -> None:
-    """Say what is not as it was when the checkpoint was written."""
-    if saved["features"] != session.features:
-        progress.say(f"content features were {saved['features']}, are {session.features} now")
-    if (saved["world"], saved["workers"]) != (session.world, session.config.workers):
-        progress.say("other processes or loaders than before: the data order differs")

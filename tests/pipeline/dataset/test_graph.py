@@ -7,7 +7,9 @@ import random
 from dataclasses import replace
 
 import pytest
+from damage import zero_frames
 from erasable import contents
+from tiny_run import Told
 from videos import ingest, moving, write_video
 
 from fsh.pipeline.dataset.config import ShardConfig
@@ -156,6 +158,30 @@ def test_too_many_failures_fail_the_run_after_recording(videos, tmp_path):
 def test_nothing_ingested_is_shown(tmp_path):
     with pytest.raises(FshError, match="fsh ingest"):
         shard(DataFolder(tmp_path), CONFIG, progress=Silent())
+
+
+def test_what_was_damaged_since_is_made_anew(made, videos, tmp_path):
+    """Shards, a clip's tar and a span's table: the same bytes afterwards, and it is said."""
+    data = ingest(tmp_path, videos)
+    shard(data, CONFIG, progress=Silent())
+    before, told = contents(data), Told()
+    first, second, third = sorted(data.shards.glob("*/*"))
+    zero_frames(first)
+    second.write_bytes(second.read_bytes()[:5000])
+    third.unlink()
+    tars = sorted(data.work.glob("v-*/*/*.tar"))
+    zero_frames(tars[0])
+    tars[1].write_bytes(tars[1].read_bytes()[:3000])
+    (tars[2].parent / "clips.parquet").write_bytes(b"PAR1")
+    report = shard(data, CONFIG, progress=told)
+    assert report.clips_kept == 3 and contents(data) == before
+    for path in (first, second, third):
+        assert any(path.name in line and "made anew" in line for line in told.lines)
+    assert any("damaged results, analysed anew" in line for line in told.lines)
+    data.card.write_text("{")
+    data.clips.write_bytes(b"")
+    shard(data, CONFIG, progress=told)
+    assert contents(data) == before
 
 
 @pytest.mark.slow

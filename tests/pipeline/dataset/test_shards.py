@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
+from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsh.pipeline.dataset.shards import (
+    DamagedClip,
     ShardClip,
     ShardNote,
     note_of,
@@ -34,7 +38,7 @@ def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) ->
             info = SampleInfo(
                 name, "v-0", "", 25.0, [0.0] * frames, [[0.0] * 4] * frames, [0.0] * 3, FaceSpec()
             )
-            jpegs = [rng.bytes(700) for _ in range(frames)]
+            jpegs = [b"\xff\xd8" + rng.bytes(696) + b"\xff\xd9" for _ in range(frames)]
             points = np.zeros((frames, 68, 2))
             write_members(file, sample_members(sample_key(name, k), info, points, jpegs), end=False)
     size = path.stat().st_size
@@ -148,6 +152,59 @@ def test_a_note_is_read_back_and_a_damaged_one_counts_as_none(tmp_path):
         path.write_bytes(damage)
         assert ShardNote.read(path) is None
         assert write_shard(data, shard) == info and path.read_bytes() == content
+
+
+def zeroed(path, where=slice(None)):
+    content = bytearray(path.read_bytes())
+    content[where] = bytes(len(content[where]))
+    path.write_bytes(content)
+
+
+def test_a_shard_that_was_changed_is_written_anew(tmp_path):
+    data = DataFolder(tmp_path)
+    (plan,) = plan_shards("train", clips(data, 3), 2**30)
+    info = write_shard(data, plan)
+    path, before = data.root / info.path, sums(data)
+    times = path.stat()
+    at = path.read_bytes().index(b"\xff\xd8")
+    zeroed(path, slice(at, at + 500))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as if nothing had been done
+    assert sums(data) != before
+    assert write_shard(data, plan) == info and sums(data) == before
+
+
+def test_a_copied_shard_is_hashed_once_and_not_written(tmp_path):
+    data = DataFolder(tmp_path)
+    (plan,) = plan_shards("train", clips(data, 3), 2**30)
+    info = write_shard(data, plan)
+    path, note = data.root / info.path, data.shard_note("train", 0)
+    path.write_bytes(path.read_bytes())
+    changed, noted = path.stat().st_mtime_ns, note.stat().st_mtime_ns
+    assert write_shard(data, plan) == info and path.stat().st_mtime_ns == changed
+    assert note.stat().st_mtime_ns > noted
+
+
+@pytest.mark.parametrize("kind", ["cut", "cut at a sample", "zeroed frame", "missing", "empty"])
+def test_a_damaged_clip_is_named_and_the_shard_stays(tmp_path, kind):
+    data = DataFolder(tmp_path)
+    entries = [entry._replace(samples=2) for entry in clips(data, 3)]
+    (plan,) = plan_shards("train", entries, 2**30)
+    write_shard(data, plan)
+    before = sums(data)
+    tar = data.root / entries[1].tar
+    content = tar.read_bytes()
+    if kind == "missing":
+        tar.unlink()
+    elif kind == "zeroed frame":
+        zeroed(tar, slice(content.index(b"\xff\xd8"), None))
+    else:
+        cut = {"cut": 3000, "cut at a sample": len(content) // 2, "empty": 0}[kind]
+        tar.write_bytes(content[:cut])
+    again = replace(plan, clips=tuple(clip._replace(identity="other") for clip in plan.clips))
+    with pytest.raises(DamagedClip) as caught:
+        write_shard(data, again)
+    assert caught.value.clip.clip_id == entries[1].clip_id and entries[1].tar in str(caught.value)
+    assert sums(data) == before
 
 
 def test_no_clips_no_shards():

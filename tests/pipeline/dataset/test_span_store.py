@@ -51,12 +51,23 @@ def test_only_failed_spans_are_tried_again_and_only_if_asked(data):
 
 
 def test_finished_clips_come_with_their_tars_if_they_were_cropped(data):
-    folder = SPANS[1].folder(data, ANALYSIS).root.relative_to(data.root)
+    span = SPANS[1].folder(data, ANALYSIS)
+    folder = span.root.relative_to(data.root)
+    span.clip(CROPPED.clip_id).touch()
     assert read_finished(data, SPANS[1:], ANALYSIS) == [
         FinishedClip(CROPPED, f"{folder}/v-b_00000000_00.tar"),
         FinishedClip(BRIEF, ""),
         FinishedClip(FACELESS, ""),
     ]
+
+
+@pytest.mark.parametrize("damage", ["tar", "table"])
+def test_a_span_with_damaged_results_is_pending_again(data, damage):
+    span = SPANS[1].folder(data, ANALYSIS)
+    if damage == "table":
+        span.clips.write_bytes(b"PAR1 cut short")
+    assert read_finished(data, SPANS[1:], ANALYSIS) is None
+    assert pending_spans(data, SPANS, ANALYSIS, retry_failed=False) == [SPANS[1]]
 
 
 def test_results_that_nobody_asks_for_any_more_go(data):

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import fsh
 from erasable import make
@@ -22,6 +23,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder, PersonFolder, RunFolder
 from fsh.schemas.run_pictures import record_pictures, recorded_pictures
 from fsh.schemas.tables import read_sources
+from fsh.schemas.trained_on import TrainedFace, TrainedOn
 
 OTHER = "v-0000000000000000"
 CELL = "cells/fsth/T01/0123456789abcdef.npz"
@@ -185,3 +187,24 @@ def test_a_person_whose_removal_was_interrupted_can_be_named_again(tmp_path):
     assert found is not None
     remove_person(found)
     assert not folder.exists()
+
+
+def test_face_embeddings_that_a_run_keeps_are_named_and_removed(place):
+    video = read_sources(place / "data" / "sources" / "sources.parquet")[1].video_id
+    record = RunFolder(place / "runs" / "one").trained_on
+    vector = np.ones(128, np.float32)
+    faces = [TrainedFace(video, "bob", True, vector), TrainedFace(OTHER, "eve", True, vector)]
+    TrainedOn(tuple(faces), ("sha",)).write(record)
+    RunFolder(place / "runs" / "two").trained_on.write_bytes(b"PAR1 damaged")
+    checked = fsh("forget", "--check", "bob", cwd=place)
+    assert checked.returncode == 1 and "trained_on.parquet: column identity: bob" in checked.stderr
+    planned = fsh("forget", "bob", "--dry-run", "--json", cwd=place)
+    wanted = [{"run": "runs/one", "faces": 1}, {"run": "runs/two", "faces": None}]
+    assert json.loads(planned.stdout)["faces"] == wanted and record.is_file()
+    done = fsh("forget", "bob", "--yes", "--json", cwd=place)
+    assert done.returncode == 0 and json.loads(done.stdout)["faces"] == wanted, done.stderr
+    assert "runs/one: 1 face embeddings of them" in done.stderr
+    assert [face.identity for face in TrainedOn.read(record).faces] == ["eve"]
+    assert not RunFolder(place / "runs" / "two").trained_on.exists()
+    assert video.encode() not in record.read_bytes() and b"bob" not in record.read_bytes()
+    assert "trained_on" not in fsh("forget", "--check", "bob", video, cwd=place).stderr

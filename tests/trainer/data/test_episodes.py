@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_data import SPEC, write_data
 
+from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.episodes import EpisodeStream, choose_frames, shard_order
@@ -179,3 +180,16 @@ def test_frames_are_the_first_of_a_whole_shuffle(n, frames, epoch):
     target, rest = whole[0], whole[1:] or whole
     wanted = [*(rest[i % len(rest)] for i in range(frames)), target]
     assert choose_frames("key", range(n), frames, 3, epoch) == wanted
+
+
+def test_an_error_in_a_loaders_process_is_the_same_line(tmp_path):
+    folder = write_data(tmp_path, people=1, samples=2, frames=4, shards=1)
+    shard = Path(plan_data(folder, workers=0).shards[0])
+    broken = stream(folder, batch=1)
+    shard.write_bytes(b"no tar at all " * (shard.stat().st_size // 14))
+    lines = []
+    for workers in (0, 1):
+        with pytest.raises(FshError) as caught:
+            next(loader(broken, workers))
+        lines.append(str(caught.value))
+    assert lines[0] == lines[1] and lines[0].startswith(f"{shard}: ")

@@ -6,9 +6,11 @@ import pytest
 import torch
 from tiny_run import tiny_config, tiny_folder
 
+from fsh.schemas.progress import Silent
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.distributed import Ranks
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
+from fsh.trainer.training.damage import DamageTally
 from fsh.trainer.training.episode_feed import (
     moved_on_stream,
     open_batches,
@@ -52,7 +54,7 @@ def test_the_cpu_gets_the_loaders_batches_in_order(tmp_path):
     plan = plan_data(tiny_folder(tmp_path), workers=0)
     session = Session.new(config, plan, {})
     batches = open_batches(plan, session, Ranks())
-    episodes = open_episodes(plan, session, Ranks())
+    episodes = open_episodes(plan, session, Ranks(), DamageTally(Silent()))
     for _ in range(4):
         batch, found = next(batches), next(episodes)
         assert (

@@ -1,0 +1,1 @@
+../../api/unseen_people.py
