@@ -136,17 +136,17 @@ class FilmMaker:
             points = transfer_motion(
                 points, driver.times, person.landmarks, smooth=self.options.smooth
             )
-        shown = None
+        behind = None
         if self.target is not None:
-            shown = self.target.frames_at(driver.times)
+            behind = self.target.frames_at(driver.times)
             if _outlasts(driver, self.target):
                 name = shown(request.driving.name)
                 self.progress.say(f"{name} is longer than the target: its last frame stays")
             places, _ = fill_gaps(self.target.landmarks, self.target.times)
-            points = follow_head_pose(points, places[shown])
+            points = follow_head_pose(points, places[behind])
         stopwatch = Stopwatch()
         self.progress.start("drawing", len(points), "frame")
-        pictures = self._pictures(person, driver, points, shown, stopwatch)
+        pictures = self._pictures(person, driver, points, behind, stopwatch)
         count = _write(request, pictures, driver.times, marks)
         span = driver.times[-1] - driver.times[0]
         return Film(
@@ -164,14 +164,14 @@ class FilmMaker:
         person: Person,
         driver: Driver,
         points: np.ndarray,
-        shown: np.ndarray | None,
+        behind: np.ndarray | None,
         stopwatch: Stopwatch,
     ) -> Iterator[np.ndarray]:
-        """The film's frames, uint8 (H, W, 3); ``shown``: the target's frame behind each."""
+        """The film's frames, uint8 (H, W, 3); ``behind``: the target's frame of each."""
         size = person.spec.size
         pictures = prefetched(drawn_frames(person, points, stopwatch, self.progress))
-        if self.target is not None and shown is not None:
-            pictures = paste_frames(self.target, shown, pictures, points, size)
+        if self.target is not None and behind is not None:
+            pictures = paste_frames(self.target, behind, pictures, points, size)
         if not self.options.compare:
             return pictures
         lines = (draw_landmarks(shape, size) for shape in points)

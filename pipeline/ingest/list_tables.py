@@ -142,7 +142,8 @@ def read_parquet(path: Path, where: str, base: Path | None) -> Listing:
 def no_urls_note(where: str, rows: int, names: Sequence[str]) -> str:
     """A note for the user: a table names no videos."""
     columns = ", ".join(name for name in names if name)
-    return f"{shown(where)}: a table of {rows} rows without any URL, path or video id (columns: {columns})"
+    what = f"a table of {rows} rows without any URL, path or video id (columns: {columns})"
+    return f"{shown(where)}: {what}"
 
 
 def _numbered_rows(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
