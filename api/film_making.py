@@ -183,14 +183,14 @@ class FilmMaker:
         person: Person,
         driver: Driver,
         points: np.ndarray,
-        shown: np.ndarray | None,
+        behind: np.ndarray | None,
         stopwatch: Stopwatch,
     ) -> Iterator[np.ndarray]:
-        """The film's frames, uint8 (H, W, 3); ``shown``: the target's frame behind each."""
+        """The film's frames, uint8 (H, W, 3); ``behind``: the target's frame of each."""
         size = person.spec.size
         pictures = prefetched(drawn_frames(person, points, stopwatch, self.progress))
-        if self.target is not None and shown is not None:
-            pictures = paste_frames(self.target, shown, pictures, points, size)
+        if self.target is not None and behind is not None:
+            pictures = paste_frames(self.target, behind, pictures, points, size)
         if not self.options.compare:
             return pictures
         lines = (draw_landmarks(shape, size) for shape in points)

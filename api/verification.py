@@ -104,6 +104,8 @@ def verify(
     path, key = Path(file), key_of(watermark_key)
     manifest, found, says = Manifest(ManifestState.ABSENT), None, ""
     try:
+        if path.exists() and not path.is_file():
+            raise FshError("neither a video nor a picture, but a folder or a pipe", where=path)
         manifest = read_manifest(path, as_paths(trust))
         for tried in filter(None, (key, PUBLIC_KEY)):
             found = detect_watermark(frames_of(path), tried)

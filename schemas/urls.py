@@ -1,6 +1,6 @@
 """What a URL names: which video, which host, a channel, or no URL at all but a path.
 
-Pure functions on text; nothing is asked of the network.
+Nothing is asked of the network.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import ipaddress
 import re
 import socket
 import urllib.parse
+from pathlib import Path
 
 #: The host group of everything that is YouTube's.
 YOUTUBE = "youtube"
@@ -113,3 +114,26 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
             return None
     mapped = getattr(address, "ipv4_mapped", None)
     return mapped or address
+
+
+def user_path(text: str, base: Path | None = None) -> Path:
+    """A path as a user writes it: ``~`` is a home folder, unless there is a file of that name.
+
+    Args:
+        base: the folder that it is relative to; None: the working folder.
+    """
+    path = Path(text)
+    if not text.startswith("~") or exists((base or Path()) / path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of this name has a home
+        return path
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder; a path that cannot be one is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

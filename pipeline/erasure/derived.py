@@ -14,6 +14,7 @@ from typing import Any
 
 from fsh.pipeline.erasure.search import Remnant, SearchTerms
 from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, PersonFolder, RunFolder
 from fsh.schemas.run_pictures import RunPictures, recorded_pictures
@@ -70,8 +71,8 @@ def find_remnants_in_runs(runs: Path, targets: Sequence[str], erased: Tombstones
                 Remnant(str(pictures.folder), "whom its pictures show is not written down")
             )
         elif files:
-            shown = terms.in_text(" ".join(pictures.videos))
-            found += [Remnant(str(pictures.folder), f"shows: {name}") for name in shown]
+            videos = terms.in_text(" ".join(pictures.videos))
+            found += [Remnant(str(pictures.folder), f"shows: {name}") for name in videos]
         for path in files:
             # Pages repeat these, between pictures in which any short word may occur.
             if path.suffix in (".json", ".md"):
@@ -158,7 +159,7 @@ def person_at(target: str) -> Path | None:
     Raises:
         FshError: if it is a link.
     """
-    folder = Path(target).expanduser()
+    folder = urls.user_path(target)
     kind = str(_read_json(PersonFolder(folder).card).get("format", ""))
     if "/" not in target or not kind.startswith("fsh-person-"):
         return None

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from fsh.pipeline.ingest.journal import journal_files
@@ -109,7 +108,7 @@ def names_of(target: str) -> set[str]:
     if urls.is_youtube_id(target):
         names.add(f"yt-{target}")
     if not urls.is_url(url):
-        path = Path(target).expanduser()
+        path = urls.user_path(target)
         names |= {str(path.absolute()), str(path.resolve())}
     return names
 
@@ -118,7 +117,7 @@ def content_hashes_of(target: str) -> set[str]:
     """Hex SHA-256: the one that a target is, or that of the file it names."""
     if re.fullmatch(r"[0-9a-f]{64}", target):
         return {target}
-    path = Path(target).expanduser()
+    path = urls.user_path(target)
     try:
         return {ids.file_sha256(path)} if path.is_file() else set()
     except OSError:

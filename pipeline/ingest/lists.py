@@ -20,6 +20,7 @@ from fsh.pipeline.ingest.requests import (
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
+from fsh.schemas.file_errors import file_error
 from fsh.schemas.text import shown
 
 _LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
@@ -44,15 +45,18 @@ def read_lists(arguments: Iterable[str]) -> Listing:
 
 
 def _read_argument(argument: str) -> Listing:
-    argument = urls.with_scheme(argument.strip())
-    if urls.is_url(argument) and not Path(argument).exists():
+    plain = urls.user_path(argument)
+    if not urls.exists(plain):
+        argument = urls.with_scheme(argument.strip())
+        plain = urls.user_path(argument)
+    if urls.is_url(argument) and not urls.exists(plain):
         if urls.host_group(argument) != urls.YOUTUBE and _is_list(argument):
             return _read_remote(argument)
         return Listing([Request(argument)])
-    path = Path(argument).expanduser().absolute()
+    path = plain.absolute()
     if path.is_dir():
         return _read_folder(path)
-    if not path.exists():
+    if not urls.exists(path):
         if urls.is_youtube_id(argument):
             return Listing([Request(locate(argument, Path.cwd()))])
         raise FshError(
@@ -72,10 +76,12 @@ def read_list_file(path: Path, where: str, base: Path | None) -> Listing:
         base: the folder that relative paths start from; None if the list came from the net.
     """
     try:
+        if not path.is_file():  # a pipe would have to be read twice
+            raise FshError("not a file", where=path, remedy="give a list that is a plain file")
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as error:
-        raise FshError(f"cannot be read ({error.strerror})", where=path) from None
+        raise file_error(error, path) from None
     if head.startswith(b"PAR1"):
         return list_tables.read_parquet(path, where, base)
     encoding = _encoding(head)
@@ -131,7 +137,7 @@ def _plain_requests(
     words = re.sub(r"\s+#.*$", "", line).split()
     if hdtf.is_name_and_url(line):
         identity, entry = people[words[0]], words[1]
-    elif urls.is_url(urls.with_scheme(line)):
+    elif urls.is_url(urls.with_scheme(line)) and not (base and urls.exists(base / line)):
         entry, *times = words
         if len(times) == 2:
             start, end = parse_time(times[0]), parse_time(times[1])

@@ -106,13 +106,13 @@ def locate(entry: str, base: Path | None) -> str:
         raise ValueError("empty")
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in entry):
         raise ValueError("holds control characters or is not UTF-8")
-    if urls.is_url(entry):
+    if urls.is_url(entry) and not (base is not None and urls.exists(base / entry)):
         if re.search(r"\s", entry):
             raise ValueError(f"blank inside a URL: {entry[:120]!r}")
         return entry
     if base is None:
         return entry
-    wanted = Path(entry).expanduser()
+    wanted = urls.user_path(entry, base)
     candidates = [wanted] if wanted.is_absolute() else [base / wanted, Path.cwd() / wanted]
     for candidate in candidates:
         try:
