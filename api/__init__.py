@@ -14,11 +14,13 @@ The modules, in the order in which they are used:
 - ``defaults`` and ``threads``: what the functions take, and the threads that PyTorch computes with
 - a data set: ``dataset_making`` (ingest and shard), ``dataset`` (reading and inspecting one)
 - ``training``: a run
-- ``people``: a person out of photos, and as ONNX files; ``face_analysis``: what measures drawings
+- ``people``: a person out of photos, and as ONNX files; ``person_photos``: which photos they are;
+  ``face_analysis``: what measures drawings
 - ``films``: films of one or several people; ``film_making`` makes one, ``film_frames`` its frames
 - ``marking``: consent, watermark and manifest of what is drawn; ``verification`` reads them
 - ``evaluation``: the paper's table; ``evaluation_options``, ``frames_folder`` (frames that are not
-  of a data set), ``evaluation_report`` and ``user_study`` (what it writes)
+  of a data set), ``unseen_people`` (whom the runs saw), ``evaluation_report`` and ``user_study``
+  (what it writes)
 - ``erasure``: forgetting videos and people
 - ``sample_clips``: the small clips of ``fsh demo``
 """

@@ -20,7 +20,8 @@ from fsh.pipeline.provenance.manifest import Claims
 from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import EvaluationFolder, replacing
+from fsh.schemas.layout import EvaluationFolder
+from fsh.schemas.temporary import replacing
 from fsh.schemas.text import markdown as in_markdown
 from fsh.schemas.text import one_line, page_text
 from fsh.trainer.evaluation.evaluation import EvaluationResult

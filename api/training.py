@@ -14,8 +14,8 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.presets import resolve
 from fsh.trainer.training.dry_run import TrainingPlan
 from fsh.trainer.training.dry_run import plan_training as plan_run
-from fsh.trainer.training.loop import TrainReport
 from fsh.trainer.training.loop import train as run_training
+from fsh.trainer.training.report import TrainReport
 
 
 def train(

@@ -18,7 +18,8 @@ from fsh.evaluation_report import data_uri
 from fsh.marking import Marking
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import StudyFolder, replacing
+from fsh.schemas.layout import StudyFolder
+from fsh.schemas.temporary import replacing
 from fsh.schemas.text import page_text
 from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
 from fsh.trainer.evaluation.evaluation import EvaluationResult

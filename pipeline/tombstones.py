@@ -14,8 +14,9 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Source
+from fsh.schemas.temporary import replacing
 
 
 @dataclass(frozen=True)

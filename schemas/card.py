@@ -12,9 +12,10 @@ from pathlib import Path
 from fsh.schemas.croissant import CONTEXT, RAI, TYPES
 from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import DataFolder, replacing
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, describe_columns
+from fsh.schemas.temporary import replacing
 
 #: The clips table's path below the data folder.
 _TABLE = DataFolder(Path()).clips.as_posix()

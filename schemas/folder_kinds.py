@@ -92,7 +92,7 @@ RUN = FolderKind(
     "a training run's folder",
     (
         *("config.json", "metrics.jsonl", "README.md", "checkpoints/*/*", "samples/step-*.png"),
-        *("tensorboard/*", "shown/*.json"),
+        *("tensorboard/*", "shown/*.json", "trained_on.parquet"),
     ),
     {"config.json": ("preset", "network", "loss")},
     replaced=False,

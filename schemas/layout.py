@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsh.schemas.disk import explaining_full_disk, explaining_refusals
 from fsh.schemas.ids import video_of
-from fsh.schemas.temporary import temporary_file
 
 SPLITS = ("train", "val", "test")
-#: What :func:`replacing` calls a file that has not got its name yet.
-TEMPORARY = ".*.tmp"
 #: How the names of locks beside outputs end.
 LOCK_SUFFIX = ".fsh-lock"
 
@@ -289,26 +283,6 @@ class PersonFolder:
 PERSON_CARD = "person.json"
 #: The other files that are read to draw a person.
 PERSON_GENERATOR, PERSON_TENSORS = "generator.safetensors", "person.safetensors"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it takes ``path``'s name at once.
-
-    A kill at any moment leaves either the old file or the new one, never half a file under the
-    final name. The temporary name fits :data:`TEMPORARY`; see :mod:`fsh.schemas.temporary`.
-
-    Raises:
-        FshError: if the place cannot be written, or the disk is full.
-    """
-    with temporary_file(path) as temporary:
-        with explaining_full_disk(path):
-            yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-        with explaining_refusals(path):
-            temporary.chmod(0o644)
-            temporary.replace(path)
 
 
 def output_lock(path: Path) -> Path:

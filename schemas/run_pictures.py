@@ -14,12 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import (
-    EvaluationFolder,
-    RunFolder,
-    StudyFolder,
-    replacing,
-)
+from fsh.schemas.layout import EvaluationFolder, RunFolder, StudyFolder
+from fsh.schemas.temporary import replacing
 
 PROTOCOLS = ("fsth", "modern")
 _REPORTS = ("json", "md", "html")
@@ -31,7 +27,7 @@ _WRITTEN = (
     *(f"{_EVALUATION.strips}/*{protocol}-*" for protocol in PROTOCOLS),
     *(str(_EVALUATION.report(protocol, kind)) for protocol in PROTOCOLS for kind in _REPORTS),
     *(str(_STUDY.page), str(_STUDY.key)),
-    # What a kill leaves of them, see :func:`fsh.schemas.layout.replacing`.
+    # What a kill leaves of them, see :func:`fsh.schemas.temporary.replacing`.
     *(f".{stem}-*.tmp" for stem in ("step", *PROTOCOLS, _STUDY.page.stem, _STUDY.key.stem)),
 )
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
-from fsh.schemas.layout import replacing
 from fsh.schemas.records import Clip, RejectReason, Source
+from fsh.schemas.temporary import replacing
 
 _REMEDY = "it was written by another version of fsh; move it away and run again"
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()

@@ -26,6 +26,8 @@ _NAME = re.compile(
     r"\.(?P<end>tmp|old|unsigned(\.\w+)?)",
     re.DOTALL,
 )
+#: What :func:`replacing` calls a file that has not got its name yet.
+TEMPORARY = ".*.tmp"
 #: Bytes of a file's own name in the name of its temporary file; a name has 255 at most.
 _LONGEST = 200
 #: Seconds after which what another machine left counts as abandoned, if nobody holds its lock.
@@ -35,6 +37,26 @@ _FOREIGN_AGE = 86_400.0
 def is_temporary(name: str) -> bool:
     """Whether a file's name is one that this module gives."""
     return _NAME.fullmatch(name) is not None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it takes ``path``'s name at once.
+
+    A kill at any moment leaves either the old file or the new one, never half a file under the
+    final name. The temporary name fits :data:`TEMPORARY`.
+
+    Raises:
+        FshError: if the place cannot be written, or the disk is full.
+    """
+    with temporary_file(path) as temporary:
+        with explaining_full_disk(path):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        with explaining_refusals(path):
+            temporary.chmod(0o644)
+            temporary.replace(path)
 
 
 @contextmanager

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import TEMPORARY, replacing
 from fsh.schemas.records import IdentityOrigin
+from fsh.schemas.temporary import TEMPORARY, replacing
 
 _FACES = pa.schema(
     [

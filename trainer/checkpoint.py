@@ -23,16 +23,10 @@ from torch import Tensor
 from fsh.schemas.errors import FshError
 from fsh.schemas.folder_kinds import FOLDER_KINDS
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import (
-    CHECKPOINT_STATE,
-    PERSON_CARD,
-    RunFolder,
-    checkpoint_step,
-    replacing,
-)
+from fsh.schemas.layout import CHECKPOINT_STATE, PERSON_CARD, RunFolder, checkpoint_step
 from fsh.schemas.outputs import require_own_folder
 from fsh.schemas.progress import Progress
-from fsh.schemas.temporary import replacing_folder
+from fsh.schemas.temporary import replacing, replacing_folder
 
 FORMAT = "fsh-checkpoint-1"
 _REMEDY = "remove this folder and make it again, or go on from an earlier one"

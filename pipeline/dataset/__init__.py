@@ -11,5 +11,5 @@ In the data's order:
   identity and split each gets (:mod:`assignment`), which shard each lies in
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report
 - :mod:`graph`: all of that as one Beam pipeline
-- :mod:`contact_sheet`: the result as a page
+- :mod:`contact_sheet`: the result as a page; :mod:`integrity`: whether it is what its card says
 """

@@ -17,11 +17,12 @@ from fsh.pipeline.dataset.integrity import decodes
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, stable_hash
-from fsh.schemas.layout import SPLITS, DataFolder, replacing
+from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Clip, known
 from fsh.schemas.sample import StoredSample, frame_extension, samples_in
 from fsh.schemas.tables import read_clips
+from fsh.schemas.temporary import replacing
 from fsh.schemas.text import page_text
 
 #: Side of a picture on the page, pixels.

@@ -18,9 +18,10 @@ from typing import NamedTuple
 from fsh.schemas.card import ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import digest, file_sha256, stable_hash
-from fsh.schemas.layout import TEMPORARY, DataFolder, replacing, shard_number
+from fsh.schemas.layout import DataFolder, shard_number
 from fsh.schemas.sample import INFO, StoredSample, samples_in
 from fsh.schemas.tar import open_archive, write_members
+from fsh.schemas.temporary import TEMPORARY, replacing
 
 #: A small data set still gets this many train shards, one for each of a trainer's readers …
 _MIN_SHARDS = 8

@@ -34,11 +34,12 @@ from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.pipeline.media.shots import ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id, sample_key
-from fsh.schemas.layout import DataFolder, SpanFolder, replacing
+from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.records import Clip, RejectReason, known
 from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members
 from fsh.schemas.tables import write_clips
 from fsh.schemas.tar import write_members
+from fsh.schemas.temporary import replacing
 
 #: Shares of a clip at which its face is embedded: far enough apart to tell a change of person.
 #: Four tell people apart no better than two (tests/benchmarks/identity.py).

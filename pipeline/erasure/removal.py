@@ -22,9 +22,10 @@ from fsh.schemas import urls
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import TEMPORARY, DataFolder, replacing
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Clip
 from fsh.schemas.tables import write_clips
+from fsh.schemas.temporary import TEMPORARY, replacing
 
 
 def remove_erased(

@@ -12,10 +12,11 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, file_sha256, video_of
-from fsh.schemas.layout import DataFolder, replacing, shard_number
+from fsh.schemas.layout import DataFolder, shard_number
 from fsh.schemas.records import Clip
 from fsh.schemas.sample import read_samples
 from fsh.schemas.tar import open_archive, write_members
+from fsh.schemas.temporary import replacing
 
 
 @dataclass

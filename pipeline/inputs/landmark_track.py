@@ -18,8 +18,8 @@ from fsh.pipeline.faces.crop import crop_window, to_crop
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.schemas.errors import FshError
 from fsh.schemas.landmarks import POINTS, found
-from fsh.schemas.layout import replacing
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.temporary import replacing
 
 TRACK_SUFFIXES = frozenset([".npy", ".npz"])
 _REMEDY = "make one with `fsh animate … --save-landmarks track.npz`"

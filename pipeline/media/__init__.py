@@ -7,7 +7,9 @@ Nothing here knows of faces. In reading order:
 - ``probe``: what a file is by its content, and which files are accepted.
 - ``decode``: frames with exact times, and sound, through ffmpeg.
 - ``shots``: where a video cuts or fades.
-- ``pictures``: picture files as RGB arrays.
+- ``media_kind``: picture or video, by the first bytes.
+- ``pictures``: picture files as RGB arrays; ``deep_pictures``: those of more than eight bits,
+  scaled by ``value_range``; ``color_profiles``: any colour space to sRGB.
 - ``footage``: a video or a folder of pictures behind one interface.
 - ``containers``: the formats of films; ``sound``: what becomes of a driver's sound in each.
 - ``encode``: writing a video with a time for each frame; ``picture_files``: as PNG files.

@@ -68,7 +68,7 @@ def write_pictures(
 
 
 def _scratch_beside(folder: Path) -> Path:
-    """A new empty folder, which fits :data:`fsh.schemas.layout.TEMPORARY`."""
+    """A new empty folder, which fits :data:`fsh.schemas.temporary.TEMPORARY`."""
     return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
 
 

@@ -17,7 +17,7 @@ import pytest
 from fsh.schemas.disk import NoRoom, explaining_full_disk, explaining_refusals, is_disk_full
 from fsh.schemas.errors import FshError
 from fsh.schemas.folder_kinds import EVALUATION, ONNX, PERSON, RUN
-from fsh.schemas.layout import DataFolder, RunFolder, output_lock, replacing
+from fsh.schemas.layout import DataFolder, RunFolder, output_lock
 from fsh.schemas.outputs import (
     owned_output,
     owned_outputs,
@@ -28,7 +28,7 @@ from fsh.schemas.outputs import (
     require_outside_persons,
     require_own_folder,
 )
-from fsh.schemas.temporary import is_temporary, remove_abandoned, replacing_folder
+from fsh.schemas.temporary import is_temporary, remove_abandoned, replacing, replacing_folder
 
 CARD = json.dumps({"format": "fsh-person-1", "digest": "0", "files": {}})
 
@@ -278,7 +278,7 @@ def test_an_owner_leaves_no_folders_behind_that_nothing_was_written_to(tmp_path)
 WRITE = """
     import sys, time
     from pathlib import Path
-    from fsh.schemas.layout import replacing
+    from fsh.schemas.temporary import replacing
     from fsh.schemas.temporary import replacing_folder, temporary_file
     place = Path(sys.argv[1])
     with (

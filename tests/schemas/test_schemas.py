@@ -17,10 +17,10 @@ from fsh.schemas import ids
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.layout import replacing
 from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import write_members
+from fsh.schemas.temporary import replacing
 
 
 def a_clip(count: int = 1, spec: FaceSpec = FaceSpec(size=32), name: str = "a") -> FaceClip:

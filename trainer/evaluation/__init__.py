@@ -7,6 +7,7 @@ another's consecutive frames, as users do, where there is no true picture to com
 In reading order:
 
 - :mod:`~fsh.trainer.evaluation.subjects`: who is drawn; frames to learn from and to draw.
+- :mod:`~fsh.trainer.evaluation.recognition`: whether a run was trained on them.
 - :mod:`~fsh.trainer.evaluation.evaluated_system`: what a system does: learn from photos, draw.
 - :mod:`~fsh.trainer.evaluation.baselines`: systems without a network.
 - :mod:`~fsh.trainer.evaluation.alternatives`: other methods' runs as systems.

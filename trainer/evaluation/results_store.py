@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fsh.schemas.layout import replacing
+from fsh.schemas.temporary import replacing
 
 
 @dataclass

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
@@ -30,6 +30,7 @@ from fsh.trainer.training.episode_feed import open_episodes
 from fsh.trainer.training.losses import Episodes
 from fsh.trainer.training.monitor import Monitor
 from fsh.trainer.training.phases import Phases
+from fsh.trainer.training.report import TrainReport
 from fsh.trainer.training.run_records import record_training, report_differences, write_config
 from fsh.trainer.training.sample_sheet import SampleSheet
 from fsh.trainer.training.session import Session
@@ -55,38 +56,6 @@ class LoopSettings:
     read_every: int | None = None
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     compile_backend: str | Callable = INDUCTOR
-
-
-@dataclass(frozen=True)
-class TrainReport:
-    """What a call did.
-
-    Attributes:
-        steps: generator steps of the run so far; ``planned`` is where it ends.
-        losses: weighted terms, mean of the last 50 steps.
-        episodes_per_second: of this call, all processes together.
-        finished: False if it was stopped before.
-        skipped: episodes of this call whose frames could not be decoded; others stood in for them.
-            damaged: of each shard, how many samples they were of.
-    """
-
-    preset: str
-    parameters: dict[str, int]
-    steps: int
-    planned: int | None
-    losses: dict[str, float]
-    episodes_per_second: float
-    seconds: float
-    checkpoint: str
-    finished: bool
-    resumed_from: int | None
-    rollbacks: int
-    features: dict[str, str]
-    skipped: int = 0
-    damaged: dict[str, int] = field(default_factory=dict)
-
-    def to_json(self) -> dict:
-        return asdict(self)
 
 
 def train(
@@ -144,13 +113,13 @@ def _train(
     )
     if session.done:
         progress.say(
-            f"{shown(folder.root)} is at step {session.step} and {session.target} are asked for: nothing to do → "
-            "give more --steps, or another --run"
+            f"{shown(folder.root)} is at step {session.step} and {session.target} are asked for: "
+            "nothing to do → give more --steps, or another --run"
         )
         return loop.close()
     if ranks.first:
-        record_training(folder, plan, resumed=bool(resumed), progress=progress)
         write_config(folder, config)
+        record_training(folder, plan, resumed=bool(resumed), progress=progress)
         loop.monitor = Monitor(folder, session.step)
         loop.sheet = SampleSheet(data, config)
     episodes = open_episodes(plan, session, ranks, damage)

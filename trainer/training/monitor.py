@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from fsh.schemas.layout import RunFolder, replacing
+from fsh.schemas.layout import RunFolder
+from fsh.schemas.temporary import replacing
 
 
 class Monitor:
