@@ -155,10 +155,9 @@ def require_free_films(requests: Sequence[FilmRequest], options: FilmOptions) ->
     inputs += [options.signing_key, options.watermark_key]
     outputs = [request.output for request in requests]
     for film in outputs:
+        require_not_input(film, inputs)
         require_film_place(film, options.format)
-        if film_format(film, options.format).name == PICTURES:
-            require_not_input(film, inputs)
-        else:
+        if film_format(film, options.format).name != PICTURES:
             require_free_file(film, inputs, "film")
     if options.save_landmarks:
         track = Path(options.save_landmarks)

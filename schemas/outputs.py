@@ -178,9 +178,7 @@ def owned_output(path: Path, command: str) -> Iterator[None]:
             with explaining_full_disk(path):
                 yield
     finally:
-        for parent in missing:  # made for the lock alone, if nothing was written
-            with suppress(OSError):
-                parent.rmdir()
+        _remove_empty(missing)
 
 
 @contextmanager
@@ -191,10 +189,21 @@ def owned_run(run: RunFolder) -> Iterator[None]:
         FshError: if another process trains there, or the folder cannot be written.
     """
     remedy = "wait for it, stop it, or name another --run"
-    with owning(run.lock, "train", where=run.root, remedy=remedy):
-        remove_abandoned(run.root, run.checkpoints, run.samples, run.pictures)
-        with explaining_full_disk(run.root):
-            yield
+    missing = [folder for folder in (run.root, *run.root.parents) if not folder.exists()]
+    try:
+        with owning(run.lock, "train", where=run.root, remedy=remedy):
+            remove_abandoned(run.root, run.checkpoints, run.samples, run.pictures)
+            with explaining_full_disk(run.root):
+                yield
+    finally:
+        _remove_empty(missing)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that were made for the lock alone, if nothing was written."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from fsh.schemas.errors import FshError
 from fsh.schemas.urls import source_key
 
 
@@ -86,10 +87,13 @@ def known(value: _T | None) -> _T:
     """A field's value where it cannot be missing, such as the start of a clip that was cropped.
 
     Raises:
-        ValueError: if it is None after all.
+        FshError: if it is None after all: whoever wrote the table did not finish it.
     """
     if value is None:
-        raise ValueError("a record lacks a value that it must have here")
+        raise FshError(
+            "a row of a table lacks a value that it must have: damaged, or of another tool",
+            remedy="run `fsh shard` again",
+        )
     return value
 
 

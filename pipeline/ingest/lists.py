@@ -45,7 +45,7 @@ def read_lists(arguments: Iterable[str]) -> Listing:
 
 
 def _read_argument(argument: str) -> Listing:
-    plain = urls.user_path(argument)
+    given, plain = argument, urls.user_path(argument)
     if not urls.exists(plain):
         argument = urls.with_scheme(argument.strip())
         plain = urls.user_path(argument)
@@ -61,7 +61,7 @@ def _read_argument(argument: str) -> Listing:
             return Listing([Request(locate(argument, Path.cwd()))])
         raise FshError(
             "no such file or folder",
-            where=argument,
+            where=given,
             remedy="give a list, a folder, a video or a URL",
         )
     return read_list_file(path, str(path), path.parent)

@@ -102,6 +102,9 @@ def read_photo(
         FshError: a missing, broken, oversized or unreadable file.
     """
     lines: list[str] = []
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        what = "a folder, not a picture" if path.is_dir() else "not a file"
+        raise FshError(what, where=path, remedy="give the path of a picture")
     try:
         with warnings.catch_warnings():
             # Pillow warns from 89 megapixels, which phones reach, and refuses from 179.

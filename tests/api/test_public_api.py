@@ -29,6 +29,7 @@ COMMAND_ONLY = {
     "export": {"people"},
     "forget": {"check", "yes"},
     "ingest": {"dry_run"},
+    "shard": {"check", "check_frames"},
     "train": {"dry_run"},
 }
 

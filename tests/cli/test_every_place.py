@@ -20,13 +20,15 @@ from videos import moving, write_video
 
 from fsh.trainer.training.loop import train
 
-#: What a path can be instead of what a command wants.
-WRONG = (
-    *("missing", "empty file", "text file", "empty folder", "foreign folder", "other folder"),
-    *("below a file", "dangling link", "circle of links", "pipe", "socket", "long name"),
-)
+#: What there can be instead of what a command reads.
+NOT_WANTED = ("empty file", "text file", "empty folder", "foreign folder", "other folder")
+#: What can be wrong with a path itself.
+NO_PLACE = ("below a file", "dangling link", "circle of links", "long name", "pipe", "socket")
 #: Command, name of the path, arguments (``{}``: the path; names in braces: what is right), and
 #: what that is: read, or written as a file or folder.
+_PERSON = "personalize --photos {photos} --run {run} --steps 0 --person new"
+_FILM = "animate --person {person} --driving {talk} -o new.mp4"
+_TABLE = "evaluate --data {data} --run {run} --split train --shots 1 --frames 2 --held 3 --steps 0"
 PATHS = [
     ("ingest", "list", "ingest {} --data new", "read"),
     ("ingest", "--data", "ingest {talk} --data {}", "folder"),
@@ -36,105 +38,30 @@ PATHS = [
     ("inspect", "-o", "inspect --data {data} -o {}", "file"),
     ("train", "--data", "train --data {} --run new --preset nano --steps 1", "read"),
     ("train", "--run", "train --data {data} --run {} --preset nano --steps 1 --batch 1", "folder"),
-    (
-        "personalize",
-        "--photos",
-        "personalize --photos {} --run {run} --steps 0 --person new",
-        "read",
-    ),
-    (
-        "personalize",
-        "--run",
-        "personalize --photos {photos} --run {} --steps 0 --person new",
-        "read",
-    ),
-    ("personalize", "-o", "personalize --photos {photos} --run {run} --steps 0 -o {}", "folder"),
-    (
-        "personalize",
-        "--people",
-        "personalize --photos {photos} --run {run} --steps 0 --people {}",
-        "folder",
-    ),
-    (
-        "personalize",
-        "--consent",
-        "personalize --photos {photos} --run {run} --steps 0 -o new --consent {}",
-        "read",
-    ),
-    (
-        "personalize",
-        "--signing-key",
-        "personalize --photos {photos} --run {run} --steps 0 -o new --signing-key {}",
-        "read",
-    ),
-    (
-        "personalize",
-        "--watermark-key",
-        "personalize --photos {photos} --run {run} --steps 0 -o new --watermark-key {}",
-        "read",
-    ),
-    ("animate", "--person", "animate --person {} --driving {talk} -o new.mp4", "read"),
-    ("animate", "--people", "animate --people {} --driving {talk} -o new.mp4", "read"),
-    ("animate", "--driving", "animate --person {person} --driving {} -o new.mp4", "read"),
-    ("animate", "-o", "animate --person {person} --driving {talk} -o {}", "file"),
-    (
-        "animate",
-        "--paste-back",
-        "animate --person {person} --driving {talk} -o new.mp4 --paste-back {}",
-        "read",
-    ),
-    (
-        "animate",
-        "--save-landmarks",
-        "animate --person {person} --driving {talk} -o new.mp4 --save-landmarks {}",
-        "file",
-    ),
-    (
-        "animate",
-        "--signing-key",
-        "animate --person {person} --driving {talk} -o new.mp4 --signing-key {}",
-        "read",
-    ),
-    (
-        "animate",
-        "--watermark-key",
-        "animate --person {person} --driving {talk} -o new.mp4 --watermark-key {}",
-        "read",
-    ),
-    ("evaluate", "--data", "evaluate --data {} --run {run} --shots 1 --steps 0 -o new", "read"),
-    ("evaluate", "--run", "evaluate --data {data} --run {} --shots 1 --steps 0 -o new", "read"),
-    (
-        "evaluate",
-        "--against",
-        "evaluate --data {data} --run {run} --against {} --shots 1 --steps 0 -o new",
-        "read",
-    ),
-    (
-        "evaluate",
-        "--frames-folder",
-        "evaluate --frames-folder {} --run {run} --shots 1 --steps 0 -o new",
-        "read",
-    ),
-    (
-        "evaluate",
-        "-o",
-        "evaluate --data {data} --run {run} --split train --shots 1 --frames 2 --held 2 --steps 0 -o {}",
-        "folder",
-    ),
-    (
-        "evaluate",
-        "--user-study",
-        "evaluate --data {data} --run {run} --split train --shots 1 --frames 2 --held 3 --steps 0 -o new --user-study {}",
-        "folder",
-    ),
+    ("personalize", "--photos", _PERSON.replace("{photos}", "{}"), "read"),
+    ("personalize", "--run", _PERSON.replace("{run}", "{}"), "read"),
+    ("personalize", "-o", _PERSON.replace("new", "{}"), "folder"),
+    ("personalize", "--people", _PERSON.replace("--person new", "--people {}"), "folder"),
+    ("personalize", "--consent", f"{_PERSON} --consent {{}}", "read"),
+    ("personalize", "--signing-key", f"{_PERSON} --signing-key {{}}", "read"),
+    ("personalize", "--watermark-key", f"{_PERSON} --watermark-key {{}}", "read"),
+    ("animate", "--person", _FILM.replace("{person}", "{}"), "read"),
+    ("animate", "--people", _FILM.replace("--person {person}", "--people {}"), "read"),
+    ("animate", "--driving", _FILM.replace("{talk}", "{}"), "read"),
+    ("animate", "-o", _FILM.replace("new.mp4", "{}"), "file"),
+    ("animate", "--paste-back", f"{_FILM} --paste-back {{}}", "read"),
+    ("animate", "--save-landmarks", f"{_FILM} --save-landmarks {{}}", "file"),
+    ("animate", "--signing-key", f"{_FILM} --signing-key {{}}", "read"),
+    ("animate", "--watermark-key", f"{_FILM} --watermark-key {{}}", "read"),
+    ("evaluate", "--data", _TABLE.replace("{data}", "{}") + " -o new", "read"),
+    ("evaluate", "--run", _TABLE.replace("{run}", "{}") + " -o new", "read"),
+    ("evaluate", "--against", f"{_TABLE} -o new --against {{}}", "read"),
+    ("evaluate", "--frames-folder", f"{_TABLE} -o new --frames-folder {{}}", "read"),
+    ("evaluate", "-o", f"{_TABLE} -o {{}}", "folder"),
+    ("evaluate", "--user-study", f"{_TABLE} -o new --user-study {{}}", "folder"),
     ("evaluate", "--score", "evaluate --score {} --user-study {study}", "read"),
-    ("evaluate", "--user-study of a score", "evaluate --score {answers} --user-study {}", "read"),
-    (
-        "evaluate",
-        "--signing-key",
-        "evaluate --data {data} --run {run} --shots 1 -o new --signing-key {}",
-        "read",
-    ),
+    ("evaluate", "study of --score", "evaluate --score {answers} --user-study {}", "read"),
+    ("evaluate", "--signing-key", f"{_TABLE} -o new --signing-key {{}}", "read"),
     ("export", "--person", "export --person {} -o new", "read"),
     ("export", "--people", "export --people {} -o new", "read"),
     ("export", "--run", "export --person {person} --run {} -o new", "read"),
@@ -147,11 +74,6 @@ PATHS = [
     ("forget", "--check --data", "forget --check --data {}", "read"),
     ("demo", "folder", "demo {} --clips-only", "folder"),
 ]
-#: What is right there although it looks wrong: a new place to write to, an empty list, a key that
-#: any bytes are.
-RIGHT = {
-    **dict.fromkeys((("file", "missing"), ("folder", "missing"), ("folder", "empty folder"))),
-}
 
 
 @dataclass(frozen=True)
@@ -180,7 +102,7 @@ class World:
         for part in ("right", "wrong"):
             for path in sorted((self.root / part).rglob("*")):
                 if path.is_symlink():
-                    what = os.readlink(path)
+                    what = str(path.readlink())
                 elif path.is_file():
                     what = hashlib.sha256(path.read_bytes()).hexdigest()
                 else:
@@ -236,7 +158,7 @@ def make_wrong(world: World, how: str, is_read: bool) -> Path:
     elif how == "pipe":
         os.mkfifo(path)
     elif how == "socket":
-        here = os.getcwd()
+        here = Path.cwd()
         os.chdir(folder)
         socket.socket(socket.AF_UNIX).bind("thing")
         os.chdir(here)
@@ -257,17 +179,74 @@ def require_one_line(done: Done) -> None:
 #: Options whose file is read once, from beginning to end, as a pipe is: it would be waited for.
 READ_ONCE = ("--cookies", "--consent", "--signing-key", "--watermark-key", "--trust", "--score")
 
-CASES = [
-    pytest.param(template, kind, how, id=f"{command} {name}: {how}")
-    for command, name, template, kind in PATHS
-    for how in WRONG
-    if not (how == "pipe" and name in READ_ONCE)
-]
+#: Asked for in every run of the tests; the others are asked for by the slow ones.
+QUICK = ("missing", "foreign folder")
 
 
-@pytest.mark.parametrize(("template", "kind", "how"), CASES)
+def cases() -> Iterator:
+    for command, name, template, kind in PATHS:
+        for how in ("missing", *NOT_WANTED, *NO_PLACE):
+            is_written = kind != "read"
+            if is_written and (how not in NO_PLACE[:4] or (kind == "file" and "link" in how)):
+                continue  # what is there and is not fsh's: the tests of what is replaced
+            if how == "pipe" and name in READ_ONCE:
+                continue
+            marks = [] if how in QUICK else [pytest.mark.slow]
+            yield pytest.param(template, kind, how, id=f"{command} {name}: {how}", marks=marks)
+
+
+@pytest.mark.parametrize(("template", "kind", "how"), cases())
 def test_a_wrong_path_is_one_line(world, template, kind, how):
     done, changed = world.run(template, make_wrong(world, how, kind == "read"))
     require_one_line(done)
     assert changed == [], f"status {done.status}\nout: {done.out}\nerr: {done.err}"
-    print("SAID", done.status, done.err[-400:], done.out[-200:])
+
+
+@pytest.fixture(scope="module")
+def mounts(world) -> World:
+    if not world.server.has_mounts:
+        pytest.skip("no mounts of one's own here: neither root nor a user namespace")
+    for name in ("full", "fixed"):
+        (world.root / name).mkdir(exist_ok=True)
+    world.server.system("mount", "-t", "tmpfs", "-o", "size=64k", "none", world.root / "full")
+    fill = f"head -c 10000000 /dev/zero > '{world.root}/full/zeros' || true"
+    world.server.system("sh", "-c", fill)
+    world.server.system("mount", "--bind", world.root / "right", world.root / "fixed")
+    world.server.system("mount", "-o", "remount,ro,bind", world.root / "fixed")
+    return world
+
+
+WRITTEN = [
+    pytest.param(template, id=f"{command} {name}", marks=pytest.mark.slow)
+    for command, name, template, kind in PATHS
+    if kind != "read"
+]
+
+
+@pytest.mark.parametrize("place", ["full", "fixed"])
+@pytest.mark.parametrize("template", WRITTEN)
+def test_a_place_that_is_full_or_cannot_be_written_is_one_line(mounts, template, place):
+    done, changed = mounts.run(template, mounts.root / place / "new")
+    require_one_line(done)
+    assert done.status == 1, done
+    reason = "No space left" if place == "full" else "Read-only file system"
+    assert reason in done.err.splitlines()[-1] and f"{place}/" in done.err.splitlines()[-1]
+    assert changed == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", [c for c in PATHS if c[3] == "read"], ids=lambda c: f"{c[0]} {c[1]}"
+)
+def test_what_is_read_may_be_where_nothing_can_be_written(mounts, case):
+    """It works, or says in one line why it does not."""
+    _, name, template, _ = case
+    right = {"--data": "data", "--run": "run", "--against": "run", "--person": "person"}
+    right |= {"--photos": "photos", "--driving": "talk.mp4", "--paste-back": "photo.png"}
+    right |= {"list": "talk.mp4", "file": "photo.png", "study of --score": "study"}
+    right |= {"--score": "answers.json", "--check --data": "data", "target": "person"}
+    if name not in right:
+        pytest.skip("nothing of the kind in the folder")
+    done, changed = mounts.run(template, mounts.root / "fixed" / right[name])
+    require_one_line(done)
+    assert changed == []

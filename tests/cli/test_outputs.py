@@ -134,7 +134,7 @@ def test_animate_replaces_its_own_films_only(place):
     ada = ("animate", "--person", "people/ada", "--driving", "talk.npz", "-q")
     for output, words in (
         ("holiday.mp4", "is there already"),
-        ("home", "is a folder"),
+        ("home", "give a folder for PNG"),
         ("notes.txt/film.mp4", "is a file"),
     ):
         refused(words, *ada, "-o", output)

@@ -19,7 +19,7 @@ from pathlib import Path
 #: Ways to get mounts of one's own: as root, or as root of a user namespace.
 _OWN_MOUNTS = (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"])
 #: A command is allowed at most.
-SECONDS = 100
+SECONDS = 40
 
 
 @dataclass(frozen=True)

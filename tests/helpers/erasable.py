@@ -68,7 +68,7 @@ def make(root: Path, labels: list[str]) -> DataFolder:
         _analyze(data, span, number, who, kept=span.video_id != sources[-1].video_id)
     reshard(data)
     page = "".join(source.video_id for source in sources)
-    (root / "inspect.html").write_text(f"<p>{page}</p>")
+    (root / "inspect.html").write_text(f"<title>fsh: a page</title><p>{page}</p>")
     return data
 
 

@@ -113,5 +113,5 @@ def test_auto_takes_fan_when_its_weights_are_there(weights_file, monkeypatch):
     backends = {**BACKENDS, "fan": replace(BACKENDS["fan"], weights=here)}
     told = Told()
     assert choose_backend("auto", told, backends=backends, gpu=True) == "fan"
-    assert str(weights_file) in told.lines[0] and "none stated" in told.lines[0]
+    assert str(weights_file) in told.lines[0] and "not stated" in told.lines[0]
     assert load_backend("fan", backends).name == "fan"
