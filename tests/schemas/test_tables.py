@@ -156,7 +156,7 @@ def test_a_value_that_a_column_cannot_have_is_told_with_its_file(tmp_path):
     write_table(to_table([{"video_id": "v", "reason": "mood"}], CLIPS), path, CLIPS)
     with pytest.raises(SchemaMismatch, match=r"clips.parquet: not a clips table .*mood"):
         read_clips(path)
-    with pytest.raises(ValueError, match="lacks a value"):
+    with pytest.raises(FshError, match="lacks a value"):
         known(Clip(video_id="v").start)
 
 
