@@ -124,7 +124,7 @@ def test_frames_as_pictures_are_marked_one_by_one(tmp_path, track):
         ("out.avi", {}, r"end it in \.mp4"),
         ("there", {}, "no film is written under such a name"),
         ("there.mp4", {}, "is a folder"),
-        ("ada", {"format": "png"}, "holds something"),
+        ("ada", {"format": "png"}, "is read by this command"),
         ("talk.npz/x.mp4", {}, "is a file"),
         ("x.mp4", {"format": "webm"}, r"does not end in \.webm"),
         ("x.mp4", {"save_landmarks": "x.txt"}, "a track's name"),

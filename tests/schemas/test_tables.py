@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsh.schemas.errors import SchemaMismatch
+from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import (
     Clip,
     ErrorClass,
