@@ -44,6 +44,12 @@ class DatasetSample:
         return self.stored.landmarks
 
     @property
+    def mesh(self) -> np.ndarray | None:
+        """float32 (N, 478, 3), crop pixels, NaN as ``landmarks``; None if the data set has none."""
+        mesh = self.stored.mesh
+        return None if mesh is None else mesh.astype(np.float32)
+
+    @property
     def sound(self) -> bytes | None:
         """The run's sound as FLAC, if the data set was made with ``audio``."""
         return self.stored[SOUND] if SOUND in self.stored.places else None
@@ -83,6 +89,7 @@ class DatasetSample:
             times=np.array(self.info.times, np.float64),
             crops=np.tile(np.array(self.info.crop, np.float32), (len(self), 1)),
             spec=self.info.spec,
+            mesh=self.mesh,
         )
 
 

@@ -74,7 +74,7 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
         return {"arcface": str(self._arcface)} if isinstance(self._arcface, FshError) else {}
 
     def find_landmarks(self, pictures: np.ndarray, near: np.ndarray) -> np.ndarray:
-        return self.backend.landmarks(pictures, face_box(near))
+        return self.backend.landmarks(pictures, face_box(near)).points
 
     def embed(self, pictures: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         return embed_faces(pictures, landmarks)

@@ -136,7 +136,7 @@ class FilmMaker:
             driving, self.spec, self.backend, self.progress, keep_frames=keep, fps=fps
         )
         if path := self.options.save_landmarks:
-            save_track(Path(path), driver.landmarks, driver.times, self.spec)
+            save_track(Path(path), driver.landmarks, driver.times, self.spec, driver.mesh)
         return driver
 
     def make(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fsh.schemas import landmarks
+from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.spec import FaceSpec
 
 
@@ -24,6 +25,8 @@ class FaceClip:
             reach over the source's edge; outside pixels repeat the edge.
         spec: how the faces were cropped and landmarked.
         embedding: float32 (128,) mean identity embedding (dlib), or None if it was not asked for.
+        mesh: float32 (N, 478, 3), crop pixels (:mod:`fsh.schemas.mesh`), NaN as ``landmarks``; None
+            if the landmark backend gives none.
     """
 
     name: str
@@ -33,6 +36,7 @@ class FaceClip:
     crops: np.ndarray
     spec: FaceSpec
     embedding: np.ndarray | None = None
+    mesh: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count, size = len(self.frames), self.spec.size
@@ -41,6 +45,9 @@ class FaceClip:
         assert self.landmarks.shape == (count, landmarks.POINTS, 2), self.landmarks.shape
         assert self.times.shape == (count,), self.times.shape
         assert self.crops.shape == (count, 3), self.crops.shape
+        if self.mesh is not None:
+            assert self.mesh.shape == (count, MESH_POINTS, 3), self.mesh.shape
+            assert self.mesh.dtype == np.float32, self.mesh.dtype
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -58,4 +65,5 @@ class FaceClip:
             landmarks=self.landmarks[which],
             times=self.times[which],
             crops=self.crops[which],
+            mesh=None if self.mesh is None else self.mesh[which],
         )

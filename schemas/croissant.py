@@ -84,9 +84,10 @@ RAI: dict[str, str | list[str]] = {
         "filters by size, sharpness, pose, motion and others (columns of clips.parquet)",
         "splits by identity",
     ],
-    "dataAnnotationProtocol": "68 landmarks per frame and scores per clip, all by machine; "
-    "identities are the user's labels, else clusters of face embeddings. Nobody checked them.",
-    "machineAnnotationTools": ["dlib", "face-alignment"],
+    "dataAnnotationProtocol": "68 landmarks per frame, with MediaPipe a mesh of 478 points "
+    "too, and scores per clip, all by machine; identities are the user's labels, else clusters of "
+    "face embeddings. Nobody checked them.",
+    "machineAnnotationTools": ["dlib", "face-alignment", "MediaPipe face landmarker"],
     "dataUseCases": [
         "training and evaluation of few-shot talking-head models",
         "deepfake detection",

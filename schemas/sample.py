@@ -4,6 +4,7 @@ Members of a sample, in this order::
 
     <key>.json             identity, times, fps, boxes, spec
     <key>.landmarks.npy    float32 (frames, 68, 2), crop pixels
+    <key>.mesh.npy         float16 (frames, 478, 3), crop pixels, only if the backend gives a mesh
     <key>.000.jpg …        one JPEG per frame
     <key>.flac             the run's sound, only if it was asked for
 
@@ -25,13 +26,14 @@ import numpy as np
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, video_of
 from fsh.schemas.landmarks import POINTS
+from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.npy import npy_bytes, read_npy
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import BLOCK, members, open_archive, padded
 
 MAX_FRAMES = 64
 #: What follows a sample's key and a dot.
-INFO, LANDMARKS, SOUND = "json", "landmarks.npy", "flac"
+INFO, LANDMARKS, MESH, SOUND = "json", "landmarks.npy", "mesh.npy", "flac"
 _VIDEO = re.compile(rb'"video_id":\s?"([^"\\]*)"')
 _REMEDY = "run `fsh shard` again"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -162,13 +164,27 @@ class StoredSample:
         Raises:
             FshError: if they are missing, or of another shape or number.
         """
+        return self._points(LANDMARKS, (POINTS, 2), np.dtype(np.float32))
+
+    @property
+    def mesh(self) -> np.ndarray | None:
+        """float16 (frames, 478, 3), crop pixels (:mod:`fsh.schemas.mesh`); NaN as landmarks.
+
+        None if the data set's landmark backend gives none. Errors as :attr:`landmarks`.
+        """
+        if MESH not in self.places:
+            return None
+        return self._points(MESH, (MESH_POINTS, 3), np.dtype(np.float16))
+
+    def _points(self, member: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        """A member of that many coordinates for each frame."""
         try:
-            points = read_npy(self[LANDMARKS])
+            points = read_npy(self[member])
         except ValueError as error:
-            raise self.damaged(LANDMARKS, f"cannot be read ({error})") from error
-        if points.shape != (self.frames, POINTS, 2) or points.dtype != np.float32:
-            wanted = f"float32 {(self.frames, POINTS, 2)}"
-            raise self.damaged(LANDMARKS, f"is {points.dtype} {points.shape}, not {wanted}")
+            raise self.damaged(member, f"cannot be read ({error})") from error
+        if points.shape != (self.frames, *shape) or points.dtype != dtype:
+            wanted = f"{dtype} {(self.frames, *shape)}"
+            raise self.damaged(member, f"is {points.dtype} {points.shape}, not {wanted}")
         return points
 
     @property
@@ -193,12 +209,12 @@ class StoredSample:
         Raises:
             FshError: at the first that is not.
         """
-        info, count = self.info, len(self.landmarks)
+        info, count, _ = self.info, len(self.landmarks), self.mesh
         if not count or len(info.times) != count:
             raise self.damaged(INFO, f"has {len(info.times)} times for {count} frames")
         if clip_of(self.key) != info.clip_id or video_of(info.clip_id) != info.video_id:
             raise self.damaged(INFO, f"is of another clip, {info.clip_id} of {info.video_id}")
-        known = {INFO, LANDMARKS, SOUND, *map(frame_extension, range(count))}
+        known = {INFO, LANDMARKS, MESH, SOUND, *map(frame_extension, range(count))}
         if unknown := sorted(set(self.places) - known):
             raise self.damaged(unknown[0], "does not belong to it")
         for index in range(count):
@@ -252,13 +268,25 @@ def frame_extension(index: int) -> str:
 
 
 def sample_members(
-    key: str, info: SampleInfo, landmarks: np.ndarray, jpegs: Iterable[bytes], sound: bytes = b""
+    key: str,
+    info: SampleInfo,
+    landmarks: np.ndarray,
+    jpegs: Iterable[bytes],
+    sound: bytes = b"",
+    mesh: np.ndarray | None = None,
 ) -> list[tuple[str, bytes]]:
-    """The (name, bytes) pairs of one sample, in the order they are stored."""
+    """The (name, bytes) pairs of one sample, in the order they are stored.
+
+    Args:
+        landmarks: (frames, 68, 2), crop pixels.
+        mesh: (frames, 478, 3), crop pixels, or None if the landmark backend gives none.
+    """
     members = [
         (f"{key}.{INFO}", info.to_json()),
         (f"{key}.{LANDMARKS}", npy_bytes(landmarks.astype(np.float32))),
     ]
+    if mesh is not None:
+        members.append((f"{key}.{MESH}", npy_bytes(mesh.astype(np.float16))))
     members += [(f"{key}.{frame_extension(i)}", jpeg) for i, jpeg in enumerate(jpegs)]
     return members + ([(f"{key}.{SOUND}", sound)] if sound else [])
 

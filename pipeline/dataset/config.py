@@ -9,6 +9,8 @@ from fsh.schemas.spec import FaceSpec
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
 ANALYSIS_VERSION = 3
+#: The same for one landmark backend, so that the finished work of the others stays.
+BACKEND_VERSIONS = {"mediapipe": 1}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,10 @@ class AnalysisConfig:
     @property
     def hash(self) -> str:
         """12 hex digits that change when the pixels or scores would."""
-        return digest(asdict(self))
+        settings = asdict(self)
+        if self.spec.backend in BACKEND_VERSIONS:
+            settings["backend_version"] = BACKEND_VERSIONS[self.spec.backend]
+        return digest(settings)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fsh.schemas.ids import clip_of, file_sha256
 from fsh.schemas.layout import DataFolder, shard_number
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Clip
-from fsh.schemas.sample import StoredSample, read_samples
+from fsh.schemas.sample import MESH, StoredSample, read_samples
 from fsh.schemas.tables import read_clips
 
 #: What makes a damaged shard anew, whatever became of it.
@@ -47,6 +47,7 @@ class IntegrityReport:
     Attributes:
         shards, samples, frames, bytes: read; of damaged shards what could be read.
         frames_decoded: whether every frame was decoded as well.
+        meshes: whether the samples have meshes, as the first that was read; None before it.
     """
 
     shards: int = 0
@@ -54,6 +55,7 @@ class IntegrityReport:
     frames: int = 0
     bytes: int = 0
     frames_decoded: bool = False
+    meshes: bool | None = None
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -160,7 +162,7 @@ def _check_shard(
             begin, end = sample.extent
             clip = clip_of(sample.key)
             extents[clip] = (extents.get(clip, (begin, end))[0], end)
-            yield from _check_sample(shard, sample, card, report.frames_decoded)
+            yield from _check_sample(shard, sample, card, report)
         report.samples, report.frames = report.samples + samples, report.frames + frames
         if (samples, frames) != (shard.samples, shard.frames):
             found = f"{samples} samples and {frames} frames"
@@ -174,13 +176,17 @@ def _check_shard(
 
 
 def _check_sample(
-    shard: ShardInfo, sample: StoredSample, card: DatasetCard, decode: bool
+    shard: ShardInfo, sample: StoredSample, card: DatasetCard, report: IntegrityReport
 ) -> Iterator[Fault]:
     try:
         info = sample.check()
         if info.spec != card.spec:
             yield Fault(shard.path, f"sample {sample.key}: of another face spec", REMEDY)
-        if decode and (bad := undecodable_frames(sample, info.spec.size)):
+        report.meshes = has = MESH in sample.places if report.meshes is None else report.meshes
+        if (MESH in sample.places) != has:
+            what = f"sample {sample.key}: {'lacks' if has else 'has'} a mesh, unlike others"
+            yield Fault(shard.path, what, REMEDY)
+        if report.frames_decoded and (bad := undecodable_frames(sample, info.spec.size)):
             what = f"sample {sample.key}: {len(bad)} of {sample.frames} frames cannot be decoded"
             yield Fault(shard.path, f"{what} (the first: {bad[0]})", REMEDY)
     except FshError as error:

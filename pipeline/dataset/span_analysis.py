@@ -25,7 +25,7 @@ from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.embedding import embed_faces
-from fsh.pipeline.faces.landmarks import LandmarkBackend
+from fsh.pipeline.faces.landmarks import FaceLandmarks, LandmarkBackend
 from fsh.pipeline.faces.scores import score_track
 from fsh.pipeline.faces.search import FaceSearch
 from fsh.pipeline.faces.tracking import Track, link_detections, split_track
@@ -179,11 +179,12 @@ def store_clip(
     """
     spec = analysis.spec
     boxes = box_to_crop(cropped.boxes, cropped.track.window, spec.size)
-    points = _backend(spec.backend).landmarks(cropped.crops, boxes)
-    found = np.isfinite(points).all(axis=(1, 2))
+    faces = _backend(spec.backend).landmarks(cropped.crops, boxes)
+    found = faces.found
     fps = nominal_fps(cropped.times)
     if not found.all():
-        cropped, points = cropped[found], points[found]
+        cropped, faces = cropped[found], faces[found]
+    points = faces.points
     clip = replace(clip, frames=len(points), frames_failed=int((~found).sum()))
     if not len(points):
         return replace(clip, samples=0, reason=RejectReason.NO_LANDMARKS)
@@ -201,7 +202,7 @@ def store_clip(
     )
     runs = even_runs(len(points), MAX_FRAMES)
     with replacing(folder.clip(known(clip.clip_id))) as temporary, temporary.open("wb") as file:
-        for members in samples_of(clip, cropped, points, runs, path, analysis):
+        for members in samples_of(clip, cropped, faces, runs, path, analysis):
             write_members(file, members, end=False)
     return replace(clip, samples=len(runs))
 
@@ -209,7 +210,7 @@ def store_clip(
 def samples_of(
     clip: Clip,
     cropped: CroppedTrack,
-    points: np.ndarray,
+    faces: FaceLandmarks,
     runs: Sequence[slice],
     path: Path,
     analysis: AnalysisConfig,
@@ -217,7 +218,7 @@ def samples_of(
     """The members of each of a clip's samples.
 
     Args:
-        points: float32 (n, 68, 2), the landmarks of the cropped frames, in crop pixels.
+        faces: the landmarks of the cropped frames, n faces in crop pixels.
         runs: the frames of each sample.
         path: of the video, for its sound.
     """
@@ -238,7 +239,9 @@ def samples_of(
         sound = b""
         if analysis.audio:
             sound = read_sound(path, part.times[0], part.times[-1] + 1 / fps)
-        yield sample_members(sample_key(name, number), info, points[run], jpegs, sound)
+        some = faces[run]
+        key = sample_key(name, number)
+        yield sample_members(key, info, some.points, jpegs, sound, some.mesh)
 
 
 def even_runs(count: int, most: int) -> list[slice]:

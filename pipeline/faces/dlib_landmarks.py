@@ -5,7 +5,7 @@ from __future__ import annotations
 import dlib
 import numpy as np
 
-from fsh.pipeline.faces.landmarks import usable_boxes
+from fsh.pipeline.faces.landmarks import FaceLandmarks, usable_boxes
 from fsh.schemas.landmarks import POINTS
 from fsh.schemas.recognizer import LANDMARK_MODEL, model_file
 
@@ -21,7 +21,7 @@ class DlibLandmarks:
     def __init__(self) -> None:
         self._predictor = dlib.shape_predictor(str(model_file(LANDMARK_MODEL)))
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
         """See :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`; whole pixels."""
         points = np.full((len(images), POINTS, 2), np.nan, np.float32)
         for i in np.flatnonzero(usable_boxes(boxes)):
@@ -29,4 +29,4 @@ class DlibLandmarks:
             box = dlib.rectangle(left, top, right - 1, bottom - 1)
             shape = self._predictor(np.ascontiguousarray(images[i]), box)
             points[i] = [(p.x, p.y) for p in shape.parts()]
-        return points
+        return FaceLandmarks(points)

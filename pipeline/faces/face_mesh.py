@@ -22,13 +22,10 @@ import numpy as np
 
 from fsh.pipeline.faces.landmarks import usable_boxes
 from fsh.schemas.errors import FshError
+from fsh.schemas.mesh import MESH_EYE_CORNERS, MESH_POINTS
 
-#: Points of a mesh: 468 of the skin and 5 of either iris.
-MESH_POINTS = 478
 #: Side in pixels of the picture that the network is given.
 INPUT_SIDE = 256
-#: Outer corners of the eyes, on the picture's left and right: they tell how a head is tilted.
-EYE_CORNERS = (33, 263)
 #: Confidence from which a face counts as present; MediaPipe's own threshold.
 PRESENT = 0.5
 
@@ -76,7 +73,7 @@ def windows_of_meshes(meshes: np.ndarray) -> np.ndarray:
         As :func:`windows_of_boxes`.
     """
     points = np.asarray(meshes, np.float64)[..., :2] + 0.5
-    left, right = EYE_CORNERS
+    left, right = MESH_EYE_CORNERS
     across = points[:, right] - points[:, left]
     angle = np.arctan2(across[:, 1], across[:, 0])
     # The extent is measured along the window's own axes, so that it does not grow with the tilt.

@@ -23,7 +23,7 @@ from face_alignment.utils import (
     flip,
 )
 
-from fsh.pipeline.faces.landmarks import usable_boxes
+from fsh.pipeline.faces.landmarks import FaceLandmarks, usable_boxes
 from fsh.schemas.errors import FshError
 
 
@@ -45,7 +45,7 @@ class FanLandmarks:
         self.batch = batch
         self.network = load_network(weights).to(self.device)
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
         """See :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`."""
         points = np.full((len(images), NUM_LANDMARKS, 2), np.nan, np.float32)
         height, width = images.shape[1:3]
@@ -60,7 +60,7 @@ class FanLandmarks:
                 [crop(images[i], c, s) for i, c, s in zip(chosen, centers, scales, strict=True)]
             )
             points[chosen] = points_from_heatmaps(self.heatmaps(crops), centers, scales)
-        return points
+        return FaceLandmarks(points)
 
     @torch.inference_mode()
     def heatmaps(self, crops: np.ndarray) -> np.ndarray:

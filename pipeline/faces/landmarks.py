@@ -8,13 +8,42 @@ The backends are :mod:`~fsh.pipeline.faces.dlib_landmarks`,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from fsh.schemas.landmarks import found
+
 #: The landmarks' longer extent as a share of the detector's box, and how far below the middle of
 #: that box theirs lies: medians over faces that both were run on.
 _EXTENT, _BELOW = 0.965, 0.075
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """What a backend finds of N faces.
+
+    Attributes:
+        points: float32 (N, 68, 2), x and y of pixel centres, iBUG order; NaN in a row that failed.
+        mesh: float32 (N, 478, 3), the same pixels (:mod:`fsh.schemas.mesh`), NaN in the same rows;
+            None if the backend gives none.
+    """
+
+    points: np.ndarray
+    mesh: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> FaceLandmarks:
+        """Some of the faces."""
+        return FaceLandmarks(self.points[rows], None if self.mesh is None else self.mesh[rows])
+
+    @property
+    def found(self) -> np.ndarray:
+        """bool (N,): the faces that were found."""
+        return found(self.points)
 
 
 class LandmarkBackend(Protocol):
@@ -22,7 +51,7 @@ class LandmarkBackend(Protocol):
 
     name: str
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
         """Landmarks of one face per image.
 
         Args:
@@ -30,8 +59,8 @@ class LandmarkBackend(Protocol):
             boxes: float32 (N, 4) left, top, right, bottom in pixels of the images.
 
         Returns:
-            float32 (N, 68, 2), x and y of pixel centres; NaN in a row that failed, such as one
-            with an empty box or one that is not finite.
+            N faces; NaN in a row that failed, such as one with an empty box or one that is not
+            finite.
         """
         ...
 

@@ -104,7 +104,7 @@ class FaceSearch:
         """Faces of one frame with their boxes in source pixels, and their appearance."""
         detections = []
         for face in faces:
-            box = face_box(self._landmarks.landmarks(luma[None], face.box[None])[0])
+            box = face_box(self._landmarks.landmarks(luma[None], face.box[None]).points[0])
             appearance = appearance_of(luma, box)
             detections.append(Detection(frame, time, box * self._scale, face.score, appearance))
         return detections

@@ -18,7 +18,7 @@ from fsh.pipeline.faces.appearance_search import AppearanceSearch
 from fsh.pipeline.faces.crop import CropWindow, box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
-from fsh.pipeline.faces.landmarks import LandmarkBackend
+from fsh.pipeline.faces.landmarks import FaceLandmarks, LandmarkBackend
 from fsh.pipeline.faces.search import appearance_of
 from fsh.pipeline.faces.tracking import (
     Detection,
@@ -33,7 +33,8 @@ from fsh.pipeline.media.decode import enclosing_region, proxy_size
 from fsh.pipeline.media.footage import Footage, open_footage
 from fsh.pipeline.media.shots import Shot
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import POINTS, found
+from fsh.schemas.landmarks import POINTS
+from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 
@@ -60,6 +61,8 @@ class Driver:
         windows: the crop window of each frame in source pixels; empty for a stored track.
         spec: how the faces were cropped and landmarked.
         frames: uint8 (N, S, S, 3) RGB crops, or None if they were not asked for.
+        mesh: float32 (N, 478, 3), crop pixels, NaN as ``landmarks``; None if the landmark backend,
+            or the stored track, gives none.
     """
 
     times: np.ndarray
@@ -67,6 +70,7 @@ class Driver:
     windows: list[CropWindow]
     spec: FaceSpec
     frames: np.ndarray | None = None
+    mesh: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,8 @@ def read_driver(
         FshError: if it is nothing of the kind, or shows no face.
     """
     if path.suffix.lower() in TRACK_SUFFIXES:
-        times, landmarks = read_track(path, spec, fps)
-        return Driver(times, landmarks, [], spec)
+        track = read_track(path, spec, fps)
+        return Driver(track.times, track.landmarks, [], spec, mesh=track.mesh)
     footage = open_footage(path, fps)
     times, searched = _search_footage(footage, backend, progress)
     face = main_face(searched, len(times))
@@ -125,11 +129,11 @@ def read_driver(
         if on_frame is not None:
             on_frame(number, time, crop)
 
-    points = _landmark_footage(footage, face, windows, spec, backend, progress, keep)
+    faces = _landmark_footage(footage, face, windows, spec, backend, progress, keep)
     progress.stop()
-    if not found(points).any():
+    if not faces.found.any():
         raise FshError("no landmarks found on the face", where=path, remedy="try another video")
-    return Driver(times, points, windows, spec, frames)
+    return Driver(times, faces.points, windows, spec, frames, faces.mesh)
 
 
 def _search_footage(
@@ -161,18 +165,25 @@ def _landmark_footage(
     backend: LandmarkBackend,
     progress: Progress,
     on_frame: OnFrame,
-) -> np.ndarray:
-    """The second pass, at full resolution: landmarks float32 (N, 68, 2) in crop pixels."""
+) -> FaceLandmarks:
+    """The second pass, at full resolution: N faces in crop pixels."""
     points = np.full((len(windows), POINTS, 2), np.nan, np.float32)
+    mesh: np.ndarray | None = None
     region = enclosing_region([*dict.fromkeys(windows)], footage.size)
     progress.start("landmarks", len(windows), "frame")
     batch: dict[int, np.ndarray] = {}
 
     def landmark_batch() -> None:
+        nonlocal mesh
         if batch:
             boxes = [box_to_crop(face.boxes[i], windows[i], spec.size) for i in batch]
             crops = np.array([*batch.values()])
-            points[[*batch]] = backend.landmarks(crops, np.array(boxes))
+            some = backend.landmarks(crops, np.array(boxes))
+            points[[*batch]] = some.points
+            if some.mesh is not None:
+                if mesh is None:
+                    mesh = np.full((len(windows), MESH_POINTS, 3), np.nan, np.float32)
+                mesh[[*batch]] = some.mesh
         batch.clear()
 
     for number, (time, pixels) in enumerate(footage.region(region)):
@@ -184,7 +195,7 @@ def _landmark_footage(
             landmark_batch()
         progress.advance()
     landmark_batch()
-    return points
+    return FaceLandmarks(points, mesh)
 
 
 def main_face(searched: Sequence[SearchedFrame], count: int) -> FacePath | None:

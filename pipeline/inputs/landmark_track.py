@@ -2,14 +2,16 @@
 
 ``.npy`` is an array (F, 68, 2), iBUG order, x to the right and y down in any unit, NaN where there
 is no face, at a constant rate that the file does not know. ``.npz`` has ``landmarks`` in crop
-pixels, ``times`` (F,) in seconds, so a variable rate is kept, and ``spec``, the JSON of the
-:class:`~fsh.schemas.spec.FaceSpec` they were found with. Neither holds anything pickled.
+pixels, ``times`` (F,) in seconds, so a variable rate is kept, ``spec``, the JSON of the
+:class:`~fsh.schemas.spec.FaceSpec` they were found with, and ``mesh`` (F, 478, 3) in crop pixels,
+if the backend gave one. Neither holds anything pickled.
 """
 
 from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from fsh.pipeline.faces.crop import crop_window, to_crop
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.schemas.errors import FshError
 from fsh.schemas.landmarks import POINTS, found
+from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.temporary import replacing
 
@@ -27,12 +30,34 @@ _REMEDY = "make one with `fsh animate … --save-landmarks track.npz`"
 _EXTENT = 1024.0
 
 
-def save_track(path: Path, landmarks: np.ndarray, times: np.ndarray, spec: FaceSpec) -> None:
-    """Write a track; a ``.npy`` file does not hold its times.
+@dataclass(frozen=True)
+class LandmarkTrack:
+    """What a track holds.
+
+    Attributes:
+        times: float64 (F,), seconds.
+        landmarks: float32 (F, 68, 2), crop pixels; NaN in frames without a face.
+        mesh: float32 (F, 478, 3), the same; None if it has none.
+    """
+
+    times: np.ndarray
+    landmarks: np.ndarray
+    mesh: np.ndarray | None = None
+
+
+def save_track(
+    path: Path,
+    landmarks: np.ndarray,
+    times: np.ndarray,
+    spec: FaceSpec,
+    mesh: np.ndarray | None = None,
+) -> None:
+    """Write a track; a ``.npy`` file holds neither its times nor its mesh.
 
     Args:
         landmarks: (F, 68, 2) crop pixels of ``spec``.
         times: (F,) seconds.
+        mesh: (F, 478, 3) crop pixels, or None.
 
     Raises:
         FshError: if the name ends in neither ``.npy`` nor ``.npz``.
@@ -42,12 +67,14 @@ def save_track(path: Path, landmarks: np.ndarray, times: np.ndarray, spec: FaceS
         if path.suffix.lower() == ".npy":
             np.save(file, np.asarray(landmarks, np.float32))
         else:
-            np.savez(
-                file,
-                landmarks=np.asarray(landmarks, np.float32),
-                times=np.asarray(times, np.float64),
-                spec=np.array(json.dumps(spec.to_json(), sort_keys=True)),
-            )
+            parts = {
+                "landmarks": np.asarray(landmarks, np.float32),
+                "times": np.asarray(times, np.float64),
+                "spec": np.array(json.dumps(spec.to_json(), sort_keys=True)),
+            }
+            if mesh is not None:
+                parts["mesh"] = np.asarray(mesh, np.float32)
+            np.savez(file, **parts)  # type: ignore[arg-type]
 
 
 def require_track_name(path: Path) -> None:
@@ -56,7 +83,7 @@ def require_track_name(path: Path) -> None:
         raise FshError("a track's name ends in .npz or .npy", where=path)
 
 
-def read_track(path: Path, spec: FaceSpec, fps: float) -> tuple[np.ndarray, np.ndarray]:
+def read_track(path: Path, spec: FaceSpec, fps: float) -> LandmarkTrack:
     """Read a track.
 
     A track without units (``.npy``) is scaled and moved so that its median face is framed as
@@ -65,9 +92,6 @@ def read_track(path: Path, spec: FaceSpec, fps: float) -> tuple[np.ndarray, np.n
     Args:
         fps: frames per second of a track without times.
 
-    Returns:
-        Times float64 (F,), seconds, and landmarks float32 (F, 68, 2), crop pixels of ``spec``.
-
     Raises:
         FshError: if it is no track, or no frame of it has a face.
         SpecMismatch: if it was found with another specification.
@@ -75,10 +99,11 @@ def read_track(path: Path, spec: FaceSpec, fps: float) -> tuple[np.ndarray, np.n
     try:
         stored = np.load(path, allow_pickle=False)
         if isinstance(stored, np.ndarray):
-            points, times, made_with = stored, None, ""
+            points, times, made_with, mesh = stored, None, "", None
         else:
             points, times = stored["landmarks"], stored["times"]
             made_with = str(stored["spec"])
+            mesh = stored.get("mesh")
     except FileNotFoundError:
         raise FshError("no such file", where=path) from None
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
@@ -91,11 +116,19 @@ def read_track(path: Path, spec: FaceSpec, fps: float) -> tuple[np.ndarray, np.n
     if np.isnan(points).all():
         raise FshError("no frame of this track has landmarks", where=path, remedy=_REMEDY)
     if times is None:
-        return np.arange(len(points)) / fps, place_in_crop(points, spec)
+        return LandmarkTrack(np.arange(len(points)) / fps, place_in_crop(points, spec))
     if times.shape != (len(points),) or not (np.diff(times) > 0).all():
         raise FshError("its times do not increase frame by frame", where=path, remedy=_REMEDY)
     spec.require(FaceSpec.from_json(json.loads(made_with)), mine="the person", theirs=str(path))
-    return times.astype(np.float64), points
+    if mesh is not None:
+        if mesh.shape != (len(points), MESH_POINTS, 3) or mesh.dtype.kind != "f":
+            what = (
+                f"its mesh is {mesh.dtype} {mesh.shape}, expected {(len(points), MESH_POINTS, 3)}"
+            )
+            raise FshError(what, where=path, remedy=_REMEDY)
+        mesh = mesh.astype(np.float32)
+        mesh[~found(points)] = np.nan
+    return LandmarkTrack(times.astype(np.float64), points, mesh)
 
 
 def place_in_crop(points: np.ndarray, spec: FaceSpec) -> np.ndarray:

@@ -32,6 +32,7 @@ class FaceCandidate:
         points: float32 (68, 2) landmarks found on the crop, crop pixels.
         embedding: float32 (128,), or None if it was not asked for.
         tracked: whether it was tracked through a video, so that no other face is in question.
+        mesh: float32 (478, 3), crop pixels; None if the landmark backend gives none.
     """
 
     face: Face
@@ -40,6 +41,7 @@ class FaceCandidate:
     points: np.ndarray
     embedding: np.ndarray | None
     tracked: bool = False
+    mesh: np.ndarray | None = None
 
 
 def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector) -> list[Face]:
@@ -93,17 +95,19 @@ def crop_faces(
     """
     candidates = []
     for face in faces:
-        in_photo = backend.landmarks(image[None], face.box[None])[0]
+        in_photo = backend.landmarks(image[None], face.box[None]).points[0]
         if not np.isfinite(in_photo).all():
             continue
         window = crop_window(face_box(in_photo), spec)
         frame = crop_image(image, window, spec.size)
         # Landmarked again on the crop, because videos are landmarked there.
         box = box_to_crop(face.box, window, spec.size)
-        points = backend.landmarks(frame[None], box[None])[0]
-        if np.isfinite(points).all():
+        on_crop = backend.landmarks(frame[None], box[None])
+        if on_crop.found[0]:
             embedding = embed_face(image, in_photo) if embed else None
-            candidates.append(FaceCandidate(face, window, frame, points, embedding))
+            mesh = None if on_crop.mesh is None else on_crop.mesh[0]
+            points = on_crop.points[0]
+            candidates.append(FaceCandidate(face, window, frame, points, embedding, mesh=mesh))
     return candidates
 
 

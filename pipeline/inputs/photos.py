@@ -79,6 +79,7 @@ def prepare_photos(
     if at_most is not None and len(chosen) > at_most:
         chosen, too_many = _thinned(chosen, at_most)
         rejected += too_many
+    meshes = [c.mesh for c in chosen.values() if c.mesh is not None]
     clip = FaceClip(
         name=paths[0].name if len(paths) == 1 else first.parent.name,
         frames=np.stack([c.frame for c in chosen.values()]),
@@ -87,6 +88,7 @@ def prepare_photos(
         crops=np.array([c.window for c in chosen.values()], np.float32),
         spec=spec,
         embedding=np.mean(known, axis=0).astype(np.float32) if known else None,
+        mesh=np.stack(meshes) if meshes else None,
     )
     return clip, rejected
 
@@ -198,4 +200,6 @@ def _candidate_of_still(still: VideoStill, embed: bool) -> FaceCandidate:
     """A video's frame as a photo's face."""
     embedding = embed_face(still.crop, still.points) if embed else None
     face = Face(face_box(still.points), 1.0)
-    return FaceCandidate(face, still.window, still.crop, still.points, embedding, tracked=True)
+    return FaceCandidate(
+        face, still.window, still.crop, still.points, embedding, tracked=True, mesh=still.mesh
+    )

@@ -38,12 +38,14 @@ class VideoStill:
         crop: uint8 (S, S, 3) RGB.
         points: float32 (68, 2) landmarks, crop pixels.
         window: the crop window in the frame.
+        mesh: float32 (478, 3), crop pixels; None if the landmark backend gives none.
     """
 
     time: float
     crop: np.ndarray
     points: np.ndarray
     window: CropWindow
+    mesh: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,15 @@ def pick_stills(
             for frame, p in zip(frames, points, strict=True)
         ]
     )
-    return [
-        VideoStill(frames[i].time, frames[i].crop, points[i], driver.windows[frames[i].number])
-        for i in sorted(select_diverse(features, sharp, count), key=lambda i: frames[i].time)
-    ]
+
+    def still(frame: _Frame) -> VideoStill:
+        number = frame.number
+        mesh = None if driver.mesh is None else driver.mesh[number]
+        points = driver.landmarks[number]
+        return VideoStill(frame.time, frame.crop, points, driver.windows[number], mesh)
+
+    chosen = [frames[i] for i in select_diverse(features, sharp, count)]
+    return [still(frame) for frame in sorted(chosen, key=lambda frame: frame.time)]
 
 
 def pose_and_expression(points: np.ndarray, size: int) -> np.ndarray:

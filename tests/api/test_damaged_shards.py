@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from command import fsh
-from damage import DAMAGES, zero_frames
+from damage import DAMAGES, without_mesh, zero_frames
 from erasable import contents, make
-from tiny_data import write_data
+from tiny_data import SPEC, write_data
 from tiny_run import Told, tiny_config
 
 import fsh as api
@@ -180,6 +181,17 @@ def test_check_finds_a_frame_that_only_looks_whole(tmp_path):
         "SHA-256 differs from the card's"
     ]
     assert any("1 of 6 frames cannot be decoded" in fault.what for fault in whole.faults)
+
+
+def test_check_finds_a_sample_that_lacks_what_others_have(tmp_path):
+    made = write_data(tmp_path, people=2, spec=replace(SPEC, backend="mediapipe"), frames=3)
+    assert not any("mesh" in fault.what for fault in check_shards(made.root).faults)
+    shard = made.shard("train", 1)
+    shard.write_bytes(without_mesh(shard.read_bytes()))
+    faults = [fault for fault in check_shards(made.root).faults if "mesh" in fault.what]
+    assert [(f.where, "lacks a mesh, unlike others" in f.what) for f in faults] == [
+        (str(shard.relative_to(made.root)), True)
+    ]
 
 
 def test_inspect_shows_what_can_be_read_and_counts_the_rest(tmp_path):

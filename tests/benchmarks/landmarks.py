@@ -23,6 +23,7 @@ from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import CnnDetector, FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
+from fsh.pipeline.faces.landmarks import FaceLandmarks
 from fsh.pipeline.faces.pose import head_pose
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photo_faces import crop_faces, find_faces
@@ -69,7 +70,7 @@ class Recorder(DlibLandmarks):
     def __post_init__(self) -> None:
         DlibLandmarks.__init__(self)
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
         if images.ndim == 4:  # the search asks about grey frames
             self.crops.extend(images)
             self.boxes.extend(boxes)
@@ -101,7 +102,7 @@ def compare(path: Path, most: int) -> Compared:
         backend = load_backend(name)
         backend.landmarks(crops[:1], boxes[:1])
         start = time.process_time()
-        points[name] = backend.landmarks(crops, boxes)
+        points[name] = backend.landmarks(crops, boxes).points
         seconds[name] = time.process_time() - start
     return Compared(crops, points, seconds)
 

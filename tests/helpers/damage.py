@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fsh.schemas.sample import LANDMARKS
+from fsh.schemas.sample import LANDMARKS, MESH
 from fsh.schemas.tar import members, write_members
 
 
@@ -47,6 +47,10 @@ def _with_member(
 
 def _replaced(suffix: str, data: bytes) -> Callable[[bytes], bytes]:
     return _with_member(lambda name, old: (name, data if name.endswith(suffix) else old))
+
+
+#: Takes the mesh from the first sample that has one.
+without_mesh = _with_member(lambda name, data: None if name.endswith(MESH) else (name, data))
 
 
 def _other_shape(name: str, data: bytes) -> tuple[str, bytes]:

@@ -72,7 +72,7 @@ def portrait_face() -> Face:
 @lru_cache(maxsize=1)
 def portrait_points() -> np.ndarray:
     """float32 (68, 2) in pixels of the portrait."""
-    points = dlib_landmarks().landmarks(portrait()[None], portrait_face().box[None])[0]
+    points = dlib_landmarks().landmarks(portrait()[None], portrait_face().box[None]).points[0]
     points.setflags(write=False)
     return points
 

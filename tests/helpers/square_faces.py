@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.faces.detection import Face
+from fsh.pipeline.faces.landmarks import FaceLandmarks
 
 
 class SquareDetector:
@@ -26,8 +27,7 @@ class BoxCorners:
 
     name = "corners"
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
         shares = np.random.default_rng(0).permutation(68 * 2).reshape(68, 2) / 135
-        return (boxes[:, None, :2] + shares * (boxes[:, None, 2:] - boxes[:, None, :2])).astype(
-            np.float32
-        )
+        points = boxes[:, None, :2] + shares * (boxes[:, None, 2:] - boxes[:, None, :2])
+        return FaceLandmarks(points.astype(np.float32))

@@ -18,6 +18,7 @@ from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.ids import clip_id, file_sha256, sample_key
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.mesh import MEAN_RIGID, MESH_POINTS, PLACES, RIGID_MESH
 from fsh.schemas.records import Clip
 from fsh.schemas.sample import SampleInfo, sample_members
 from fsh.schemas.spec import FaceSpec
@@ -40,6 +41,16 @@ def template() -> np.ndarray:
     return np.array([*jaw, *brows, *nose, *eyes, *mouth], np.float32)
 
 
+def template_mesh() -> np.ndarray:
+    """478 points (478, 3) of that face; those that are none of the 68 lie anywhere on it."""
+    x, y = np.random.default_rng(0).uniform(-0.2, 0.2, (2, MESH_POINTS))
+    mesh = np.stack([x + 0.5, y + 0.5, np.zeros(MESH_POINTS)], axis=1)
+    mesh[RIGID_MESH] = MEAN_RIGID * 0.3 + (0.5, 0.44, 0)
+    mesh[PLACES, :2] = template()
+    mesh[:, 2] += 0.3 * (mesh[:, 0] - 0.5) ** 2
+    return mesh.astype(np.float32)
+
+
 def _spread(start: float, stop: float, count: int):
     return list(zip(np.linspace(start, stop, count), np.linspace(0, 1, count), strict=True))
 
@@ -50,14 +61,17 @@ def _ring(x: float, y: float, width: float, height: float, count: int):
 
 
 def clip_of(person: int, frames: int, seed: int = 0, spec: FaceSpec = SPEC) -> FaceClip:
-    """A moving head: colour and shape depend on ``person``, motion on ``seed``."""
+    """A moving head: colour and shape depend on ``person``, motion on ``seed``.
+
+    It has a mesh if the spec's backend is ``mediapipe``.
+    """
     size = spec.size
     portrait = cv2.resize(astronaut()[20:220, 120:320], (size, size), interpolation=cv2.INTER_AREA)
     look, motion = np.random.default_rng(person), np.random.default_rng([person, seed])
     tint = look.uniform(0.5, 1.0, 3)
     face = np.clip(portrait * tint, 0, 255).astype(np.uint8)
-    points = template() * size
-    phase, images, landmarks = motion.uniform(0, 6, 3), [], []
+    points, solid = template() * size, template_mesh() * size
+    phase, images, landmarks, meshes = motion.uniform(0, 6, 3), [], [], []
     for i in range(frames):
         angle, scale = 0.15 * np.sin(i / 3 + phase[0]), 1 + 0.06 * np.sin(i / 4 + phase[1])
         c, s = scale * np.cos(angle), scale * np.sin(angle)
@@ -67,6 +81,8 @@ def clip_of(person: int, frames: int, seed: int = 0, spec: FaceSpec = SPEC) -> F
         matrix = np.column_stack([turn, shift]).astype(np.float32)
         images.append(cv2.warpAffine(face, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE))
         landmarks.append(points @ turn.T + shift)
+        flat, depth = solid[:, :2] @ turn.T + shift, solid[:, 2:] * scale
+        meshes.append(np.concatenate([flat, depth], axis=1))
     return FaceClip(
         name=f"person{person}",
         frames=np.stack(images),
@@ -74,6 +90,7 @@ def clip_of(person: int, frames: int, seed: int = 0, spec: FaceSpec = SPEC) -> F
         times=np.arange(frames) / 25,
         crops=np.tile(np.array([0, 0, size], np.float32), (frames, 1)),
         spec=spec,
+        mesh=np.stack(meshes).astype(np.float32) if spec.backend == "mediapipe" else None,
     )
 
 
@@ -119,7 +136,9 @@ def write_data(
             )
             key = sample_key(name, index)
             jpegs = map(jpeg, clip.frames)
-            members[count % shards] += sample_members(key, info, clip.landmarks, jpegs)
+            members[count % shards] += sample_members(
+                key, info, clip.landmarks, jpegs, mesh=clip.mesh
+            )
             count += 1
         clips.append(Clip(clip_id=name, video_id=video, kept=True, split=split))
     infos = []

@@ -37,7 +37,8 @@ def gradients(which: slice, average: bool) -> dict[str, torch.Tensor]:
         config.loss,
     )
     whole = batch()
-    part = Episodes(*(getattr(whole, f)[which] for f in Episodes.__dataclass_fields__))
+    parts = (getattr(whole, f) for f in Episodes.__dataclass_fields__)
+    part = Episodes(*(part[which] for part in parts if part is not None))
     made = objective.generator(part)
     made.total.backward()
     objective.discriminator(part, made).total.backward()

@@ -17,7 +17,7 @@ from fsh.schemas import ids
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.sample import SampleInfo, sample_members
+from fsh.schemas.sample import SampleInfo, read_samples, sample_members
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import write_members
 from fsh.schemas.temporary import replacing
@@ -97,6 +97,36 @@ def test_a_sample_is_read_back_by_tarfile_and_its_bytes_repeat(count, jpeg, audi
     assert list(read.items()) == members
     assert SampleInfo.from_json(read["v_0_0_0000.json"]) == info
     assert all(head.mtime == 0 for head in heads)
+
+
+def test_a_mesh_is_stored_in_half_precision_and_may_be_missing(tmp_path):
+    info = SampleInfo("v_0_0", "v", "me", 25.0, [0.0, 0.04], [], [0, 0, 9], FaceSpec())
+    points, jpegs = np.zeros((2, 68, 2), np.float32), [b"\xff\xd8\xff\xd9"] * 2
+    mesh = np.random.default_rng(0).uniform(-60, 256, (2, 478, 3)).astype(np.float32)
+    mesh[1] = np.nan
+    path = tmp_path / "shard.tar"
+    with path.open("wb") as file:
+        write_members(file, sample_members("v_0_0_0000", info, points, jpegs), end=False)
+        whole = sample_members("v_0_0_0001", info, points, jpegs, b"sound", mesh)
+        write_members(file, whole, end=False)
+        short = sample_members("v_0_0_0002", info, points, jpegs, mesh=mesh[:1])
+        write_members(file, short, end=True)
+    without, stored, damaged = read_samples(path)
+    assert without.mesh is None and without.check() == info
+    assert stored.mesh.dtype == np.float16 and stored.check() == info
+    assert np.array_equal(stored.mesh, mesh.astype(np.float16), equal_nan=True)
+    assert [*stored.places] == ["json", "landmarks.npy", "mesh.npy", "000.jpg", "001.jpg", "flac"]
+    with pytest.raises(FshError, match=r"mesh.npy is float16 \(1, 478, 3\), not float16 \(2, 478"):
+        damaged.check()
+
+
+def test_a_clips_frames_are_taken_with_their_meshes():
+    clip = a_clip(3)
+    assert clip.take([1]).mesh is None
+    meshes = np.arange(3 * 478 * 3, dtype=np.float32).reshape(3, 478, 3)
+    assert np.array_equal(replace(clip, mesh=meshes).take([2, 0]).mesh, meshes[[2, 0]])
+    with pytest.raises(AssertionError):
+        replace(clip, mesh=meshes[:2])
 
 
 def test_plain_webdataset_reads_a_sample(tmp_path):

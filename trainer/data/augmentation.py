@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fsh.schemas.mesh import MESH_MIRROR
+
 #: Weights of red, green and blue in a colour's luma (ITU-R BT.601).
 _LUMA = np.array([[[0.299, 0.587, 0.114]]])
 
@@ -36,7 +38,8 @@ def augment_episodes(
     landmark_images: Tensor,
     seed: tuple[int, ...],
     ranges: ColorRanges = ColorRanges(),
-) -> tuple[Tensor, Tensor]:
+    meshes: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Episodes, each mirrored or not and recolored, all its frames alike.
 
     A mirrored landmark image has left and right brow and eye exchanged: their colors differ in red
@@ -48,14 +51,18 @@ def augment_episodes(
         landmark_images: float (B, K+1, H, H, 3), 0…1.
         seed: what the choice depends on; the same numbers give the same episodes.
 
+        meshes: float (B, K+1, 478, 3), pixels of the images, or None.
+
     Returns:
-        Both as they came: same shapes, types and ranges.
+        All as they came: same shapes, types and ranges.
     """
     random = np.random.default_rng(seed)
     count = len(images)
-    mirror = torch.from_numpy(random.random(count) < 0.5).to(images.device)[
-        :, None, None, None, None
-    ]
+    mirrored = torch.from_numpy(random.random(count) < 0.5).to(images.device)
+    mirror = mirrored[:, None, None, None, None]
+    if meshes is not None:
+        other = mirrored_meshes(meshes, images.shape[3])
+        meshes = torch.where(mirrored[:, None, None, None], other, meshes)
     images = torch.where(mirror, images.flip(3), images)
     exchanged = landmark_images.flip(3)[..., [1, 0, 2]]
     landmark_images = torch.where(mirror, exchanged, landmark_images)
@@ -65,4 +72,11 @@ def augment_episodes(
     bright = 2 * random.uniform(-ranges.brightness, ranges.brightness, (count, 1, 1, 1, 1))
     matrix = torch.from_numpy(colors).to(images)
     recolored = torch.einsum("bkhwc,bdc->bkhwd", images + 1, matrix) - 1
-    return (recolored + torch.from_numpy(bright).to(images)).clamp(-1, 1), landmark_images
+    images = (recolored + torch.from_numpy(bright).to(images)).clamp(-1, 1)
+    return images, landmark_images, meshes
+
+
+def mirrored_meshes(meshes: Tensor, size: int) -> Tensor:
+    """Meshes (…, 478, 3) of pictures of ``size`` pixels as they are of the mirrored pictures."""
+    flat = meshes[..., torch.from_numpy(MESH_MIRROR).to(meshes.device), :]
+    return torch.cat([size - 1 - flat[..., :1], flat[..., 1:]], dim=-1)

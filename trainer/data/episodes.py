@@ -22,7 +22,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.npy import read_npy
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
-from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks, rescale_mesh
 from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
 
 #: Episodes in a worker's shuffle buffer, which mixes shards; frames are read when they leave it.
@@ -51,8 +51,22 @@ class EpisodeFrames(NamedTuple):
         Raises:
             FshError: if they are no longer what they were when the shard was indexed.
         """
+        return self._points(self.sample.landmarks)
+
+    def mesh(self) -> np.ndarray | None:
+        """float32 (K+1, 478, 3) in pixels of the crops on disk; None if the data set has none.
+
+        Raises:
+            FshError: as :meth:`landmarks` does.
+        """
+        if self.sample.mesh is None:
+            return None
+        return self._points(self.sample.mesh).astype(np.float32)
+
+    def _points(self, place: tuple[int, int]) -> np.ndarray:
+        """The episode's frames of a ``.npy`` member."""
         try:
-            return read_npy(self.shard.read(*self.sample.landmarks))[self.frames]
+            return read_npy(self.shard.read(*place))[self.frames]
         except (ValueError, IndexError) as error:
             what = f"the landmarks of sample {self.sample.key} cannot be read ({error})"
             raise FshError(what, where=self.shard.path, remedy=_REMEDY) from error
@@ -63,6 +77,7 @@ class Batch(NamedTuple):
 
     Attributes:
         images, landmark_images: uint8 (B, K+1, H, H, 3).
+        meshes: float32 (B, K+1, 478, 3) in pixels of the images; None if the data set has none.
         videos, keys: of each episode, the video's id and the sample's key.
         damaged: shard and sample key of each episode with a frame that cannot be decoded; others
             stand in for them.
@@ -73,6 +88,7 @@ class Batch(NamedTuple):
     videos: tuple[str, ...]
     keys: tuple[str, ...]
     damaged: tuple[tuple[str, str], ...]
+    meshes: torch.Tensor | None = None
 
     @property
     def skipped(self) -> int:
@@ -82,7 +98,9 @@ class Batch(NamedTuple):
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory; what a loader calls before a copy to a GPU."""
         return self._replace(
-            images=self.images.pin_memory(), landmark_images=self.landmark_images.pin_memory()
+            images=self.images.pin_memory(),
+            landmark_images=self.landmark_images.pin_memory(),
+            meshes=None if self.meshes is None else self.meshes.pin_memory(),
         )
 
 
@@ -230,7 +248,16 @@ class EpisodeStream(IterableDataset):
             tuple(episodes[i].sample.video for i in order),
             tuple(episodes[i].sample.key for i in order),
             tuple((e.shard.path, e.sample.key) for i, e in enumerate(episodes) if i not in good),
+            self.meshes([episodes[i] for i in order]),
         )
+
+    def meshes(self, episodes: Sequence[EpisodeFrames]) -> torch.Tensor | None:
+        """See :attr:`Batch.meshes`."""
+        read = [episode.mesh() for episode in episodes]
+        known = [mesh for mesh in read if mesh is not None]
+        if len(known) < len(read):
+            return None
+        return torch.from_numpy(rescale_mesh(np.stack(known), self.crop_size, self.image_size))
 
 
 def _shuffled(

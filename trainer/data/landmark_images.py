@@ -50,6 +50,13 @@ def rescale_landmarks(landmarks: np.ndarray, size: int, to: int) -> np.ndarray:
     return ((landmarks + 0.5) * (to / size) - 0.5).astype(np.float32)
 
 
+def rescale_mesh(mesh: np.ndarray, size: int, to: int) -> np.ndarray:
+    """A mesh (…, 478, 3) as :func:`rescale_landmarks`, its depth in the same scale."""
+    flat = rescale_landmarks(mesh[..., :2], size, to)
+    depth = (mesh[..., 2:] * (to / size)).astype(np.float32)
+    return np.concatenate([flat, depth], axis=-1)
+
+
 def draw_landmarks(landmarks: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
     """Landmarks as drawn pictures.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fsh.schemas import landmarks as points
 from fsh.schemas.errors import FshError
-from fsh.schemas.sample import LANDMARKS, StoredSample, frame_extension, read_samples
+from fsh.schemas.sample import LANDMARKS, MESH, StoredSample, frame_extension, read_samples
 
 _REMEDY = "run `fsh shard` again"
 
@@ -24,6 +24,7 @@ class IndexedSample(NamedTuple):
         found: numbers of the frames that have landmarks, int16 (F,), F > 0.
         pictures: first byte and length of every frame's JPEG, int64 (N, 2).
         landmarks: the same of the landmarks' ``.npy``.
+        mesh: the same of the mesh's; None if the data set has none.
     """
 
     key: str
@@ -31,6 +32,7 @@ class IndexedSample(NamedTuple):
     found: np.ndarray
     pictures: np.ndarray
     landmarks: tuple[int, int]
+    mesh: tuple[int, int] | None = None
 
 
 class OpenShard:
@@ -97,7 +99,7 @@ def index_sample(sample: StoredSample) -> IndexedSample:
     Raises:
         FshError: if the sample lacks one of its files, or one of them is damaged.
     """
-    landmarks = sample.landmarks
+    landmarks, mesh = sample.landmarks, sample.mesh
     places = [sample.place(frame_extension(i)) for i in range(len(landmarks))]
     return IndexedSample(
         key=sample.key,
@@ -105,4 +107,5 @@ def index_sample(sample: StoredSample) -> IndexedSample:
         found=np.flatnonzero(points.found(landmarks)).astype(np.int16),
         pictures=np.array(places, np.int64).reshape(-1, 2),
         landmarks=sample.place(LANDMARKS),
+        mesh=None if mesh is None else sample.place(MESH),
     )

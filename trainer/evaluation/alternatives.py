@@ -125,4 +125,6 @@ def _episodes(photos: PhotoTensors, frames: int, random: np.random.Generator) ->
         images=photos.images[wanted],
         landmark_images=photos.landmark_images[wanted],
         video_indices=torch.zeros(len(targets), dtype=torch.long),
+        source_meshes=None if photos.meshes is None else photos.meshes[rows],
+        meshes=None if photos.meshes is None else photos.meshes[wanted],
     )

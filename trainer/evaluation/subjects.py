@@ -184,13 +184,24 @@ def _subject(
     def part(numbers: np.ndarray, what: str) -> FaceClip:
         pictures = np.empty((len(numbers), spec.size, spec.size, 3), np.uint8)
         points = np.empty((len(numbers), POINTS, 2), np.float32)
+        meshes: list[np.ndarray] = []
         for row, number in enumerate(numbers):
             s, i = places[number]
             if not decode_jpeg(samples[s].frame(i), spec.size, pictures[row]):
                 raise samples[s].damaged(frame_extension(i), "cannot be decoded")
             points[row] = samples[s].landmarks[i]
+            if (mesh := samples[s].mesh) is not None:
+                meshes.append(mesh[i].astype(np.float32))
         crops = np.array([infos[places[n][0]].crop for n in numbers], np.float32)
-        return FaceClip(f"{identity} ({what})", pictures, points, times[numbers], crops, spec)
+        return FaceClip(
+            f"{identity} ({what})",
+            pictures,
+            points,
+            times[numbers],
+            crops,
+            spec,
+            mesh=np.stack(meshes) if meshes else None,
+        )
 
     def load() -> SubjectFrames:
         return SubjectFrames(

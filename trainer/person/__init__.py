@@ -4,6 +4,7 @@ In reading order:
 
 - :mod:`~fsh.trainer.person.person`: the person and its folder; drawing.
 - :mod:`~fsh.trainer.person.motion_transfer`: a driver's landmarks on the person's face shape.
+- :mod:`~fsh.trainer.person.mesh_transfer`: the same with meshes, in three dimensions.
 - :mod:`~fsh.trainer.person.photo_tensors`: photos as the networks take them.
 - :mod:`~fsh.trainer.person.expressions`: eight expressions as landmarks.
 - :mod:`~fsh.trainer.person.photo_augmentation`: copies of photos with other expressions, or moved.

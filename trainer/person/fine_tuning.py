@@ -109,7 +109,12 @@ def start_fine_tuning(
         some = photos[chosen]
         nothing = some.images[:, None]
         episodes = Episodes(
-            nothing, nothing, some.images, some.landmark_images, torch.tensor(chosen)
+            nothing,
+            nothing,
+            some.images,
+            some.landmark_images,
+            torch.tensor(chosen),
+            meshes=some.meshes,
         )
         made: Terms | None = None
         for loss, adam, rate in zip(losses, adams, rates, strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fsh.schemas.landmarks import POINTS, RIGID, apply, found, inverse, similarity
+from fsh.schemas.mesh import MESH_POINTS, landmarks_of_mesh
 
 
 def neutral_shape(landmarks: np.ndarray) -> np.ndarray:
@@ -104,11 +105,11 @@ def fill_gaps(landmarks: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, int
     """Frames without landmarks filled by linear interpolation over time; the ends repeat.
 
     Args:
-        landmarks: (N, 68, 2); NaN in frames without a face.
+        landmarks: (N, 68, 2), or meshes (N, 478, 3); NaN in frames without a face.
         times: (N,) seconds.
 
     Returns:
-        float32 (N, 68, 2), and how many frames were filled.
+        float32 of the same shape, and how many frames were filled.
 
     Raises:
         ValueError: if no frame has landmarks.
@@ -157,16 +158,17 @@ def smooth_landmarks(
     Speeds are measured in face heights per second, so the setting fits any resolution.
 
     Args:
-        landmarks: (N, 68, 2), finite. times: (N,) seconds.
+        landmarks: (N, 68, 2), or meshes (N, 478, 3); finite. times: (N,) seconds.
         cutoff, beta: as for :func:`one_euro_filter`; beta per face height a second.
 
     Returns:
-        float64 (N, 68, 2).
+        float64 of the same shape.
     """
     landmarks, times = np.asarray(landmarks, np.float64), np.asarray(times, np.float64)
     if len(landmarks) < 3:
         return landmarks.copy()
-    unit = max(float(np.median(np.ptp(landmarks[..., 1], axis=1))), 1e-6)
+    faces = landmarks_of_mesh(landmarks) if landmarks.shape[1] == MESH_POINTS else landmarks
+    unit = max(float(np.median(np.ptp(faces[..., 1], axis=1))), 1e-6)
     scaled = landmarks / unit
     forwards = one_euro_filter(scaled, times, cutoff, beta)
     backwards = one_euro_filter(scaled[::-1], times[-1] - times[::-1], cutoff, beta)[::-1]

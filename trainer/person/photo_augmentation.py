@@ -42,13 +42,15 @@ def expression_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
     rng = np.random.default_rng(seed)
     shape = neutral_shape(clip.landmarks)
     steps = {e.name: e.landmarks - shape for e in expressions(shape)}
-    frames, landmarks = [], []
-    for frame, before in zip(clip.frames, clip.landmarks, strict=True):
+    frames, landmarks, meshes = [], [], []
+    for i, (frame, before) in enumerate(zip(clip.frames, clip.landmarks, strict=True)):
         for _ in range(copies):
             after = before + random_expression(rng, steps)
             frames.append(warp_face(frame, before, after))
             landmarks.append(after)
-    return _copies(f"{clip.name}, other expressions", clip, frames, landmarks)
+            if clip.mesh is not None:
+                meshes.append(warp_mesh(clip.mesh[i], before, after, len(frame)))
+    return _copies(f"{clip.name}, other expressions", clip, frames, landmarks, meshes)
 
 
 def moved_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
@@ -64,8 +66,8 @@ def moved_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
     rng = np.random.default_rng(seed)
     size = clip.spec.size
     middle = ((size - 1) / 2, (size - 1) / 2)
-    frames, landmarks = [], []
-    for frame, before in zip(clip.frames, clip.landmarks, strict=True):
+    frames, landmarks, meshes = [], [], []
+    for i, (frame, before) in enumerate(zip(clip.frames, clip.landmarks, strict=True)):
         for _ in range(copies):
             turn, zoom = rng.uniform(-TURN, TURN), 1 + rng.uniform(-ZOOM, ZOOM)
             matrix = cv2.getRotationMatrix2D(middle, turn, zoom)
@@ -75,11 +77,18 @@ def moved_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
                 cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=edge)
             )
             landmarks.append(apply(matrix, before))
-    return _copies(f"{clip.name}, moved", clip, frames, landmarks)
+            if clip.mesh is not None:
+                flat, depth = clip.mesh[i, :, :2], clip.mesh[i, :, 2:]
+                meshes.append(np.concatenate([apply(matrix, flat), zoom * depth], axis=1))
+    return _copies(f"{clip.name}, moved", clip, frames, landmarks, meshes)
 
 
 def _copies(
-    name: str, clip: FaceClip, frames: list[np.ndarray], landmarks: list[np.ndarray]
+    name: str,
+    clip: FaceClip,
+    frames: list[np.ndarray],
+    landmarks: list[np.ndarray],
+    meshes: list[np.ndarray],
 ) -> FaceClip:
     """A clip of copies: as many of each frame of ``clip``, in its frames' order."""
     count = len(frames)
@@ -90,6 +99,7 @@ def _copies(
         times=np.arange(count, dtype=np.float64),
         crops=np.repeat(clip.crops, count // len(clip), axis=0),
         spec=clip.spec,
+        mesh=np.stack(meshes).astype(np.float32) if meshes else None,
     )
 
 
@@ -118,10 +128,7 @@ def warp_face(frame: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.nd
     A thin-plate spline over the landmarks and points on the picture's edge, which stay.
     """
     side = len(frame)
-    ends = np.linspace(0, side - 1, _FIXED)
-    edge = np.array([(x, y) for x in ends for y in ends if {x, y} & {ends[0], ends[-1]}])
-    places, sources = np.concatenate([after, edge]), np.concatenate([before, edge])
-    field = RBFInterpolator(places, sources - places, kernel="thin_plate_spline", smoothing=1.0)
+    field = _displacements(after, before, side)
     axis = np.linspace(0, side - 1, _GRID)
     grid = np.stack(np.meshgrid(axis, axis), -1)
     coarse = field(grid.reshape(-1, 2)).reshape(_GRID, _GRID, 2).astype(np.float32)
@@ -135,6 +142,25 @@ def warp_face(frame: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.nd
     if opened > _SHUT or opens <= opened:
         return warped
     return _darken_mouth(warped, frame, before, after)
+
+
+def warp_mesh(mesh: np.ndarray, before: np.ndarray, after: np.ndarray, side: int) -> np.ndarray:
+    """The mesh (478, 3) of a picture of that side after :func:`warp_face`; its depth stays."""
+    flat = mesh[:, :2].astype(np.float64)
+    moved = flat + _displacements(before, after, side)(flat)
+    return np.concatenate([moved, mesh[:, 2:]], axis=1)
+
+
+def _displacements(places: np.ndarray, to: np.ndarray, side: int) -> RBFInterpolator:
+    """How far points of a picture go whose landmarks (68, 2) go from places to others.
+
+    A thin-plate spline over the landmarks and points on the picture's edge, which stay.
+    """
+    ends = np.linspace(0, side - 1, _FIXED)
+    edge = np.array([(x, y) for x in ends for y in ends if {x, y} & {ends[0], ends[-1]}])
+    fixed = np.concatenate([places, edge])
+    steps = np.concatenate([to, edge]) - fixed
+    return RBFInterpolator(fixed, steps, kernel="thin_plate_spline", smoothing=1.0)
 
 
 def _darken_mouth(

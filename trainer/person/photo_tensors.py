@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks, rescale_mesh
 from fsh.trainer.data.pictures import to_images, to_landmark_images
 
 #: Photos used at most; more are thinned out evenly over the clip.
@@ -26,16 +27,19 @@ class PhotoTensors:
     Attributes:
         images: float32 (T, 3, H, H), −1…1.
         landmark_images: float32 (T, 3, H, H), 0…1.
+        meshes: float32 (T, 478, 3), pixels of the images; None if the landmark backend gives none.
     """
 
     images: Tensor
     landmark_images: Tensor
+    meshes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, which: list[int]) -> PhotoTensors:
-        return PhotoTensors(self.images[which], self.landmark_images[which])
+        meshes = None if self.meshes is None else self.meshes[which]
+        return PhotoTensors(self.images[which], self.landmark_images[which], meshes)
 
 
 def landmark_image_tensors(
@@ -68,4 +72,8 @@ def photo_tensors(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photo
     how = cv2.INTER_AREA if size < clip.spec.size else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
     drawn = landmark_image_tensors(kept.landmarks, clip.spec.size, size, device)
-    return PhotoTensors(to_images(small, device), drawn), kept
+    meshes = None
+    if kept.mesh is not None:
+        rescaled = rescale_mesh(kept.mesh, clip.spec.size, size)
+        meshes = torch.from_numpy(rescaled).to(device)
+    return PhotoTensors(to_images(small, device), drawn, meshes), kept

@@ -72,8 +72,11 @@ def to_device(
     device = config.device
     images = scale_images(batch.images.to(device, non_blocking=True))
     drawn = scale_landmark_images(batch.landmark_images.to(device, non_blocking=True))
+    meshes = batch.meshes
+    if meshes is not None:
+        meshes = meshes.to(device, non_blocking=True)
     if config.augment:
-        images, drawn = augment_episodes(images, drawn, seed)
+        images, drawn, meshes = augment_episodes(images, drawn, seed, meshes=meshes)
     indices = embeddings.indices_of(batch.videos)
     if device.startswith("cuda"):
         indices = indices.pin_memory()  # else the copy would wait for everything before it
@@ -83,6 +86,8 @@ def to_device(
         images=channels_first(images[:, -1].contiguous()),
         landmark_images=channels_first(drawn[:, -1].contiguous()),
         video_indices=indices.to(device, non_blocking=True),
+        source_meshes=None if meshes is None else meshes[:, :-1].contiguous(),
+        meshes=None if meshes is None else meshes[:, -1].contiguous(),
     )
 
 
@@ -112,7 +117,8 @@ class CudaCopyStream:
         computing = torch.cuda.current_stream(self.stream.device)
         computing.wait_stream(self.stream)
         for field in fields(episodes):
-            getattr(episodes, field.name).record_stream(computing)
+            if (tensor := getattr(episodes, field.name)) is not None:
+                tensor.record_stream(computing)
 
 
 def moved_on_stream(

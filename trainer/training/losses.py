@@ -32,6 +32,8 @@ class Episodes:
         source_images, source_landmark_images: (B, K, 3, H, H), in −1…1 and in 0…1.
         images, landmark_images: of the targets, (B, 3, H, H), in −1…1 and in 0…1.
         video_indices: int64 (B,), which of W's embeddings belongs to each video.
+        source_meshes, meshes: float32 (B, K, 478, 3) and of the targets (B, 478, 3), in pixels of
+            the images; None if the data set has none.
     """
 
     source_images: Tensor
@@ -39,6 +41,8 @@ class Episodes:
     images: Tensor
     landmark_images: Tensor
     video_indices: Tensor
+    source_meshes: Tensor | None = None
+    meshes: Tensor | None = None
 
 
 @dataclass(frozen=True)

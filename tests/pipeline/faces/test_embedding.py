@@ -19,7 +19,7 @@ def test_embeddings_tell_people_apart():
     # A longer face with another skin is somebody else.
     other = cv2.resize(cv2.medianBlur(image, 15), (512, 700))
     (face,) = detector().detect_scaled(other, 600)
-    elsewhere = dlib_landmarks().landmarks(other[None], face.box[None])[0]
+    elsewhere = dlib_landmarks().landmarks(other[None], face.box[None]).points[0]
     assert np.linalg.norm(own - embed_face(other, elsewhere)) > SAME_PERSON
 
 

@@ -26,7 +26,6 @@ from fsh.pipeline.dataset.span_analysis import analyze_span
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.face_mesh import (
-    MESH_POINTS,
     PRESENT,
     FaceMesh,
     points_in_image,
@@ -36,11 +35,12 @@ from fsh.pipeline.faces.face_mesh import (
     windows_of_meshes,
 )
 from fsh.pipeline.faces.landmarks import face_box
-from fsh.pipeline.faces.mediapipe_landmarks import PLACES, MediaPipeLandmarks, landmarks_of_mesh
+from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.schemas.errors import FshError
 from fsh.schemas.landmarks import CHIN, EYE_CORNERS, MOUTH_CORNERS, NOSE_TIP, apply
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.mesh import MESH_POINTS, PLACES, landmarks_of_mesh
 from fsh.schemas.progress import Silent
 from fsh.schemas.sample import samples_in
 from fsh.schemas.spec import FaceSpec
@@ -60,7 +60,7 @@ def mesh() -> FaceMesh:
 
 
 def points_of(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    return backend().landmarks(image[None], np.asarray(box, np.float32)[None])[0]
+    return backend().landmarks(image[None], np.asarray(box, np.float32)[None]).points[0]
 
 
 def transformed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,14 +122,16 @@ def test_no_face_no_points():
     noise = np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8)
     images = np.stack([noise, np.zeros_like(noise), portrait(), portrait()])
     boxes = np.stack([BOX, BOX, BOX, np.array([300, 350, 400, 450], np.float32)])
-    assert np.isnan(backend().landmarks(images, boxes)).all(axis=(1, 2)).tolist() == [1, 1, 0, 1]
+    assert backend().landmarks(images, boxes).found.tolist() == [False, False, True, False]
     assert (mesh().find(images, boxes)[1] > PRESENT).tolist() == [0, 0, 1, 0]
 
 
 def test_unusable_boxes_and_no_images():
     boxes = np.array([[np.nan] * 4, [10, 10, 10.5, 50], [50, 50, 20, 20]], np.float32)
-    assert np.isnan(backend().landmarks(np.stack([portrait()] * 3), boxes)).all()
-    none = backend().landmarks(np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 4), np.float32))
+    assert not backend().landmarks(np.stack([portrait()] * 3), boxes).found.any()
+    none = (
+        backend().landmarks(np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 4), np.float32)).points
+    )
     assert none.shape == (0, 68, 2)
 
 
@@ -142,14 +144,14 @@ def test_boxes_over_the_edge_and_outside_are_taken(box):
 
 def test_the_same_bytes_at_every_place_in_a_batch_and_in_another_process():
     boxes = np.stack([BOX, BOX + 3, BOX])
-    points = backend().landmarks(np.stack([portrait()] * 3), boxes)
+    points = backend().landmarks(np.stack([portrait()] * 3), boxes).points
     assert points[0].tobytes() == points[2].tobytes() == points_of(portrait(), BOX).tobytes()
     assert np.array_equal(points, np.round(points * 64) / 64)
     program = (
         "import sys, numpy as np; from skimage.data import astronaut;"
         "from fsh.pipeline.faces.backends import load_backend;"
         f"box = np.array([{BOX.tolist()}], np.float32);"
-        "points = load_backend('mediapipe').landmarks(astronaut()[None], box);"
+        "points = load_backend('mediapipe').landmarks(astronaut()[None], box).points;"
         "sys.stdout.buffer.write(points.tobytes())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
@@ -227,8 +229,13 @@ def test_clips_are_landmarked_with_it_and_drive_with_it(tmp_path):
     (clip,) = read_clips(folder.clips)
     assert clip.frames_failed == 0 and clip.frames == sample.frames > 30
     assert sample.info.spec.backend == "mediapipe"
+    assert [*sample.places][:3] == ["json", "landmarks.npy", "mesh.npy"]
+    stored_mesh = sample.mesh
+    assert stored_mesh.dtype == np.float16
+    assert np.array_equal(landmarks_of_mesh(stored_mesh), sample.landmarks.astype(np.float16))
     driver = read_driver(path, analysis.spec, backend(), Silent())
     trees = read_driver(path, FaceSpec(), dlib_landmarks(), Silent())
     assert np.linalg.norm(driver.landmarks - trees.landmarks, axis=2).mean() < 5
     still = [np.abs(np.diff(x.landmarks, 2, axis=0)).mean() for x in (driver, trees)]
     assert still[0] < still[1]
+    assert np.array_equal(landmarks_of_mesh(driver.mesh), driver.landmarks)

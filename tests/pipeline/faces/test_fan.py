@@ -67,7 +67,7 @@ def theirs(network: FAN, image: np.ndarray, box: np.ndarray) -> np.ndarray:
 def test_batched_equals_one_by_one(weights_file):
     backend = FanLandmarks(weights_file, device="cpu", batch=3)
     images = np.stack([portrait(), portrait()[::-1], portrait(), portrait()[:, ::-1]])
-    ours = backend.landmarks(images, BOXES)
+    ours = backend.landmarks(images, BOXES).points
     assert backend.name == "fan" and ours.dtype == np.float32
     for image, box, points in zip(images, BOXES, ours, strict=True):
         cut_off = theirs(backend.network, image, box)
@@ -79,7 +79,7 @@ def test_batched_equals_one_by_one(weights_file):
 def test_unusable_boxes_give_nan(weights_file):
     backend = FanLandmarks(weights_file, device="cpu")
     boxes = np.array([BOXES[0], [np.nan] * 4, [600, 10, 700, 90], [5, 5, 5, 5]], np.float32)
-    points = backend.landmarks(np.stack([portrait()] * 4), boxes)
+    points = backend.landmarks(np.stack([portrait()] * 4), boxes).points
     assert np.isfinite(points[0]).all() and np.isnan(points[1:]).all()
 
 

@@ -25,21 +25,21 @@ def test_unusable_boxes_give_nan():
     boxes = np.array(
         [portrait_face().box, [np.nan] * 4, [10, 10, 10.5, 50], [50, 50, 20, 20]], np.float32
     )
-    points = dlib_landmarks().landmarks(np.stack([portrait()] * 4), boxes)
+    points = dlib_landmarks().landmarks(np.stack([portrait()] * 4), boxes).points
     assert np.array_equal(points[0], portrait_points())
     assert np.isnan(points[1:]).all()
     assert usable_boxes(boxes).tolist() == [True, False, False, False]
 
 
 def test_no_images_no_points():
-    empty = dlib_landmarks().landmarks(np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 4)))
+    empty = dlib_landmarks().landmarks(np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 4))).points
     assert empty.shape == (0, 68, 2)
 
 
 def test_a_box_over_the_edge_is_taken():
     near = portrait()[90:, 190:]
     box = portrait_face().box - (190, 90, 190, 90)
-    assert np.isfinite(dlib_landmarks().landmarks(near[None], box[None].astype(np.float32))).all()
+    assert dlib_landmarks().landmarks(near[None], box[None].astype(np.float32)).found.all()
 
 
 def test_the_face_box_is_steadier_than_the_detectors():
@@ -47,7 +47,7 @@ def test_the_face_box_is_steadier_than_the_detectors():
     for max_side in (420, 460, 500, 540, 580):
         face = detector().detect_scaled(portrait(), max_side)[0]
         sides.append(face.side)
-        points = dlib_landmarks().landmarks(portrait()[None], face.box[None])[0]
+        points = dlib_landmarks().landmarks(portrait()[None], face.box[None]).points[0]
         left, top, right, bottom = face_box(points)
         assert right - left == pytest.approx(bottom - top)
         steady.append(right - left)

@@ -30,7 +30,9 @@ def test_a_plain_array_has_the_rate_it_is_given(tmp_path):
     points = swaying_points(5)
     points[2] = np.nan
     np.save(tmp_path / "t.npy", points)
-    times, found = read_track(tmp_path / "t.npy", SPEC, 50.0)
+    track = read_track(tmp_path / "t.npy", SPEC, 50.0)
+    times, found = track.times, track.landmarks
+    assert track.mesh is None
     np.testing.assert_allclose(times, np.arange(5) / 50)
     assert np.isnan(found[2]).all() and np.isfinite(found[[0, 1, 3, 4]]).all()
 
@@ -67,3 +69,15 @@ def test_broken_and_foreign_files_are_no_tracks(tmp_path):
         read_track(path, SPEC, 25.0)
     with pytest.raises(FshError, match=r"\.npz or \.npy"):
         save_track(tmp_path / "t.txt", swaying_points(3), np.arange(3.0), SPEC)
+
+
+def test_a_track_keeps_its_mesh(tmp_path):
+    points, times = swaying_points(3), np.arange(3.0)
+    points[1] = np.nan
+    mesh = np.random.default_rng(0).random((3, 478, 3), np.float32)
+    save_track(tmp_path / "t.npz", points, times, SPEC, mesh)
+    track = read_track(tmp_path / "t.npz", SPEC, 25.0)
+    assert np.array_equal(track.mesh[[0, 2]], mesh[[0, 2]]) and np.isnan(track.mesh[1]).all()
+    save_track(tmp_path / "t.npz", points, times, SPEC, mesh[:2])
+    with pytest.raises(FshError, match=r"mesh is float32 \(2, 478, 3\)"):
+        read_track(tmp_path / "t.npz", SPEC, 25.0)

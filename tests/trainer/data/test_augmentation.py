@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fsh.trainer.data.augmentation import ColorRanges, augment_episodes
+from fsh.schemas.mesh import MESH_MIRROR, PLACES
+from fsh.trainer.data.augmentation import ColorRanges, augment_episodes, mirrored_meshes
 from fsh.trainer.data.landmark_images import draw_landmarks
 
 #: The 68 points as a mirror shows them, in iBUG order.
@@ -31,14 +32,14 @@ def test_the_same_numbers_give_the_same_episodes():
     one, two, other = (
         augment_episodes(images, lines, seed) for seed in ((0, 5, 0), (0, 5, 0), (0, 6, 0))
     )
-    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(one[:2], two[:2], strict=True))
     assert not torch.equal(one[0], other[0])
     assert one[0].abs().max() <= 1
 
 
 def test_a_mirrored_landmark_image_is_that_of_the_mirrored_face():
     _, lines, points = episodes()
-    _, got = augment_episodes(torch.zeros(len(lines), 2, 64, 64, 3), lines, (0, 0, 0))
+    _, got, _ = augment_episodes(torch.zeros(len(lines), 2, 64, 64, 3), lines, (0, 0, 0))
     mirror = points[:, :, MIRRORED] * (-1, 1) + (63, 0)
     wanted = torch.from_numpy(draw_landmarks(mirror.astype(np.float32), 64))
     kinds = []
@@ -53,7 +54,7 @@ def test_a_mirrored_landmark_image_is_that_of_the_mirrored_face():
 def test_all_frames_of_an_episode_change_alike():
     flat = torch.full((4, 3, 8, 8, 3), -0.5)
     flat[..., 0] = -0.2
-    changed, _ = augment_episodes(
+    changed, *_ = augment_episodes(
         flat, torch.zeros_like(flat), (0, 1, 0), ColorRanges(brightness=0)
     )
     assert (changed == changed[:, :1, :1, :1]).all()
@@ -61,3 +62,19 @@ def test_all_frames_of_an_episode_change_alike():
     gray = torch.full((4, 1, 8, 8, 3), 0.0)
     stays = augment_episodes(gray, gray, (0, 1, 0), ColorRanges(gain=0, brightness=0))[0]
     torch.testing.assert_close(stays, gray)
+
+
+def test_meshes_are_mirrored_with_their_episodes():
+    images, lines, points = episodes()
+    meshes = torch.zeros(16, 2, 478, 3)
+    meshes[..., PLACES, :2] = torch.from_numpy(points)
+    plain = ColorRanges(gain=0, saturation=0, brightness=0)
+    made, _, moved = augment_episodes(images, lines, (0, 5, 0), plain, meshes)
+    mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(images, made, strict=True)]
+    assert 0 < sum(mirrored) < 16
+    for was, now, other in zip(meshes, moved, mirrored, strict=True):
+        assert torch.equal(now, mirrored_meshes(was, 64) if other else was)
+    twice = mirrored_meshes(mirrored_meshes(meshes, 64), 64)
+    assert torch.allclose(twice, meshes, atol=1e-5)
+    places = {int(p): i for i, p in enumerate(PLACES)}
+    assert [places[int(MESH_MIRROR[p])] for p in PLACES] == MIRRORED

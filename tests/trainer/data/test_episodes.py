@@ -2,8 +2,10 @@
 
 import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,8 +14,10 @@ from tiny_data import SPEC, write_data
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
+from fsh.schemas.mesh import landmarks_of_mesh
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.episodes import EpisodeStream, choose_frames, shard_order
+from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.plan import plan_data
 
@@ -193,3 +197,16 @@ def test_an_error_in_a_loaders_process_is_the_same_line(tmp_path):
             next(loader(broken, workers))
         lines.append(str(caught.value))
     assert lines[0] == lines[1] and lines[0].startswith(f"{shard}: ")
+
+
+def test_meshes_come_along_in_the_pictures_pixels(tmp_path, folder):
+    assert next(iter(stream(folder))).meshes is None
+    spec = replace(SPEC, backend="mediapipe")
+    shards = write_data(tmp_path, people=2, samples=1, frames=5, shards=1, spec=spec)
+    batch = next(iter(stream(shards)))
+    assert batch.meshes.shape == (2, 4, 478, 3) and batch.meshes.dtype == torch.float32
+    lines = draw_landmarks(landmarks_of_mesh(batch.meshes.numpy()), 32)
+    # Half precision moves a point by less than a hundredth of a pixel.
+    assert np.abs(lines - batch.landmark_images.numpy().astype(int)).mean() < 0.5
+    whole = next(iter(stream(shards, image_size=64))).meshes
+    assert torch.allclose(batch.meshes[..., 2], whole[..., 2] / 2)

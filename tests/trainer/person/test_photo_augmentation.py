@@ -7,9 +7,10 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
-from tiny_data import clip_of, template
+from tiny_data import clip_of, template, template_mesh
 
 from fsh.schemas.clip import FaceClip
+from fsh.schemas.mesh import landmarks_of_mesh
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.photo_augmentation import (
@@ -37,6 +38,24 @@ def clip(count: int = 2) -> FaceClip:
     points = np.stack([SHAPE] * count).astype(np.float32)
     crops = np.zeros((count, 3), np.float32)
     return FaceClip("p", frames, points, np.arange(count, dtype=np.float64), crops, SPEC)
+
+
+def clip_with_mesh() -> FaceClip:
+    mesh = (template_mesh() * SPEC.size)[None].astype(np.float32)
+    return dataclasses.replace(clip(1), mesh=mesh)
+
+
+def test_meshes_of_copies_go_where_their_landmarks_go():
+    copies = expression_copies(clip_with_mesh(), 4, seed=3)
+    assert copies.mesh.shape == (4, 478, 3) and copies.mesh.dtype == np.float32
+    away = np.linalg.norm(landmarks_of_mesh(copies.mesh) - copies.landmarks, axis=2)
+    assert away.mean() < 0.3 and np.ptp(copies.mesh[:, 14, 1]) > 1
+    assert np.array_equal(copies.mesh[..., 2], np.repeat(clip_with_mesh().mesh[..., 2], 4, axis=0))
+    moved = moved_copies(clip_with_mesh(), 3, seed=1)
+    np.testing.assert_allclose(landmarks_of_mesh(moved.mesh), moved.landmarks, atol=1e-3)
+    flat, depth = np.ptp(moved.mesh[..., 1], axis=1), np.ptp(moved.mesh[..., 2], axis=1)
+    assert np.corrcoef(flat, depth)[0, 1] > 0.8
+    assert expression_copies(clip(1), 1, seed=3).mesh is None
 
 
 @pytest.mark.parametrize("name", ["mouth half open", "smile", "brows up", "nodding"])

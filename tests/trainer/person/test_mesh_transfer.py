@@ -1,0 +1,122 @@
+"""A driver's mesh on a person's shape: what travels, what stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fsh.schemas.mesh import (
+    MEAN_RIGID,
+    MESH_POINTS,
+    PLACES,
+    RIGID_MESH,
+    Placement,
+    landmarks_of_mesh,
+    place_mesh,
+)
+from fsh.trainer.person.mesh_transfer import neutral_mesh, transfer_mesh
+from fsh.trainer.person.motion_transfer import fill_gaps, smooth_landmarks
+
+TIMES = np.arange(9) / 25
+#: Chin and a lower lip's point, which are none of the rigid ones.
+CHIN, LIP = 152, 17
+
+
+def head(seed: int, width: float = 1.0) -> np.ndarray:
+    """A shape (478, 3) in the head's own coordinates, about as large as the mean head."""
+    shape = np.random.default_rng(seed).uniform(-0.7, 0.7, (MESH_POINTS, 3))
+    shape[RIGID_MESH] = MEAN_RIGID
+    shape[CHIN] = 0, 1.3, 0
+    return shape * (width, 1, 1)
+
+
+def rotation(yaw: float) -> np.ndarray:
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def nodding(shape: np.ndarray, scale: float = 50.0) -> np.ndarray:
+    """Nine frames: turning to 0.8 radians, growing, moving, and a lip that goes down."""
+    frames = []
+    for i in range(9):
+        face = shape.copy()
+        face[LIP, 1] += 0.02 * i
+        place = Placement(scale * (1 + i / 50), rotation(0.1 * i), np.array([90 + i, 100 - i, 0]))
+        frames.append(place.to_picture(face))
+    return np.stack(frames)
+
+
+def test_a_person_driven_by_oneself_moves_as_one_moves():
+    driver = nodding(head(0))
+    made = transfer_mesh(driver, TIMES, driver[:1], smooth=False, reference=0)
+    np.testing.assert_allclose(made, driver, atol=1e-3)
+
+
+def test_the_shape_stays_and_turn_size_and_expression_travel():
+    driver, person = nodding(head(0)), head(1)
+    photos = Placement(70.0, rotation(0.0), np.array([128.0, 120.0, 0.0])).to_picture(person)[None]
+    made = transfer_mesh(driver, TIMES, photos, smooth=False, reference=0)
+    np.testing.assert_allclose(made[0], photos[0], atol=1e-3)
+    for i, mesh in enumerate(made):
+        place = place_mesh(mesh)
+        np.testing.assert_allclose(place.rotation, rotation(0.1 * i), atol=1e-5)
+        assert place.scale == pytest.approx(70 * (1 + i / 50), rel=1e-5)
+        np.testing.assert_allclose(place.shift, [128 + 1.4 * i, 120 - 1.4 * i, 0], atol=1e-3)
+        local = place.to_head(mesh) - person
+        high = np.ptp(person[:, 1]) / np.ptp(head(0)[:, 1])
+        assert local[LIP, 1] == pytest.approx(0.02 * i * high, abs=1e-5)
+        rest = np.delete(local, LIP, axis=0)
+        assert np.abs(rest).max() < 1e-4
+
+
+def test_expressions_are_scaled_by_the_faces_proportions():
+    driver = nodding(head(0))
+    driver[3, LIP, 0] += 6.0
+    wide = nodding(head(0, width=1.25))[:1]
+    made = [
+        transfer_mesh(driver, TIMES, photos, smooth=False, reference=0)
+        for photos in (driver[:1], wide)
+    ]
+    steps = [
+        place_mesh(m[3]).to_head(m[3])[LIP, 0] - place_mesh(m[0]).to_head(m[0])[LIP, 0]
+        for m in made
+    ]
+    assert steps[1] / steps[0] == pytest.approx(1.25, rel=0.15)
+
+
+def test_the_neutral_shape_does_not_depend_on_how_the_photos_show_it():
+    shape = head(4)
+    photos = np.stack(
+        [
+            Placement(s, rotation(a), np.array([x, 9.0, 0.0])).to_picture(shape)
+            for s, a, x in [(40, -0.4, 80.0), (60, 0.4, 100.0)]
+        ]
+    )
+    found, place = neutral_mesh(photos)
+    np.testing.assert_allclose(found, shape, atol=1e-9)
+    assert place.scale == pytest.approx(50)
+    np.testing.assert_allclose(place.rotation, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(place.shift, [90, 9, 0], atol=1e-6)
+
+
+def test_no_frames_and_jitter():
+    photos = nodding(head(0))[:1]
+    assert transfer_mesh(np.empty((0, MESH_POINTS, 3)), TIMES[:0], photos).shape == (0, 478, 3)
+    noisy = np.repeat(photos, 9, axis=0) + np.random.default_rng(0).normal(0, 1, (9, 478, 3))
+    rough, smooth = (transfer_mesh(noisy, TIMES, photos, smooth=s, reference=4) for s in (0, 1))
+    assert np.abs(np.diff(smooth, axis=0)).mean() < 0.8 * np.abs(np.diff(rough, axis=0)).mean()
+
+
+def test_a_mesh_is_smoothed_and_bridged_as_its_68_landmarks():
+    driver = nodding(head(0)).astype(np.float32)
+    driver += np.random.default_rng(0).normal(0, 1, driver.shape).astype(np.float32)
+    driver[[2, 3]] = np.nan
+    filled, gaps = fill_gaps(driver, TIMES)
+    assert gaps == 2
+    np.testing.assert_array_equal(
+        landmarks_of_mesh(filled), fill_gaps(landmarks_of_mesh(driver), TIMES)[0]
+    )
+    smooth = smooth_landmarks(filled, TIMES)
+    np.testing.assert_allclose(
+        smooth[:, PLACES, :2], smooth_landmarks(landmarks_of_mesh(filled), TIMES), atol=1e-9
+    )

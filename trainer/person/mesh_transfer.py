@@ -1,0 +1,82 @@
+"""Driving one person's mesh with another's: how a head is held and what a face does travel.
+
+As :mod:`fsh.trainer.person.motion_transfer` does with the 68 landmarks, in three dimensions: a head
+that turns away turns the person's own shape. Pure numpy. Meshes are (N, 478, 3), pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fsh.schemas.mesh import MESH_POINTS, Placement, landmarks_of_mesh, place_mesh
+from fsh.trainer.person.motion_transfer import reference_frame, smooth_landmarks
+
+
+def neutral_mesh(meshes: np.ndarray) -> tuple[np.ndarray, Placement]:
+    """A person's shape in the head's own coordinates, (478, 3), and its mean placement in T photos.
+
+    Args:
+        meshes: (T, 478, 3), finite.
+    """
+    meshes = np.asarray(meshes, np.float64)
+    places = [place_mesh(mesh) for mesh in meshes]
+    local = [place.to_head(mesh) for place, mesh in zip(places, meshes, strict=True)]
+    left, _, right = np.linalg.svd(np.mean([place.rotation for place in places], axis=0))
+    mean = Placement(
+        float(np.mean([place.scale for place in places])),
+        left @ right,
+        np.mean([place.shift for place in places], axis=0),
+    )
+    return np.mean(local, axis=0), mean
+
+
+def transfer_mesh(
+    driver: np.ndarray,
+    times: np.ndarray,
+    person: np.ndarray,
+    *,
+    smooth: bool = True,
+    reference: int | None = None,
+) -> np.ndarray:
+    """The person's mesh, held as the driver's head is and doing what the driver's face does.
+
+    With the placement (scale s, rotation R, shift t) of the driver's mesh D in frame i, the face in
+    the head's own coordinates is ``L_i = Rᵢᵀ (D_i − t_i) / s_i``. The person, of neutral shape N at
+    scale s_p and place t_p in the photos, becomes
+
+        ``(s_i / s_0) s_p R_i (N + c · (L_i − L_0)) + t_p + (s_p / s_0) (t_i − t_0)``
+
+    where 0 is the driver's reference frame and c the two faces' proportions (width, height, and
+    width again for the depth). So turns are the driver's own, sizes and places change as much as
+    the driver's do, and what the face does is added to the person's shape.
+
+    Args:
+        driver: (N, 478, 3), without gaps (:func:`~fsh.trainer.person.motion_transfer.fill_gaps`).
+        times: (N,) seconds.
+        person: (T, 478, 3), the photos' meshes, in the pixels wanted.
+        smooth: take out the landmark detector's jitter first.
+        reference: the driver's reference frame; None finds the one most like the person.
+
+    Returns:
+        float32 (N, 478, 3).
+    """
+    driver = np.asarray(driver, np.float64)
+    if not len(driver):
+        return np.empty((0, MESH_POINTS, 3), np.float32)
+    if smooth:
+        driver = smooth_landmarks(driver, times)
+    shape, own = neutral_mesh(person)
+    if reference is None:
+        seen = landmarks_of_mesh(own.to_picture(shape))
+        reference = reference_frame(landmarks_of_mesh(driver), seen)
+    places = [place_mesh(mesh) for mesh in driver]
+    local = np.stack([place.to_head(mesh) for place, mesh in zip(places, driver, strict=True)])
+    start = places[reference]
+    width, height, _ = np.ptp(shape, axis=0) / np.maximum(np.ptp(local[reference], axis=0), 1e-6)
+    faces = shape + (local - local[reference]) * (width, height, width)
+    moved = np.empty_like(driver)
+    for i, place in enumerate(places):
+        grown = own.scale / start.scale
+        shift = own.shift + grown * (place.shift - start.shift)
+        moved[i] = Placement(grown * place.scale, place.rotation, shift).to_picture(faces[i])
+    return moved.astype(np.float32)
