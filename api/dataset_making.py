@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
 from fsh.schemas.disk import explaining_full_disk
+from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.outputs import require_data_folder
 from fsh.schemas.progress import Progress, Silent
@@ -115,8 +116,8 @@ def shard(
 
     Args:
         data: the data folder.
-        landmarks: the backend: ``auto``, ``mediapipe``, ``fan`` (the paper's) or ``dlib``
-            (offline).
+        landmarks: the backend: ``mediapipe``, ``fan`` (the paper's) or ``dlib``; ``auto``: the one
+            that the folder's data set was made with, else what is best here.
         size: side of a stored crop, pixels.
         max_fps: frames kept per second at most.
         audio: whether to keep each sample's sound.
@@ -138,10 +139,10 @@ def shard(
     """
     from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
     from fsh.pipeline.dataset.graph import shard as run_shard
-    from fsh.pipeline.faces.backends import choose_backend
 
     progress = progress or Silent()
-    spec = replace(FaceSpec(), backend=choose_backend(landmarks, progress), size=size)
+    folder = DataFolder(Path(data))
+    spec = replace(FaceSpec(), backend=_landmark_backend(landmarks, folder, progress), size=size)
     config = ShardConfig(
         analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio),
         filters=_changed(FilterConfig(), min_face=min_face, min_seconds=min_seconds),
@@ -153,7 +154,7 @@ def shard(
         settings: dict[str, object] = {"data": data, "faces": spec, "max_fps": max_fps}
         announce({**settings, "workers": count, "runner": runner or "local", "audio": audio})
     return run_shard(
-        DataFolder(Path(data)),
+        folder,
         config,
         runner=runner,
         workers=count,
@@ -161,6 +162,31 @@ def shard(
         flags=tuple(flags),
         progress=progress,
     )
+
+
+def _landmark_backend(wanted: str, data: DataFolder, progress: Progress) -> str:
+    """The backend of a run of :func:`shard`; says what it means if the data set has another one.
+
+    Raises:
+        FshError: as :func:`~fsh.pipeline.faces.backends.choose_backend` does.
+    """
+    from fsh.pipeline.faces.backends import BACKENDS, choose_backend
+    from fsh.schemas.card import DatasetCard
+
+    try:
+        before = DatasetCard.read(data.card).spec.backend
+    except FshError:  # nothing was made yet, or it is made anew
+        before = ""
+    if wanted == "auto" and before in BACKENDS:
+        progress.say(f"landmarks: {before}, as {data.root} was made with")
+        return choose_backend(before, progress)
+    chosen = choose_backend(wanted, progress)
+    if before and chosen != before:
+        progress.say(
+            f"{data.root} was made with {before}: every video is analysed anew with {chosen}; runs "
+            f"and people of {before} go on with their own landmarks, but not with these shards"
+        )
+    return chosen
 
 
 def check_shards(

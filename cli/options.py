@@ -20,8 +20,8 @@ Runner = Annotated[
 Landmarks = Annotated[
     str,
     typer.Option(
-        help="Landmark backend: auto, mediapipe (best on turned heads), fan (the paper's) or dlib "
-        "(offline)."
+        help="Landmark backend: mediapipe (best on turned heads), fan (the paper's, wants a GPU), "
+        "dlib, or auto: the data set's, else the first of fan, mediapipe and dlib that works here."
     ),
 ]
 NoMark = Annotated[

@@ -17,7 +17,8 @@ class FaceSpec:
     equal, because a network trained on one framing draws nonsense from another.
 
     Attributes:
-        backend: landmark backend, ``"dlib"``, ``"mediapipe"`` or ``"fan"``.
+        backend: landmark backend, ``"mediapipe"``, ``"fan"`` or ``"dlib"``; a name for tests and
+            examples: ``fsh shard`` always names the one it chose.
         points: the point set, ``"ibug68"``: 68 points in iBUG order.
         size: side of a stored crop, in pixels.
         margin: side of the crop window divided by the side of the face box.

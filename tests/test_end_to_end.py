@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from command import fsh
-from faces_helpers import face_landmarker
+from faces_helpers import has_face_landmarker
 
 from fsh.sample_clips import IDENTITIES, faceless_frames, talking_frames, voice, write_clip
 
@@ -37,10 +37,10 @@ def result(done) -> dict:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("backend", ["dlib", pytest.param("mediapipe", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["default", pytest.param("dlib", marks=pytest.mark.slow)])
 def test_the_whole_way(place, backend):
-    if backend == "mediapipe":
-        face_landmarker()
+    if backend == "default":  # nothing is fetched here
+        backend = "mediapipe" if has_face_landmarker() else "dlib"
     ingested = result(fsh("ingest", "urls.csv", "--json", cwd=place))
     assert ingested["rows"] == 4 and ingested["states"] == {"stored": 3, "failed": 1}
 
@@ -48,7 +48,7 @@ def test_the_whole_way(place, backend):
     assert sharded["videos"] == 3 and sharded["clips_kept"] == 2
     assert sharded["clips_rejected"] == {"no_face": 1}
 
-    again = result(fsh("shard", "--landmarks", backend, "--json", cwd=place))
+    again = result(fsh("shard", "--json", cwd=place))  # with the data set's own backend
     assert (again["samples"], again["shards"]) == (sharded["samples"], sharded["shards"])
 
     inspected = result(fsh("inspect", "--json", cwd=place))

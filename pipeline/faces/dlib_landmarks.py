@@ -21,7 +21,9 @@ class DlibLandmarks:
     def __init__(self) -> None:
         self._predictor = dlib.shape_predictor(str(model_file(LANDMARK_MODEL)))
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
+    def landmarks(
+        self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False
+    ) -> FaceLandmarks:
         """See :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`; whole pixels."""
         points = np.full((len(images), POINTS, 2), np.nan, np.float32)
         for i in np.flatnonzero(usable_boxes(boxes)):

@@ -42,6 +42,11 @@ _BOX_WINDOW, _BOX_ABOVE = 1.67, 0.01
 #: A window that differs from that of its own mesh by more than this is used only to find a better
 #: one: middle and side in sides, angle in radians.
 _OFF_MIDDLE, _OFF_SIDE, _OFF_ANGLE = 0.1, 0.25, np.radians(15)
+#: Sides of further windows, in sides of the first, where nothing is seen in that.
+_OTHER_SIDES = (0.8, 1.25)
+#: A face is followed as long as its window's middle is no farther than this from the box's, in
+#: sides of the box's window: farther away it is somebody else's.
+_NEAR = 0.25
 #: Landmarks are rounded to this part of a pixel: the last digits of a network differ from machine
 #: to machine.
 _STEPS = 64
@@ -185,16 +190,21 @@ class FaceMesh:
         outputs = {part["name"]: part["index"] for part in self._network.get_output_details()}
         self._points, self._presence = outputs["Identity"], outputs["Identity_1"]
 
-    def find(self, images: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def find(
+        self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The meshes of one face per image.
 
         The network runs again, in the window that its mesh gives, where the box turns out to be a
         poor guess of where the face lies and how it is tilted, and where its confidence is low:
-        on profiles both come right in two or three runs.
+        on profiles both come right in two or three runs. Where it sees nothing at all, smaller and
+        larger windows are tried, which drawn faces need most.
 
         Args:
             images: uint8 (N, H, W, 3) RGB.
             boxes: (N, 4) left, top, right, bottom edges in pixels of the images.
+            consecutive: the images are frames of one video in their order: a face that was found
+                is looked for where it was, as long as that is near the box.
 
         Returns:
             float32 (N, 478, 3): x and y of pixel centres and depth, negative towards the camera;
@@ -203,17 +213,32 @@ class FaceMesh:
         """
         meshes = np.full((len(images), MESH_POINTS, 3), np.nan, np.float32)
         presence = np.zeros(len(images), np.float32)
+        last: np.ndarray | None = None
         rows = np.flatnonzero(usable_boxes(boxes))
         for i, window in zip(rows, windows_of_boxes(np.asarray(boxes)[rows]), strict=True):
-            for _ in range(_RUNS):
-                meshes[i], presence[i] = self.run(images[i], window)
-                better = windows_of_meshes(meshes[i][None])[0]
-                doubtful = presence[i] < PRESENT
-                poor = doubtful or poor_windows(window[None], better[None])[0]
-                if presence[i] < _ABSENT or not poor:
+            starts = [window, *(window * (1, 1, grown, 1) for grown in _OTHER_SIDES)]
+            if last is not None and np.linalg.norm(last[:2] - window[:2]) < _NEAR * window[2]:
+                starts.insert(0, last)
+            for start in starts:
+                meshes[i], presence[i], used = self._settle(images[i], start)
+                if presence[i] >= _ABSENT:
                     break
-                window = better
+            # The same window as long as it is good: points tremble less than in ever other ones.
+            last = used if consecutive and presence[i] >= PRESENT else None
         return meshes, presence
+
+    def _settle(
+        self, image: np.ndarray, window: np.ndarray
+    ) -> tuple[np.ndarray, float, np.ndarray]:
+        """:meth:`run` in a window and then in better ones, until they are good; the last window."""
+        for _ in range(_RUNS):
+            mesh, presence = self.run(image, window)
+            used, better = window, windows_of_meshes(mesh[None])[0]
+            poor = presence < PRESENT or poor_windows(window[None], better[None])[0]
+            if presence < _ABSENT or not poor:
+                break
+            window = better
+        return mesh, presence, used
 
     def run(self, image: np.ndarray, window: np.ndarray) -> tuple[np.ndarray, float]:
         """The mesh (478, 3) in one window (4,) of an image, and the confidence in it."""

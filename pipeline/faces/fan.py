@@ -45,7 +45,9 @@ class FanLandmarks:
         self.batch = batch
         self.network = load_network(weights).to(self.device)
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
+    def landmarks(
+        self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False
+    ) -> FaceLandmarks:
         """See :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`."""
         points = np.full((len(images), NUM_LANDMARKS, 2), np.nan, np.float32)
         height, width = images.shape[1:3]

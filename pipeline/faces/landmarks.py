@@ -51,12 +51,16 @@ class LandmarkBackend(Protocol):
 
     name: str
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
+    def landmarks(
+        self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False
+    ) -> FaceLandmarks:
         """Landmarks of one face per image.
 
         Args:
             images: uint8 (N, H, W, 3) RGB.
             boxes: float32 (N, 4) left, top, right, bottom in pixels of the images.
+            consecutive: whether the images are frames of one video in their order, so that a
+                backend may look for a face where it was.
 
         Returns:
             N faces; NaN in a row that failed, such as one with an empty box or one that is not

@@ -26,8 +26,10 @@ class MediaPipeLandmarks:
     def __init__(self, model: Path) -> None:
         self._mesh = FaceMesh(model)
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
+    def landmarks(
+        self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False
+    ) -> FaceLandmarks:
         """See :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`; NaN where no face is."""
-        meshes, presence = self._mesh.find(images, boxes)
+        meshes, presence = self._mesh.find(images, boxes, consecutive=consecutive)
         meshes[presence < PRESENT] = np.nan
         return FaceLandmarks(landmarks_of_mesh(meshes), meshes)

