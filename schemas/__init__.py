@@ -4,8 +4,8 @@ In the data's order:
 
 - names and places: :mod:`urls`, :mod:`ids`, :mod:`layout`
 - what was asked for and who agreed to it: ``Source`` in :mod:`records`, :mod:`consent`
-- how faces are cropped and landmarked: :mod:`spec`, :mod:`landmarks`, :mod:`mesh`; in memory:
-  :mod:`clip`
+- how faces are cropped and landmarked: :mod:`spec`, :mod:`landmarks`, :mod:`mesh` and
+  :mod:`mesh_triangles`; in memory: :mod:`face_landmarks`, :mod:`clip`
 - what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`
 - the shards: :mod:`sample` (member names and contents), :mod:`tar` and :mod:`npy` (bytes); their
   description: :mod:`card`, in the words of :mod:`croissant`

@@ -25,7 +25,7 @@ from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.embedding import embed_faces
-from fsh.pipeline.faces.landmarks import FaceLandmarks, LandmarkBackend
+from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.faces.scores import score_track
 from fsh.pipeline.faces.search import FaceSearch
 from fsh.pipeline.faces.tracking import Track, link_detections, split_track
@@ -33,6 +33,7 @@ from fsh.pipeline.media.decode import proxy_size, read_proxy, read_sound
 from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.pipeline.media.shots import ShotDetector
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.records import Clip, RejectReason, known

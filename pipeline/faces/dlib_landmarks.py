@@ -5,7 +5,8 @@ from __future__ import annotations
 import dlib
 import numpy as np
 
-from fsh.pipeline.faces.landmarks import FaceLandmarks, usable_boxes
+from fsh.pipeline.faces.landmarks import usable_boxes
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.landmarks import POINTS
 from fsh.schemas.recognizer import LANDMARK_MODEL, model_file
 

@@ -23,8 +23,9 @@ from face_alignment.utils import (
     flip,
 )
 
-from fsh.pipeline.faces.landmarks import FaceLandmarks, usable_boxes
+from fsh.pipeline.faces.landmarks import usable_boxes
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 
 
 class FanLandmarks:

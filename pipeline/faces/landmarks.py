@@ -8,42 +8,15 @@ The backends are :mod:`~fsh.pipeline.faces.dlib_landmarks`,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from fsh.schemas.landmarks import found
+from fsh.schemas.face_landmarks import FaceLandmarks
 
 #: The landmarks' longer extent as a share of the detector's box, and how far below the middle of
 #: that box theirs lies: medians over faces that both were run on.
 _EXTENT, _BELOW = 0.965, 0.075
-
-
-@dataclass(frozen=True)
-class FaceLandmarks:
-    """What a backend finds of N faces.
-
-    Attributes:
-        points: float32 (N, 68, 2), x and y of pixel centres, iBUG order; NaN in a row that failed.
-        mesh: float32 (N, 478, 3), the same pixels (:mod:`fsh.schemas.mesh`), NaN in the same rows;
-            None if the backend gives none.
-    """
-
-    points: np.ndarray
-    mesh: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def __getitem__(self, rows: np.ndarray | slice) -> FaceLandmarks:
-        """Some of the faces."""
-        return FaceLandmarks(self.points[rows], None if self.mesh is None else self.mesh[rows])
-
-    @property
-    def found(self) -> np.ndarray:
-        """bool (N,): the faces that were found."""
-        return found(self.points)
 
 
 class LandmarkBackend(Protocol):

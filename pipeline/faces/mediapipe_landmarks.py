@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.faces.face_mesh import PRESENT, FaceMesh
-from fsh.pipeline.faces.landmarks import FaceLandmarks
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.mesh import landmarks_of_mesh
 
 

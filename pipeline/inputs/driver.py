@@ -18,7 +18,7 @@ from fsh.pipeline.faces.appearance_search import AppearanceSearch
 from fsh.pipeline.faces.crop import CropWindow, box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
-from fsh.pipeline.faces.landmarks import FaceLandmarks, LandmarkBackend
+from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.faces.search import appearance_of
 from fsh.pipeline.faces.tracking import (
     Detection,
@@ -33,6 +33,7 @@ from fsh.pipeline.media.decode import enclosing_region, proxy_size
 from fsh.pipeline.media.footage import Footage, open_footage
 from fsh.pipeline.media.shots import Shot
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.landmarks import POINTS
 from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.progress import Progress

@@ -23,11 +23,11 @@ from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import CnnDetector, FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
-from fsh.pipeline.faces.landmarks import FaceLandmarks
 from fsh.pipeline.faces.pose import head_pose
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photo_faces import crop_faces, find_faces
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.landmarks import found
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec

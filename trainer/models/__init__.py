@@ -1,6 +1,7 @@
 """Networks: from tensors to tensors. Knows no losses, optimizers or devices.
 
 In reading order: ``norms`` (spectral and instance normalisation), ``blocks``, ``networks`` (the
-paper's E, G and D), ``video_embeddings`` (W), ``folded_generator`` (G for one person), ``x2face``
-and ``pix2pixhd`` (the alternatives), ``vgg`` and ``face_features`` (networks of the content loss).
+paper's E, G and D), ``rasterize`` and ``face_warp`` (a photo bent to other landmarks),
+``video_embeddings`` (W), ``folded_generator`` (G for one person), ``x2face`` and ``pix2pixhd`` (the
+alternatives), ``vgg`` and ``face_features`` (networks of the content loss).
 """

@@ -1,0 +1,249 @@
+"""Where in a photo each place of a picture with other landmarks reads: a head as a solid thing.
+
+Inside the face the mesh says it, triangle by triangle, and what hides what. Around it the face's
+outline and a skull that turns with the head pull at the picture, and its edges hold: a thin-plate
+spline. Without meshes the spline over the 68 landmarks does it alone; a turned head folds there.
+
+Coordinates are shares of a picture's side, 0…1 from edge to edge; depth has the same scale, less is
+nearer. Tensor operations only; nothing is learned, and no gradient is wanted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fsh.schemas.mesh import MEAN_RIGID, RIGID_MESH
+from fsh.schemas.mesh_triangles import TRIANGLES
+from fsh.trainer.models.rasterize import rasterize
+
+#: Points of the face's outline, from the top clockwise: where they lie in a mean head
+#: (:data:`fsh.schemas.mesh.MEAN_HEAD`), its right half; the left one mirrors it.
+_OUTLINE = {
+    10: (0.000, -0.622, -0.187),
+    297: (0.396, -0.581, -0.097),
+    284: (0.670, -0.405, 0.170),
+    389: (0.774, -0.126, 0.452),
+    454: (0.783, 0.218, 0.613),
+    361: (0.737, 0.571, 0.584),
+    397: (0.616, 0.911, 0.398),
+    379: (0.434, 1.112, 0.168),
+    400: (0.252, 1.233, 0.004),
+    152: (0.000, 1.288, -0.071),
+}
+_MIRRORED = {297: 67, 284: 54, 389: 162, 454: 234, 361: 132, 397: 172, 379: 150, 400: 176}
+_OUTLINE |= {_MIRRORED[i]: (-x, y, z) for i, (x, y, z) in _OUTLINE.items() if i in _MIRRORED}
+#: The middle of the head in the mean head's units.
+_MIDDLE = (0.0, 0.33, 0.47)
+#: Rings of the skull around the outline above the tip of the nose: how much wider they are than it,
+#: and how far behind the middle of the head.
+_RINGS = ((1.18, 0.16), (1.4, 0.7))
+_NOSE_TIP = 0.22
+#: Sine of the angle by which the outline's surface looks away from the camera: from here on a
+#: point pulls less, and from a fifth more not at all, because the face hides it.
+_AWAY = 0.35
+#: Cosine of the slant, seen from the photo's camera, from which a triangle is trusted in full.
+_SLANT = 0.3
+#: How far a place may lie behind what the photo shows there, in widths of the face: from the
+#: smaller on it is doubted, at the larger it is hidden.
+_BEHIND, _HIDDEN = 0.03, 0.08
+#: Smoothing of the spline: all points, the skull's, and hidden ones.
+_SLACK, _SKULL_SLACK, _HIDDEN_SLACK = 1e-3, 6e-3, 1.0
+#: Side of the grid on which the spline is evaluated; between its points it is interpolated.
+_COARSE = 33
+#: Points that hold on each edge of the picture.
+_EDGE_POINTS = 5
+#: Natural logarithm of how much larger a place is than in the photo that counts as 1.
+_STRETCH = 3.0
+_CHEEKS = (234, 454)
+
+
+class Warp(NamedTuple):
+    """Where B pictures read in B photos, at H × H places each.
+
+    Attributes:
+        reads: float32 (B, 2, H, H), x and y in the photo.
+        trust: float32 (B, 1, H, H): 1 where the photo shows what is to be seen there, 0 where that
+            is out of the photo or hidden in it.
+        stretch: float32 (B, 1, H, H), −1…1: how much larger a place is than in the photo, its
+            logarithm over 3. A mouth that is shut in the photo opens by stretching.
+        face: float32 (B, 1, H, H), 1 inside the face, else 0. All 0 without meshes.
+    """
+
+    reads: Tensor
+    trust: Tensor
+    stretch: Tensor
+    face: Tensor
+
+    @property
+    def displacement(self) -> Tensor:
+        """float32 (B, 2, H, H): how far from its own place each place reads."""
+        return self.reads - places(len(self.reads), self.reads.shape[-1], self.reads)
+
+
+def places(count: int, side: int, like: Tensor) -> Tensor:
+    """float32 (count, 2, side, side): the pixels' own centres."""
+    line = (torch.arange(side, device=like.device, dtype=like.dtype) + 0.5) / side
+    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"))
+    return grid.expand(count, -1, -1, -1)
+
+
+def read(pictures: Tensor, reads: Tensor, how: str = "bilinear") -> Tensor:
+    """Pictures (B, C, S, S) read at places (B, 2, H, H): (B, C, H, H). Edges are repeated.
+
+    Args:
+        how: ``bilinear``, or ``bicubic``: dearer, and a half sharper.
+    """
+    grid = reads.movedim(1, -1) * 2 - 1
+    return F.grid_sample(pictures, grid, mode=how, padding_mode="border", align_corners=False)
+
+
+def enlarged(maps: Tensor, side: int) -> Tensor:
+    """Maps (B, C, H, H) at another side (bilinear)."""
+    if maps.shape[-1] == side:
+        return maps
+    return F.interpolate(maps, (side, side), mode="bilinear", align_corners=False)
+
+
+def mesh_warp(target: Tensor, source: Tensor, side: int) -> Warp:
+    """The warp that gives photos with the meshes ``source`` the meshes ``target``.
+
+    Args:
+        target, source: float32 (B, 478, 3).
+        side: H.
+    """
+    triangles = torch.from_numpy(TRIANGLES).to(target.device)
+    shown = rasterize(target, triangles, side)
+    face = shown.covered[:, None]
+    inside = shown.interpolate(source, triangles).movedim(3, 1)
+    reads = torch.where(face, inside[:, :2], _around(target, source, side))
+    per_triangle = torch.stack(
+        [_facing(source, triangles), _stretch(target, source, triangles)], dim=1
+    )
+    index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
+    facing, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
+    trust = torch.where(face, facing * _in_front(source, inside, triangles), 1.0)
+    return Warp(reads, trust * _within(reads), stretch * face, face.to(reads))
+
+
+def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
+    """The same by 68 landmarks (B, 68, 2), flat: what hides what is not known."""
+    edge = _edge_points(target)
+    ends = torch.cat([target, edge], 1), torch.cat([source, edge], 1)
+    reads = _spline(*ends, torch.full_like(ends[0][..., 0], _SLACK), side)
+    nothing = torch.zeros_like(reads[:, :1])
+    return Warp(reads, _within(reads), nothing, nothing)
+
+
+def place_heads(meshes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale (B,), rotation (B, 3, 3) and shift (B, 3) that take a mean head to meshes (B, 478, 3).
+
+    Least squares over the rigid points (Umeyama 1991), as :func:`fsh.schemas.mesh.place_mesh`.
+    """
+    source = torch.from_numpy(MEAN_RIGID).to(meshes)
+    target = meshes[:, torch.from_numpy(RIGID_MESH).to(meshes.device)]
+    a, b = source.mean(0), target.mean(1, keepdim=True)
+    s, d = source - a, target - b
+    left, strength, right = torch.linalg.svd(d.mT @ s)
+    sign = torch.ones_like(strength)
+    sign[:, 2] = torch.det(left @ right).sign()  # no reflection
+    rotation = (left * sign[:, None]) @ right
+    scale = (strength * sign).sum(1) / (s**2).sum()
+    return scale, rotation, b[:, 0] - scale[:, None] * (rotation @ a)
+
+
+def _around(target: Tensor, source: Tensor, side: int) -> Tensor:
+    """The reads (B, 2, H, H) around the face: its outline, the skull and the edges of the picture.
+
+    A point that the face hides, in the photo or in the picture, pulls at nothing.
+    """
+    outline = torch.tensor([*_OUTLINE], device=target.device)
+    middle = target.new_tensor(_MIDDLE)
+    outward = target.new_tensor([*_OUTLINE.values()]) - middle
+    upper = outward[outward[:, 1] + middle[1] < _NOSE_TIP] * target.new_tensor([1.0, 1.0, 0.0])
+    skull = middle + torch.cat([upper * wide + upper.new_tensor([0, 0, b]) for wide, b in _RINGS])
+    heads = [place_heads(mesh) for mesh in (target, source)]
+    rings = [s[:, None, None] * (skull @ r.mT) + t[:, None] for s, r, t in heads]
+    normals = F.normalize(outward, dim=1)
+    away = torch.stack([(normals @ r.mT)[..., 2] for _, r, _ in heads]).amax(0)
+    ends = [
+        torch.cat([mesh[:, outline, :2], ring[..., :2], _edge_points(mesh)], 1)
+        for mesh, ring in zip((target, source), rings, strict=True)
+    ]
+    slack = torch.full_like(ends[0][..., 0], _SLACK)
+    slack[:, : len(outline)] += _HIDDEN_SLACK * ((away - _AWAY) / 0.2).clamp(0, 1)
+    slack[:, len(outline) : len(outline) + len(skull)] = _SKULL_SLACK
+    return _spline(*ends, slack, side)
+
+
+def _edge_points(like: Tensor) -> Tensor:
+    """(B, 16, 2): points on the edges of B pictures."""
+    line = torch.linspace(0, 1, _EDGE_POINTS).tolist()
+    edge = [(x, y) for x in line for y in line if {x, y} & {0.0, 1.0}]
+    return torch.tensor(edge).to(like).expand(len(like), -1, -1)
+
+
+def _spline(target: Tensor, source: Tensor, slack: Tensor, side: int) -> Tensor:
+    """The reads (B, 2, H, H) of thin-plate splines through points (B, N, 2), smoothed by (B, N)."""
+    count = target.shape[1]
+    system = target.new_zeros(len(target), count + 3, count + 3)
+    system[:, :count, :count] = _radial(torch.cdist(target, target)) + torch.diag_embed(slack)
+    system[:, :count, count] = system[:, count, :count] = 1
+    system[:, :count, count + 1 :], system[:, count + 1 :, :count] = target, target.mT
+    moves = torch.cat([source - target, target.new_zeros(len(target), 3, 2)], 1)
+    weights = torch.linalg.solve(system, moves)
+    line = torch.linspace(0, 1, _COARSE, device=target.device)
+    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).flatten(0, 1)
+    grid = grid.expand(len(target), -1, -1)
+    ones = torch.ones_like(grid[..., :1])
+    basis = torch.cat([_radial(torch.cdist(grid, target)), ones, grid], 2)
+    reads = (grid + basis @ weights).mT.unflatten(2, (_COARSE, _COARSE))
+    at = places(len(target), side, target).movedim(1, -1) * 2 - 1
+    return F.grid_sample(reads, at, align_corners=True)
+
+
+def _radial(distance: Tensor) -> Tensor:
+    return distance**2 * torch.log(distance.clamp_min(1e-6))
+
+
+def _facing(mesh: Tensor, triangles: Tensor) -> Tensor:
+    """(B, T), 0…1: how much each triangle looks at the camera."""
+    a, b, c = mesh[:, triangles].unbind(2)
+    normal = torch.linalg.cross(b - a, c - a)
+    return (-normal[..., 2] / normal.norm(dim=2).clamp_min(1e-12) / _SLANT).clamp(0, 1)
+
+
+def _stretch(target: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
+    """(B, T), −1…1: see :class:`Warp`."""
+
+    def areas(mesh: Tensor) -> Tensor:
+        a, b, c = mesh[:, triangles, :2].unbind(2)
+        ab, ac = b - a, c - a
+        return (ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]).abs().clamp_min(1e-7)
+
+    return ((areas(target) / areas(source)).log() / _STRETCH).clamp(-1, 1)
+
+
+def _in_front(source: Tensor, inside: Tensor, triangles: Tensor) -> Tensor:
+    """(B, 1, H, H), 0…1: whether nothing of the face lies before these places in the photo.
+
+    Args:
+        inside: (B, 3, H, H), places in the photo with their depth.
+    """
+    front = rasterize(source, triangles, inside.shape[-1])
+    depth = front.interpolate(source[..., 2:], triangles).movedim(3, 1)
+    depth = torch.where(front.covered[:, None], depth, depth.new_tensor(1e3))
+    grid = inside[:, :2].movedim(1, -1) * 2 - 1
+    shown = F.grid_sample(depth, grid, mode="nearest", align_corners=False)
+    left, right = _CHEEKS
+    width = (source[:, right] - source[:, left]).norm(dim=1).view(-1, 1, 1, 1)
+    behind = (inside[:, 2:] - shown) / width.clamp_min(1e-6)
+    return ((_HIDDEN - behind) / (_HIDDEN - _BEHIND)).clamp(0, 1)
+
+
+def _within(reads: Tensor) -> Tensor:
+    """(B, 1, H, H): 1 where the photo has something to read."""
+    return ((reads > 0) & (reads < 1)).all(1, keepdim=True).to(reads)
