@@ -133,7 +133,7 @@ def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     """The same by 68 landmarks (B, 68, 2), flat: what hides what is not known."""
     edge = _edge_points(target)
     ends = torch.cat([target, edge], 1), torch.cat([source, edge], 1)
-    reads = _spline(*ends, torch.full_like(ends[0][..., 0], _SLACK), side)
+    reads = _spline(ends[0], ends[1], torch.full_like(ends[0][..., 0], _SLACK), side)
     nothing = torch.zeros_like(reads[:, :1])
     return Warp(reads, _within(reads), nothing, nothing)
 
@@ -176,7 +176,7 @@ def _around(target: Tensor, source: Tensor, side: int) -> Tensor:
     slack = torch.full_like(ends[0][..., 0], _SLACK)
     slack[:, : len(outline)] += _HIDDEN_SLACK * ((away - _AWAY) / 0.2).clamp(0, 1)
     slack[:, len(outline) : len(outline) + len(skull)] = _SKULL_SLACK
-    return _spline(*ends, slack, side)
+    return _spline(ends[0], ends[1], slack, side)
 
 
 def _edge_points(like: Tensor) -> Tensor:
