@@ -32,6 +32,7 @@ def train(
     device: str = "auto",
     perceptual: str | None = None,
     augment: bool | None = None,
+    reference: bool | None = None,
     compile: bool = False,
     seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
@@ -56,6 +57,8 @@ def train(
         device: ``cpu``, ``cuda`` or ``auto``.
         perceptual: content features: ``vgg``, ``dlib``, ``random`` or ``off``.
         augment: mirror and recolor episodes; None: only where a CPU trains.
+        reference: copy what photos show, paint the rest (:mod:`fsh.trainer.models.references`);
+            None: only where a CPU trains.
         compile: ``torch.compile`` the networks; where that fails, go on without.
         seed: of the weights and the data order.
         stop: asked after every step; True saves and returns.
@@ -77,6 +80,7 @@ def train(
         device=device,
         perceptual=perceptual,
         augment=augment,
+        reference=reference,
         compile=compile,
         seed=seed,
     )

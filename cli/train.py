@@ -43,6 +43,13 @@ def train(
             help="Mirror and recolor episodes; default: only where a CPU trains.",
         ),
     ] = None,
+    reference: Annotated[
+        bool | None,
+        typer.Option(
+            "--reference/--no-reference",
+            help="Copy what photos show, paint the rest; default: only where a CPU trains.",
+        ),
+    ] = None,
     compile_: Annotated[
         bool,
         typer.Option(
@@ -84,6 +91,7 @@ def train(
         "device": device,
         "perceptual": perceptual,
         "augment": augment,
+        "reference": reference,
         "compile": compile_,
         "seed": seed,
     }

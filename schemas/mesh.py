@@ -99,6 +99,9 @@ MESH_MIRROR = np.array([
 ])
 # fmt: on
 
+#: The place of the mirrored face at each of the 68 places.
+LANDMARK_MIRROR = np.array([[*PLACES].index(point) for point in MESH_MIRROR[PLACES]])
+
 
 def landmarks_of_mesh(meshes: np.ndarray) -> np.ndarray:
     """The 68 landmarks (…, 68, 2) of meshes (…, 478, 3), in the same pixels."""

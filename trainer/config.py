@@ -35,6 +35,10 @@ class NetworkConfig:
         residuals: AdaIN residual blocks between them.
         attention: self-attention at 32×32 in the down paths and at 64×64 in the generator's up
             path, as the paper's text has it. The authors' later code has none.
+        references: photos that the generator copies from for each picture
+            (:mod:`fsh.trainer.models.references`); 0: none, as in the paper.
+        picture: side of the pictures put together of them in training; 0: ``size``. Drawn is at the
+            photos' own.
     """
 
     size: int = 256
@@ -46,6 +50,13 @@ class NetworkConfig:
     downs: int = 4
     residuals: int = 4
     attention: bool = True
+    references: int = 0
+    picture: int = 0
+
+    @property
+    def picture_size(self) -> int:
+        """Side of the pictures that training compares, pixels."""
+        return self.picture or self.size
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ class LossConfig:
         face: weight of the term that takes their place with ``--perceptual dlib``.
         pixel: weight of an L1 on pixels, 0 in the paper.
         focus: additional weight of pixels near a drawn landmark in it; all pixels weigh 1.
+        edges: weight of an L1 on the pictures' first differences; only with references.
+        flow: weight of the unevenness of the residual flow; only with references.
         adversarial, feature_matching, match: weights of −D, L_FM and L_MCH.
         lab: the authors' later code: VGG ReLUs up to layer 30, average instead of max pooling,
             feature matching divided by the number of layers.
@@ -67,6 +80,8 @@ class LossConfig:
     face: float = 0.0
     pixel: float = 0.0
     focus: float = 0.0
+    edges: float = 0.0
+    flow: float = 0.0
     adversarial: float = 1.0
     feature_matching: float = 10.0
     match: float = 10.0

@@ -39,6 +39,11 @@ LOSSES = {
 BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "focus": 4.0, "face": 1.0, "vgg19": 0.03}
 BRIEF_LOSS |= {"vggface": 0.0, "adversarial": 0.1, "feature_matching": 1.0, "match": 1.0}
 
+#: Photos that the generator copies from for each picture, where it has references.
+REFERENCES = 3
+#: What references add to the losses where a CPU trains; the paper's terms stay as they are.
+REFERENCE_LOSS: dict[str, Any] = {"edges": 10.0, "flow": 0.5}
+
 #: What a preset becomes on a CPU, where a step of ``small`` as it stands takes 30 s. Random VGGs of
 #: full width are nine tenths of that, and self-attention over 64×64 positions is more than half of
 #: what then remains: without both, and with two source frames and one D step, it takes 1.2 s.
@@ -112,7 +117,7 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
         preset: ``paper``, ``small``, ``nano`` or ``auto`` (nano on a CPU, paper on a GPU).
         device: ``cpu``, ``cuda`` or ``auto``.
         overrides: fields of :class:`TrainConfig`; ``loss`` and ``loss_preset`` take the name of a
-            loss preset, ``attention`` a bool. None means "not set".
+            loss preset, ``attention`` and ``reference`` a bool. None means "not set".
 
     Raises:
         FshError: naming an unknown preset, field or value.
@@ -132,6 +137,9 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
     attention = given.pop("attention", False if on_cpu else None)
     if attention is not None:
         values["network"] = dataclasses.replace(values["network"], attention=bool(attention))
+    reference = given.pop("reference", preset == "nano" or bool(on_cpu))
+    if reference and given.get("method", "fsth") == "fsth":
+        values, loss = _with_references(values, loss)
     if _one_of("variant", given.get("variant", "ft"), VARIANTS) == "ff":
         loss = dataclasses.replace(loss, match=0.0)
         values["epochs"] = 150
@@ -144,6 +152,18 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
         raise FshError(f"unknown training option {', '.join(unknown)}", remedy="see --help")
     values |= {"preset": preset, "loss_preset": loss_preset or "paper-v2", "loss": loss}
     return _checked(TrainConfig(**{**values, "device": device, **given}))
+
+
+def _with_references(
+    values: dict[str, Any], loss: LossConfig
+) -> tuple[dict[str, Any], LossConfig]:
+    """A preset whose generator copies from photos; pictures twice as large are compared."""
+    network = values["network"]
+    picture = min(2 * network.size, 256)
+    network = dataclasses.replace(network, references=REFERENCES, picture=picture)
+    frames = max(REFERENCES, values.get("frames", REFERENCES))
+    loss = dataclasses.replace(loss, **REFERENCE_LOSS)
+    return values | {"network": network, "frames": frames}, loss
 
 
 def choose_device(device: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsh.schemas.mesh import MESH_MIRROR
+from fsh.schemas.mesh import LANDMARK_MIRROR, MESH_MIRROR, MESH_POINTS
 
 #: Weights of red, green and blue in a colour's luma (ITU-R BT.601).
 _LUMA = np.array([[[0.299, 0.587, 0.114]]])
@@ -38,7 +38,7 @@ def augment_episodes(
     landmark_images: Tensor,
     seed: tuple[int, ...],
     ranges: ColorRanges = ColorRanges(),
-    meshes: Tensor | None = None,
+    points: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Episodes, each mirrored or not and recolored, all its frames alike.
 
@@ -50,8 +50,7 @@ def augment_episodes(
         images: float (B, K+1, H, H, 3), −1…1.
         landmark_images: float (B, K+1, H, H, 3), 0…1.
         seed: what the choice depends on; the same numbers give the same episodes.
-
-        meshes: float (B, K+1, 478, 3), pixels of the images, or None.
+        points: float (B, K+1, 478, 3) or (B, K+1, 68, 2), in shares of the crop, or None.
 
     Returns:
         All as they came: same shapes, types and ranges.
@@ -60,9 +59,8 @@ def augment_episodes(
     count = len(images)
     mirrored = torch.from_numpy(random.random(count) < 0.5).to(images.device)
     mirror = mirrored[:, None, None, None, None]
-    if meshes is not None:
-        other = mirrored_meshes(meshes, images.shape[3])
-        meshes = torch.where(mirrored[:, None, None, None], other, meshes)
+    if points is not None:
+        points = torch.where(mirrored[:, None, None, None], mirrored_points(points), points)
     images = torch.where(mirror, images.flip(3), images)
     exchanged = landmark_images.flip(3)[..., [1, 0, 2]]
     landmark_images = torch.where(mirror, exchanged, landmark_images)
@@ -73,10 +71,11 @@ def augment_episodes(
     matrix = torch.from_numpy(colors).to(images)
     recolored = torch.einsum("bkhwc,bdc->bkhwd", images + 1, matrix) - 1
     images = (recolored + torch.from_numpy(bright).to(images)).clamp(-1, 1)
-    return images, landmark_images, meshes
+    return images, landmark_images, points
 
 
-def mirrored_meshes(meshes: Tensor, size: int) -> Tensor:
-    """Meshes (…, 478, 3) of pictures of ``size`` pixels as they are of the mirrored pictures."""
-    flat = meshes[..., torch.from_numpy(MESH_MIRROR).to(meshes.device), :]
-    return torch.cat([size - 1 - flat[..., :1], flat[..., 1:]], dim=-1)
+def mirrored_points(points: Tensor) -> Tensor:
+    """Meshes (…, 478, 3) or landmarks (…, 68, 2), in shares, as they are of mirrored pictures."""
+    order = MESH_MIRROR if points.shape[-2] == MESH_POINTS else LANDMARK_MIRROR
+    same = points[..., torch.from_numpy(order).to(points.device), :]
+    return torch.cat([1 - same[..., :1], same[..., 1:]], dim=-1)

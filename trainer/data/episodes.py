@@ -22,7 +22,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.npy import read_npy
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
-from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks, rescale_mesh
+from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
 from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
 
 #: Episodes in a worker's shuffle buffer, which mixes shards; frames are read when they leave it.
@@ -76,8 +76,10 @@ class Batch(NamedTuple):
     """Decoded episodes on the CPU, B of K source frames and, last, the target.
 
     Attributes:
-        images, landmark_images: uint8 (B, K+1, H, H, 3).
-        meshes: float32 (B, K+1, 478, 3) in pixels of the images; None if the data set has none.
+        images: uint8 (B, K+1, P, P, 3).
+        landmark_images: uint8 (B, K+1, H, H, 3).
+        points: float32 (B, K+1, 478, 3), meshes, or (B, K+1, 68, 2), landmarks, if the data set has
+            no meshes; in shares of the crop.
         videos, keys: of each episode, the video's id and the sample's key.
         damaged: shard and sample key of each episode with a frame that cannot be decoded; others
             stand in for them.
@@ -85,10 +87,10 @@ class Batch(NamedTuple):
 
     images: torch.Tensor
     landmark_images: torch.Tensor
+    points: torch.Tensor
     videos: tuple[str, ...]
     keys: tuple[str, ...]
     damaged: tuple[tuple[str, str], ...]
-    meshes: torch.Tensor | None = None
 
     @property
     def skipped(self) -> int:
@@ -100,7 +102,7 @@ class Batch(NamedTuple):
         return self._replace(
             images=self.images.pin_memory(),
             landmark_images=self.landmark_images.pin_memory(),
-            meshes=None if self.meshes is None else self.meshes.pin_memory(),
+            points=self.points.pin_memory(),
         )
 
 
@@ -133,7 +135,8 @@ class EpisodeStream(IterableDataset):
 
     Args:
         shards: paths of all shards of the split.
-        crop_size: side of the crops on disk. image_size: side of the images wanted.
+        crop_size: side of the crops on disk. image_size: P, side of the images wanted.
+        landmark_size: H, side of the landmark images; None: that of the images.
         frames: K, source frames per episode. batch: episodes per batch.
         rank, world: this process's number and how many there are.
         start: batches of this rank already taken.
@@ -153,8 +156,10 @@ class EpisodeStream(IterableDataset):
         world: int = 1,
         start: int = 0,
         decoder: JpegDecoder = decode_jpeg,
+        landmark_size: int | None = None,
     ) -> None:
         self.shards, self.crop_size, self.image_size = tuple(shards), crop_size, image_size
+        self.landmark_size = landmark_size or image_size
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
         self.decoder, self.index = decoder, ShardIndex()
@@ -221,9 +226,9 @@ class EpisodeStream(IterableDataset):
             FshError: if all of them are damaged.
         """
         episodes = list(itertools.islice(undecoded, self.batch))
-        crop, size = self.crop_size, self.image_size
-        shape = (self.batch, self.frames + 1, size, size, 3)
-        images, drawn = self.image_buffers.take(shape), self.landmark_buffers.take(shape)
+        crop, size = self.crop_size, self.landmark_size
+        images = self.image_buffers.take(self._shape(self.image_size))
+        drawn = self.landmark_buffers.take(self._shape(size))
         good = [
             i
             for i, episode in enumerate(episodes)
@@ -245,19 +250,22 @@ class EpisodeStream(IterableDataset):
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(drawn),
+            self.points([episodes[i] for i in order]),
             tuple(episodes[i].sample.video for i in order),
             tuple(episodes[i].sample.key for i in order),
             tuple((e.shard.path, e.sample.key) for i, e in enumerate(episodes) if i not in good),
-            self.meshes([episodes[i] for i in order]),
         )
 
-    def meshes(self, episodes: Sequence[EpisodeFrames]) -> torch.Tensor | None:
-        """See :attr:`Batch.meshes`."""
+    def points(self, episodes: Sequence[EpisodeFrames]) -> torch.Tensor:
+        """See :attr:`Batch.points`."""
         read = [episode.mesh() for episode in episodes]
         known = [mesh for mesh in read if mesh is not None]
         if len(known) < len(read):
-            return None
-        return torch.from_numpy(rescale_mesh(np.stack(known), self.crop_size, self.image_size))
+            known = [episode.landmarks() for episode in episodes]
+        return torch.from_numpy(in_shares(np.stack(known), self.crop_size))
+
+    def _shape(self, side: int) -> tuple[int, int, int, int, int]:
+        return (self.batch, self.frames + 1, side, side, 3)
 
 
 def _shuffled(

@@ -50,11 +50,14 @@ def rescale_landmarks(landmarks: np.ndarray, size: int, to: int) -> np.ndarray:
     return ((landmarks + 0.5) * (to / size) - 0.5).astype(np.float32)
 
 
-def rescale_mesh(mesh: np.ndarray, size: int, to: int) -> np.ndarray:
-    """A mesh (…, 478, 3) as :func:`rescale_landmarks`, its depth in the same scale."""
-    flat = rescale_landmarks(mesh[..., :2], size, to)
-    depth = (mesh[..., 2:] * (to / size)).astype(np.float32)
-    return np.concatenate([flat, depth], axis=-1)
+def in_shares(points: np.ndarray, size: int) -> np.ndarray:
+    """Landmarks (…, 68, 2) or meshes (…, 478, 3) in pixels of a crop, in shares of its side.
+
+    Returns:
+        float32 of the same shape: 0…1 from edge to edge of the crop, depth in the same scale.
+    """
+    corner = np.array([0.5, 0.5, 0.0][: points.shape[-1]], np.float32)
+    return ((points + corner) / size).astype(np.float32)
 
 
 def draw_landmarks(landmarks: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:

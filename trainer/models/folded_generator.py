@@ -24,6 +24,8 @@ from fsh.trainer.models.norms import EPSILON
 class FoldedGenerator(nn.Module):
     """Landmark images (N, 3, H, H) in 0…1 to images (N, 3, H, H) in −1…1 of one person.
 
+    With references, landmark images and maps to the generator's answer.
+
     Args:
         generator: baked (:func:`fsh.trainer.models.networks.bake`); it is copied.
         coefficients: ψ (1, ψ̂).
@@ -33,17 +35,29 @@ class FoldedGenerator(nn.Module):
         super().__init__()
         generator = copy.deepcopy(generator)
         parts = coefficients.detach()[0].split(generator.sizes)
-        blocks = [
-            *((block, None) for block in generator.down),
-            *zip(generator.up, parts[:-1], strict=True),
-        ]
-        self.blocks = nn.Sequential(*(fold_block(block, part) for block, part in blocks))
+        self.down = nn.ModuleList(fold_block(block, None) for block in generator.down)
+        self.up = nn.ModuleList(
+            fold_block(block, part) for block, part in zip(generator.up, parts[:-1], strict=True)
+        )
+        self.skips = generator.skips
         self.norm, self.last = fold_norm(generator.norm, parts[-1]), fold_last(generator.last)
         channels_last(self).requires_grad_(False).eval()
 
-    def forward(self, landmark_images: Tensor) -> Tensor:
-        x = self.blocks(landmark_images.contiguous(memory_format=torch.channels_last))
-        return torch.tanh(F.pixel_shuffle(self.last(self.norm(x)), 2))
+    def forward(self, landmark_images: Tensor, maps: Tensor | None = None) -> Tensor:
+        x = landmark_images if maps is None else torch.cat([landmark_images, maps], 1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        seen = []
+        for block in self.down:
+            if isinstance(block, FoldedFirstDown | FoldedResidual):
+                seen.append(x)
+            x = block(x)
+        skips = iter(self.skips)
+        for block in self.up:
+            x = block(x)
+            if self.skips and isinstance(block, FoldedResidual) and block.resample > 0:
+                x = x + next(skips)(seen.pop())
+        x = F.pixel_shuffle(self.last(self.norm(x)), 2)
+        return x if self.skips else torch.tanh(x)
 
 
 def fold_block(block: nn.Module, part: Tensor | None) -> nn.Module:

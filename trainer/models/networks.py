@@ -26,6 +26,7 @@ from fsh.trainer.models.blocks import (
     conv,
     linear,
 )
+from fsh.trainer.models.references import answered_maps, first_answer, given_maps
 
 Network = TypeVar("Network", bound=nn.Module)
 #: Attributes that Python gives every class by itself.
@@ -62,15 +63,21 @@ class Embedder(nn.Module):
 class Generator(nn.Module):
     """G(y, ψ): a landmark image to a frame of the person that ψ describes.
 
+    With references (:mod:`fsh.trainer.models.references`) it sees photos of the person besides, and
+    answers how the frame is put together of them; what its down path saw at each size is then added
+    to its up path, because a flow has to be exact where the landmarks are.
+
     Attributes:
         sizes: how many coefficients of ψ each AdaIN block and the last norm take.
         project: P, from ê to ψ̂.
+        skips: what joins the two paths, the smallest size first; empty without references.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         channels, size = config.generator, config.size // 2
-        blocks: list[nn.Module] = [FirstDown(3, channels)]
+        given = 3 + given_maps(config.references)
+        blocks: list[nn.Module] = [FirstDown(given, channels)]
         for _ in range(1, config.downs):
             wider = min(2 * channels, config.max_channels)
             blocks.append(Residual(channels, wider, InstanceNorm, -1))
@@ -79,16 +86,21 @@ class Generator(nn.Module):
                 blocks.append(Attention(channels))
         self.down = nn.Sequential(*blocks)
         wide: list[Any] = [Residual(channels, channels, AdaIN) for _ in range(config.residuals)]
+        skips: list[nn.Module] = []
         for level in reversed(range(config.downs)):
             narrower = min(config.generator * 2**level, config.max_channels)
             wide.append(Residual(channels, narrower, AdaIN, +1))
+            if config.references:
+                seen = min(config.generator * 2 ** (level - 1), config.max_channels)
+                skips.append(conv(seen, narrower, 1) if level else conv(given, narrower, 3))
             channels, size = narrower, size * 2
             if config.attention and size == 64:
                 wide.append(Attention(channels))
         self.sizes = [block.affine for block in wide]
         self.up = nn.ModuleList(wide)
         self.norm = AdaIN(channels)
-        self.last = conv(channels, 3, 3)
+        self.skips = nn.ModuleList(skips)
+        self.last = _answer(channels, config.references)
         self.sizes.append(self.norm.affine)
         self.project: Any = linear(config.embedding, sum(self.sizes))
         self._start_neutral()
@@ -103,16 +115,41 @@ class Generator(nn.Module):
         with torch.no_grad():
             self.project.bias.copy_(torch.cat(bias))
 
-    def forward(self, landmark_images: Tensor, coefficients: Tensor) -> Tensor:
+    def forward(
+        self, landmark_images: Tensor, coefficients: Tensor, maps: Tensor | None = None
+    ) -> Tensor:
         """Landmark images (B, 3, H, H) and ψ (B, ψ̂) to images (B, 3, H, H) in −1…1.
 
         ψ is ``project(ê)`` (feed-forward), or a person's own (fine-tuned; B may be 1).
+
+        Args:
+            maps: (B, C, H, H), what is given of photos; then the answer is (B, M, H, H), see
+                :func:`fsh.trainer.models.references.compose`.
         """
         parts = coefficients.split(self.sizes, dim=1)
-        x = self.down(landmark_images)
+        x = landmark_images if maps is None else torch.cat([landmark_images, maps], 1)
+        seen = []
+        for block in self.down:
+            if isinstance(block, FirstDown | Residual):
+                seen.append(x)
+            x = block(x)
+        skips = iter(self.skips)
         for block, part in zip(self.up, parts[:-1], strict=True):
             x = block(x, part)
-        return torch.tanh(self.last(F.relu(self.norm(x, parts[-1]))))
+            if self.skips and isinstance(block, Residual) and block.resample > 0:
+                x = x + next(skips)(seen.pop())
+        x = self.last(F.relu(self.norm(x, parts[-1])))
+        return x if self.skips else torch.tanh(x)
+
+
+def _answer(channels: int, references: int) -> nn.Module:
+    """G's last layer. With references it begins with copying, so it has no spectral norm."""
+    if not references:
+        return conv(channels, 3, 3)
+    layer = nn.Conv2d(channels, answered_maps(references), 3, padding=1)
+    nn.init.zeros_(layer.weight)
+    layer.bias = nn.Parameter(first_answer(references))
+    return layer
 
 
 class Discriminator(nn.Module):

@@ -57,11 +57,10 @@ def with_copies(photos: PhotoTensors, clip: FaceClip, size: int, device: str) ->
     if len(clip) < FEW_PHOTOS:
         clips.append(moved_copies(expression_copies(clip, copies, seed=4), 1, seed=1))
     parts = [photos, *(photo_tensors(more, size, device)[0] for more in clips)]
-    meshes = [part.meshes for part in parts if part.meshes is not None]
     return PhotoTensors(
         torch.cat([part.images for part in parts]),
         torch.cat([part.landmark_images for part in parts]),
-        torch.cat(meshes) if meshes else None,
+        torch.cat([part.points for part in parts]),
     )
 
 

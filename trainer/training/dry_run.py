@@ -15,6 +15,7 @@ from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.models.blocks import without_spectral_norms
 from fsh.trainer.models.networks import parameter_count
+from fsh.trainer.models.references import given_maps
 from fsh.trainer.training.budget import planned_steps
 from fsh.trainer.training.methods import METHODS
 
@@ -103,7 +104,8 @@ def activations(config: TrainConfig) -> int:
         side = sizes.size
         frames = torch.empty(1, config.frames, 3, side, side)
         one = torch.empty(1, 3, side, side)
-        networks["generator"](one, method.condition(networks, frames, frames))
+        maps = (torch.empty(1, given_maps(sizes.references), side, side),) * bool(sizes.references)
+        networks["generator"](one, method.condition(networks, frames, frames), *maps)
         if method.adversarial:
             column = (torch.empty(1, sizes.embedding),) if config.method == "fsth" else ()
             for _ in ("real", "fake"):

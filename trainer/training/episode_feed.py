@@ -8,15 +8,17 @@ from contextlib import AbstractContextManager
 from dataclasses import fields
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
-from fsh.trainer.config import TrainConfig
+from fsh.trainer.config import NetworkConfig, TrainConfig
 from fsh.trainer.data.augmentation import augment_episodes
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.pictures import channels_first, scale_images, scale_landmark_images
 from fsh.trainer.data.plan import DataPlan
 from fsh.trainer.distributed import Ranks
+from fsh.trainer.models.references import References, nearest_photos, prepare
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.damage import DamageTally
 from fsh.trainer.training.losses import Episodes
@@ -29,7 +31,8 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
     stream = EpisodeStream(
         plan.shards,
         crop_size=plan.card.spec.size,
-        image_size=config.network.size,
+        image_size=config.network.picture_size,
+        landmark_size=config.network.size,
         frames=config.frames,
         batch=config.batch,
         seed=config.seed,
@@ -72,23 +75,47 @@ def to_device(
     device = config.device
     images = scale_images(batch.images.to(device, non_blocking=True))
     drawn = scale_landmark_images(batch.landmark_images.to(device, non_blocking=True))
-    meshes = batch.meshes
-    if meshes is not None:
-        meshes = meshes.to(device, non_blocking=True)
+    points: torch.Tensor | None = None
+    if config.network.references:
+        points = batch.points.to(device, non_blocking=True)
     if config.augment:
-        images, drawn, meshes = augment_episodes(images, drawn, seed, meshes=meshes)
+        images, drawn, points = augment_episodes(images, drawn, seed, points=points)
     indices = embeddings.indices_of(batch.videos)
     if device.startswith("cuda"):
         indices = indices.pin_memory()  # else the copy would wait for everything before it
+    sources = channels_first(images[:, :-1].contiguous())
+    references: References | None = None
+    if points is not None:
+        # From one photo to all that it can take, so that the generator learns to do with few.
+        slots = config.network.references
+        count = int(np.random.default_rng((*seed, 1)).integers(1, slots + 1))
+        references = references_of(sources, points, config.network, count)
     return Episodes(
-        source_images=channels_first(images[:, :-1].contiguous()),
+        source_images=sources,
         source_landmark_images=channels_first(drawn[:, :-1].contiguous()),
         images=channels_first(images[:, -1].contiguous()),
         landmark_images=channels_first(drawn[:, -1].contiguous()),
         video_indices=indices.to(device, non_blocking=True),
-        source_meshes=None if meshes is None else meshes[:, :-1].contiguous(),
-        meshes=None if meshes is None else meshes[:, -1].contiguous(),
+        references=references,
     )
+
+
+def references_of(
+    sources: torch.Tensor, points: torch.Tensor, network: NetworkConfig, count: int
+) -> References:
+    """What the generator is given of the first ``count`` source frames of episodes.
+
+    The nearest comes first; the still one is the least like the target.
+
+    Args:
+        sources: (B, K, 3, P, P). points: (B, K + 1, …), of sources and, last, targets.
+    """
+    count = min(count, sources.shape[1])
+    order = nearest_photos(points[:, -1], points[:, :count], network.references)
+    rows = torch.arange(len(order), device=order.device)[:, None]
+    pictures = sources[rows, order]
+    still = pictures[:, min(count, network.references) - 1]
+    return prepare(points[:, -1], points[rows, order], pictures, still, network.size)
 
 
 class CopyStream(Protocol):
@@ -117,8 +144,10 @@ class CudaCopyStream:
         computing = torch.cuda.current_stream(self.stream.device)
         computing.wait_stream(self.stream)
         for field in fields(episodes):
-            if (tensor := getattr(episodes, field.name)) is not None:
-                tensor.record_stream(computing)
+            value = getattr(episodes, field.name)
+            for tensor in value if isinstance(value, References) else (value,):
+                if tensor is not None:
+                    tensor.record_stream(computing)
 
 
 def moved_on_stream(

@@ -285,6 +285,6 @@ def _mean(recent: deque[dict[str, float]]) -> dict[str, float]:
 
 
 def _note(losses: dict[str, float]) -> str:
-    hidden = ("discriminator", "real", "fake")
+    hidden = ("discriminator", "real", "fake", "painted")
     generator = sum(v for k, v in losses.items() if k not in hidden)
     return f"G {generator:.2f}  D {losses.get('discriminator', 0.0):.2f}"

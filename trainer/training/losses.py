@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from fsh.trainer.config import LossConfig
 from fsh.trainer.models.networks import Discriminator
+from fsh.trainer.models.references import Composition, References, at_side, compose
 
 #: Pixels within this share of the side, one sixteenth, are near a landmark.
 NEAR = 16
@@ -29,11 +30,11 @@ class Episodes:
     """A batch of episodes on the device, B videos with K source frames and one target each.
 
     Attributes:
-        source_images, source_landmark_images: (B, K, 3, H, H), in −1…1 and in 0…1.
-        images, landmark_images: of the targets, (B, 3, H, H), in −1…1 and in 0…1.
+        source_images: (B, K, 3, P, P) in −1…1; P is H, or larger with references.
+        source_landmark_images: (B, K, 3, H, H) in 0…1.
+        images, landmark_images: of the targets, (B, 3, P, P) and (B, 3, H, H).
         video_indices: int64 (B,), which of W's embeddings belongs to each video.
-        source_meshes, meshes: float32 (B, K, 478, 3) and of the targets (B, 478, 3), in pixels of
-            the images; None if the data set has none.
+        references: what the generator is given of photos; None: nothing, as in the paper.
     """
 
     source_images: Tensor
@@ -41,8 +42,7 @@ class Episodes:
     images: Tensor
     landmark_images: Tensor
     video_indices: Tensor
-    source_meshes: Tensor | None = None
-    meshes: Tensor | None = None
+    references: References | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Terms:
     Attributes:
         total: what to minimise, a scalar.
         parts: the terms by name, weighted, and numbers to log.
-        fake: the generated images (B, 3, H, H), without gradient.
+        fake: the generated images (B, 3, P, P), without gradient.
     """
 
     total: Tensor
@@ -90,9 +90,24 @@ def match_loss(embeddings: Tensor, columns: Tensor) -> Tensor:
     return (embeddings - columns.detach()[:, None]).abs().mean()
 
 
+def generate(
+    generator: nn.Module, episodes: Episodes, coefficients: Tensor
+) -> tuple[Tensor, Composition | None]:
+    """The episodes' targets drawn, (B, 3, P, P), and how they were put together of references."""
+    drawn, references = episodes.landmark_images, episodes.references
+    if references is None:
+        return generator(drawn, coefficients), None
+    answer = generator(drawn, coefficients, references.maps)
+    with torch.autocast(answer.device.type, enabled=False):  # places want more digits than bf16 has
+        composition = compose(answer, references)
+    return composition.picture, composition
+
+
 def embed_frames(embedder: nn.Module, images: Tensor, landmark_images: Tensor) -> Tensor:
-    """(B, K, 3, H, H) twice to ŝ (B, K, N), or (B, K, …) of what else an embedder gives."""
-    flat = embedder(images.flatten(0, 1), landmark_images.flatten(0, 1))
+    """Images (B, K, 3, P, P) and landmark images (B, K, 3, H, H) to ŝ (B, K, N), or (B, K, …) of
+    what else an embedder gives."""
+    drawn = landmark_images.flatten(0, 1)
+    flat = embedder(at_side(images.flatten(0, 1), drawn.shape[-1]), drawn)
     return flat.unflatten(0, images.shape[:2])
 
 
@@ -129,12 +144,17 @@ class ContentLoss(nn.Module):
         """The weighted terms by name.
 
         Args:
-            fake, real: images (B, 3, H, H) in −1…1. landmark_images: of both, in 0…1.
+            fake, real: images (B, 3, P, P) in −1…1; the networks see them at H pixels.
+            landmark_images: of both, (B, 3, H, H), in 0…1.
         """
+        side = landmark_images.shape[-1]
+        small = at_side(fake, side), at_side(real, side)
         parts = {
-            name: getattr(self.weights, name) * feature_distance(network, fake, real)
+            name: getattr(self.weights, name) * feature_distance(network, *small)
             for name, network in self.networks.items()
         }
+        if self.weights.edges:
+            parts["edges"] = self.weights.edges * edge_loss(fake, real)
         if self.weights.pixel:
             focus = self.weights.focus
             parts["pixel"] = self.weights.pixel * pixel_loss(fake, real, landmark_images, focus)
@@ -150,8 +170,15 @@ def pixel_loss(fake: Tensor, real: Tensor, landmark_images: Tensor, focus: float
         return F.l1_loss(fake, real)
     side = fake.shape[-1] // NEAR * 2 + 1
     drawn = (landmark_images.amax(1, keepdim=True) > 0).to(fake)
+    drawn = F.interpolate(drawn, fake.shape[-2:])
     counts = 1 + focus * F.max_pool2d(drawn, side, 1, side // 2)
     return ((fake - real).abs() * (counts / counts.mean())).mean()
+
+
+def edge_loss(fake: Tensor, real: Tensor) -> Tensor:
+    """Mean absolute difference of the first differences across, and of those down, added up."""
+    terms = [F.l1_loss(fake.diff(dim=axis), real.diff(dim=axis)) for axis in (-1, -2)]
+    return torch.stack(terms).sum()
 
 
 def generator_parts(
@@ -168,10 +195,10 @@ def generator_parts(
         columns: W_i of each image's video (B, N).
     """
     parts = content(fake, episodes.images, episodes.landmark_images)
-    columns = columns.detach()
-    score, features = discriminator(fake, episodes.landmark_images, columns)
+    columns, drawn = columns.detach(), episodes.landmark_images
+    score, features = discriminator(at_side(fake, drawn.shape[-1]), drawn, columns)
     with torch.no_grad():
-        _, wanted = discriminator(episodes.images, episodes.landmark_images, columns)
+        _, wanted = discriminator(at_side(episodes.images, drawn.shape[-1]), drawn, columns)
     parts["adversarial"] = weights.adversarial * hinge_generator(score)
     matching = feature_matching(features, wanted, mean=weights.lab)
     parts["feature_matching"] = weights.feature_matching * matching
@@ -183,8 +210,9 @@ def discriminator_terms(
 ) -> Terms:
     """L_DSC for images already generated; real and generated ones pass D as one batch."""
     fake = fake.detach()
+    side = episodes.landmark_images.shape[-1]
     scores, _ = discriminator(
-        torch.cat([episodes.images, fake]),
+        torch.cat([at_side(episodes.images, side), at_side(fake, side)]),
         episodes.landmark_images.repeat(2, 1, 1, 1),
         columns.repeat(2, 1),
     )

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from fsh.trainer.config import LossConfig
 from fsh.trainer.models.networks import Discriminator, Embedder, Generator
+from fsh.trainer.models.references import Composition
 from fsh.trainer.training.losses import (
     ContentLoss,
     Episodes,
@@ -23,6 +24,7 @@ from fsh.trainer.training.losses import (
     embed_frames,
     feature_matching,
     frozen,
+    generate,
     generator_parts,
     least_squares,
     match_loss,
@@ -69,13 +71,13 @@ class MetaObjective:
                 self.embedder, episodes.source_images, episodes.source_landmark_images
             )
             psi = self.generator_net.project(frames.mean(1))
-            fake = self.generator_net(episodes.landmark_images, psi)
+            fake, composition = generate(self.generator_net, episodes, psi)
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, columns
             )
         if self.weights.match:
             parts["match"] = self.weights.match * match_loss(frames, columns)
-        return _sum_of(parts, fake)
+        return _sum_of(parts, fake, self.weights, composition)
 
     def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms:
         """L_DSC for D and W."""
@@ -112,11 +114,11 @@ class FineTuningObjective:
         """L_CNT + L_ADV, for G and ψ'; D and the column stay still."""
         column = self.column.expand(len(episodes.images), -1)
         with frozen(self.discriminator_net), parametrize.cached():
-            fake = self.generator_net(episodes.landmark_images, self.coefficients)
+            fake, composition = generate(self.generator_net, episodes, self.coefficients)
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, column
             )
-        return _sum_of(parts, fake)
+        return _sum_of(parts, fake, self.weights, composition)
 
     def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms:
         """L_DSC for D and the column."""
@@ -208,6 +210,15 @@ class TranslationObjective:
         return Terms(loss, parts, made.fake)
 
 
-def _sum_of(parts: dict[str, Tensor], fake: Tensor) -> Terms:
-    """A generator's terms, added up."""
-    return Terms(torch.stack(list(parts.values())).sum(), parts, fake.detach())
+def _sum_of(
+    parts: dict[str, Tensor],
+    fake: Tensor,
+    weights: LossConfig | None = None,
+    composition: Composition | None = None,
+) -> Terms:
+    """A generator's terms, added up; with references the flow's, and how much is painted."""
+    shown: dict[str, Tensor] = {}
+    if composition is not None and weights is not None:
+        parts = parts | {"flow": weights.flow * composition.unevenness}
+        shown = {"painted": composition.painted.detach()}
+    return Terms(torch.stack(list(parts.values())).sum(), parts | shown, fake.detach())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.layout import DataFolder, RunFolder
@@ -20,6 +21,9 @@ from fsh.trainer.data.pictures import (
     write_png,
 )
 from fsh.trainer.data.plan import plan_data
+from fsh.trainer.models.references import References
+from fsh.trainer.training.episode_feed import references_of
+from fsh.trainer.training.losses import Episodes, generate
 from fsh.trainer.training.methods import METHODS
 from fsh.trainer.training.state import AveragedNetworks
 
@@ -36,29 +40,38 @@ class SampleSheet:
         stream = EpisodeStream(
             plan.shards,
             crop_size=card.spec.size,
-            image_size=config.network.size,
+            image_size=config.network.picture_size,
+            landmark_size=config.network.size,
             frames=config.frames,
             batch=self.ROWS,
             seed=config.seed,
         )
         batch = next(stream.batches())
         self.videos = batch.videos
-        self.images = to_images(batch.images, config.device)
-        self.landmark_images = to_landmark_images(batch.landmark_images, config.device)
+        images = to_images(batch.images, config.device)
+        drawn = to_landmark_images(batch.landmark_images, config.device)
+        points, network = batch.points.to(config.device), config.network
+        references: References | None = None
+        if network.references:
+            references = references_of(images[:, :-1], points, network, network.references)
+        nobody = torch.zeros(self.ROWS, dtype=torch.long)
+        self.episodes = Episodes(
+            images[:, :-1], drawn[:, :-1], images[:, -1], drawn[:, -1], nobody, references
+        )
 
     @torch.no_grad()
     def write(self, run: RunFolder, average: AveragedNetworks, step: int) -> Path:
         """Draw the sheet with the averaged networks to ``samples/step-<n>.png``; its path."""
-        sources, target = self.images[:, :-1], self.images[:, -1]
-        drawn = self.landmark_images[:, -1]
-        condition = self.method.condition(average, sources, self.landmark_images[:, :-1])
-        output = average.generator(drawn, condition)
+        shown, size = self.episodes, self.episodes.images.shape[-1]
+        condition = self.method.condition(average, shown.source_images, shown.source_landmark_images)
+        output, _ = generate(average.generator, shown, condition)
+        drawn = F.interpolate(shown.landmark_images, (size, size))
         record_pictures(run.root, run.samples, self.videos)
         path = run.sample_sheet(step)
         columns = [
-            to_pictures(sources[:, 0]),
+            to_pictures(shown.source_images[:, 0]),
             landmark_images_to_pictures(drawn),
-            to_pictures(target),
+            to_pictures(shown.images),
             to_pictures(output),
         ]
         write_png(path, picture_grid(columns))
