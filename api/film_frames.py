@@ -11,6 +11,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
 from fsh.trainer.person.person import Person
 
@@ -31,17 +32,20 @@ class Stopwatch:
 
 
 def drawn_frames(
-    person: Person, points: np.ndarray, stopwatch: Stopwatch, progress: Progress, batch: int = 8
+    person: Person, faces: FaceLandmarks, stopwatch: Stopwatch, progress: Progress, batch: int = 8
 ) -> Iterator[np.ndarray]:
-    """The person's pictures, uint8 (H, H, 3), one per row of landmarks, drawn in batches.
+    """The person's pictures, uint8 (H, H, 3), one per face, drawn in batches.
 
     Args:
-        points: float32 (N, 68, 2), crop pixels.
+        faces: without gaps, crop pixels.
         stopwatch: measures the drawing alone.
     """
-    for start in range(0, len(points), batch):
+    chosen = person.choose(faces)
+    for start in range(0, len(faces), batch):
+        rows = slice(start, start + batch)
+        some = None if chosen is None else chosen[rows]
         with stopwatch:
-            pictures = person.draw(points[start : start + batch], batch=batch)
+            pictures = person.draw(faces[rows], batch=batch, chosen=some)
         for picture in pictures:
             progress.advance()
             yield picture

@@ -29,12 +29,15 @@ from fsh.pipeline.provenance.media_types import (
     remove_manifest_beside,
 )
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.text import shown
 from fsh.trainer.data.landmark_images import draw_landmarks
+from fsh.trainer.person.mesh_transfer import follow_head, transfer_mesh
 from fsh.trainer.person.motion_transfer import fill_gaps, follow_head_pose, transfer_motion
 from fsh.trainer.person.person import Person, record_unmarked
+from fsh.trainer.person.photo_references import faces_of
 
 
 @dataclass(frozen=True)
@@ -150,11 +153,7 @@ class FilmMaker:
         difficulties = preflight(driver.landmarks, driver.spec.size)
         for line in difficulties.warnings():
             self.progress.say(f"{shown(request.driving.name)}: {line}")
-        points, bridged = fill_gaps(driver.landmarks, driver.times)
-        if not self.options.absolute:
-            points = transfer_motion(
-                points, driver.times, person.landmarks, smooth=self.options.smooth
-            )
+        faces, bridged = self._moved(person, driver)
         target_frames = None
         if self.target is not None:
             target_frames = self.target.frames_at(driver.times)
@@ -162,10 +161,10 @@ class FilmMaker:
                 name = shown(request.driving.name)
                 self.progress.say(f"{name} is longer than the target: its last frame stays")
             places, _ = fill_gaps(self.target.landmarks, self.target.times)
-            points = follow_head_pose(points, places[target_frames])
+            faces = followed(faces, places[target_frames])
         stopwatch = Stopwatch()
-        self.progress.start("drawing", len(points), "frame")
-        pictures = self._pictures(person, driver, points, target_frames, stopwatch)
+        self.progress.start("drawing", len(faces), "frame")
+        pictures = self._pictures(person, driver, faces, target_frames, stopwatch)
         count = self._write(request, pictures, driver.times, marks)
         span = driver.times[-1] - driver.times[0]
         return Film(
@@ -178,17 +177,29 @@ class FilmMaker:
             preflight=difficulties.to_json(),
         )
 
+    def _moved(self, person: Person, driver: Driver) -> tuple[FaceLandmarks, int]:
+        """The person's face in every frame, and how many frames had none and were bridged."""
+        smooth = self.options.smooth
+        points, bridged = fill_gaps(driver.landmarks, driver.times)
+        mesh = None if driver.mesh is None else fill_gaps(driver.mesh, driver.times)[0]
+        if self.options.absolute:
+            return FaceLandmarks(points, mesh), bridged
+        if mesh is not None and person.mesh is not None:
+            return faces_of(transfer_mesh(mesh, driver.times, person.mesh, smooth=smooth)), bridged
+        moved = transfer_motion(points, driver.times, person.landmarks, smooth=smooth)
+        return FaceLandmarks(moved), bridged
+
     def _pictures(
         self,
         person: Person,
         driver: Driver,
-        points: np.ndarray,
+        faces: FaceLandmarks,
         behind: np.ndarray | None,
         stopwatch: Stopwatch,
     ) -> Iterator[np.ndarray]:
         """The film's frames, uint8 (H, W, 3); ``behind``: the target's frame of each."""
-        size = person.spec.size
-        pictures = prefetched(drawn_frames(person, points, stopwatch, self.progress))
+        size, points = person.spec.size, faces.points
+        pictures = prefetched(drawn_frames(person, faces, stopwatch, self.progress))
         if self.target is not None and behind is not None:
             pictures = paste_frames(self.target, behind, pictures, points, size)
         if not self.options.compare:
@@ -267,6 +278,13 @@ def require_film_place(output: Path, wanted: str | None) -> None:
             where=beside,
             remedy="rename it, or the film",
         )
+
+
+def followed(faces: FaceLandmarks, places: np.ndarray) -> FaceLandmarks:
+    """Faces put to where a target's are, landmarks (N, 68, 2)."""
+    if faces.mesh is not None:
+        return faces_of(follow_head(faces.mesh, places))
+    return FaceLandmarks(follow_head_pose(faces.points, places))
 
 
 def _outlasts(driver: Driver, target: PasteTarget) -> bool:

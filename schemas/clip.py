@@ -25,6 +25,8 @@ class FaceClip:
             reach over the source's edge; outside pixels repeat the edge.
         spec: how the faces were cropped and landmarked.
         embedding: float32 (128,) mean identity embedding (dlib), or None if it was not asked for.
+        real: float32 (N, 4), left, top, right and bottom edges, in crop pixels, of the part of each
+            crop that the source shows; what lies outside was filled in. None: unknown.
         mesh: float32 (N, 478, 3), crop pixels (:mod:`fsh.schemas.mesh`), NaN as ``landmarks``; None
             if the landmark backend gives none.
     """
@@ -37,6 +39,7 @@ class FaceClip:
     spec: FaceSpec
     embedding: np.ndarray | None = None
     mesh: np.ndarray | None = None
+    real: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count, size = len(self.frames), self.spec.size
@@ -66,4 +69,5 @@ class FaceClip:
             times=self.times[which],
             crops=self.crops[which],
             mesh=None if self.mesh is None else self.mesh[which],
+            real=None if self.real is None else self.real[which],
         )

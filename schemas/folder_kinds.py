@@ -15,6 +15,7 @@ from fsh.schemas.layout import (
     LOCK_SUFFIX,
     PERSON_CARD,
     PERSON_GENERATOR,
+    PERSON_REFERENCES,
     PERSON_TENSORS,
     DataFolder,
 )
@@ -77,7 +78,7 @@ def _leads_to(parts: Sequence[str], patterns: Sequence[str]) -> bool:
 
 PERSON = FolderKind(
     "a person's folder",
-    (PERSON_CARD, PERSON_GENERATOR, PERSON_TENSORS, "preview.png", "README.md"),
+    (PERSON_CARD, PERSON_GENERATOR, PERSON_TENSORS, PERSON_REFERENCES, "preview.png", "README.md"),
     {PERSON_CARD: ("format", "digest", "files")},
 )
 _CHECKPOINT_FILES = (CHECKPOINT_STATE, "*.safetensors")

@@ -283,6 +283,7 @@ class PersonFolder:
 PERSON_CARD = "person.json"
 #: The other files that are read to draw a person.
 PERSON_GENERATOR, PERSON_TENSORS = "generator.safetensors", "person.safetensors"
+PERSON_REFERENCES = "references.safetensors"
 
 
 def output_lock(path: Path) -> Path:

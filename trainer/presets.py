@@ -154,9 +154,7 @@ def resolve(preset: str = "auto", device: str = "auto", **overrides: Any) -> Tra
     return _checked(TrainConfig(**{**values, "device": device, **given}))
 
 
-def _with_references(
-    values: dict[str, Any], loss: LossConfig
-) -> tuple[dict[str, Any], LossConfig]:
+def _with_references(values: dict[str, Any], loss: LossConfig) -> tuple[dict[str, Any], LossConfig]:
     """A preset whose generator copies from photos; pictures twice as large are compared."""
     network = values["network"]
     picture = min(2 * network.size, 256)

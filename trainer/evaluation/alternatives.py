@@ -46,7 +46,7 @@ class AlternativeSystem:
     def fit(self, photos: FaceClip) -> Draw:
         config = self.run.config
         crop, size = photos.spec.size, config.network.size
-        tensors, _ = photo_tensors(photos, size, config.device)
+        tensors, _ = photo_tensors(photos, config.network, config.device)
         method = METHODS[config.method]
         networks = fine_tuned(
             self.networks, tensors, self.content, config, self.steps(len(tensors))
@@ -125,6 +125,4 @@ def _episodes(photos: PhotoTensors, frames: int, random: np.random.Generator) ->
         images=photos.images[wanted],
         landmark_images=photos.landmark_images[wanted],
         video_indices=torch.zeros(len(targets), dtype=torch.long),
-        source_meshes=None if photos.meshes is None else photos.meshes[rows],
-        meshes=None if photos.meshes is None else photos.meshes[wanted],
     )

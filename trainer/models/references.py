@@ -105,9 +105,15 @@ def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
         target: (B, V, D). points: (B, T, V, D) of T photos; if they are fewer than ``count`` they
             are repeated.
     """
-    gaps = (points - target[:, None])[..., :2].square().sum((2, 3))
+    gaps = (centred(points) - centred(target)[:, None]).square().mean((2, 3))
     order = gaps.argsort(dim=1, stable=True)[:, :count]
     return order[:, torch.arange(count, device=order.device) % order.shape[1]]
+
+
+def centred(points: Tensor) -> Tensor:
+    """Points (…, V, D) around their own middle, without depth: (…, V, 2)."""
+    flat = points[..., :2]
+    return flat - flat.mean(-2, keepdim=True)
 
 
 @torch.no_grad()
@@ -120,6 +126,7 @@ def prepare(
     *,
     real: Tensor | None = None,
     still_real: Tensor | None = None,
+    face_only: Tensor | None = None,
 ) -> References:
     """Bend K photos to each of B targets.
 
@@ -131,12 +138,16 @@ def prepare(
         real: float32 (B, K, 4), left, top, right and bottom edges in shares of the crop of what
             each photo shows; outside it was filled in. None: all.
         still_real: float32 (B, 4), the still photo's.
+        face_only: bool (B, K), photos that are trusted inside the face alone: they show another
+            scene than the still one.
     """
     batch, count = points.shape[:2]
     warp = _warp(target.repeat_interleave(count, 0), points.flatten(0, 1), side)
     trust = warp.trust
     if real is not None:
         trust = trust * _inside(warp.reads, real.flatten(0, 1))
+    if face_only is not None:
+        trust = torch.where(face_only.flatten()[:, None, None, None], trust * warp.face, trust)
     shown = read(at_side(pictures.flatten(0, 1), side), warp.reads)
     moved = warp.displacement / _DISPLACEMENT
     bent = torch.cat([shown, trust, warp.stretch, moved, warp.face], 1)

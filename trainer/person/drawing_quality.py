@@ -15,10 +15,11 @@ from torch import Tensor
 from fsh.schemas.clip import FaceClip
 from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.models.networks import Generator
+from fsh.trainer.models.references import References
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.photo_tensors import PhotoTensors
-from fsh.trainer.training.losses import ContentLoss
+from fsh.trainer.training.losses import ContentLoss, Episodes, generate
 
 #: Photos that :func:`photo_similarity` redraws, at most.
 _REDRAWN = 8
@@ -103,15 +104,23 @@ def motion_fidelity(
 
 @torch.no_grad()
 def content_loss(
-    generator: Generator, coefficients: Tensor, photos: PhotoTensors, content: ContentLoss
+    generator: Generator,
+    coefficients: Tensor,
+    photos: PhotoTensors,
+    content: ContentLoss,
+    references: References | None = None,
 ) -> float:
     """L_CNT of photos redrawn from their own landmarks.
 
     Args:
         coefficients: ψ (1, ψ̂).
+        references: what the generator copies from for each photo, if it does.
     """
     training = generator.training
-    fake = generator.eval()(photos.landmark_images, coefficients)
+    nothing = photos.images[:, None]
+    drawn, rows = photos.landmark_images, torch.arange(len(photos))
+    episodes = Episodes(nothing, nothing, photos.images, drawn, rows, references)
+    fake, _ = generate(generator.eval(), episodes, coefficients)
     generator.train(training)
     return float(sum(content(fake, photos.images, photos.landmark_images).values()))
 

@@ -7,7 +7,8 @@ How many steps are best is found by :mod:`fsh.trainer.person.step_choice`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR
 
-from fsh.trainer.data.pictures import to_pictures
+from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.networks import Generator
+from fsh.trainer.models.references import References, at_side, nearest_photos, prepare
+from fsh.trainer.person.drawing import DrawingNetwork
 from fsh.trainer.person.photo_tensors import PhotoTensors
 from fsh.trainer.runs import TrainedNetworks
 from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
@@ -28,7 +31,6 @@ BATCH = 2
 #: Learning rates at the last step, as a share of those of training. At full rates until the end, a
 #: person's landmarks came out worse than before any step (docs/results.md, "Trying to lead").
 LAST_RATE = 0.02
-_DRAWN_AT_ONCE = 4
 
 
 def linear_decay(optimizers: Sequence[torch.optim.Optimizer], steps: int) -> list[LinearLR]:
@@ -39,7 +41,8 @@ def linear_decay(optimizers: Sequence[torch.optim.Optimizer], steps: int) -> lis
 @torch.no_grad()
 def mean_embedding(networks: TrainedNetworks, photos: PhotoTensors) -> Tensor:
     """ê (1, N): the mean of E over the photos."""
-    return networks.embedder(photos.images, photos.landmark_images).mean(0, keepdim=True)
+    images = at_side(photos.images, photos.landmark_images.shape[-1])
+    return networks.embedder(images, photos.landmark_images).mean(0, keepdim=True)
 
 
 @dataclass
@@ -56,15 +59,15 @@ class FineTuning:
     coefficients: nn.Parameter
     step: Callable[[], Terms]
 
-    @torch.no_grad()
-    def draw(self, landmark_images: Tensor) -> np.ndarray:
-        """The person as it is now: landmark images (N, 3, H, H) to pictures uint8 (N, H, H, 3)."""
+    @contextmanager
+    def drawing(self) -> Iterator[DrawingNetwork]:
+        """The generator as it is now, for :func:`~fsh.trainer.person.drawing.draw_faces`."""
         training = self.generator.training
         self.generator.eval()
-        batches = landmark_images.split(_DRAWN_AT_ONCE)
-        drawn = [to_pictures(self.generator(some, self.coefficients)) for some in batches]
-        self.generator.train(training)
-        return np.concatenate(drawn)
+        try:
+            yield lambda *given: self.generator(given[0], self.coefficients, *given[1:])
+        finally:
+            self.generator.train(training)
 
 
 def start_fine_tuning(
@@ -109,12 +112,12 @@ def start_fine_tuning(
         some = photos[chosen]
         nothing = some.images[:, None]
         episodes = Episodes(
-            nothing,
-            nothing,
-            some.images,
-            some.landmark_images,
-            torch.tensor(chosen),
-            meshes=some.meshes,
+            source_images=nothing,
+            source_landmark_images=nothing,
+            images=some.images,
+            landmark_images=some.landmark_images,
+            video_indices=torch.tensor(chosen),
+            references=own_references(photos, chosen, config.network),
         )
         made: Terms | None = None
         for loss, adam, rate in zip(losses, adams, rates, strict=True):
@@ -127,3 +130,45 @@ def start_fine_tuning(
         return made
 
     return FineTuning(generator, coefficients, step)
+
+
+def own_references(
+    photos: PhotoTensors, targets: Sequence[int], network: NetworkConfig
+) -> References | None:
+    """What is copied from when photos themselves are drawn: the others, the nearest ones first.
+
+    Neither a photo nor a copy of it is drawn from that photo, or only copying would be learned. Of
+    a single photo there is no other: it is drawn from its copies, and they from it.
+    """
+    if not network.references:
+        return None
+    allowed = []
+    for target in targets:
+        own = int(photos.origins[target])
+        others = [i for i in range(photos.originals) if i != own]
+        copies = [*range(photos.originals, len(photos))]
+        allowed.append(others or ([0] if target or not copies else copies))
+    return _nearest_of(photos, allowed, photos.points[[*targets]], network)
+
+
+def held_out_references(
+    held_out: PhotoTensors, photos: PhotoTensors, network: NetworkConfig
+) -> References | None:
+    """What is copied from when held-out photos are drawn: those that are not held out."""
+    if not network.references:
+        return None
+    allowed = [[*range(photos.originals)]] * len(held_out)
+    return _nearest_of(photos, allowed, held_out.points, network)
+
+
+def _nearest_of(
+    photos: PhotoTensors, allowed: Sequence[list[int]], targets: Tensor, network: NetworkConfig
+) -> References:
+    """The photos nearest to each target (B, V, D), of those allowed for it, bent to it."""
+    rows = []
+    for target, others in zip(targets, allowed, strict=True):
+        near = nearest_photos(target[None], photos.points[others][None], network.references)[0]
+        rows.append([others[i] for i in near.tolist()])
+    chosen = torch.tensor(rows, device=targets.device)
+    still = photos.images[chosen[:, -1]]
+    return prepare(targets, photos.points[chosen], photos.images[chosen], still, network.size)

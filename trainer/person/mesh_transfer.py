@@ -7,7 +7,9 @@ that turns away turns the person's own shape. Pure numpy. Meshes are (N, 478, 3)
 from __future__ import annotations
 
 import numpy as np
+from scipy.interpolate import RBFInterpolator
 
+from fsh.schemas.landmarks import RIGID, apply, similarity
 from fsh.schemas.mesh import MESH_POINTS, Placement, landmarks_of_mesh, place_mesh
 from fsh.trainer.person.motion_transfer import reference_frame, smooth_landmarks
 
@@ -79,4 +81,46 @@ def transfer_mesh(
         grown = own.scale / start.scale
         shift = own.shift + grown * (place.shift - start.shift)
         moved[i] = Placement(grown * place.scale, place.rotation, shift).to_picture(faces[i])
+    return moved.astype(np.float32)
+
+
+def meshes_of_landmarks(landmarks: np.ndarray, meshes: np.ndarray) -> np.ndarray:
+    """Meshes with given landmarks, where only these are known: a known mesh that follows them.
+
+    The mesh whose landmarks are most like them is laid onto them by a similarity and bent by the
+    thin-plate spline that takes its landmarks there; its depth keeps its scale.
+
+    Args:
+        landmarks: (N, 68, 2), pixels. meshes: (T, 478, 3), the person's, in the same pixels.
+
+    Returns:
+        float32 (N, 478, 3).
+    """
+    meshes = np.asarray(meshes, np.float64)
+    known = landmarks_of_mesh(meshes)
+    made = np.empty((len(landmarks), MESH_POINTS, 3), np.float32)
+    for row, points in enumerate(np.asarray(landmarks, np.float64)):
+        lays = [similarity(one, points) for one in known]
+        laid = [apply(lay, one) for lay, one in zip(lays, known, strict=True)]
+        best = int(np.argmin([np.abs(one - points).mean() for one in laid]))
+        scale = np.sqrt(abs(np.linalg.det(lays[best][:, :2])))
+        flat = apply(lays[best], meshes[best, :, :2])
+        bend = RBFInterpolator(laid[best], points - laid[best], kernel="thin_plate_spline")
+        made[row] = np.column_stack([flat + bend(flat), scale * meshes[best, :, 2]])
+    return made
+
+
+def follow_head(meshes: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Each mesh (N, 478, 3) shifted, turned in the plane and scaled to where a target's face is.
+
+    As :func:`~fsh.trainer.person.motion_transfer.follow_head_pose` does with landmarks.
+
+    Args:
+        target: (N, 68, 2) the target's landmarks.
+    """
+    own, moved = landmarks_of_mesh(meshes), np.array(meshes, np.float64)
+    for mesh, points, place in zip(moved, own, target, strict=True):
+        lay = similarity(points[RIGID], place[RIGID])
+        mesh[:, :2] = apply(lay, mesh[:, :2])
+        mesh[:, 2] *= np.sqrt(abs(np.linalg.det(lay[:, :2])))
     return moved.astype(np.float32)

@@ -4,8 +4,9 @@ The folder (:class:`fsh.schemas.layout.PersonFolder`) holds everything needed to
 and nothing else: ``person.json``: name, crop and landmark specification, network sizes, how it was
 made, the consent statement, and the SHA-256 of each file beside it; ``generator.safetensors``: the
 generator's weights with the spectral norms written in; ``person.safetensors``: ψ, ê, the photos'
-landmarks and their mean face embedding; ``preview.png``: photos, landmarks, drawings;
-``README.md``: the model card, ``person.json`` in words.
+landmarks and meshes and their mean face embedding; ``references.safetensors``: photos to copy
+from, if the network takes some; ``preview.png``: photos, landmarks, drawings; ``README.md``: the
+model card, ``person.json`` in words.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ import torch
 from torch import Tensor
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import POINTS, found
-from fsh.schemas.layout import PERSON_CARD, PERSON_GENERATOR, PERSON_TENSORS
+from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.landmarks import POINTS
+from fsh.schemas.layout import PERSON_CARD, PERSON_GENERATOR, PERSON_REFERENCES, PERSON_TENSORS
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer import checkpoint
 from fsh.trainer.config import NetworkConfig
-from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.model_cards import write_person_card
 from fsh.trainer.models.blocks import without_spectral_norms
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake, channels_last
-from fsh.trainer.person.photo_tensors import landmark_image_tensors
+from fsh.trainer.person.drawing import draw_faces, picture_side
+from fsh.trainer.person.photo_references import PhotoReferences, faces_of, lost_frames
 
 PERSON_FORMAT = "fsh-person-1"
 
@@ -48,6 +50,8 @@ class Person:
         embedding: ê (N,).
         landmarks: float32 (T, 68, 2) of the photos, crop pixels: the person's own shape.
         identity: float32 (128,) mean face embedding of the photos, or None if not asked for.
+        mesh: float32 (T, 478, 3) of the photos, crop pixels; None if the backend gives none.
+        references: photos that the generator copies from; None if it takes none.
         about: what the model card says besides: photos, steps, run, consent …
     """
 
@@ -59,25 +63,35 @@ class Person:
     embedding: Tensor
     landmarks: np.ndarray
     identity: np.ndarray | None = None
+    mesh: np.ndarray | None = None
+    references: PhotoReferences | None = None
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Side of the drawn images, pixels."""
-        return self.network.size
+        return picture_side(self.network, self.spec)
 
     @cached_property
     def drawing(self) -> FoldedGenerator:
         """The generator with ψ folded in, made at the first drawing."""
         return FoldedGenerator(self.generator, self.coefficients)
 
-    @torch.inference_mode()
-    def draw(self, landmarks: np.ndarray, *, batch: int = 8) -> np.ndarray:
+    def draw(
+        self,
+        landmarks: np.ndarray | FaceLandmarks,
+        *,
+        batch: int = 8,
+        chosen: Tensor | None = None,
+    ) -> np.ndarray:
         """Draw the person with these landmarks.
 
         Args:
-            landmarks: float32 (N, 68, 2) in pixels of a ``spec.size`` crop; no NaN.
+            landmarks: float32 (N, 68, 2) landmarks or (N, 478, 3) meshes, or both as faces, in
+                pixels of a ``spec.size`` crop; no NaN. Where photos are copied from, meshes say
+                more than landmarks.
             batch: images per pass.
+            chosen: the photos to copy from, of :meth:`choose`; None: chosen here.
 
         Returns:
             uint8 (N, H, H, 3) RGB, H = :attr:`size`.
@@ -85,22 +99,36 @@ class Person:
         Raises:
             FshError: if a frame has no landmarks, or they are not 68.
         """
-        landmarks = np.asarray(landmarks, np.float32)
-        if landmarks.ndim != 3 or landmarks.shape[1:] != (POINTS, 2):
-            raise FshError(f"landmarks have shape {landmarks.shape}, expected (N, 68, 2)")
-        missing = np.flatnonzero(~found(landmarks))
+        faces = faces_of(landmarks)
+        if faces.points.ndim != 3 or faces.points.shape[1:] != (POINTS, 2):
+            raise FshError(f"landmarks have shape {faces.points.shape}, expected (N, 68, 2)")
+        missing = lost_frames(faces)
         if len(missing):
             raise FshError(
                 f"{len(missing)} frames have no landmarks, the first is {missing[0]}",
                 remedy="fill the gaps first",
             )
-        device = str(self.coefficients.device)
-        drawn = [np.empty((0, self.size, self.size, 3), np.uint8)]
-        for start in range(0, len(landmarks), batch):
-            some = landmarks[start : start + batch]
-            images = landmark_image_tensors(some, self.spec.size, self.size, device)
-            drawn.append(to_pictures(self.drawing(images)))
-        return np.concatenate(drawn)
+        return draw_faces(
+            self.drawing,
+            faces,
+            self.spec,
+            self.network,
+            self.references,
+            chosen=chosen,
+            device=str(self.coefficients.device),
+            batch=batch,
+        )
+
+    def choose(self, landmarks: np.ndarray | FaceLandmarks) -> Tensor | None:
+        """Which photos each frame of a film copies from, int64 (N, K); None: from none.
+
+        Args:
+            landmarks: of the whole film, as for :meth:`draw`.
+        """
+        if self.references is None:
+            return None
+        targets = self.references.targets(faces_of(landmarks), self.spec.size)
+        return self.references.choose(targets, self.network.references)
 
     def save(self, folder: str | Path) -> None:
         """Write the folder whole (an older one of the same name is replaced)."""
@@ -111,6 +139,8 @@ class Person:
         }
         if self.identity is not None:
             tensors["identity"] = torch.from_numpy(np.asarray(self.identity, np.float32))
+        if self.mesh is not None:
+            tensors["mesh"] = torch.from_numpy(np.ascontiguousarray(self.mesh, np.float32))
         card = {
             "name": self.name,
             "spec": self.spec.to_json(),
@@ -119,6 +149,8 @@ class Person:
         }
         weights = {k: v for k, v in self.generator.state_dict().items() if "project" not in k}
         files = {PERSON_GENERATOR: weights, PERSON_TENSORS: tensors}
+        if self.references is not None:
+            files[PERSON_REFERENCES] = self.references.tensors()
         checkpoint.write_folder(Path(folder), card, files, PERSON_FORMAT, PERSON_CARD)
 
     @classmethod
@@ -139,6 +171,10 @@ class Person:
         generator.requires_grad_(False).eval()
         if unexpected or any("project" not in name for name in missing):
             raise FshError("its weights do not fit its network sizes", where=folder)
+        references: PhotoReferences | None = None
+        if network.references:
+            kept = checkpoint.read_tensors(folder, card, PERSON_REFERENCES)
+            references = PhotoReferences.from_tensors(**kept, device=device)
         return cls(
             name=card["name"],
             spec=FaceSpec.from_json(card["spec"]),
@@ -148,6 +184,8 @@ class Person:
             embedding=tensors["embedding"],
             landmarks=tensors["landmarks"].numpy(),
             identity=tensors["identity"].numpy() if "identity" in tensors else None,
+            mesh=tensors["mesh"].numpy() if "mesh" in tensors else None,
+            references=references,
             about=card["about"],
         )
 

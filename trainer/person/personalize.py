@@ -16,8 +16,10 @@ import torch
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.layout import PersonFolder
 from fsh.schemas.progress import Progress
+from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.data.pictures import (
     landmark_images_to_pictures,
     picture_grid,
@@ -27,6 +29,7 @@ from fsh.trainer.data.pictures import (
 from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.person.fine_tuning import mean_embedding, start_fine_tuning
 from fsh.trainer.person.person import Person, fixed_for_drawing
+from fsh.trainer.person.photo_references import PhotoReferences
 from fsh.trainer.person.photo_tensors import PhotoTensors, photo_tensors
 from fsh.trainer.person.step_choice import (
     STEP_CHOICE,
@@ -133,7 +136,10 @@ def personalize(
         networks = Run.read(run, progress, device).require_personalizable().load_networks()
     config = networks.config
     networks.spec.require(photos.spec, mine=f"run {networks.run.name}", theirs=photos.name)
-    tensors, used = photo_tensors(photos, config.network.size, config.device)
+    tensors, used = photo_tensors(photos, config.network, config.device)
+    references: PhotoReferences | None = None
+    if config.network.references:
+        references = PhotoReferences.of(used, config.device)
     learned = _learn(networks, tensors, used, steps, progress, analyzer, step_choice)
     if not torch.isfinite(learned.coefficients).all():
         raise FshError("fine-tuning diverged", where=photos.name, remedy="use fewer --steps")
@@ -147,6 +153,8 @@ def personalize(
         embedding=mean_embedding(networks, tensors)[0],
         landmarks=used.landmarks,
         identity=used.embedding,
+        mesh=used.mesh,
+        references=references,
         about={
             "photos": len(used),
             "steps": learned.steps,
@@ -183,13 +191,13 @@ def _learn(
         progress.start("personalize", 0, "step")
         return _feed_forward(networks, photos, [])
     content, _ = load_content(networks.config, progress)
-    size, device = networks.config.network.size, networks.config.device
+    network, device = networks.config.network, networks.config.device
     if steps is not None:
-        final = with_copies(photos, clip, size, device)
+        final = with_copies(photos, clip, network, device)
         progress.start("personalize", steps, "step")
         return _fine_tune(networks, final, content, steps, progress, [])
     by_loss = analyzer is None or clip.embedding is None
-    split = split_photos(photos, clip, size, device, by_loss=by_loss)
+    split = split_photos(photos, clip, network, device, by_loss=by_loss)
     most = config.most_steps_for(len(clip))
     again = split.trial is not split.final  # the final steps have the held-out photos too
     progress.start("personalize", most * (1 + again), "step")
@@ -236,7 +244,11 @@ def write_preview(
         clip: the same photos.
         rows: photos shown at most.
     """
-    drawn = person.draw(clip.landmarks[:rows])
-    images = to_pictures(photos.images[:rows])
-    landmark_images = landmark_images_to_pictures(photos.landmark_images[:rows])
-    write_png(path, picture_grid([images, landmark_images, drawn]))
+    shown = FaceLandmarks(clip.landmarks, clip.mesh)[:rows]
+    drawn, size = person.draw(shown), photos.landmark_images.shape[-1]
+    if person.size == size:
+        images = to_pictures(photos.images[:rows])
+        lines = landmark_images_to_pictures(photos.landmark_images[:rows])
+    else:
+        images, lines = clip.frames[:rows], draw_landmarks(shown.points, person.size)
+    write_png(path, picture_grid([images, lines, drawn]))

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks, rescale_mesh
+from fsh.trainer.config import NetworkConfig
+from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
 from fsh.trainer.data.pictures import to_images, to_landmark_images
 
 #: Photos used at most; more are thinned out evenly over the clip.
@@ -25,21 +26,25 @@ class PhotoTensors:
     """Photos as the networks take them.
 
     Attributes:
-        images: float32 (T, 3, H, H), −1…1.
+        images: float32 (T, 3, P, P), −1…1; P is H, or larger with references.
         landmark_images: float32 (T, 3, H, H), 0…1.
-        meshes: float32 (T, 478, 3), pixels of the images; None if the landmark backend gives none.
+        points: float32 (T, 478, 3), meshes, or (T, 68, 2), landmarks; in shares of the crop.
+        originals: how many of them, the first, are photos; the others are copies of these.
+        origins: int64 (T,), the number of the photo that each is or is a copy of.
     """
 
     images: Tensor
     landmark_images: Tensor
-    meshes: Tensor | None = None
+    points: Tensor
+    originals: int
+    origins: Tensor
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, which: list[int]) -> PhotoTensors:
-        meshes = None if self.meshes is None else self.meshes[which]
-        return PhotoTensors(self.images[which], self.landmark_images[which], meshes)
+        """Some of the photos, as photos of their own."""
+        return photos_of(self.images[which], self.landmark_images[which], self.points[which])
 
 
 def landmark_image_tensors(
@@ -50,8 +55,10 @@ def landmark_image_tensors(
     return to_landmark_images(drawn, device)
 
 
-def photo_tensors(clip: FaceClip, size: int, device: str = "cpu") -> tuple[PhotoTensors, FaceClip]:
-    """The photos that have a face, at most :data:`MAX_PHOTOS`, for a network of ``size`` pixels.
+def photo_tensors(
+    clip: FaceClip, network: NetworkConfig, device: str = "cpu"
+) -> tuple[PhotoTensors, FaceClip]:
+    """The photos that have a face, at most :data:`MAX_PHOTOS`, for a network.
 
     Returns:
         The tensors, and the same photos as a clip.
@@ -69,11 +76,15 @@ def photo_tensors(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photo
     if len(found) > MAX_PHOTOS:
         found = found[np.linspace(0, len(found) - 1, MAX_PHOTOS).round().astype(int)]
     kept = clip.take(found)
-    how = cv2.INTER_AREA if size < clip.spec.size else cv2.INTER_CUBIC
+    size, crop = network.picture_size, clip.spec.size
+    how = cv2.INTER_AREA if size < crop else cv2.INTER_CUBIC
     small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
-    drawn = landmark_image_tensors(kept.landmarks, clip.spec.size, size, device)
-    meshes = None
-    if kept.mesh is not None:
-        rescaled = rescale_mesh(kept.mesh, clip.spec.size, size)
-        meshes = torch.from_numpy(rescaled).to(device)
-    return PhotoTensors(to_images(small, device), drawn, meshes), kept
+    drawn = landmark_image_tensors(kept.landmarks, crop, network.size, device)
+    points = in_shares(kept.landmarks if kept.mesh is None else kept.mesh, crop)
+    return photos_of(to_images(small, device), drawn, torch.from_numpy(points).to(device)), kept
+
+
+def photos_of(images: Tensor, landmark_images: Tensor, points: Tensor) -> PhotoTensors:
+    """Photos without copies."""
+    count = len(images)
+    return PhotoTensors(images, landmark_images, points, count, torch.arange(count))

@@ -22,13 +22,16 @@ import numpy as np
 from torch import Tensor
 
 from fsh.schemas.clip import FaceClip
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
 from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.models.networks import Generator
+from fsh.trainer.person.drawing import draw_faces
 from fsh.trainer.person.drawing_quality import content_loss, identity_similarity, motion_fidelity
-from fsh.trainer.person.fine_tuning import FineTuning, start_fine_tuning
+from fsh.trainer.person.fine_tuning import FineTuning, held_out_references, start_fine_tuning
 from fsh.trainer.person.motion_transfer import neutral_shape
-from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors, landmark_image_tensors
+from fsh.trainer.person.photo_references import PhotoReferences
+from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors
 from fsh.trainer.runs import TrainedNetworks
 from fsh.trainer.training.losses import ContentLoss
 
@@ -166,25 +169,30 @@ class _QualityMeter:
         config: StepChoiceConfig,
     ) -> None:
         self.tuning, self.clip, self.analyzer = tuning, clip, analyzer
-        self.crop, self.size = networks.spec.size, networks.config.network.size
+        self.spec, self.network = networks.spec, networks.config.network
         self.device = networks.config.device
+        self.references: PhotoReferences | None = None
+        if self.network.references:
+            self.references = PhotoReferences.of(clip, self.device)
         self.shape = neutral_shape(clip.landmarks)
         count = min(config.identity_drawings, len(clip))
         self.drawn = clip.landmarks[np.linspace(0, len(clip) - 1, count).astype(int)]
 
     def draw(self, landmarks: np.ndarray) -> np.ndarray:
         """Pictures of landmarks (N, 68, 2), crop pixels, by the person as it is now."""
-        return self.tuning.draw(
-            landmark_image_tensors(landmarks, self.crop, self.size, self.device)
-        )
+        faces = FaceLandmarks(np.asarray(landmarks, np.float32))
+        with self.tuning.drawing() as draw:
+            return draw_faces(
+                draw, faces, self.spec, self.network, self.references, device=self.device, batch=4
+            )
 
     def measure(self, step: int, held_out_loss: float | None) -> StepQuality:
         similarity = None
         if self.clip.embedding is not None:
             similarity = identity_similarity(
-                self.draw, self.drawn, self.clip.embedding, self.crop, self.analyzer
+                self.draw, self.drawn, self.clip.embedding, self.spec.size, self.analyzer
             )
-        fidelity = motion_fidelity(self.draw, self.shape, self.crop, self.analyzer)
+        fidelity = motion_fidelity(self.draw, self.shape, self.spec.size, self.analyzer)
         return StepQuality(step, held_out_loss, similarity, fidelity)
 
 
@@ -218,7 +226,10 @@ def choose_steps(
         if step in measured_at:
             loss = None
             if held_out is not None:
-                loss = content_loss(tuning.generator, tuning.coefficients, held_out, content)
+                references = held_out_references(held_out, photos, networks.config.network)
+                loss = content_loss(
+                    tuning.generator, tuning.coefficients, held_out, content, references
+                )
             measured.append(meter.measure(step, loss) if meter else StepQuality(step, loss))
             if best_step(measured, config) == step:
                 coefficients = tuning.coefficients.detach().clone()

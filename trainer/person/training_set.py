@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from fsh.schemas.clip import FaceClip
+from fsh.trainer.config import NetworkConfig
 from fsh.trainer.person.photo_augmentation import expression_copies, moved_copies
 from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors, photo_tensors
 
@@ -44,28 +45,36 @@ def copies_of_each(photos: int) -> int:
     return max(1, min(EXPRESSION_COPIES_EACH, EXPRESSION_COPIES // photos))
 
 
-def with_copies(photos: PhotoTensors, clip: FaceClip, size: int, device: str) -> PhotoTensors:
+def with_copies(
+    photos: PhotoTensors, clip: FaceClip, network: NetworkConfig, device: str
+) -> PhotoTensors:
     """Photos and, after them, their copies.
 
     Args:
         photos: from :func:`~fsh.trainer.person.photo_tensors.photo_tensors`.
         clip: the same photos.
-        size: of the network, pixels.
+        network: whose pictures they are for.
     """
     copies = copies_of_each(len(clip))
+    each = [copies]
     clips = [expression_copies(clip, copies, seed=3)]
     if len(clip) < FEW_PHOTOS:
         clips.append(moved_copies(expression_copies(clip, copies, seed=4), 1, seed=1))
-    parts = [photos, *(photo_tensors(more, size, device)[0] for more in clips)]
+        each.append(copies)
+    parts = [photos, *(photo_tensors(more, network, device)[0] for more in clips)]
     return PhotoTensors(
         torch.cat([part.images for part in parts]),
         torch.cat([part.landmark_images for part in parts]),
         torch.cat([part.points for part in parts]),
+        originals=len(photos),
+        origins=torch.cat(
+            [photos.origins, *(photos.origins.repeat_interleave(count) for count in each)]
+        ),
     )
 
 
 def split_photos(
-    photos: PhotoTensors, clip: FaceClip, size: int, device: str, *, by_loss: bool
+    photos: PhotoTensors, clip: FaceClip, network: NetworkConfig, device: str, *, by_loss: bool
 ) -> PhotoSplit:
     """Decide what is trained on, and what is held out.
 
@@ -74,18 +83,18 @@ def split_photos(
     Args:
         photos: from :func:`~fsh.trainer.person.photo_tensors.photo_tensors`.
         clip: the same photos.
-        size: of the network, pixels.
+        network: whose pictures they are for.
         by_loss: the loss on held-out photos decides about the number of steps; if not, nothing is
             held out.
     """
-    final = with_copies(photos, clip, size, device)
+    final = with_copies(photos, clip, network, device)
     if not by_loss:
         return PhotoSplit(final, None, final)
     if len(clip) < FEW_PHOTOS:
-        held_out, _ = photo_tensors(moved_copies(clip, HELD_OUT_COPIES, seed=2), size, device)
+        held_out, _ = photo_tensors(moved_copies(clip, HELD_OUT_COPIES, seed=2), network, device)
         return PhotoSplit(final, held_out, final)
     count = max(1, len(clip) // 4)
     spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
     used = [i for i in range(len(clip)) if i not in spared]
-    trial = with_copies(photos[used], clip.take(used), size, device)
+    trial = with_copies(photos[used], clip.take(used), network, device)
     return PhotoSplit(trial, photos[spared], final)

@@ -63,7 +63,9 @@ class SampleSheet:
     def write(self, run: RunFolder, average: AveragedNetworks, step: int) -> Path:
         """Draw the sheet with the averaged networks to ``samples/step-<n>.png``; its path."""
         shown, size = self.episodes, self.episodes.images.shape[-1]
-        condition = self.method.condition(average, shown.source_images, shown.source_landmark_images)
+        condition = self.method.condition(
+            average, shown.source_images, shown.source_landmark_images
+        )
         output, _ = generate(average.generator, shown, condition)
         drawn = F.interpolate(shown.landmark_images, (size, size))
         record_pictures(run.root, run.samples, self.videos)

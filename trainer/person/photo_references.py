@@ -1,0 +1,193 @@
+"""A person's photos as references: which there are, which fit a frame best, and bending them.
+
+See :mod:`fsh.trainer.models.references` for what becomes of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsh.schemas.clip import FaceClip
+from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.landmarks import found
+from fsh.schemas.mesh import landmarks_of_mesh
+from fsh.trainer.data.landmark_images import in_shares
+from fsh.trainer.data.pictures import to_images, to_pictures
+from fsh.trainer.models.references import References, centred, prepare
+from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
+
+#: References kept of a person; of more photos those that differ most.
+MOST_REFERENCES = 16
+#: Others take over during a film when their distance is below this share of that of those in use:
+#: else two that fit alike would change places from frame to frame.
+_BETTER = 0.75
+#: Mean difference of two photos' upper edges, −1…1, up to which they show the same scene.
+_SAME_SCENE = 0.12
+#: Width of the edge that is compared, as a share of the side, and how far down it reaches.
+_EDGE, _UPPER = 0.1, 0.5
+
+
+@dataclass(frozen=True)
+class PhotoReferences:
+    """R photos to copy from.
+
+    Attributes:
+        pictures: float32 (R, 3, S, S), −1…1, at the crop's own size.
+        points: float32 (R, 478, 3), meshes, or (R, 68, 2), landmarks; in shares of the crop.
+        real: float32 (R, 4), edges in shares of the crop of what each photo shows.
+        still: number of the photo whose background stays, the most usual one.
+        same_scene: bool (R,), the photos with that background. Of others only the face is copied.
+    """
+
+    pictures: Tensor
+    points: Tensor
+    real: Tensor
+    still: int
+    same_scene: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @classmethod
+    def of(cls, clip: FaceClip, device: str = "cpu") -> PhotoReferences:
+        """References of photos, all with landmarks; their colors are those of the still one.
+
+        Of more than :data:`MOST_REFERENCES` those are taken that differ most.
+        """
+        points = clip.mesh if clip.mesh is not None else clip.landmarks
+        shares = torch.from_numpy(in_shares(points, clip.spec.size))
+        chosen = various(shares, MOST_REFERENCES)
+        real = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(len(clip), -1)
+        if clip.real is not None:
+            real = torch.from_numpy(clip.real / clip.spec.size).float()
+        return cls.from_tensors(torch.from_numpy(clip.frames[chosen]), shares[chosen], real[chosen])
+
+    @classmethod
+    def from_tensors(
+        cls, pictures: Tensor, points: Tensor, real: Tensor, device: str = "cpu"
+    ) -> PhotoReferences:
+        """As :meth:`tensors` gives them; the first photo is the still one."""
+        images = to_images(pictures, device)
+        same = same_scene(images)
+        faces = [face_colors(one, place) for one, place in zip(images, points, strict=True)]
+        matched = [
+            image if known else recolored(image, own, faces[0])
+            for image, known, own in zip(images, same.tolist(), faces, strict=True)
+        ]
+        return cls(torch.stack(matched), points.to(device), real.to(device), 0, same)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """For a file: ``pictures`` uint8 (R, S, S, 3), ``points`` and ``real``."""
+        pictures = torch.from_numpy(to_pictures(self.pictures))
+        return {"pictures": pictures, "points": self.points.cpu(), "real": self.real.cpu()}
+
+    def choose(self, targets: Tensor, count: int) -> Tensor:
+        """The references of every frame of a film, frame by frame: a choice is kept while it fits.
+
+        Args:
+            targets: (N, V, D), in shares of the crop.
+            count: K, the references that the generator takes.
+
+        Returns:
+            int64 (N, K).
+        """
+        distances = (centred(targets)[:, None] - centred(self.points)).square().mean((2, 3))
+        alike = bool(self.same_scene.all())
+        most = count if alike else count - 1
+        order = distances.argsort(dim=1, stable=True)[:, :most].tolist()
+        chosen: list[list[int]] = []
+        for row, best in zip(distances.tolist(), order, strict=True):
+            kept = chosen[-1][: len(best)] if chosen else best
+            fits = sum(row[i] for i in kept) * _BETTER <= sum(row[i] for i in best)
+            now = kept if fits else best
+            now = now if alike else [*now, self.still]
+            chosen.append([now[i % len(now)] for i in range(count)])
+        return torch.tensor(chosen, device=targets.device)
+
+    def prepared(self, targets: Tensor, chosen: Tensor, side: int) -> References:
+        """These references bent to N targets, for a network of ``side`` pixels."""
+        still = self.pictures[self.still].expand(len(targets), -1, -1, -1)
+        return prepare(
+            targets,
+            self.points[chosen],
+            self.pictures[chosen],
+            still,
+            side,
+            real=self.real[chosen],
+            still_real=self.real[self.still].expand(len(targets), -1),
+            face_only=~self.same_scene[chosen],
+        )
+
+    def targets(self, faces: FaceLandmarks, crop: int) -> Tensor:
+        """Faces in crop pixels as what the references are bent to: (N, V, D), shares.
+
+        Where only landmarks are known, the mesh of the photo most like them follows.
+        """
+        device = self.points.device
+        if self.points.shape[-1] == 2:
+            return torch.from_numpy(in_shares(faces.points, crop)).to(device)
+        mesh = faces.mesh
+        if mesh is None:
+            own = self.points.cpu().numpy() * crop - np.array([0.5, 0.5, 0], np.float32)
+            mesh = meshes_of_landmarks(faces.points, own)
+        return torch.from_numpy(in_shares(mesh, crop)).to(device)
+
+
+def various(points: Tensor, count: int) -> list[int]:
+    """Numbers of at most ``count`` faces (T, V, D): the most usual one first, then whichever is
+    farthest from all taken."""
+    gaps = (centred(points)[:, None] - centred(points)).square().mean((2, 3))
+    taken = [int(gaps.sum(1).argmin())]
+    while len(taken) < min(count, len(points)):
+        taken.append(int(gaps[taken].amin(0).argmax()))
+    return taken
+
+
+def same_scene(images: Tensor) -> Tensor:
+    """bool (R,): the images (R, 3, S, S) whose upper edges look like those of the first."""
+    side = images.shape[-1]
+    wide, down = max(1, round(_EDGE * side)), round(_UPPER * side)
+    edges = [
+        images[..., :wide, :].flatten(1),
+        images[..., :down, :wide].flatten(1),
+        images[..., :down, -wide:].flatten(1),
+    ]
+    joined = torch.cat(edges, 1)
+    return (joined - joined[:1]).abs().mean(1) <= _SAME_SCENE
+
+
+def face_colors(image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (3,) of an image's colors around the face's points (V, D)."""
+    side = image.shape[-1]
+    low = (points[:, :2].amin(0) * side).long().clamp(0, side - 2)
+    high = (points[:, :2].amax(0) * side).long().clamp(1, side)
+    face = image[:, low[1] : max(high[1], low[1] + 1), low[0] : max(high[0], low[0] + 1)]
+    return face.mean((1, 2)), face.std((1, 2)).clamp_min(1e-3)
+
+
+def recolored(image: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
+    """An image (3, S, S) whose face has another one's mean colors and contrasts."""
+    gain = (wanted[1] / own[1]).clamp(0.6, 1.6)[:, None, None]
+    return ((image - own[0][:, None, None]) * gain + wanted[0][:, None, None]).clamp(-1, 1)
+
+
+def faces_of(points: np.ndarray | FaceLandmarks) -> FaceLandmarks:
+    """Landmarks (N, 68, 2) or meshes (N, 478, 3) as faces."""
+    if isinstance(points, FaceLandmarks):
+        return points
+    points = np.asarray(points, np.float32)
+    if points.ndim == 3 and points.shape[2] == 3:
+        return FaceLandmarks(landmarks_of_mesh(points), points)
+    return FaceLandmarks(points)
+
+
+def lost_frames(faces: FaceLandmarks) -> np.ndarray:
+    """Numbers of the faces that are not there, or whose mesh is not."""
+    there = faces.found
+    if faces.mesh is not None:
+        there = there & found(faces.mesh)
+    return np.flatnonzero(~there)
