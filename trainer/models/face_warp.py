@@ -108,6 +108,12 @@ def enlarged(maps: Tensor, side: int) -> Tensor:
     return F.interpolate(maps, (side, side), mode="bilinear", align_corners=False)
 
 
+def enlarged_reads(reads: Tensor, side: int) -> Tensor:
+    """Reads (B, 2, H, H) at another side. Up to the edges: displacements are what is enlarged."""
+    moved = reads - places(len(reads), reads.shape[-1], reads)
+    return places(len(reads), side, reads) + enlarged(moved, side)
+
+
 def mesh_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     """The warp that gives photos with the meshes ``source`` the meshes ``target``.
 

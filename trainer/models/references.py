@@ -20,7 +20,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fsh.schemas.mesh import MESH_POINTS
-from fsh.trainer.models.face_warp import Warp, enlarged, landmark_warp, mesh_warp, places, read
+from fsh.trainer.models.face_warp import (
+    Warp,
+    enlarged,
+    enlarged_reads,
+    landmark_warp,
+    mesh_warp,
+    places,
+    read,
+)
 
 #: Maps that G is given of each bent photo: colour, trust, stretch, displacement, face; and of the
 #: still photo: colour, and what is real of it.
@@ -177,7 +185,7 @@ def compose(answer: Tensor, references: References, how: str = "bilinear") -> Co
     flow = _FLOW * torch.tanh(per_photo[:, :, :2])
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
     shares = torch.cat([per_photo[:, :, 2] + known, answer[:, -2:]], 1).softmax(1)
-    reads = enlarged((references.reads + flow).flatten(0, 1), side)
+    reads = enlarged_reads((references.reads + flow).flatten(0, 1), side)
     copies = read(pictures.flatten(0, 1), reads, how).unflatten(0, (-1, count))
     weights = enlarged(shares, side)[:, :, None]
     paint = enlarged(torch.tanh(answer[:, -_ANSWERED_ONCE:-2]), side)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from fsh.schemas.mesh import MESH_MIRROR, PLACES
-from fsh.trainer.data.augmentation import ColorRanges, augment_episodes, mirrored_meshes
+from fsh.trainer.data.augmentation import ColorRanges, augment_episodes, mirrored_points
 from fsh.trainer.data.landmark_images import draw_landmarks
 
 #: The 68 points as a mirror shows them, in iBUG order.
@@ -67,14 +67,14 @@ def test_all_frames_of_an_episode_change_alike():
 def test_meshes_are_mirrored_with_their_episodes():
     images, lines, points = episodes()
     meshes = torch.zeros(16, 2, 478, 3)
-    meshes[..., PLACES, :2] = torch.from_numpy(points)
+    meshes[..., PLACES, :2] = torch.from_numpy(points) / 64
     plain = ColorRanges(gain=0, saturation=0, brightness=0)
     made, _, moved = augment_episodes(images, lines, (0, 5, 0), plain, meshes)
     mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(images, made, strict=True)]
     assert 0 < sum(mirrored) < 16
     for was, now, other in zip(meshes, moved, mirrored, strict=True):
-        assert torch.equal(now, mirrored_meshes(was, 64) if other else was)
-    twice = mirrored_meshes(mirrored_meshes(meshes, 64), 64)
+        assert torch.equal(now, mirrored_points(was) if other else was)
+    twice = mirrored_points(mirrored_points(meshes))
     assert torch.allclose(twice, meshes, atol=1e-5)
     places = {int(p): i for i, p in enumerate(PLACES)}
     assert [places[int(MESH_MIRROR[p])] for p in PLACES] == MIRRORED

@@ -199,14 +199,18 @@ def test_an_error_in_a_loaders_process_is_the_same_line(tmp_path):
     assert lines[0] == lines[1] and lines[0].startswith(f"{shard}: ")
 
 
-def test_meshes_come_along_in_the_pictures_pixels(tmp_path, folder):
-    assert next(iter(stream(folder))).meshes is None
+def test_meshes_come_along_or_landmarks_where_there_are_none(tmp_path, folder):
+    flat = next(iter(stream(folder)))
+    assert flat.points.shape == (2, 4, 68, 2) and flat.points.dtype == torch.float32
+    lines = draw_landmarks(flat.points.numpy() * 32 - 0.5, 32)
+    assert np.array_equal(lines, flat.landmark_images.numpy())
     spec = replace(SPEC, backend="mediapipe")
     shards = write_data(tmp_path, people=2, samples=1, frames=5, shards=1, spec=spec)
     batch = next(iter(stream(shards)))
-    assert batch.meshes.shape == (2, 4, 478, 3) and batch.meshes.dtype == torch.float32
-    lines = draw_landmarks(landmarks_of_mesh(batch.meshes.numpy()), 32)
+    assert batch.points.shape == (2, 4, 478, 3) and batch.points.dtype == torch.float32
+    lines = draw_landmarks(landmarks_of_mesh(batch.points.numpy()) * 32 - 0.5, 32)
     # Half precision moves a point by less than a hundredth of a pixel.
     assert np.abs(lines - batch.landmark_images.numpy().astype(int)).mean() < 0.5
-    whole = next(iter(stream(shards, image_size=64))).meshes
-    assert torch.allclose(batch.meshes[..., 2], whole[..., 2] / 2)
+    whole = next(iter(stream(shards, image_size=64, landmark_size=32)))
+    assert whole.images.shape[2] == 64 and whole.landmark_images.shape[2] == 32
+    assert torch.equal(batch.points, whole.points)

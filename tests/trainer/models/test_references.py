@@ -1,0 +1,123 @@
+"""What the generator is given of photos, and the pictures put together of its answer."""
+
+from __future__ import annotations
+
+import torch
+from solid_head import placed
+from tiny_data import template
+
+from fsh.trainer.config import NetworkConfig
+from fsh.trainer.models.folded_generator import FoldedGenerator
+from fsh.trainer.models.networks import Generator, bake
+from fsh.trainer.models.references import (
+    answered_maps,
+    at_side,
+    centred,
+    compose,
+    first_answer,
+    given_maps,
+    nearest_photos,
+    prepare,
+)
+
+SIDE, LARGE, COUNT = 16, 32, 2
+TINY = NetworkConfig(16, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False, references=COUNT)
+
+
+def photos(batch: int = 1) -> torch.Tensor:
+    return torch.rand(batch, COUNT, 3, LARGE, LARGE, generator=torch.Generator().manual_seed(0))
+
+
+def prepared(target, points, **more):
+    pictures = photos(len(target))
+    return prepare(target, points, pictures, pictures[:, -1], SIDE, **more)
+
+
+def answer(**changes: float) -> torch.Tensor:
+    maps = first_answer(COUNT).clone()
+    for name, value in changes.items():
+        maps[{"first": 2, "second": 5, "still": -2, "paint": -1}[name]] = value
+    return maps.view(1, -1, 1, 1).expand(1, -1, SIDE, SIDE)
+
+
+def test_counts_of_maps_agree_with_what_is_made():
+    mesh = placed()[None]
+    bent = prepared(mesh, mesh[:, None].expand(-1, COUNT, -1, -1))
+    assert bent.maps.shape == (1, given_maps(COUNT), SIDE, SIDE)
+    assert first_answer(COUNT).shape == (answered_maps(COUNT),)
+    assert given_maps(0) == 0 and answered_maps(0) == 3
+
+
+def test_the_first_answer_copies_the_photos_that_already_fit():
+    mesh = placed()[None]
+    bent = prepared(mesh, mesh[:, None].expand(-1, COUNT, -1, -1))
+    made = compose(answer(first=20.0), bent)
+    assert torch.allclose(made.picture, bent.pictures[:, 0], atol=0.02)
+    assert torch.allclose(made.shares.sum(1), torch.ones(1, SIDE, SIDE))
+    assert float(made.painted) < 1e-3 and float(made.unevenness) == 0
+
+
+def test_still_photo_and_paint_are_shown_where_their_shares_say_so():
+    mesh = placed()[None]
+    bent = prepared(mesh, mesh[:, None].expand(-1, COUNT, -1, -1))
+    assert torch.allclose(compose(answer(still=50.0), bent).picture, bent.still, atol=1e-5)
+    painted = compose(answer(paint=50.0), bent)
+    assert painted.picture.abs().max() < 1e-5 and float(painted.painted) > 0.99
+
+
+def test_a_photo_that_is_not_trusted_is_hardly_copied():
+    mesh = placed()[None]
+    points = torch.stack([placed(x=2.0), placed()])[None]
+    bent = prepared(mesh, points)
+    face = bent.maps[0, 7] > 0
+    shares = compose(answer(), bent).shares[0]
+    assert shares[0][face].max() < 0.01 and shares[1][face].min() > 0.85
+
+
+def test_of_another_scene_only_the_face_is_trusted_and_only_what_is_real():
+    mesh = placed()[None]
+    points = mesh[:, None].expand(-1, COUNT, -1, -1)
+    face = prepared(mesh, points).maps[0, 7] > 0
+    only = prepared(mesh, points, face_only=torch.tensor([[True, False]])).trust[0]
+    assert only[0][~face].max() == 0 and only[0][face].min() > 0.5 and only[1].min() > 0.5
+    real = torch.tensor([[[0.0, 0, 0.5, 1], [0, 0, 1, 1]]])
+    half = prepared(mesh, points, real=real, still_real=real[:, 0])
+    assert half.trust[0, 0, :, 9:].max() == 0 and half.trust[0, 1, :, 9:].min() > 0.5
+    assert half.maps[0, -1, :, 9:].max() == 0 and half.maps[0, -1, :, :7].min() == 1
+
+
+def test_landmarks_do_where_there_are_no_meshes():
+    points = torch.from_numpy(template())
+    bent = prepared(points[None], torch.stack([points, points + 0.02])[None])
+    assert bent.maps.shape == (1, given_maps(COUNT), SIDE, SIDE) and bent.maps[0, 7].max() == 0
+
+
+def test_the_nearest_photos_come_first_and_few_are_repeated():
+    target = placed()[None]
+    points = torch.stack([placed(yaw=50), placed(yaw=5, x=0.7), placed(yaw=20)])[None]
+    assert nearest_photos(target, points, 2).tolist() == [[1, 2]]
+    assert nearest_photos(target, points, 5).tolist() == [[1, 2, 0, 1, 2]]
+    assert torch.allclose(centred(points + 0.1), centred(points), atol=1e-6)
+
+
+def test_folded_generators_answer_as_the_generator_does():
+    torch.manual_seed(0)
+    generator = Generator(TINY)
+    torch.nn.init.normal_(generator.last.weight, std=0.1)
+    with torch.no_grad():
+        for layer in generator.skips:
+            layer(torch.rand(1, layer.in_channels, 4, 4))
+    psi = generator.project(torch.rand(1, TINY.embedding)).detach()
+    lines, maps = torch.rand(3, 3, SIDE, SIDE), torch.rand(3, given_maps(COUNT), SIDE, SIDE)
+    bake(generator).requires_grad_(False).eval()
+    wanted = generator(lines, psi, maps)
+    assert wanted.shape == (3, answered_maps(COUNT), SIDE, SIDE)
+    assert torch.allclose(FoldedGenerator(generator, psi)(lines, maps), wanted, atol=1e-4)
+    changed = generator(lines, psi, maps.flip(0))
+    assert not torch.allclose(changed, wanted, atol=1e-3)
+
+
+def test_pictures_are_averaged_down_to_the_networks_side():
+    picture = torch.arange(16.0).view(1, 1, 4, 4)
+    assert at_side(picture, 2).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
+    assert at_side(picture, 4) is picture
