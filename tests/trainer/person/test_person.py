@@ -8,7 +8,7 @@ import pytest
 import torch
 from plain_analyzer import PlainAnalyzer
 from tiny_data import SPEC, FaceSpec, clip_of
-from tiny_run import Told, tiny_config, tiny_folder
+from tiny_run import TINY, Told, tiny_config, tiny_folder
 
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
@@ -39,7 +39,7 @@ def test_zero_steps_is_exactly_the_feed_forward_model(run, tmp_path):
     assert (report.steps, report.photos, report.person) == (0, 3, "p")
     person = Person.load(tmp_path / "p")
     networks = Run.read(run).load_networks()
-    photos, _ = photo_tensors(clip, 32)
+    photos, _ = photo_tensors(clip, TINY)
     with torch.no_grad():
         frames = networks.embedder(photos.images, photos.landmark_images)
         psi = networks.generator.project(frames.mean(0, keepdim=True))
@@ -82,7 +82,7 @@ def test_fine_tuning_changes_the_drawing_and_obeys_steps(run, tmp_path):
     report = personalize(run, clip, tmp_path / "b", steps=20, progress=Told())
     assert report.steps == 20
     a, b = (Person.load(tmp_path / name).draw(clip.landmarks).astype(int) for name in "ab")
-    wanted = photo_tensors(clip, 32)[0].images
+    wanted = photo_tensors(clip, TINY)[0].images
     errors = [np.abs(x - to_pictures(wanted)).mean() for x in (a, b)]
     assert errors[1] < errors[0]
 
@@ -125,14 +125,15 @@ def test_with_a_face_analyzer_the_trial_on_all_photos_is_the_person(run, tmp_pat
     assert not report.held_out_loss and similarity[0] <= similarity[report.steps]
     assert similarity.keys() == report.motion_fidelity.keys() and len(similarity) > 2
     networks = Run.read(run).load_networks()
-    photos, used = photo_tensors(clip, networks.config.network.size)
-    split = split_photos(photos, used, networks.config.network.size, "cpu", by_loss=False)
+    photos, used = photo_tensors(clip, networks.config.network)
+    split = split_photos(photos, used, networks.config.network, "cpu", by_loss=False)
     content, _ = load_content(networks.config, Told())
     tuning = start_fine_tuning(networks, split.final, content, QUICK.most_steps_for(4))
     for _ in range(report.steps):
         tuning.step()
     p = Person.load(tmp_path / "p").draw(clip.landmarks).astype(int)
-    q = tuning.draw(photos.landmark_images).astype(int)
+    with torch.no_grad(), tuning.drawing() as draw:
+        q = to_pictures(draw(photos.landmark_images)).astype(int)
     assert np.abs(p - q).max() <= 1
 
 
@@ -172,7 +173,7 @@ def test_unfit_photos(run, tmp_path):
 
 
 def test_the_embedding_is_the_mean_over_the_photos(run):
-    networks, (photos, _) = Run.read(run).load_networks(), photo_tensors(clip_of(7, 3), 32)
+    networks, (photos, _) = Run.read(run).load_networks(), photo_tensors(clip_of(7, 3), TINY)
     each = torch.cat([mean_embedding(networks, photos[[i]]) for i in range(3)])
     torch.testing.assert_close(mean_embedding(networks, photos)[0], each.mean(0))
 
