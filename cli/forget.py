@@ -54,8 +54,8 @@ def forget(
     moment, the same command finishes. Evaluations and studies that show them, and the face
     embeddings by which runs know whom they saw, are removed. Trained
     weights and sample sheets are not changed: the runs that hold them are listed. A path to a
-    folder that `fsh personalize` made removes that person; files of yours in it stay. `--check` without a target looks for
-    everything that was ever erased here.
+    folder that `fsh personalize` made removes that person; files of yours in it stay. `--check`
+    without a target looks for everything that was ever erased here.
 
     Examples: `fsh forget v-0123456789abcdef` · `fsh forget "Ada Example" --dry-run` ·
     `fsh forget people/ada` · `fsh forget --check https://host/talk.mp4`

@@ -197,7 +197,8 @@ def remove_person(folder: Path) -> None:
                     path.unlink()
         card.unlink()
     for place, _, _ in os.walk(folder, topdown=False):
-        if Path(place).relative_to(folder).as_posix() not in others and not os.listdir(place):
+        is_others = Path(place).relative_to(folder).as_posix() in others
+        if not is_others and not any(Path(place).iterdir()):
             Path(place).rmdir()
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.temporary import temporary_folder
 
 _YEARS = 10  # without a time stamp, a signature is valid only as long as its certificate
 
@@ -135,7 +134,6 @@ def error_text(error: Exception) -> str:
 
 def _make_key(folder: Path) -> None:
     """Write a new authority and signer; of several processes the first one's are kept."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     name = f"fsh installation {secrets.token_hex(4)}"
     authority_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _certificate(f"{name} authority", authority_key, None, authority_key)
@@ -144,8 +142,7 @@ def _make_key(folder: Path) -> None:
     secret = leaf_key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    scratch = Path(tempfile.mkdtemp(prefix=".signing-", dir=folder.parent))  # mode 0700
-    try:
+    with temporary_folder(folder) as scratch:
         (scratch / "authority.pem").write_bytes(authority.public_bytes(pem))
         (scratch / "signer.pem").touch(0o600)
         parts = leaf.public_bytes(pem), authority.public_bytes(pem), secret
@@ -155,8 +152,6 @@ def _make_key(folder: Path) -> None:
         except OSError:
             if not (folder / "signer.pem").is_file():
                 raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _certificate(
