@@ -157,8 +157,8 @@ def explaining_refusals(where: object, *, nothing_else: bool = False) -> Iterato
     except (FshError, BrokenPipeError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno and nothing_else:
-            raise file_error(OSError(error.errno, error.strerror), where) from error
+        if nothing_else and isinstance(error, OSError) and error.errno in _MEANINGS:
+            raise CannotBeWritten(where, error.strerror or "refused") from error
         if _is_of_network(error) or (refused := refused_by_system(error, where)) is None:
             raise
         raise refused from error

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fsh.schemas.disk import CannotBeWritten
 from fsh.schemas.errors import FshError
 from fsh.schemas.temporary import temporary_folder
 
@@ -60,9 +61,10 @@ def installation_signer() -> Signer:
                 where=folder / "signer.pem",
                 remedy="chmod 600, or delete the folder to get a new key",
             )
-    except OSError as error:
+    except (OSError, CannotBeWritten) as error:
+        why = error.strerror if isinstance(error, OSError) else error.what
         raise FshError(
-            f"no signing key can be kept here ({error.strerror})",
+            f"no signing key can be kept here ({why})",
             where=folder,
             remedy="set FSH_HOME to a folder that can be written",
         ) from error
