@@ -12,7 +12,7 @@ from tiny_data import write_data
 from tiny_run import Told, tiny_config
 
 import fsh as api
-from fsh.dataset_making import check_shards
+from fsh.dataset_making import check_shards, plan_ingest
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder, RunFolder
@@ -103,6 +103,26 @@ def test_a_damaged_table_is_one_line(data, tmp_path, damage):
     data.clips.unlink()
     with pytest.raises(FshError, match=r"clips\.parquet: no clips here"):
         readers(data, tmp_path)["train"]()
+
+
+@pytest.mark.parametrize("damage", [lambda c: b"", lambda c: c[:300], lambda c: bytes(len(c))])
+def test_a_damaged_table_of_sources_is_one_line_in_every_command_that_reads_it(tmp_path, damage):
+    data = make(tmp_path / "data", ["ann", "bob"])
+    data.sources.write_bytes(damage(data.sources.read_bytes()))
+    listing = tmp_path / "list.txt"
+    listing.write_text("https://host.example/a.mp4")
+    for read in (
+        lambda: api.open_dataset(data.root).sources(),
+        lambda: api.shard(data.root, landmarks="dlib"),
+        lambda: api.forget("ann", data.root),
+        lambda: plan_ingest(listing, data.root),
+        lambda: api.ingest(listing, data.root),
+    ):
+        with pytest.raises(
+            FshError, match=r"sources\.parquet: not a readable .*fsh ingest"
+        ) as told:
+            read()
+        assert "\n" not in str(told.value)
 
 
 def test_frames_that_cannot_be_decoded_are_named(data):
