@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
-from fsh.schemas.disk import explaining_full_disk
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.outputs import require_data_folder
@@ -72,9 +71,7 @@ def ingest(
         runner=runner,
         max_failures=max_failures,
     )
-    folder = DataFolder(Path(data))
-    with explaining_full_disk(folder.root):
-        return run_ingest(as_texts(lists), folder, options, progress or Silent())
+    return run_ingest(as_texts(lists), DataFolder(Path(data)), options, progress or Silent())
 
 
 def plan_ingest(

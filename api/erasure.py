@@ -15,6 +15,7 @@ from fsh.pipeline.erasure.derived import (
     faces_of_erased,
     find_faces_in_runs,
     find_remnants_in_runs,
+    others_in_person,
     person_at,
     pictures_of_erased,
     remove_faces,
@@ -55,6 +56,7 @@ class ForgetPlan:
         pictures: of evaluations, studies and samples that show them.
         faces: runs that keep face embeddings of them; these are removed.
         persons: folders of people.
+        staying: paths of what fsh did not write into these folders, and leaves there.
         tombstones: those there will be.
     """
 
@@ -65,6 +67,7 @@ class ForgetPlan:
     pictures: tuple[AffectedPictures, ...]
     faces: tuple[AffectedFaces, ...]
     persons: tuple[Path, ...]
+    staying: tuple[Path, ...]
     tombstones: Tombstones
 
     @property
@@ -94,6 +97,7 @@ class ForgetReport:
             **(self.plan.data.to_json() if self.plan.data else {}),
             "done": self.done,
             "persons": list(map(str, self.plan.persons)),
+            "staying": list(map(str, self.plan.staying)),
             "pictures": [folder.to_json() for folder in self.plan.pictures],
             "runs": [run.to_json() for run in self.runs],
             "faces": [faces.to_json() for faces in self.plan.faces],
@@ -161,6 +165,7 @@ def plan_forget(
         pictures=tuple(AffectedPictures(shown, can_be_drawn_again(shown)) for shown in pictures),
         faces=tuple(faces),
         persons=tuple(persons),
+        staying=tuple(one / name for one in persons for name in others_in_person(one)),
         tombstones=erased,
     )
 

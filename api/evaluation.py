@@ -15,7 +15,7 @@ from fsh.evaluation_options import (
     fine_tuning_steps,
     parse_protocols,
 )
-from fsh.evaluation_report import report_marking, write_report
+from fsh.evaluation_report import record_shown, report_marking, write_report
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.frames_folder import from_frames
 from fsh.marking import signer_of
@@ -27,10 +27,8 @@ from fsh.schemas.outputs import (
     owned_outputs,
     require_outside_persons,
     require_own_folder,
-    require_writable,
 )
 from fsh.schemas.progress import Progress, Silent
-from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.text import shown
 from fsh.threads import set_thread_count
@@ -138,7 +136,7 @@ def evaluate(
         frames_folder=Path(frames_folder) if frames_folder else None,
         steps=steps,
         seed=seed,
-        output=Path(output) if output else RunFolder(folder).evaluation,
+        output=Path(output) if output else RunFolder.of(folder).evaluation,
         user_study=Path(user_study) if user_study else None,
         device=choose_device(device),
     )
@@ -155,7 +153,7 @@ def require_own_outputs(options: EvaluationOptions, signing_key: AnyPath | None)
 
     Raises:
         FshError: if one of them is an input, or holds what fsh did not make; if it cannot be
-            written, or the run, which records whom its pictures show.
+            written.
     """
     inputs = (options.data, options.run, *options.against, options.frames_folder, signing_key)
     outputs = [options.output]
@@ -164,7 +162,6 @@ def require_own_outputs(options: EvaluationOptions, signing_key: AnyPath | None)
     for folder in outputs:
         require_own_folder(folder, EVALUATION, inputs)
         require_outside_persons(folder)
-    require_writable(RunFolder(options.run).pictures / "x.json")
     return outputs
 
 
@@ -196,7 +193,7 @@ def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) ->
     # Frames of a folder are of no video that `fsh forget` knows.
     videos = [] if options.frames_folder else [video_of(subject.source) for subject in subjects]
     for place in filter(None, (options.output, options.user_study)):
-        record_pictures(options.run, place, videos)
+        record_shown(RunFolder.of(options.run), place, videos, progress)
     about = _about(options, runs, checked)
     rows: list[ResultRow] = []
     files: dict[str, dict[str, str]] = {}

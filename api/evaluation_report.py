@@ -19,17 +19,39 @@ from fsh.marking import Marking
 from fsh.pipeline.provenance.manifest import Claims
 from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
+from fsh.schemas.disk import CannotBeWritten, NoRoom
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import EvaluationFolder
+from fsh.schemas.layout import EvaluationFolder, RunFolder
+from fsh.schemas.outputs import require_writable
+from fsh.schemas.progress import Progress
+from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import markdown as in_markdown
-from fsh.schemas.text import one_line, page_text
+from fsh.schemas.text import one_line, page_text, shown
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.results_table import ResultRow
 from fsh.trainer.evaluation.subjects import choose_shots
 
 #: Identities shown as strips, side of a picture in a strip.
 STRIPS, TILE = 8, 128
+
+
+def record_shown(run: RunFolder, place: Path, videos: Sequence[str], progress: Progress) -> None:
+    """Let the run know whom the pictures show, if it can be written: for ``fsh forget``.
+
+    Raises:
+        FshError: if it cannot be, and the pictures are to lie in it; if its records are damaged.
+    """
+    try:
+        require_writable(run.pictures / "x.json")
+        record_pictures(run.root, place, videos)
+    except (CannotBeWritten, NoRoom) as error:
+        if place.resolve().is_relative_to(run.root.resolve()):
+            raise
+        progress.say(
+            f"{error}; so `fsh forget` will not know whom the pictures in {shown(place)} show, "
+            "and cannot remove them"
+        )
 
 
 def write_report(

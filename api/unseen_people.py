@@ -14,6 +14,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.tables import CLIPS, read_clips, read_table
+from fsh.schemas.text import shown
 from fsh.schemas.trained_on import trained_faces
 from fsh.trainer.evaluation.recognition import SeenPeople, seen_people, why_trained_on
 from fsh.trainer.evaluation.subjects import Subject
@@ -85,7 +86,7 @@ def check_subjects(
     checked_by = {one.name: _FULLY if one.complete else _BY_VIDEO for one in seen}
     for name, how in checked_by.items():
         if how != _FULLY:
-            progress.say(f"{name}: whether people were trained on is checked by {how}")
+            progress.say(f"{shown(name)}: whether people were trained on is checked by {how}")
     asked = options.split == _TRAINED_SPLIT
     kept: list[Subject] = []
     left_out: dict[str, str] = {}
@@ -96,15 +97,16 @@ def check_subjects(
         why = _why(subject, seen, own)
         if why and not asked:
             left_out[subject.identity] = why
-            progress.say(f"{subject.identity}: left out, {why}")
+            progress.say(f"{shown(subject.identity)}: left out, {why}")
             continue
         kept.append(subject)
         if why:
             trained_on[subject.identity] = why
     if not kept:
         first, why = next(iter(left_out.items()))
+        example = f"{shown(first)}: {why}"
         raise FshError(
-            f"nobody to evaluate on: all {len(left_out)} people were trained on ({first}: {why})",
+            f"nobody to evaluate on: all {len(left_out)} people were trained on ({example})",
             where=options.frames_folder or options.data,
             remedy="give people that the runs never saw, or --split train, which says what it is",
         )
@@ -118,7 +120,7 @@ def _why(subject: Subject, seen: Sequence[SeenPeople], own: Mapping[str, frozens
     """Which run saw a person, and how that is known; empty if none did."""
     for one in seen:
         if why := why_trained_on(subject.traits, one, own, ShardConfig().same_person):
-            return f"{why} ({one.name})"
+            return f"{why} ({shown(one.name)})"
     return ""
 
 

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import tempfile
 
 import typer
 
@@ -24,9 +25,8 @@ from fsh.cli import (
     train,
     verify,
 )
-from fsh.schemas.disk import NoRoom, is_disk_full
+from fsh.schemas.disk import refused_by_system
 from fsh.schemas.errors import FshError
-from fsh.schemas.file_errors import refused_by_system
 from fsh.schemas.text import sentence
 
 app = typer.Typer(
@@ -90,9 +90,8 @@ def failure_line(error: Exception) -> str:
     """An error that ended a command, in one line: what, where, what to do."""
     if isinstance(error, FshError):
         return str(error)
-    if is_disk_full(error):
-        return str(NoRoom(getattr(error, "filename", None) or "."))
-    if (refused := refused_by_system(error)) is not None:
+    # Outputs tell of themselves: what no output owns is written to the temporary folder.
+    if (refused := refused_by_system(error, tempfile.gettempdir())) is not None:
         return str(refused)
     if isinstance(error, MemoryError):
         return "not enough memory → use fewer workers, a smaller batch or a smaller preset"

@@ -12,7 +12,12 @@ from fsh.cli import console, options
 from fsh.schemas.errors import FshError
 from fsh.schemas.text import one_line, shown
 
+#: Files named in one line at most.
+_NAMED = 8
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsh.erasure import AffectedPictures, ForgetCheck, ForgetPlan
     from fsh.pipeline.erasure.derived import AffectedFaces, AffectedRun
     from fsh.pipeline.erasure.plan import ErasurePlan
@@ -49,8 +54,8 @@ def forget(
     moment, the same command finishes. Evaluations and studies that show them, and the face
     embeddings by which runs know whom they saw, are removed. Trained
     weights and sample sheets are not changed: the runs that hold them are listed. A path to a
-    folder that `fsh personalize` made removes that person. `--check` without a target looks for
-    everything that was ever erased here.
+    folder that `fsh personalize` made removes that person; files of yours in it stay. `--check`
+    without a target looks for everything that was ever erased here.
 
     Examples: `fsh forget v-0123456789abcdef` · `fsh forget "Ada Example" --dry-run` ·
     `fsh forget people/ada` · `fsh forget --check https://host/talk.mp4`
@@ -105,11 +110,7 @@ def in_words(plan: ForgetPlan) -> list[str]:
     lines = of_data(plan.data) if plan.data else []
     lines += [of_pictures(one) for one in plan.pictures if one.pictures.files()]
     lines += [of_faces(one) for one in plan.faces]
-    for person in plan.persons:
-        lines.append(
-            f"{shown(person)}: the person and all else in it; films elsewhere stay where they are"
-        )
-    return lines
+    return lines + [of_person(person, plan.staying) for person in plan.persons]
 
 
 def of_data(meant: ErasurePlan) -> list[str]:
@@ -151,6 +152,18 @@ def of_faces(one: AffectedFaces) -> str:
         return f"{one.run}: whom it was trained on cannot be read, so that file is removed"
     known = "by which `fsh evaluate` recognises whom it was trained on"
     return f"{one.run}: {one.faces} face embeddings of them, {known}, are removed"
+
+
+def of_person(person: Path, staying: Sequence[Path]) -> str:
+    """What becomes of a person's folder."""
+    others = [shown(path.relative_to(person)) for path in staying if path.is_relative_to(person)]
+    if not others:
+        return f"{shown(person)}: the person; films elsewhere stay where they are"
+    more = [f"and {len(others) - _NAMED} more"] if len(others) > _NAMED else []
+    return (
+        f"{shown(person)}: the person; what fsh did not write stays in the folder: "
+        f"{', '.join([*others[:_NAMED], *more])} → look whether they show them too"
+    )
 
 
 def advice(run: AffectedRun) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.locks import owning
 from fsh.schemas.temporary import remove_abandoned
@@ -26,4 +27,5 @@ def locked(data: DataFolder, command: str = "ingest", *, by: str = "") -> Iterat
         shards = [data.shards / split for split in SPLITS]
         places = (data.records, data.work, data.shard_notes, data.clips.parent, *shards)
         remove_abandoned(data.root, *places)
-        yield
+        with explaining_refusals(data.root):
+            yield

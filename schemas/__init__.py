@@ -11,6 +11,6 @@ In the data's order:
   description: :mod:`card`, in the words of :mod:`croissant`
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
-  :mod:`temporary`, :mod:`disk`, :mod:`file_errors`
+  :mod:`temporary`, :mod:`disk`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown)
 """

@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from fsh.schemas.ids import video_of
 
@@ -152,6 +153,14 @@ class RunFolder:
     """A training run's folder, ``runs/<name>``."""
 
     root: Path
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """The run that is meant by the path to it, or to one of its checkpoints."""
+        checkpoints = path.resolve().parent
+        run = cls(checkpoints.parent)
+        is_its = run.checkpoints == checkpoints and (path / CHECKPOINT_STATE).is_file()
+        return run if is_its else cls(path)
 
     @property
     def lock(self) -> Path:

@@ -42,7 +42,7 @@ def owning(lock: Path, command: str, *, where: Path, remedy: str) -> Iterator[No
     Raises:
         FshError: if another process holds it, or the place cannot be written.
     """
-    with explaining_refusals(where):
+    with explaining_refusals(where, nothing_else=True):
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = _taken(lock, command, where, remedy)
     _held.add(handle)

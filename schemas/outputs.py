@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from fsh.schemas.disk import cannot_be_written, explaining_full_disk
+from fsh.schemas.disk import CannotBeWritten, explaining_refusals
 from fsh.schemas.errors import FshError
 from fsh.schemas.folder_kinds import PERSON, FolderKind, is_data_folder, names_in_use
 from fsh.schemas.layout import DataFolder, RunFolder, output_lock
@@ -151,9 +151,9 @@ def require_writable(path: Path) -> None:
             continue
         if not _is_folder(place):
             why = "it leads nowhere" if place.is_symlink() else "it is a file"
-            raise cannot_be_written(place, why)
+            raise CannotBeWritten(place, why)
         if not os.access(place, os.W_OK | os.X_OK):
-            raise cannot_be_written(place, "no permission, or mounted read-only")
+            raise CannotBeWritten(place, "no permission, or mounted read-only")
         return
 
 
@@ -175,7 +175,7 @@ def owned_output(path: Path, command: str) -> Iterator[None]:
             remove_abandoned(place.parent)
             if place.is_dir():
                 remove_abandoned(*(Path(below) for below, _, _ in os.walk(place)))
-            with explaining_full_disk(path):
+            with explaining_refusals(path):
                 yield
     finally:
         _remove_empty(missing)
@@ -193,7 +193,7 @@ def owned_run(run: RunFolder) -> Iterator[None]:
     try:
         with owning(run.lock, "train", where=run.root, remedy=remedy):
             remove_abandoned(run.root, run.checkpoints, run.samples, run.pictures)
-            with explaining_full_disk(run.root):
+            with explaining_refusals(run.root):
                 yield
     finally:
         _remove_empty(missing)

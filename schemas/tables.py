@@ -269,7 +269,7 @@ def _rewrite(schema: pa.Schema) -> str:
     """How to get a table back that cannot be read."""
     if _title(schema) == _title(CLIPS):
         return "run `fsh shard` again"
-    return "remove it and run again"
+    return "remove it and run `fsh ingest` with the same lists again"
 
 
 def _title(schema: pa.Schema) -> str:

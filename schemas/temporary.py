@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fsh.schemas.disk import explaining_full_disk, explaining_refusals
+from fsh.schemas.disk import explaining_refusals
 
 _NAME = re.compile(
     r"\.(?P<name>.*)-fsh-(?P<pid>\d+)-(?P<host>[0-9a-f]{8})-[0-9a-f]{8}"
@@ -50,11 +50,11 @@ def replacing(path: Path) -> Iterator[Path]:
         FshError: if the place cannot be written, or the disk is full.
     """
     with temporary_file(path) as temporary:
-        with explaining_full_disk(path):
+        with explaining_refusals(path):
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-        with explaining_refusals(path):
+        with explaining_refusals(path, nothing_else=True):
             temporary.chmod(0o644)
             temporary.replace(path)
 
@@ -69,8 +69,9 @@ def temporary_file(path: Path, end: str = ".tmp") -> Iterator[Path]:
     Raises:
         FshError: if the place cannot be written.
     """
-    with explaining_refusals(path):
+    with explaining_refusals(path, nothing_else=True):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         temporary = _own_name(path.parent, path.stem, end)
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -96,24 +97,48 @@ def replacing_folder(folder: Path, check: Callable[[], object]) -> Iterator[Path
         FshError: if the place cannot be written, or the disk is full.
     """
     folder = folder.resolve()
-    with explaining_refusals(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _own_name(folder.parent, folder.name, ".tmp")
-        temporary.mkdir()
-        handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _lock(handle)
-        with explaining_full_disk(folder):
+    with temporary_folder(folder) as temporary:
+        with explaining_refusals(folder):
             yield temporary
             for path in temporary.iterdir():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
         check()
-        with explaining_refusals(folder):
+        with explaining_refusals(folder, nothing_else=True):
+            temporary.chmod(0o755)
             _take_name(temporary, folder)
+
+
+@contextmanager
+def temporary_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside ``folder``, of this user alone; removed at the end if it is there.
+
+    Raises:
+        FshError: if the place cannot be written.
+    """
+    with explaining_refusals(folder, nothing_else=True):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
+        temporary = _own_name(folder.parent, folder.name, ".tmp")
+        temporary.mkdir(0o700)
+        handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _lock(handle)
+        yield temporary
     finally:
         os.close(handle)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+#: Folders that this process has swept.
+_swept: set[Path] = set()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what dead processes left in a folder, when this one first writes there."""
+    if folder not in _swept:
+        _swept.add(folder)
+        remove_abandoned(folder)
 
 
 def remove_abandoned(*folders: Path) -> None:

@@ -100,9 +100,7 @@ class Run:
         Raises:
             FshError: if the run's file is damaged.
         """
-        checkpoints = self.folder.resolve().parent
-        run = RunFolder(checkpoints.parent)
-        return TrainedOn.read(run.trained_on) if run.checkpoints == checkpoints else None
+        return TrainedOn.read(RunFolder.of(self.folder).trained_on)
 
     @property
     def made_from(self) -> dict[str, str]:

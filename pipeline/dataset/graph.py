@@ -25,7 +25,7 @@ from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import JobFailed, SandboxPool
 from fsh.schemas.card import ShardInfo
-from fsh.schemas.disk import NoRoom, is_disk_full
+from fsh.schemas.disk import NoRoom, is_disk_full, refused_by_system
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
@@ -90,13 +90,15 @@ def shard(
 
 @contextmanager
 def _told_once(data: DataFolder) -> Iterator[None]:
-    """A full disk in one line: Beam repeats an error's message, and adds to it."""
+    """What the system refused, in one line: Beam repeats an error's message, and adds to it."""
     try:
         yield
     except Exception as error:
-        if not is_disk_full(error):
+        if is_disk_full(error):
+            raise NoRoom(data.root) from error
+        if isinstance(error, FshError) or not (told := refused_by_system(error, data.root)):
             raise
-        raise NoRoom(data.root) from error
+        raise told from error
 
 
 def make_dataset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans import Span
-from fsh.schemas.disk import explaining_full_disk
+from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
 
 
@@ -20,5 +20,5 @@ def analyze_in_worker(data: DataFolder, span: Span, analysis: AnalysisConfig) ->
     """
     from fsh.pipeline.dataset.span_analysis import analyze_span
 
-    with explaining_full_disk(data.work):
+    with explaining_refusals(data.work):
         return analyze_span(data, span, analysis)

@@ -6,9 +6,11 @@ Runs and persons are written by the trainer; here their JSON files are read as t
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from fsh.pipeline.erasure.search import Remnant, SearchTerms
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, PersonFolder, RunFolder
+from fsh.schemas.folder_kinds import PERSON
+from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, LOCK_SUFFIX, PersonFolder, RunFolder
+from fsh.schemas.locks import owning
 from fsh.schemas.run_pictures import RunPictures, recorded_pictures
 from fsh.schemas.text import shown
 from fsh.schemas.trained_on import TrainedFace, TrainedOn, leftovers
@@ -168,17 +172,41 @@ def person_at(target: str) -> Path | None:
     return folder
 
 
+def others_in_person(folder: Path) -> list[str]:
+    """Relative paths of what fsh did not write into a person's folder; these stay."""
+    return list(PERSON.foreign(folder, _person_files(folder)))
+
+
 def remove_person(folder: Path) -> None:
-    """Remove a person's folder, the card last: a kill before leaves a person to name again."""
-    card = PersonFolder(folder).card
-    for path in folder.iterdir():
-        if path == card:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    shutil.rmtree(folder)
+    """Remove what fsh wrote into a person's folder, and the folder if nothing else is in it.
+
+    The card goes last: a kill before leaves a person to name again.
+
+    Raises:
+        FshError: if a film is being written there.
+    """
+    others, card = set(others_in_person(folder)), PersonFolder(folder).card
+    with ExitStack() as owned:
+        for lock in folder.rglob(f"*{LOCK_SUFFIX}"):
+            owned.enter_context(owning(lock, "forget", where=folder, remedy="wait for it"))
+        for place, folders, names in os.walk(folder):
+            links = [name for name in folders if Path(place, name).is_symlink()]
+            for path in (Path(place, name) for name in (*names, *links)):
+                is_others = path.relative_to(folder).as_posix() in others
+                if path != card and not is_others and not path.name.endswith(LOCK_SUFFIX):
+                    path.unlink()
+        card.unlink()
+    for place, _, _ in os.walk(folder, topdown=False):
+        is_others = Path(place).relative_to(folder).as_posix() in others
+        if not is_others and not any(Path(place).iterdir()):
+            Path(place).rmdir()
+
+
+def _person_files(folder: Path) -> tuple[str, ...]:
+    """Patterns of what is a person's own: also files that an older fsh named in the card."""
+    listed = _read_json(PersonFolder(folder).card).get("files", {})
+    names = [name for name in listed if "/" not in name] if isinstance(listed, dict) else []
+    return (*PERSON.made, *map(escape, names))
 
 
 @dataclass(frozen=True)

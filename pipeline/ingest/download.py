@@ -22,7 +22,8 @@ from typing import Any, Protocol
 
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.failures import DiskFull, Failure
+from fsh.pipeline.ingest.failures import Failure
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
 from fsh.schemas.records import ErrorClass
 
@@ -168,7 +169,7 @@ def download(
     Raises:
         NotDirect: the first bytes are those of a page or a manifest.
         Failure: an error, a size over the limit, too slow, fewer bytes than the host promised.
-        DiskFull: no room for it.
+        NoRoom: no room for it.
     """
     with open_url(url, rule, limits.timeout) as response:
         promised = response.headers.get("Content-Length", "")
@@ -229,7 +230,7 @@ def content_type(url: str, timeout: float = 15.0) -> str:
     try:
         with open_url(url, AddressRule.for_url(url, trusted=True), timeout) as response:
             return response.headers.get_content_type()
-    except (Failure, DiskFull):  # fetching it will tell, and record, what is wrong
+    except (Failure, NoRoom):  # fetching it will tell, and record, what is wrong
         return ""
 
 
@@ -246,7 +247,7 @@ def download_list(url: str, target: Path) -> None:
         raise FshError("this is a web page, not a list", where=url) from None
     except Failure as failure:
         raise FshError(f"the list cannot be fetched ({failure.text})", where=url) from None
-    except DiskFull:
+    except NoRoom:
         raise FshError("no room left for the list", where=target.parent) from None
 
 

@@ -6,11 +6,8 @@ Pure functions from an HTTP status, a socket's error or yt-dlp's message to a :c
 from __future__ import annotations
 
 import email.utils
-import errno
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from fsh.schemas.disk import NoRoom, is_disk_full
 from fsh.schemas.records import ErrorClass, SourceState
@@ -18,7 +15,6 @@ from fsh.schemas.records import ErrorClass, SourceState
 _PERMANENT, _TRANSIENT, _REFUSED = ErrorClass.PERMANENT, ErrorClass.TRANSIENT, ErrorClass.REFUSED
 #: The code of what a stopped run leaves undone; no such failure gets into the ledger.
 STOPPED = "stopped"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Failure(Exception):
@@ -51,21 +47,6 @@ class Failure(Exception):
         """The state of a request that failed so."""
         refused = self.error_class is ErrorClass.REFUSED
         return SourceState.REFUSED if refused else SourceState.FAILED
-
-
-class DiskFull(Exception):
-    """No room left. That is no failure of the video: nothing is recorded, and the run ends."""
-
-
-@contextmanager
-def raising_disk_full(where: object) -> Iterator[None]:
-    """Turn an OSError for lack of room into :class:`DiskFull`; ``where`` is what was written."""
-    try:
-        yield
-    except (OSError, NoRoom) as error:
-        if is_disk_full(error):
-            raise DiskFull(where) from error
-        raise
 
 
 class Interrupted(Exception):
@@ -151,10 +132,10 @@ def from_os(error: OSError, where: str) -> Failure:
     """The failure that an error of a socket or a file stands for.
 
     Raises:
-        DiskFull: if there is no room left.
+        NoRoom: if there is no room left.
     """
-    if error.errno in _NO_ROOM:
-        raise DiskFull(where) from error
+    if is_disk_full(error):
+        raise NoRoom(where) from error
     if isinstance(error, TimeoutError):
         return Failure(_TRANSIENT, "timeout", f"{where}: no answer in time")
     return Failure(_TRANSIENT, "network", f"{where}: {error}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.failures import DiskFull, Failure, Interrupted
+from fsh.pipeline.ingest.failures import Failure, Interrupted
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, now
 from fsh.pipeline.ingest.licenses import check_license
 from fsh.pipeline.ingest.options import IngestOptions
@@ -23,6 +23,7 @@ from fsh.pipeline.ingest.retrieval import RetrievedFile, Retriever
 from fsh.pipeline.ingest.storage import RESERVED_BYTES, store_video
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids, urls
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass, SourceState
 
@@ -48,7 +49,7 @@ class Fetcher:
         """What became of a video, after as many tries as its failures are worth.
 
         Raises:
-            DiskFull: if there is no room left.
+            NoRoom: if there is no room left.
             Interrupted: if the run was stopped: the job is as it was.
         """
         host = urls.host_group(job.requests[0].url)
@@ -87,7 +88,7 @@ class Fetcher:
         if not urls.is_url(url):
             return self._store(retriever.local_file(Path(url)), job, attempts)
         if shutil.disk_usage(incoming).free < RESERVED_BYTES:
-            raise DiskFull(incoming)
+            raise NoRoom(incoming)
         with tempfile.TemporaryDirectory(dir=incoming) as folder:
             rule = AddressRule.for_url(url, trusted=_trusted(job))
             return self._store(retriever.linked_file(url, Path(folder), rule), job, attempts)

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.failures import Failure, raising_disk_full
+from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.requests import Request
+from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass, Source, SourceState
 
@@ -135,7 +136,7 @@ class Journal:
 
     def append(self, job: Job, outcome: FetchOutcome) -> None:
         """Raises:
-        DiskFull: if there is no room for it; the file is as it was before.
+        NoRoom: if there is no room for it; the file is as it was before.
         """
         self._write(JournalRecord(job.requests, outcome).to_json())
 
@@ -149,7 +150,7 @@ class Journal:
     def _write(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record).encode() + b"\n"
         size = os.fstat(self._descriptor).st_size
-        with raising_disk_full(self.path):
+        with explaining_refusals(self.path):
             try:
                 written = os.write(self._descriptor, line)
                 if written < len(line):

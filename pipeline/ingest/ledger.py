@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from fsh.pipeline.ingest.failures import raising_disk_full
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, journal_files, now, read_journals
 from fsh.pipeline.ingest.options import RETRIES
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
+from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Source, SourceState
 from fsh.schemas.tables import read_sources, write_sources
@@ -53,13 +53,13 @@ class Ledger:
         """Write the table; then the journals it holds may go.
 
         Raises:
-            DiskFull: if there is no room for it; the journals stay and nothing is lost.
+            NoRoom: if there is no room for it; the journals stay and nothing is lost.
         """
         erased = Tombstones.read(self.data)
         scrubbed = map(erased.scrubbed, self.sources.values())
         known = {source.request_id: source for source in scrubbed}
         order = sorted(known.values(), key=lambda one: (one.list, one.line, one.request_id))
-        with raising_disk_full(self.data.sources):
+        with explaining_refusals(self.data.sources):
             write_sources(order, self.data.sources)
         if drop_journals:
             for path in journal_files(self.data):

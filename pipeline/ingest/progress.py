@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.failures import DiskFull
 from fsh.pipeline.ingest.journal import journal_files, parse_journal
 from fsh.pipeline.ingest.ledger import Ledger
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 
@@ -65,7 +65,7 @@ def showing_progress(
             show_new_records()
             if time.monotonic() - compacted > compact_every:
                 compacted = time.monotonic()
-                with suppress(DiskFull):  # the workers meet it as well, and end the run
+                with suppress(NoRoom):  # the workers meet it as well, and end the run
                     Ledger(data).compact(drop_journals=False)
 
     thread = threading.Thread(target=show_until_done, name="ingest progress", daemon=True)

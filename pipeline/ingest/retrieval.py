@@ -96,7 +96,7 @@ class Retriever:
 
         Raises:
             Failure: why there is no file, or that it is not a video.
-            DiskFull: no room for it.
+            NoRoom: no room for it.
         """
         if urls.host_group(url) == urls.YOUTUBE:
             return self._site_video(url, folder, rule)

@@ -13,7 +13,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.failures import DiskFull, Failure
+from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.journal import FetchOutcome, Job
 from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of
 from fsh.pipeline.ingest.licenses import check_license
@@ -29,6 +29,7 @@ from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import make_pipeline
 from fsh.schemas import urls
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
@@ -61,10 +62,10 @@ def ingest(
         try:
             with stop_signal(data) as stop:
                 return _ingest_locked(listing, data, options, stop, progress)
-        except DiskFull as full:
+        except NoRoom as full:
             raise FshError(
                 "no room left on the disk; all finished videos are recorded",
-                where=full,
+                where=full.where,
                 remedy="make room and run the same command again: it goes on where it stopped",
             ) from None
 
@@ -178,11 +179,11 @@ def _check_finished(
     jobs: Sequence[Job], ledger: Ledger, data: DataFolder, stop: StopSignal
 ) -> None:
     """Raises:
-    DiskFull, FshError: if workers left jobs undone.
+    NoRoom, FshError: if workers left jobs undone.
     """
     undone = sum(job.requests[0].request_id not in ledger.finished for job in jobs)
     if undone and (stop.is_set() or shutil.disk_usage(data.root).free < RESERVED_BYTES):
-        raise DiskFull(data.root)
+        raise NoRoom(data.root)
     if undone:
         raise FshError(
             f"{undone} of {len(jobs)} videos were not finished by the workers",

@@ -85,7 +85,7 @@ def fetch_video(
 
     Raises:
         Failure: why there is no file.
-        DiskFull: no room for it.
+        NoRoom: no room for it.
     """
     params = base_params(limits, cookies, folder) | {
         "outtmpl": {"default": str(folder / "video.%(ext)s")},

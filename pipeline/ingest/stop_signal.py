@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsh.pipeline.ingest.failures import raising_disk_full
+from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
 
 
@@ -48,12 +48,12 @@ def stop_signal(data: DataFolder) -> Iterator[StopSignal]:
     was killed, are stopped as well.
 
     Raises:
-        DiskFull: if there is no room for the signal's file.
+        NoRoom: if there is no room for the signal's file.
     """
     for old in data.records.glob(data.ingest_run("*").name):
         StopSignal(old).set()
     signal = StopSignal(data.ingest_run(uuid.uuid4().hex))
-    with raising_disk_full(signal.path):
+    with explaining_refusals(signal.path):
         signal.path.touch()
     try:
         yield signal

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from fsh.pipeline.ingest.failures import REMEDIES, DiskFull, Failure, Interrupted
+from fsh.pipeline.ingest.failures import REMEDIES, Failure, Interrupted
 from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.prober import Prober
 from fsh.pipeline.ingest.stop_signal import StopSignal
 from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass
 
@@ -51,7 +52,7 @@ class FetchVideos(beam.DoFn):
             self._journal.append(job, outcome)
         except Interrupted:
             return
-        except DiskFull:
+        except NoRoom:
             self._stop.set()
             return
         yield outcome.error_code or "stored"
@@ -60,7 +61,7 @@ class FetchVideos(beam.DoFn):
         """What became of a video. A bug that it meets is recorded as its failure, not the run's."""
         try:
             return self._fetcher.fetch(job)
-        except (DiskFull, Interrupted):
+        except (NoRoom, Interrupted):
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"

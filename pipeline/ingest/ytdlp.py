@@ -18,6 +18,7 @@ from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import DownloadLimits, PeerRule, guarded
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.media import ffmpeg
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import youtube_key
 
@@ -146,7 +147,7 @@ class YtDlpSession:
         no_runtime = any("JavaScript runtime" in line for line in self._log.warnings)
         if no_runtime:
             self._warn("no_js_runtime")
-        if error is None or isinstance(error, Failure | failures.DiskFull):
+        if error is None or isinstance(error, Failure | NoRoom):
             return
         if not isinstance(error, Exception):
             return

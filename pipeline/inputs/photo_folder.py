@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fsh.pipeline.media.media_kind import media_kind
 from fsh.pipeline.media.suffixes import PHOTO_SUFFIXES, VIDEO_SUFFIXES
+from fsh.schemas.disk import file_error
 from fsh.schemas.errors import FshError
-from fsh.schemas.file_errors import file_error
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.text import shown
 

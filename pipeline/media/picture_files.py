@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.temporary import replacing_folder
 
 #: JSON: how many pictures there are, and the second at which each is shown. The sign that fsh
 #: made the folder, without which it is not replaced.
@@ -39,9 +38,7 @@ def write_pictures(
     Raises:
         FshError: if there are more or fewer frames than times, or the folder is not fsh's.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = _scratch_beside(folder)
-    try:
+    with replacing_folder(folder, lambda: require_pictures_folder(folder)) as scratch:
         count = 0
         for frame in frames:
             path = scratch / picture_name(count)
@@ -53,23 +50,7 @@ def write_pictures(
             raise FshError(f"{count} frames for {len(times)} times", where=folder)
         about = {"made_by": "fsh animate", "pictures": count, "times": np.asarray(times).tolist()}
         (scratch / TIMES).write_text(json.dumps(about) + "\n")
-        scratch.chmod(0o755)
-        require_pictures_folder(folder)
-        if folder.exists():
-            older = _scratch_beside(folder)
-            folder.rename(older)
-            scratch.rename(folder)
-            shutil.rmtree(older)
-        else:
-            scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return count
-
-
-def _scratch_beside(folder: Path) -> Path:
-    """A new empty folder, which fits :data:`fsh.schemas.temporary.TEMPORARY`."""
-    return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
 
 
 def picture_name(number: int) -> str:

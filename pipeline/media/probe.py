@@ -29,7 +29,7 @@ _CONTAINERS = {
     "hevc": "hevc",
     "nut": "nut",
 }
-_WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "libdav1d", "libvpx-vp9"})
+_WEBM_CODECS = frozenset({"vp8", "vp9", "av1"})
 _SHORTEST_SIDE, _LONGEST_SIDE = 32, 8192
 #: A file that holds less than this share of its stated duration is refused.
 _LEAST_SHARE = 2 / 3
@@ -147,7 +147,7 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
             code="truncated",
         )
     sound = default_sound(container)
-    codec = stream.codec_context.name
+    codec = stream.codec_context.codec.canonical_name  # not the decoder, as libdav1d is
     extension = _CONTAINERS.get(container.format.name, "bin")
     return MediaFacts(
         duration=end if cut else duration,

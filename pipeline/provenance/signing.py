@@ -12,8 +12,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fsh.schemas.disk import CannotBeWritten
 from fsh.schemas.errors import FshError
+from fsh.schemas.temporary import temporary_folder
 
 _YEARS = 10  # without a time stamp, a signature is valid only as long as its certificate
 
@@ -61,9 +61,10 @@ def installation_signer() -> Signer:
                 where=folder / "signer.pem",
                 remedy="chmod 600, or delete the folder to get a new key",
             )
-    except OSError as error:
+    except (OSError, CannotBeWritten) as error:
+        why = error.strerror if isinstance(error, OSError) else error.what
         raise FshError(
-            f"no signing key can be kept here ({error.strerror})",
+            f"no signing key can be kept here ({why})",
             where=folder,
             remedy="set FSH_HOME to a folder that can be written",
         ) from error
@@ -135,7 +136,6 @@ def error_text(error: Exception) -> str:
 
 def _make_key(folder: Path) -> None:
     """Write a new authority and signer; of several processes the first one's are kept."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     name = f"fsh installation {secrets.token_hex(4)}"
     authority_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _certificate(f"{name} authority", authority_key, None, authority_key)
@@ -144,8 +144,7 @@ def _make_key(folder: Path) -> None:
     secret = leaf_key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    scratch = Path(tempfile.mkdtemp(prefix=".signing-", dir=folder.parent))  # mode 0700
-    try:
+    with temporary_folder(folder) as scratch:
         (scratch / "authority.pem").write_bytes(authority.public_bytes(pem))
         (scratch / "signer.pem").touch(0o600)
         parts = leaf.public_bytes(pem), authority.public_bytes(pem), secret
@@ -155,8 +154,6 @@ def _make_key(folder: Path) -> None:
         except OSError:
             if not (folder / "signer.pem").is_file():
                 raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _certificate(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from tiny_data import write_data
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.evaluation_options import EvaluationOptions
-from fsh.evaluation_report import html_page, markdown
+from fsh.evaluation_report import html_page, markdown, record_shown
 from fsh.pipeline.erasure.derived import find_faces_in_runs, remove_faces
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import DatasetCard
@@ -107,6 +109,22 @@ def test_faces_and_labels_of_other_videos_are_left_out(world, tmp_path):
     assert "distance 0.00" in found.left_out["id7"]
 
 
+def test_a_run_anywhere_or_one_checkpoint_of_it_brings_its_own_record(world, tmp_path, monkeypatch):
+    """Moved away from ``runs``, and named by whatever path leads there."""
+    _, runs = world
+    data = write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test", first=7)
+    named(data, {"v-0000000000000007": ("id7", 1), "v-0000000000000008": ("id8", 41)}, "test")
+    moved = shutil.copytree(runs[0], tmp_path / "backup disk" / "old run")
+    (tmp_path / "link").symlink_to(moved)
+    (step,) = (moved / "checkpoints").iterdir()
+    monkeypatch.chdir(step.parent)
+    for path in (moved, tmp_path / "link", step, Path(step.name), step / ".." / step.name):
+        found, _ = checked(data, [path])
+        assert list(found.left_out) == ["id7"], path
+        assert found.people == "never trained on"
+        assert RunFolder.of(path).root.resolve() in (moved, (tmp_path / "link").resolve())
+
+
 def test_nobody_left_is_an_error_with_a_remedy(tmp_path, world):
     _, runs = world
     data = write_data(tmp_path, people=2, samples=1, frames=6, split="test")
@@ -197,3 +215,23 @@ def test_the_command_labels_and_refuses(tmp_path, monkeypatch):
     write_data(tmp_path / "other", people=3, samples=1, frames=6, split="test")
     done = fsh("evaluate", "--data", "other", *options, cwd=tmp_path)
     assert done.returncode == 1 and "all 3 people were trained on" in done.stderr
+
+
+def test_an_evaluation_elsewhere_needs_no_run_that_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = tiny_folder(tmp_path / "data")
+    run = tmp_path / "run"
+    train(data, run, tiny_config(steps=1), Told())
+    words = "--split train --run run --shots 1 --frames 2 --held 2 --steps 0 --json"
+    shutil.rmtree(run / "shown")
+    (run / "shown").write_text("nothing can be written here, whoever asks")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    done = fsh("evaluate", *words.split(), "-o", "elsewhere", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "elsewhere" / "fsth.md").is_file()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    told = Told()
+    record_shown(RunFolder(run), Path("elsewhere"), ["v-1"], told)
+    assert "`fsh forget` will not know whom the pictures in elsewhere show" in told.lines[0]
+    with pytest.raises(FshError, match="shown: cannot be written"):
+        record_shown(RunFolder(run), run / "evaluation", ["v-1"], told)

@@ -13,11 +13,12 @@ from tiny_data import SPEC, write_data
 from tiny_run import Told, tiny_config
 
 import fsh as api
-from fsh.dataset_making import check_shards
+from fsh.dataset_making import check_shards, plan_ingest
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import DataFolder, RunFolder
 from fsh.schemas.sample import read_samples
+from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.evaluation.subjects import subjects_of_split
 from fsh.trainer.training.loop import train
 
@@ -103,6 +104,26 @@ def test_a_damaged_table_is_one_line(data, tmp_path, damage):
     data.clips.unlink()
     with pytest.raises(FshError, match=r"clips\.parquet: no clips here"):
         readers(data, tmp_path)["train"]()
+
+
+@pytest.mark.parametrize("damage", [lambda c: b"", lambda c: c[:300], lambda c: bytes(len(c))])
+def test_a_damaged_table_of_sources_is_one_line_in_every_command_that_reads_it(tmp_path, damage):
+    data = make(tmp_path / "data", ["ann", "bob"])
+    data.sources.write_bytes(damage(data.sources.read_bytes()))
+    listing = tmp_path / "list.txt"
+    listing.write_text("https://host.example/a.mp4")
+    for read in (
+        lambda: api.open_dataset(data.root).sources(),
+        lambda: api.shard(data.root, landmarks="dlib"),
+        lambda: api.forget("ann", data.root),
+        lambda: plan_ingest(listing, data.root),
+        lambda: api.ingest(listing, data.root),
+    ):
+        with pytest.raises(
+            FshError, match=r"sources\.parquet: not a readable .*fsh ingest"
+        ) as told:
+            read()
+        assert "\n" not in str(told.value)
 
 
 def test_frames_that_cannot_be_decoded_are_named(data):
@@ -219,3 +240,39 @@ def test_an_undamaged_page_says_nothing_of_damage(tmp_path):
     counts = api.inspect(made.root)
     assert counts["damaged"] == {"shards": [], "clips": 0, "frames": 0}
     assert "Cannot be read" not in made.inspect_page.read_text()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_shard_that_breaks_while_training_goes_on_costs_no_step(data, tmp_path, workers):
+    run, sound = RunFolder(tmp_path / "run"), data.shard("train", 0).read_bytes()
+
+    class Breaking(Told):
+        """Cuts the shard in half when the third step is done."""
+
+        steps = 0
+
+        def advance(self, steps=1, note=""):
+            self.steps += steps
+            if self.steps >= 3:
+                data.shard("train", 0).write_bytes(sound[: len(sound) // 2])
+
+    told = Breaking()
+    config = tiny_config(steps=100_000, checkpoint_every=10**6, workers=workers)
+    with pytest.raises(FshError, match=r"000000\.tar: .*; training stopped at step \d+, which is"):
+        train(data, run.root, config, told)
+    ((step, _),) = list_checkpoints(run)
+    assert step == told.steps >= 3
+    data.shard("train", 0).write_bytes(sound)
+    told = Told()
+    train(data, run.root, tiny_config(steps=step + 1, checkpoint_every=10**6), told)
+    assert any(f"going on from step {step}" in line for line in told.lines)
+
+
+def test_too_much_damage_is_told_with_what_is_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr("fsh.trainer.training.damage.JUDGED_AFTER", 8)
+    data = write_data(tmp_path / "data", people=4, samples=2, frames=4, shards=2)
+    zero_frames(data.shard("train", 1))
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(FshError, match=r"too much is damaged.*stopped at step \d+, which is saved"):
+        train(data, run.root, tiny_config(steps=100_000, checkpoint_every=10**6), Told())
+    assert list_checkpoints(run)

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from untrained import untrained
 
 import fsh as door
+from fsh import film_making
 from fsh.cli.app import app
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
@@ -197,6 +198,25 @@ def test_a_film_of_which_another_process_is_the_maker_is_refused(place):
     owner.kill()
     owner.communicate()
     door.animate("people/ada", "talk.npz")
+    assert not [path.name for path in place.iterdir() if path.name.startswith(".")]
+
+
+def test_a_folder_of_pictures_has_an_owner_while_it_is_written(place, monkeypatch):
+    command = ("animate", "--person", "people/bea", "--driving", "talk.npz", "--format", "png")
+    told = []
+
+    def finish(*arguments, **named):
+        if not told:  # by a second process, while the first picture is drawn
+            told.append(fsh(*command, "-o", "pictures", cwd=place))
+            told.append([path.name for path in place.glob("*pictures*")])
+        return drawn(*arguments, **named)
+
+    drawn = film_making.drawn_frames
+    monkeypatch.setattr(film_making, "drawn_frames", finish)
+    door.animate("people/ada", "talk.npz", "pictures", format="png")
+    refused_outside(told[0], f"another animate is at work here since {time.strftime('%Y')}")
+    assert f"pid {os.getpid()} on" in told[0].stderr and "pictures" not in told[1]
+    assert (place / "pictures" / "times.json").is_file()
     assert not [path.name for path in place.iterdir() if path.name.startswith(".")]
 
 

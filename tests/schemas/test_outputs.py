@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fsh.schemas.disk import NoRoom, explaining_full_disk, explaining_refusals, is_disk_full
+from fsh.schemas.disk import NoRoom, explaining_refusals, is_disk_full
 from fsh.schemas.errors import FshError
 from fsh.schemas.folder_kinds import EVALUATION, ONNX, PERSON, RUN
 from fsh.schemas.layout import DataFolder, RunFolder, output_lock
@@ -28,7 +28,13 @@ from fsh.schemas.outputs import (
     require_outside_persons,
     require_own_folder,
 )
-from fsh.schemas.temporary import is_temporary, remove_abandoned, replacing, replacing_folder
+from fsh.schemas.temporary import (
+    is_temporary,
+    remove_abandoned,
+    replacing,
+    replacing_folder,
+    temporary_folder,
+)
 
 CARD = json.dumps({"format": "fsh-person-1", "digest": "0", "files": {}})
 
@@ -310,6 +316,23 @@ def test_what_a_killed_writer_leaves_is_removed_and_a_living_ones_is_not(tmp_pat
     assert everything(tmp_path) == {"mine.tmp": b"mine", ".mine-1.tmp": b"mine"}
 
 
+def test_whoever_writes_in_a_place_first_removes_what_a_dead_process_left_there(tmp_path):
+    """Not only commands that own a place: cards, records, keys, caches."""
+    for name, write in {
+        "a file": lambda place: replacing(place / "card.json"),
+        "a folder": lambda place: replacing_folder(place / "key", lambda: None),
+        "a scratch folder": lambda place: temporary_folder(place / "key"),
+    }.items():
+        place = tmp_path / name
+        place.mkdir()
+        dead = started(WRITE, place)
+        dead.kill()
+        dead.communicate()
+        assert len(list(place.iterdir())) == 3
+        with write(place) as mine:
+            assert list(place.iterdir()) == [mine]
+
+
 SWAP = """
     import os, signal, sys
     from pathlib import Path
@@ -370,7 +393,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, error):
 
 def test_a_refusal_names_the_place(tmp_path):
     words = r"a: cannot be written \(Read-only file system\)"
-    with pytest.raises(FshError, match=words), explaining_refusals(Path("a")):
+    with pytest.raises(FshError, match=words), explaining_refusals(Path("a"), nothing_else=True):
         raise OSError(errno.EROFS, "Read-only file system", "b")
-    with pytest.raises(KeyError), explaining_full_disk(tmp_path):
+    with pytest.raises(FshError, match=r"b: not permitted"), explaining_refusals(Path("a")):
+        raise OSError(errno.EACCES, "Permission denied", "b")
+    with pytest.raises(KeyError), explaining_refusals(tmp_path):
         raise KeyError("not the disk")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsh.schemas.disk import explaining_refusals, file_error, refused_by_system
 from fsh.schemas.errors import FshError
-from fsh.schemas.file_errors import file_error, naming, refused_by_system
 from fsh.schemas.text import json_line, markdown, one_line, page_text, sentence, shown
 
 ODD = [
@@ -78,16 +78,22 @@ def test_a_refusal_is_found_behind_other_errors():
         except OSError as error:
             raise RuntimeError("a library") from error
     except RuntimeError as error:
-        assert str(refused_by_system(error)).startswith("/x: cannot be written (No space")
+        assert str(refused_by_system(error)).startswith(
+            "/x: no room left on the disk for this (No space"
+        )
     words = RuntimeError("serializing: I/O error: No space left on device (os error 28)")
     assert "make room" in str(refused_by_system(words))
     assert refused_by_system(ValueError("a fault of fsh's")) is None
 
 
 def test_a_temporary_files_name_is_not_shown(tmp_path):
-    with pytest.raises(OSError) as caught, naming(tmp_path / "a.mp4"):
+    with pytest.raises(FshError) as caught, explaining_refusals(tmp_path / "a.mp4"):
         raise OSError(errno.ENOSPC, "full", str(tmp_path / ".a-x1.tmp"))
-    assert caught.value.filename == str(tmp_path / "a.mp4")
-    with pytest.raises(OSError) as caught, naming(tmp_path / "a.mp4"):
+    assert caught.value.where == str(tmp_path / "a.mp4")
+    with pytest.raises(FshError) as caught, explaining_refusals(tmp_path / "a.mp4"):
         (tmp_path / "no" / "b").read_bytes()
-    assert caught.value.filename.endswith("no/b")
+    assert caught.value.where.endswith("no/b")
+    with pytest.raises(BrokenPipeError), explaining_refusals(tmp_path / "a.mp4"):
+        raise BrokenPipeError(errno.EPIPE, "nobody reads this any more")
+    with pytest.raises(TimeoutError), explaining_refusals(tmp_path / "a.mp4"):
+        raise TimeoutError(errno.ETIMEDOUT, "no answer")

@@ -28,7 +28,7 @@ from fsh.trainer.training.content import load_content
 from fsh.trainer.training.damage import DamageTally
 from fsh.trainer.training.episode_feed import open_episodes
 from fsh.trainer.training.losses import Episodes
-from fsh.trainer.training.monitor import Monitor
+from fsh.trainer.training.monitor import Monitor, losses_in_words, mean_losses
 from fsh.trainer.training.phases import Phases
 from fsh.trainer.training.report import TrainReport
 from fsh.trainer.training.run_records import record_training, report_differences, write_config
@@ -125,7 +125,11 @@ def _train(
     episodes = open_episodes(plan, session, ranks, damage)
     progress.start("train", session.target, "step", done=session.step)
     while not session.done:
-        loop.step(next(episodes))
+        try:
+            batch = next(episodes)
+        except FshError as error:
+            raise loop.stopped_by(error) from error
+        loop.step(batch)
         if not loop.metrics_due():
             continue
         if not loop.process_metrics():
@@ -194,8 +198,6 @@ class Loop:
         """Read the steps' numbers, log them, plan; or roll back and return False."""
         steps, failure = read_steps(self.pending, self.session.watchdog)
         self.pending.clear()
-        if self.ranks.any(self.damage.too_much):
-            raise self.damage.error()
         if self.ranks.any(bool(failure)):
             _roll_back(
                 self.run,
@@ -208,9 +210,29 @@ class Loop:
             return False
         for metrics in steps:
             self._log(metrics)
-        self.progress.advance(len(steps), note=_note(steps[-1].losses))
+        self.progress.advance(len(steps), note=losses_in_words(steps[-1].losses))
         self.budget.update(self.progress)
+        if self.ranks.any(self.damage.too_much):
+            self.save(now=True)
+            raise self._told_saved(self.damage.error())
         return True
+
+    def stopped_by(self, error: FshError) -> FshError:
+        """Save what was learned before the data gave out; the error, which says so.
+
+        Of several processes only this one knows, and saving needs all of them.
+        """
+        if self.ranks.world > 1 or (self.pending and not self.process_metrics()):
+            return error
+        if self.session.step > max(self.saved, 0):
+            self.save(now=True)
+        return self._told_saved(error)
+
+    def _told_saved(self, error: FshError) -> FshError:
+        if self.saved < 0:
+            return error
+        what = f"{error.what}; training stopped at step {self.saved}, which is saved"
+        return FshError(what, where=error.where, remedy=error.remedy)
 
     def _log(self, metrics: StepMetrics) -> None:
         self.recent.append(metrics.losses)
@@ -224,7 +246,7 @@ class Loop:
         if not (self.ranks.any(self.checkpoint_due or late) or now or session.done):
             return
         if self.sheet:
-            session.save(self.run, _mean(self.recent))
+            session.save(self.run, mean_losses(self.recent))
             self.sheet.write(self.run, session.average, session.step)
         self.saved, self.saved_at = session.step, time.monotonic()
         self.ranks.wait()
@@ -250,7 +272,7 @@ class Loop:
             parameters=session.model.counts(),
             steps=session.step,
             planned=session.target,
-            losses=_mean(self.recent),
+            losses=mean_losses(self.recent),
             episodes_per_second=(session.step - start) * config.batch * self.ranks.world / seconds,
             seconds=seconds,
             checkpoint=str(self.run.checkpoint(self.saved)),
@@ -276,15 +298,3 @@ def _roll_back(run: RunFolder, session: Session, failure: str, progress: Progres
     progress.say(f"{failure}: back to step {good}, learning rates halved")
     session.load(Checkpoint.read(run.checkpoint(good)), weights_only=True)
     session.set_rate(session.rate / 2)
-
-
-def _mean(recent: deque[dict[str, float]]) -> dict[str, float]:
-    if not recent:
-        return {}
-    return {name: sum(row[name] for row in recent) / len(recent) for name in recent[-1]}
-
-
-def _note(losses: dict[str, float]) -> str:
-    hidden = ("discriminator", "real", "fake", "painted")
-    generator = sum(v for k, v in losses.items() if k not in hidden)
-    return f"G {generator:.2f}  D {losses.get('discriminator', 0.0):.2f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -49,3 +49,15 @@ def _truncate(path: Path, last: int) -> None:
             break
     with replacing(path) as temporary:
         temporary.write_text("".join(line + "\n" for line in kept))
+
+
+def mean_losses(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each loss over steps; empty if there are none."""
+    return {name: sum(r[name] for r in rows) / len(rows) for name in rows[-1]} if rows else {}
+
+
+def losses_in_words(losses: Mapping[str, float]) -> str:
+    """The losses of a step as the line of progress shows them."""
+    hidden = ("discriminator", "real", "fake", "painted")
+    generator = sum(v for k, v in losses.items() if k not in hidden)
+    return f"G {generator:.2f}  D {losses.get('discriminator', 0.0):.2f}"

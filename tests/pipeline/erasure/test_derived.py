@@ -21,6 +21,7 @@ from fsh.pipeline.erasure.derived import (
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder, PersonFolder, RunFolder
+from fsh.schemas.outputs import owned_output
 from fsh.schemas.run_pictures import record_pictures, recorded_pictures
 from fsh.schemas.tables import read_sources
 from fsh.schemas.trained_on import TrainedFace, TrainedOn
@@ -58,8 +59,8 @@ def draw(run: Path, folder: Path, videos: list[str], *names: str) -> None:
 
 
 def person(folder: Path) -> Path:
-    (folder / "more").mkdir(parents=True)
-    for name in ("generator.safetensors", "film.mp4", "more/film.mp4"):
+    folder.mkdir(parents=True)
+    for name in ("generator.safetensors", "preview.png", ".DS_Store"):
         (folder / name).write_bytes(b"ada")
     PersonFolder(folder).card.write_text(json.dumps({"format": "fsh-person-1", "name": "ada"}))
     return folder
@@ -159,6 +160,29 @@ def test_a_person_goes_by_its_path(tmp_path):
     assert not ada.exists() and eve.is_dir() and not (tmp_path / "data").exists()
 
 
+def test_what_fsh_did_not_write_stays_in_a_persons_folder_and_is_named(tmp_path):
+    ada = person(tmp_path / "people" / "ada")
+    mine = {"film\nof me.mp4", "photos/a.jpg", "link", "more"}
+    (ada / "photos").mkdir()
+    (ada / "more").mkdir()  # empty, and somebody's
+    for name in ("film\nof me.mp4", "photos/a.jpg"):
+        (ada / name).write_text("mine")
+    (ada / "link").symlink_to(tmp_path)
+    (ada / ".old.mp4.fsh-lock").touch()  # of a killed process
+    asked = fsh("forget", "people/ada", "--dry-run", "--json", cwd=tmp_path)
+    assert set(json.loads(asked.stdout)["staying"]) == {f"people/ada/{name}" for name in mine}
+    assert "photos/a.jpg" in asked.stderr and "film\\nof me.mp4" in asked.stderr, asked.stderr
+    with (
+        owned_output(ada / "out.mp4", "animate"),
+        pytest.raises(FshError, match="animate is at work here since"),
+    ):
+        remove_person(ada)
+    done = fsh("forget", "people/ada", "--yes", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {str(path.relative_to(ada)) for path in ada.rglob("*")} == {*mine, "photos"}
+    assert tmp_path.is_dir()
+
+
 def test_a_person_and_a_video_together(place):
     ada = person(place / "people" / "ada")
     done = fsh("forget", "bob", "people/ada", "people/ada/", "--yes", "--json", cwd=place)
@@ -181,8 +205,7 @@ def test_only_a_path_to_a_persons_folder_is_a_person(tmp_path, monkeypatch):
 
 def test_a_person_whose_removal_was_interrupted_can_be_named_again(tmp_path):
     folder = person(tmp_path / "ada")
-    (folder / "film.mp4").unlink()
-    shutil.rmtree(folder / "more")
+    (folder / "generator.safetensors").unlink()
     found = person_at(str(folder))
     assert found is not None
     remove_person(found)

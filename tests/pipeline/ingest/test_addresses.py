@@ -8,8 +8,9 @@ import pytest
 
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.failures import DiskFull, Failure
+from fsh.pipeline.ingest.failures import Failure
 from fsh.schemas import urls
+from fsh.schemas.disk import NoRoom
 
 ID = "dQw4w9WgXcQ"
 
@@ -196,5 +197,5 @@ def test_retry_after(value, seconds):
 
 
 def test_a_full_disk_is_no_failure_of_the_video():
-    with pytest.raises(DiskFull):
+    with pytest.raises(NoRoom):
         failures.from_os(OSError(28, "No space left on device"), "x")

@@ -15,7 +15,8 @@ from fetching import LIMITS, cause, fetch, fetcher_in
 
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import DownloadLimits, NotDirect, download
-from fsh.pipeline.ingest.failures import DiskFull, Interrupted
+from fsh.pipeline.ingest.failures import Interrupted
+from fsh.schemas.disk import NoRoom
 
 
 def test_a_direct_link_is_stored_under_its_contents_name(fetcher, server, media_files):
@@ -141,7 +142,7 @@ def test_a_stopped_run_ends_a_download(fetcher, server):
 
 def test_a_full_disk_ends_a_download(server, media_files):
     url = server.on("/a.mp4", loopback.media(media_files / "a.mp4"))
-    with pytest.raises(DiskFull):
+    with pytest.raises(NoRoom):
         download(url, Path("/dev/full"), AddressRule(loopback=True), LIMITS)
 
 

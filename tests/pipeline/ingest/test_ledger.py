@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsh.pipeline.ingest.failures import DiskFull
 from fsh.pipeline.ingest.journal import (
     FetchOutcome,
     Job,
@@ -26,6 +25,7 @@ from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of, sources_of
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass, Source, SourceState
@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_the_journal_as_it_was(data, monkeypatch):
     before = journal.path.read_bytes()
     full = os.open("/dev/full", os.O_WRONLY)
     real, journal._descriptor = journal._descriptor, full
-    with pytest.raises(DiskFull):
+    with pytest.raises(NoRoom):
         journal.append(
             Job("https://h.org/b", (Request("https://h.org/b"),)), failure(ErrorClass.TRANSIENT)
         )

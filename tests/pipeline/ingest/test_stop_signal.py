@@ -12,8 +12,8 @@ import loopback
 import pytest
 from ingest_runs import recorded_urls
 
-from fsh.pipeline.ingest.failures import DiskFull
 from fsh.pipeline.ingest.stop_signal import stop_signal
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 
 WORKER = textwrap.dedent(
@@ -83,7 +83,7 @@ def test_it_can_be_set_on_a_full_disk(data, monkeypatch):
         monkeypatch.setattr("os.open", no_room)
         stop.set()
         assert stop.is_set()
-        with pytest.raises(DiskFull), stop_signal(data):
+        with pytest.raises(NoRoom), stop_signal(data):
             pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from faces_helpers import Told, dlib_landmarks, portrait, portrait_points
 from PIL import Image
 
@@ -84,8 +85,47 @@ def test_a_face_by_number(tmp_path):
     middles = {face: left + side / 2 for face, (left, _, side) in crops.items()}
     assert middles[0] < 280 < middles[1] == middles[None]  # the right one is larger
     assert "2 faces" in told.lines[0]
-    with pytest.raises(FshError, match="no face number 2: it has 2"):
+    with pytest.raises(FshError, match=r"no face number 2: it has 2, .*give --face 0 to 1"):
         prepare(tmp_path / "pair.png", face=2, embed=False)
+
+
+def test_a_number_is_about_photos_with_several_faces(photo, tmp_path):
+    head = portrait()[:280, 80:360]
+    pair = np.hstack([head, cv2.resize(head[:, ::-1], (350, 350))[:280]])
+    Image.fromarray(pair).save(tmp_path / "pair.png")
+    clip, rejected = prepare(photo, tmp_path / "pair.png", face=1, embed=False)
+    assert len(clip) == 2 and rejected == []  # the only face of one, the right one of the other
+    clip, rejected = prepare(photo, tmp_path / "pair.png", face=3, embed=False)
+    assert len(clip) == 1 and [r.path.name for r in rejected] == ["pair.png"]
+
+
+def test_the_same_pixels_in_other_files_are_one_photo(photo, tmp_path):
+    Image.fromarray(portrait()).save(tmp_path / "again.bmp")
+    clip, rejected = prepare(photo, tmp_path / "again.bmp", embed=False, distinct=True)
+    assert len(clip) == 1 and rejected[0].reason == "the same picture as portrait.png"
+    assert len(prepare(photo, tmp_path / "again.bmp", embed=False)[0]) == 2
+
+
+def test_too_many_photos_are_thinned_out_and_named(photo, tmp_path):
+    paths = []
+    for i in range(5):
+        Image.fromarray(portrait()[i:]).save(tmp_path / f"{i}.png")
+        paths.append(tmp_path / f"{i}.png")
+    clip, rejected = prepare(*paths, embed=False, at_most=3)
+    assert len(clip) == 3 and [r.path.name for r in rejected] == ["1.png", "3.png"]
+    assert rejected[0].reason == "5 photos, and 3 are used, spread evenly"
+
+
+def test_a_deep_picture_gives_the_same_face(photo, tmp_path):
+    twelve = np.rint(portrait() * (4095 / 255)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "12.tif", twelve, photometric="rgb")
+    told = Told()
+    deep, plain = prepare(tmp_path / "12.tif", progress=told)[0], prepare(photo)[0]
+    assert np.array_equal(deep.frames, plain.frames) and told.lines == []
+    Image.fromarray(portrait() // 5).save(tmp_path / "dark.png")
+    Image.fromarray(portrait() // 40 + 2).save(tmp_path / "black.png")
+    prepare(photo, tmp_path / "dark.png", tmp_path / "black.png", embed=False, progress=told)
+    assert "black.png: the picture is nearly black" in told.lines
 
 
 def test_no_photos_and_the_wrong_backend(photo):

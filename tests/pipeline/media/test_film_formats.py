@@ -243,3 +243,20 @@ def test_a_folder_of_somebody_elses_pictures_is_not_replaced(tmp_path):
         require_pictures_folder(folder)
     with pytest.raises(FshError, match="is no folder"):
         require_pictures_folder(folder / "000000.png")
+
+
+AV1 = ("libsvtav1", "libaom-av1", "librav1e")
+
+
+def test_a_source_of_av1_with_aac_in_mkv_keeps_its_times(tmp_path):
+    """Matroska tells of AAC's priming samples by itself, not in an edit list as MP4 does."""
+    known = subprocess.run([binary(), "-encoders"], capture_output=True, text=True).stdout
+    encoder = next((name for name in AV1 if name in known), None)
+    if encoder is None:
+        pytest.skip("the ffmpeg in use encodes no AV1")
+    words = f"{PICTURE} {tone()} -map 0:v -map 1:a -c:v {encoder} -c:a aac"
+    source = make(tmp_path / "source.mkv", words)
+    assert probe(source).video_codec == "av1"
+    film = film_of(source, tmp_path / "film.mp4")
+    assert abs(onset(film) - 1.0) < 0.03
+    assert len(list(read_proxy(film, (64, 64)))) == 40
