@@ -16,6 +16,12 @@ MESH_POINTS = 478
 IRISES = (468, 473)
 #: Outer corners of the eyes, left and right.
 MESH_EYE_CORNERS = (33, 263)
+#: Corners of either eye, left to right, and three points of its upper and of its lower lid.
+MESH_EYES = ((33, 133), (362, 263))
+MESH_LIDS = (((160, 159, 158), (144, 145, 153)), ((385, 386, 387), (380, 374, 373)))
+#: How far the iris' middle lies above the line between the corners of the mean head's eye, in half
+#: widths of the eye: looking straight ahead.
+_LEVEL = 0.141
 #: The mesh's point at each of the 68 places, in iBUG order. Of the points that are usual for a
 #: place, the one nearest to dlib's on 800 frontal frames of 13 people; mirrored places have
 #: mirrored points. The jaw is the oval's: on a turned head its far side lies on the face's own
@@ -146,3 +152,39 @@ def place_mesh(mesh: np.ndarray) -> Placement:
     between them.
     """
     return place_points(MEAN_RIGID, np.asarray(mesh)[RIGID_MESH])
+
+
+def eye_openings(meshes: np.ndarray) -> np.ndarray:
+    """How far the eyes of meshes (N, 478, 3) are open: the gap between the lids over the width.
+
+    Returns:
+        float64 (N, 2), left and right eye: about 0.3 open, below 0.12 shut.
+    """
+    points = np.asarray(meshes, np.float64)
+
+    def opening(corners: tuple[int, int], lids: tuple[tuple[int, ...], tuple[int, ...]]):
+        gaps = np.linalg.norm(points[:, lids[0]] - points[:, lids[1]], axis=2).mean(axis=1)
+        width = np.linalg.norm(points[:, corners[0]] - points[:, corners[1]], axis=1)
+        return gaps / np.maximum(width, 1e-6)
+
+    return np.stack([opening(*eye) for eye in zip(MESH_EYES, MESH_LIDS, strict=True)], axis=1)
+
+
+def gaze(meshes: np.ndarray) -> np.ndarray:
+    """Where the eyes of meshes (N, 478, 3) look, as seen from the head: places of the irises.
+
+    Returns:
+        float64 (N, 2): to the picture's right and down, −1 to 1; 0 straight ahead, 1 where the
+        iris' middle would be in the corner of the eye, or as far below. The mean of both eyes.
+    """
+    looks = np.zeros((len(meshes), 2))
+    for row, mesh in enumerate(np.asarray(meshes, np.float64)):
+        head = place_mesh(mesh).to_head(mesh)
+        for (left, right), iris in zip(MESH_EYES, IRISES, strict=True):
+            across = head[right] - head[left]
+            half = np.linalg.norm(across) / 2
+            away = (head[iris] - (head[left] + head[right]) / 2) / max(half, 1e-6)
+            axis = across / max(2 * half, 1e-6)
+            x = away @ axis
+            looks[row] += x, (away - x * axis)[1] + _LEVEL
+    return np.clip(looks / 2, -1, 1)

@@ -191,7 +191,8 @@ def store_clip(
     at = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
     embeddings = embed_faces(cropped.crops[at], points[at])
     every = max(1, round(fps * analysis.look_every))
-    scores: dict[str, Any] = score_track(cropped.crops[::every], points[::every], embeddings)
+    some = slice(None, None, every)
+    scores: dict[str, Any] = score_track(cropped.crops[some], faces[some], embeddings)
     clip = replace(
         clip,
         start=float(cropped.times[0]),

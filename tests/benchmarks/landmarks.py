@@ -24,7 +24,7 @@ from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import CnnDetector, FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
 from fsh.pipeline.faces.landmarks import FaceLandmarks
-from fsh.pipeline.faces.pose import head_pose
+from fsh.pipeline.faces.pose import head_poses
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photo_faces import crop_faces, find_faces
 from fsh.schemas.errors import FshError
@@ -47,17 +47,19 @@ class Compared:
         crops: uint8 (N, 256, 256, 3).
         points: by backend, float32 (N, 68, 2).
         seconds: by backend, CPU seconds of all frames together.
+        mesh: float32 (N, 478, 3), MediaPipe's.
     """
 
     crops: np.ndarray
     points: dict[str, np.ndarray]
     seconds: dict[str, float]
+    mesh: np.ndarray
 
     @property
     def turn(self) -> np.ndarray:
         """(N,) degrees that the head is turned to either side; NaN where MediaPipe finds none."""
         size = self.crops.shape[1]
-        return np.abs([head_pose(x, size)[0] for x in self.points["mediapipe"]])
+        return np.abs(head_poses(self.points["mediapipe"], size, self.mesh)[:, 0])
 
 
 @dataclass
@@ -100,13 +102,16 @@ def crops_of(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
 def compare(path: Path, most: int) -> Compared:
     crops, boxes = crops_of(path, most)
     points, seconds = {}, {}
+    mesh: np.ndarray | None = None
     for name in NAMES:
         backend = load_backend(name)
         backend.landmarks(crops[:1], boxes[:1])
         start = time.process_time()
-        points[name] = backend.landmarks(crops, boxes, consecutive=True).points
+        faces = backend.landmarks(crops, boxes, consecutive=True)
         seconds[name] = time.process_time() - start
-    return Compared(crops, points, seconds)
+        points[name], mesh = faces.points, faces.mesh if mesh is None else mesh
+    assert mesh is not None
+    return Compared(crops, points, seconds, mesh)
 
 
 def tremble(points: np.ndarray, width: float) -> float:

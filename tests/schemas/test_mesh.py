@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from fsh.schemas.mesh import (
+    IRISES,
     MEAN_RIGID,
     MESH_EYE_CORNERS,
+    MESH_EYES,
+    MESH_LIDS,
     MESH_MIRROR,
     MESH_POINTS,
     PLACES,
     RIGID_MESH,
+    eye_openings,
+    gaze,
     landmarks_of_mesh,
     place_mesh,
     place_points,
@@ -36,6 +41,31 @@ def test_the_mirror_undoes_itself_and_the_mean_head_is_its_own():
 def test_the_68_are_points_of_the_mesh():
     mesh = np.random.default_rng(0).random((2, MESH_POINTS, 3), np.float32)
     assert np.array_equal(landmarks_of_mesh(mesh), mesh[:, PLACES, :2])
+
+
+def looking(across: float, down: float, opening: float, turn: float = 0.0) -> np.ndarray:
+    """A mesh (1, 478, 3) whose irises are that far from the eyes' middle, in half widths."""
+    mesh = np.zeros((MESH_POINTS, 3))
+    mesh[RIGID_MESH] = MEAN_RIGID
+    for (left, right), (upper, lower), iris in zip(MESH_EYES, MESH_LIDS, IRISES, strict=True):
+        axis = mesh[right] - mesh[left]
+        width, middle = np.linalg.norm(axis), (mesh[left] + mesh[right]) / 2
+        gap = np.array([0, opening * width, 0])
+        mesh[list(upper)] = middle - gap / 2
+        mesh[list(lower)] = middle + gap / 2
+        mesh[iris] = middle + across / 2 * axis + np.array([0, down / 2 * width, 0])
+    return (70 * mesh @ turned(turn).T + (128, 128, 0))[None]
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7])
+def test_eyes_open_and_look_around_whatever_the_head_does(turn):
+    assert eye_openings(looking(0, 0, 0.3, turn))[0] == pytest.approx([0.3, 0.3])
+    assert eye_openings(looking(0, 0, 0.0, turn))[0] == pytest.approx([0, 0])
+    ahead, right, down = (gaze(looking(*at, 0.3, turn))[0] for at in ((0, 0), (0.5, 0), (0, 0.5)))
+    assert ahead[0] == pytest.approx(0, abs=1e-6) and abs(ahead[1]) < 0.25
+    assert right - ahead == pytest.approx([0.5, 0], abs=0.03)
+    assert down - ahead == pytest.approx([0, 0.5], abs=0.03)
+    assert gaze(looking(9, -9, 0.3, turn))[0] == pytest.approx([1, -1])
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.5, -1.2])
