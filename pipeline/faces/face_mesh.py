@@ -164,7 +164,12 @@ def points_in_image(points: np.ndarray, window: np.ndarray) -> np.ndarray:
     points = np.asarray(points, np.float64)
     flat = (points[:, :2] - INPUT_SIDE / 2) @ (_rotations(np.array([angle]))[0] * scale).T
     placed = np.column_stack([flat + np.array([x - 0.5, y - 0.5]), points[:, 2] * scale])
-    return (np.round(placed * _STEPS) / _STEPS).astype(np.float32)
+    return in_steps(placed)
+
+
+def in_steps(points: np.ndarray) -> np.ndarray:
+    """Coordinates as float32 in whole 64ths of a pixel."""
+    return (np.round(points * _STEPS) / _STEPS).astype(np.float32)
 
 
 class FaceMesh:

@@ -238,4 +238,4 @@ def test_clips_are_landmarked_with_it_and_drive_with_it(tmp_path):
     assert np.linalg.norm(driver.landmarks - trees.landmarks, axis=2).mean() < 5
     still = [np.abs(np.diff(x.landmarks, 2, axis=0)).mean() for x in (driver, trees)]
     assert still[0] < still[1]
-    assert np.array_equal(landmarks_of_mesh(driver.mesh), driver.landmarks)
+    np.testing.assert_allclose(landmarks_of_mesh(driver.mesh), driver.landmarks, atol=0.01)
