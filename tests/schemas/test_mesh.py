@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fsh.schemas.landmarks import CHIN
 from fsh.schemas.mesh import (
     IRISES,
     MEAN_RIGID,
@@ -43,6 +44,7 @@ def bowl(turn: float) -> np.ndarray:
     """A mesh (478, 3) that is round in front and turned, 60 pixels to a unit; and symmetrical."""
     mesh = np.zeros((MESH_POINTS, 3))
     mesh[RIGID_MESH] = MEAN_RIGID
+    mesh[PLACES[CHIN]] = 0, 1.4, 0.3
     for row, points in enumerate((PLACES[[*range(9, 17)]], OUTLINE)):
         spread = np.linspace(0, 1, len(points))
         x, y = np.cos(1.4 * (1 - spread)) * (0.8 - 0.3 * row), 1.2 - 1.2 * spread
