@@ -22,6 +22,7 @@ class MediaPipeLandmarks:
     """
 
     name = "mediapipe"
+    knows_absence = True
 
     def __init__(self, model: Path) -> None:
         self._mesh = FaceMesh(model)
