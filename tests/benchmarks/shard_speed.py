@@ -39,9 +39,9 @@ import cv2
 import dlib
 import numpy as np
 
+from fsh.pipeline.dataset.clip_storage import jpeg
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly
-from fsh.pipeline.dataset.span_analysis import jpeg
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
