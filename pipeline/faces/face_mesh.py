@@ -265,7 +265,7 @@ def _interpreter(network: bytes) -> Any:
     except ImportError as error:
         raise FshError(
             f"LiteRT cannot be used ({error})",
-            remedy="pip install ai-edge-litert, or use --landmarks dlib",
+            remedy="pip install ai-edge-litert; what is made with --landmarks dlib needs none",
         ) from error
     try:
         with _without_native_messages():
