@@ -41,7 +41,7 @@ _WINDOW = 1.5
 _BOX_WINDOW, _BOX_ABOVE = 1.67, 0.01
 #: A window that differs from that of its own mesh by more than this is used only to find a better
 #: one: middle and side in sides, angle in radians.
-_OFF_MIDDLE, _OFF_SIDE, _OFF_ANGLE = 0.1, 0.25, np.radians(15)
+_OFF_MIDDLE, _OFF_SIDE, _OFF_ANGLE = 0.07, 0.1, np.radians(10)
 #: Sides of further windows, in sides of the first, where nothing is seen in that.
 _OTHER_SIDES = (0.8, 1.25)
 #: A face is followed as long as its window's middle is no farther than this from the box's, in
