@@ -139,7 +139,7 @@ def shard(
 
     progress = progress or Silent()
     folder = DataFolder(Path(data))
-    spec = replace(FaceSpec(), backend=_landmark_backend(landmarks, folder, progress), size=size)
+    spec = replace(FaceSpec(), backend=landmark_backend_for(folder, landmarks, progress), size=size)
     config = ShardConfig(
         analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio),
         filters=_changed(FilterConfig(), min_face=min_face, min_seconds=min_seconds),
@@ -161,12 +161,17 @@ def shard(
     )
 
 
-def _landmark_backend(wanted: str, data: DataFolder, progress: Progress) -> str:
-    """The backend of a run of :func:`shard`; says what it means if the data set has another one.
+#: Said of a data set whose landmarks could be better.
+_BETTER = "; --landmarks mediapipe makes them anew of the stored crops"
+
+
+def landmark_backend_for(data: DataFolder, wanted: str, progress: Progress) -> str:
+    """The backend that :func:`shard` takes; says what it means if the data set has another one.
 
     Raises:
         FshError: as :func:`~fsh.pipeline.faces.backends.choose_backend` does.
     """
+    from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED
     from fsh.pipeline.faces.backends import BACKENDS, choose_backend
     from fsh.schemas.card import DatasetCard
 
@@ -175,13 +180,17 @@ def _landmark_backend(wanted: str, data: DataFolder, progress: Progress) -> str:
     except FshError:  # nothing was made yet, or it is made anew
         before = ""
     if wanted == "auto" and before in BACKENDS:
-        progress.say(f"landmarks: {before}, as {data.root} was made with")
+        better = "" if before in LANDMARKED_AS_STORED else _BETTER
+        progress.say(f"landmarks: {before}, as {data.root} was made with{better}")
         return choose_backend(before, progress)
     chosen = choose_backend(wanted, progress)
     if before and chosen != before:
+        stored = chosen in LANDMARKED_AS_STORED
+        how = "of the stored crops" if stored else "of the videos, which are analysed again"
         progress.say(
-            f"{data.root} was made with {before}: every video is analysed anew with {chosen}; runs "
-            f"and people of {before} go on with their own landmarks, but not with these shards"
+            f"{data.root} was made with {before}: landmarks, scores and shards are made anew with "
+            f"{chosen}, {how}; runs and people of {before} keep their own landmarks, and cannot be "
+            "trained or evaluated on these shards"
         )
     return chosen
 

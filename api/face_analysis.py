@@ -11,7 +11,7 @@ from fsh.pipeline.faces.arcface import ArcFace, arcface_file
 from fsh.pipeline.faces.backends import BACKENDS, load_backend
 from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
-from fsh.pipeline.faces.pose import head_pose
+from fsh.pipeline.faces.pose import head_poses
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.landmarks import (
@@ -21,7 +21,6 @@ from fsh.schemas.landmarks import (
     MOUTH_CORNERS,
     RIGHT_BROW,
     RIGHT_EYE,
-    found,
     mouth_opening,
 )
 from fsh.schemas.recognizer import LANDMARK_MODEL, RECOGNIZER, model_file
@@ -86,9 +85,11 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
             # Networks and trees see every system's pictures at the crop's own size.
             how = cv2.INTER_CUBIC if pictures.shape[1] < size else cv2.INTER_AREA
             large = np.stack([cv2.resize(p, (size, size), interpolation=how) for p in pictures])
-        points = self.find_landmarks(large, near)
-        lost = ~found(points)
+        faces = self.backend.landmarks(large, face_box(near))
+        points, lost = faces.points, ~faces.found
+        poses = head_poses(points, size, faces.mesh)
         points[lost] = near[lost]
+        poses[lost] = head_poses(near[lost], size)
         identities = {"dlib": self.embed(large, points)}
         if isinstance(self._arcface, ArcFace):
             embeddings = [self._arcface.embed(p, x) for p, x in zip(large, points, strict=True)]
@@ -96,7 +97,7 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
         return FaceAnalysis(
             landmarks=points,
             identities=identities,
-            pose=np.array([head_pose(x, size) for x in points]),
+            pose=poses,
             expression=expression(points),
         )
 

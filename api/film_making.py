@@ -150,7 +150,7 @@ class FilmMaker:
         marks: marking.Marking | None,
     ) -> Film:
         """Draw a film, write and mark it; without ``marks`` the person's card records it."""
-        difficulties = preflight(driver.landmarks, driver.spec.size)
+        difficulties = preflight(driver.landmarks, driver.spec.size, driver.mesh)
         for line in difficulties.warnings():
             self.progress.say(f"{shown(request.driving.name)}: {line}")
         faces, bridged = self._moved(person, driver)

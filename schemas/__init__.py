@@ -6,7 +6,8 @@ In the data's order:
 - what was asked for and who agreed to it: ``Source`` in :mod:`records`, :mod:`consent`
 - how faces are cropped and landmarked: :mod:`spec`, :mod:`landmarks`, :mod:`mesh` and
   :mod:`mesh_triangles`; in memory: :mod:`face_landmarks`, :mod:`clip`
-- what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`
+- what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`,
+  and of older versions: :mod:`table_versions`
 - the shards: :mod:`sample` (member names and contents), :mod:`tar` and :mod:`npy` (bytes); their
   description: :mod:`card`, in the words of :mod:`croissant`
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`

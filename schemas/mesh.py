@@ -16,10 +16,15 @@ MESH_POINTS = 478
 IRISES = (468, 473)
 #: Outer corners of the eyes, left and right.
 MESH_EYE_CORNERS = (33, 263)
+#: Corners of either eye, left to right, and three points of its upper and of its lower lid.
+MESH_EYES = ((33, 133), (362, 263))
+MESH_LIDS = (((160, 159, 158), (144, 145, 153)), ((385, 386, 387), (380, 374, 373)))
+#: How far the iris' middle lies above the line between the corners of the mean head's eye, in half
+#: widths of the eye: looking straight ahead.
+_LEVEL = 0.141
 #: The mesh's point at each of the 68 places, in iBUG order. Of the points that are usual for a
 #: place, the one nearest to dlib's on 800 frontal frames of 13 people; mirrored places have
-#: mirrored points. The jaw is the oval's: on a turned head its far side lies on the face's own
-#: edge, a little inside of the visible outline.
+#: mirrored points.
 # fmt: off
 PLACES = np.array([
     127, 234, 132, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 361, 454, 356,  # jaw
@@ -29,7 +34,15 @@ PLACES = np.array([
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,  # outer lips
     78, 82, 13, 312, 308, 317, 14, 87,  # inner lips
 ])
+#: Points of the right cheek and jaw that are its outline when the head turns to the right.
+OUTLINE = np.array([
+    249, 262, 264, 280, 288, 322, 345, 352, 356, 364, 365, 366, 367, 369, 376, 378, 379, 389, 394,
+    395, 397, 400, 401, 411, 416, 425, 427, 433, 434, 435, 447,
+])
 # fmt: on
+#: Turns, as sines, from which the far side of the jaw begins to follow the outline, and does so
+#: wholly: 10 and 25 degrees.
+_TURNING, _TURNED = 0.17, 0.42
 #: A mean head in units of its distance of the outer corners of the eyes, from midway between them:
 #: x (to the picture's right), y (down) and z (away) of points that expressions hardly move. It is
 #: the mean of 676 meshes of 119 people, made symmetrical, and held as they are on average.
@@ -104,8 +117,40 @@ LANDMARK_MIRROR = np.array([[*PLACES].index(point) for point in MESH_MIRROR[PLAC
 
 
 def landmarks_of_mesh(meshes: np.ndarray) -> np.ndarray:
-    """The 68 landmarks (…, 68, 2) of meshes (…, 478, 3), in the same pixels."""
-    return np.ascontiguousarray(meshes[..., PLACES, :2])
+    """The 68 landmarks (…, 68, 2) of meshes (…, 478, 3), in the same pixels.
+
+    They are the mesh's at :data:`PLACES`, but for the far side of a turned head's jaw: there the
+    mesh's points lie inside of the face, and are moved outwards, across the head, to its outline.
+    """
+    points = np.ascontiguousarray(meshes[..., PLACES, :2])
+    faces = zip(meshes.reshape(-1, MESH_POINTS, 3), points.reshape(-1, len(PLACES), 2), strict=True)
+    for mesh, face in faces:
+        if np.isfinite(mesh).all():
+            _follow_outline(mesh, face)
+    return points
+
+
+def _follow_outline(mesh: np.ndarray, points: np.ndarray) -> None:
+    """Move the far side of the jaw among the landmarks (68, 2) of a mesh (478, 3), in place."""
+    rotation = place_mesh(mesh).rotation
+    turn = -rotation[0, 2]
+    share = np.clip((abs(turn) - _TURNING) / (_TURNED - _TURNING), 0, 1)
+    if not share:
+        return
+    down = rotation[:2, 1] / np.linalg.norm(rotation[:2, 1])
+    out = np.array([down[1], -down[0]]) * np.sign(turn)
+    jaw, outline = (slice(9, 17), OUTLINE) if turn > 0 else (slice(0, 8), MESH_MIRROR[OUTLINE])
+    edge = mesh[[*PLACES[jaw], PLACES[8], *outline], :2].astype(np.float64)
+    height, reach = edge @ down, edge @ out
+    count = jaw.stop - jaw.start
+    at = height[:count, None, None]
+    # The outline is the convex hull: the farthest of all lines between two points, one above.
+    above, below = height[:, None], height[None, :]
+    along = (at - above) / np.where(below > above, below - above, np.inf)
+    crossed = reach[:, None] + along * (reach[None, :] - reach[:, None])
+    crossed[(at < above) | (at > below)] = -np.inf
+    farther = crossed.max(axis=(1, 2)) - reach[:count]
+    points[jaw] += (share * farther)[:, None] * out
 
 
 class Placement(NamedTuple):
@@ -149,3 +194,39 @@ def place_mesh(mesh: np.ndarray) -> Placement:
     between them.
     """
     return place_points(MEAN_RIGID, np.asarray(mesh)[RIGID_MESH])
+
+
+def eye_openings(meshes: np.ndarray) -> np.ndarray:
+    """How far the eyes of meshes (N, 478, 3) are open: the gap between the lids over the width.
+
+    Returns:
+        float64 (N, 2), left and right eye: about 0.3 open, below 0.12 shut.
+    """
+    points = np.asarray(meshes, np.float64)
+
+    def opening(corners: tuple[int, int], lids: tuple[tuple[int, ...], tuple[int, ...]]):
+        gaps = np.linalg.norm(points[:, lids[0]] - points[:, lids[1]], axis=2).mean(axis=1)
+        width = np.linalg.norm(points[:, corners[0]] - points[:, corners[1]], axis=1)
+        return gaps / np.maximum(width, 1e-6)
+
+    return np.stack([opening(*eye) for eye in zip(MESH_EYES, MESH_LIDS, strict=True)], axis=1)
+
+
+def gaze(meshes: np.ndarray) -> np.ndarray:
+    """Where the eyes of meshes (N, 478, 3) look, as seen from the head: places of the irises.
+
+    Returns:
+        float64 (N, 2): to the picture's right and down, −1 to 1; 0 straight ahead, 1 where the
+        iris' middle would be in the corner of the eye, or as far below. The mean of both eyes.
+    """
+    looks = np.zeros((len(meshes), 2))
+    for row, mesh in enumerate(np.asarray(meshes, np.float64)):
+        head = place_mesh(mesh).to_head(mesh)
+        for (left, right), iris in zip(MESH_EYES, IRISES, strict=True):
+            across = head[right] - head[left]
+            half = np.linalg.norm(across) / 2
+            away = (head[iris] - (head[left] + head[right]) / 2) / max(half, 1e-6)
+            axis = across / max(2 * half, 1e-6)
+            x = away @ axis
+            looks[row] += x, (away - x * axis)[1] + _LEVEL
+    return np.clip(looks / 2, -1, 1)

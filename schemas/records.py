@@ -229,6 +229,11 @@ class Clip(_Record):
     roll: float | None = None
     pose_range: float | None = None
     mouth_motion: float | None = None
+    mouth_opening: float | None = None
+    eye_opening: float | None = None
+    eyes_shut: float | None = None
+    gaze_x: float | None = None
+    gaze_y: float | None = None
     frame_difference: float | None = None
     identity_consistency: float | None = None
     embedding: np.ndarray | None = field(default=None, compare=False)

@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
-from fsh.schemas.records import Clip, RejectReason, Source
+from fsh.schemas.records import Clip, Source
+from fsh.schemas.table_versions import table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
 _REMEDY = "it was written by another version of fsh; move it away and run again"
+_M = "without a mesh"
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
 
 
@@ -116,6 +118,13 @@ CLIPS = pa.schema(
             "width: near 0 the face does not talk",
         ),
         _field(
+            "mouth_opening", _f, "gap between the lips over the mouth's width, median; null " + _M
+        ),
+        _field("eye_opening", _f, "gap between the lids over the eye's width, median; null " + _M),
+        _field("eyes_shut", _f, "share of the frames in which the eyes are shut; null " + _M),
+        _field("gaze_x", _f, "-1 to 1: the eyes look to the picture's right, median; null " + _M),
+        _field("gaze_y", _f, "-1 to 1: the eyes look down, median; null " + _M),
+        _field(
             "frame_difference",
             _f,
             "mean absolute luma difference of consecutive crops, 0 to 1: near 0 it is a photograph",
@@ -141,12 +150,9 @@ CLIPS = pa.schema(
     metadata={
         "title": "clips",
         "description": "one row per face track, kept or rejected, and one per video that gave none",
-        "version": "2",
+        "version": "3",
     },
 )
-#: Names in version 1 of the table of clips, which is still read. Version 1 did not say so.
-_OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
-_OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
 
 
 def describe_columns(schema: pa.Schema) -> list[tuple[str, str, str]]:
@@ -167,7 +173,7 @@ def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     known = set(schema.names)
     for row in rows:
         if extra := set(row) - known:
-            raise SchemaMismatch(f"columns {sorted(extra)} are not in {_title(schema)}")
+            raise SchemaMismatch(f"columns {sorted(extra)} are not in {table_title(schema)}")
     return pa.Table.from_pylist(rows, schema=schema)
 
 
@@ -181,7 +187,7 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """Read Parquet and check that it has exactly this schema's columns.
 
-    A table of an older version is read as if it had today's names.
+    A table of an older version is read as if it had today's names; new columns are null.
 
     Raises:
         FshError: if there is no such table.
@@ -191,14 +197,14 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (FileNotFoundError, NotADirectoryError):
-        command = "shard" if _title(schema) == _title(CLIPS) else "ingest"
+        command = "shard" if table_title(schema) == table_title(CLIPS) else "ingest"
         raise FshError(
-            f"no {_title(schema)} here", where=path, remedy=f"run `fsh {command}` first"
+            f"no {table_title(schema)} here", where=path, remedy=f"run `fsh {command}` first"
         ) from None
     except (pa.ArrowException, OSError, ValueError) as error:
         line = f"not a readable Parquet file ({error})"
         raise SchemaMismatch(line, where=path, remedy=_rewrite(schema)) from error
-    table = _upgraded(table, schema, path)
+    table = upgraded_table(table, schema, path)
     _check(table.schema, schema, path)
     return table
 
@@ -240,44 +246,15 @@ def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
         return [kind.from_row(row) for row in table.to_pylist()]
     except (TypeError, ValueError) as error:
         raise SchemaMismatch(
-            f"not a {_title(schema)} table ({error})", where=path, remedy=_REMEDY
+            f"not a {table_title(schema)} table ({error})", where=path, remedy=_REMEDY
         ) from error
-
-
-def _upgraded(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
-    """A table with the names of this version, if it was written by an older one."""
-    if _title(table.schema) != _title(schema):
-        return table
-    version, newest = _version(table.schema), _version(schema)
-    if version > newest:
-        raise SchemaMismatch(
-            f"written by a newer fsh ({_title(schema)} table version {version}, not {newest})",
-            where=path,
-            remedy="update fsh",
-        )
-    if _title(schema) != _title(CLIPS) or version > 1:
-        return table
-    table = table.rename_columns([_OLD_COLUMNS.get(n, n) for n in table.schema.names])
-    place = table.schema.get_field_index("reason")
-    if place < 0:
-        return table
-    reasons = [_OLD_REASONS.get(reason, reason) for reason in table["reason"].to_pylist()]
-    return table.set_column(place, table.schema.field("reason"), pa.array(reasons, pa.string()))
 
 
 def _rewrite(schema: pa.Schema) -> str:
     """How to get a table back that cannot be read."""
-    if _title(schema) == _title(CLIPS):
+    if table_title(schema) == table_title(CLIPS):
         return "run `fsh shard` again"
     return "remove it and run `fsh ingest` with the same lists again"
-
-
-def _title(schema: pa.Schema) -> str:
-    return (schema.metadata or {}).get(b"title", b"table").decode()
-
-
-def _version(schema: pa.Schema) -> int:
-    return int((schema.metadata or {}).get(b"version", b"1"))
 
 
 def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
@@ -289,8 +266,9 @@ def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
         if f.name in found.names and found.field(f.name).type != f.type
     ]
     if missing or unknown or types:
+        title = table_title(wanted)
         raise SchemaMismatch(
-            f"{_title(wanted)} table does not fit: missing {missing}, unknown {unknown}, {types}",
+            f"{title} table does not fit: missing {missing}, unknown {unknown}, {types}",
             where=path,
             remedy=_REMEDY,
         )

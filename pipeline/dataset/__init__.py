@@ -5,7 +5,8 @@ In the data's order:
 - :mod:`config`: every setting; :mod:`sources`: which videos there are to work on
 - :mod:`spans`: their division into stretches, the units of work
 - :mod:`span_analysis`: one span to clips and scores, in a sandbox (:mod:`span_worker`);
-  :mod:`cropping`: its second decode; :mod:`span_progress`: how far it has come
+  :mod:`cropping`: its second decode; :mod:`clip_storage`: landmarks, scores and samples of a clip;
+  :mod:`relandmarking`: the same from stored crops; :mod:`span_progress`: how far it has come
 - :mod:`span_store`: what is stored of finished and failed spans
 - :mod:`selection`: which clips are kept (:mod:`filters`), who they show (:mod:`identity`), which
   identity and split each gets (:mod:`assignment`), which shard each lies in

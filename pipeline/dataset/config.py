@@ -10,7 +10,11 @@ from fsh.schemas.spec import FaceSpec
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
 ANALYSIS_VERSION = 3
 #: The same for one landmark backend, so that the finished work of the others stays.
-BACKEND_VERSIONS = {"mediapipe": 1}
+BACKEND_VERSIONS = {"mediapipe": 3}
+#: Backends that find landmarks in the pictures as they are stored, JPEG and all. So landmarks can
+#: be made anew from them. The others find them in the crops before; to change that would make
+#: every older data set anew.
+LANDMARKED_AS_STORED = frozenset({"mediapipe"})
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,6 @@ class CroppedTrack:
     boxes: np.ndarray
     times: np.ndarray
 
-    def __getitem__(self, chosen: np.ndarray | slice) -> CroppedTrack:
-        return CroppedTrack(self.track, self.crops[chosen], self.boxes[chosen], self.times[chosen])
-
 
 def keep_evenly(times: np.ndarray, max_fps: float) -> np.ndarray:
     """bool (n,): the frames to keep so that there are at most ``max_fps`` a second.

@@ -8,43 +8,31 @@ here runs inside a sandbox.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
+from fsh.pipeline.dataset.clip_storage import ClipFrames, loaded_backend, store_clip
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.cropping import CroppedTrack, crop_tracks
+from fsh.pipeline.dataset.cropping import crop_tracks
+from fsh.pipeline.dataset.relandmarking import relandmark_span
 from fsh.pipeline.dataset.span_progress import SpanProgress
 from fsh.pipeline.dataset.spans import Span
-from fsh.pipeline.faces.backends import load_backend
-from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import FaceDetector
-from fsh.pipeline.faces.embedding import embed_faces
-from fsh.pipeline.faces.landmarks import LandmarkBackend
-from fsh.pipeline.faces.scores import score_track
 from fsh.pipeline.faces.search import FaceSearch
 from fsh.pipeline.faces.tracking import Track, link_detections, split_track
-from fsh.pipeline.media.decode import proxy_size, read_proxy, read_sound
+from fsh.pipeline.media.decode import proxy_size, read_proxy
 from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.pipeline.media.shots import ShotDetector
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.ids import clip_id, sample_key
-from fsh.schemas.layout import DataFolder, SpanFolder
-from fsh.schemas.records import Clip, RejectReason, known
-from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members
+from fsh.schemas.ids import clip_id
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.records import Clip, RejectReason
 from fsh.schemas.tables import write_clips
-from fsh.schemas.tar import write_members
-from fsh.schemas.temporary import replacing
 
-#: Shares of a clip at which its face is embedded: far enough apart to tell a change of person.
-#: Four tell people apart no better than two (tests/benchmarks/identity.py).
-_EMBED_AT = (0.2, 0.8)
 #: Share of the work that the first decode is, roughly.
 _FIRST_DECODE = 0.4
 
@@ -52,9 +40,14 @@ _FIRST_DECODE = 0.4
 def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     """Analyse a span and store its clips and scores; returns the number of clips cropped.
 
+    Where only the landmark backend is another than before, nothing is decoded again
+    (:mod:`fsh.pipeline.dataset.relandmarking`).
+
     Raises:
         FshError: if the video cannot be decoded.
     """
+    if (count := relandmark_span(data, span, analysis)) is not None:
+        return count
     folder = span.folder(data, analysis)
     shutil.rmtree(folder.root, ignore_errors=True)
     folder.root.mkdir(parents=True)
@@ -71,7 +64,8 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     for number, cropped in enumerate(crop_tracks(path, facts, times, to_crop, analysis)):
         progress.update(_FIRST_DECODE + (1 - _FIRST_DECODE) * number / len(to_crop))
         clip = clip_of_track(span, facts, cropped.track, times, analysis)
-        clips.append(store_clip(folder, path, clip, cropped, analysis))
+        frames = ClipFrames.of_track(cropped, analysis)
+        clips.append(store_clip(folder, path, clip, frames, analysis))
     if not tracks:
         clips.append(clip_without_face(span, facts))
     progress.end()
@@ -89,7 +83,7 @@ def find_tracks(
     times: list[float] = []
     search = FaceSearch(
         _detector(),
-        _backend("dlib"),
+        loaded_backend("dlib"),
         scale,
         look_every=analysis.look_every,
         search_every=analysis.search_every,
@@ -166,111 +160,7 @@ def clip_of_track(
     )
 
 
-def store_clip(
-    folder: SpanFolder, path: Path, clip: Clip, cropped: CroppedTrack, analysis: AnalysisConfig
-) -> Clip:
-    """Landmark and score a cropped track and write its samples; returns the clip with all that.
-
-    Frames without landmarks are dropped. If none is left, nothing is written, and the clip is
-    rejected.
-
-    Args:
-        folder: of the span; the samples go into its ``clip(clip_id)``.
-        path: of the video, for its sound.
-    """
-    spec = analysis.spec
-    boxes = box_to_crop(cropped.boxes, cropped.track.window, spec.size)
-    faces = _backend(spec.backend).landmarks(cropped.crops, boxes, consecutive=True)
-    found = faces.found
-    fps = nominal_fps(cropped.times)
-    if not found.all():
-        cropped, faces = cropped[found], faces[found]
-    points = faces.points
-    clip = replace(clip, frames=len(points), frames_failed=int((~found).sum()))
-    if not len(points):
-        return replace(clip, samples=0, reason=RejectReason.NO_LANDMARKS)
-    at = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
-    embeddings = embed_faces(cropped.crops[at], points[at])
-    every = max(1, round(fps * analysis.look_every))
-    scores: dict[str, Any] = score_track(cropped.crops[::every], points[::every], embeddings)
-    clip = replace(
-        clip,
-        start=float(cropped.times[0]),
-        end=float(cropped.times[-1]),
-        fps=fps,
-        embedding=embeddings.mean(axis=0),
-        **scores,
-    )
-    runs = even_runs(len(points), MAX_FRAMES)
-    with replacing(folder.clip(known(clip.clip_id))) as temporary, temporary.open("wb") as file:
-        for members in samples_of(clip, cropped, faces, runs, path, analysis):
-            write_members(file, members, end=False)
-    return replace(clip, samples=len(runs))
-
-
-def samples_of(
-    clip: Clip,
-    cropped: CroppedTrack,
-    faces: FaceLandmarks,
-    runs: Sequence[slice],
-    path: Path,
-    analysis: AnalysisConfig,
-) -> Iterator[list[tuple[str, bytes]]]:
-    """The members of each of a clip's samples.
-
-    Args:
-        faces: the landmarks of the cropped frames, n faces in crop pixels.
-        runs: the frames of each sample.
-        path: of the video, for its sound.
-    """
-    name, fps = known(clip.clip_id), known(clip.fps)
-    for number, run in enumerate(runs):
-        part = cropped[run]
-        info = SampleInfo(
-            clip_id=name,
-            video_id=clip.video_id,
-            identity="",  # known only when all videos are: the shard writer fills it in
-            fps=fps,
-            times=part.times.tolist(),
-            boxes=part.boxes.round(2).astype(float).tolist(),
-            crop=[float(v) for v in part.track.window],
-            spec=analysis.spec,
-        )
-        jpegs = [jpeg(crop, analysis.jpeg_quality) for crop in part.crops]
-        sound = b""
-        if analysis.audio:
-            sound = read_sound(path, part.times[0], part.times[-1] + 1 / fps)
-        some = faces[run]
-        key = sample_key(name, number)
-        yield sample_members(key, info, some.points, jpegs, sound, some.mesh)
-
-
-def even_runs(count: int, most: int) -> list[slice]:
-    """0 … count in as few runs of at most ``most`` as can be, all of nearly the same length."""
-    parts = -(-count // most)
-    return [slice(i * count // parts, (i + 1) * count // parts) for i in range(parts)]
-
-
-def nominal_fps(times: np.ndarray) -> float:
-    """Frames per second on average; 25 for a single frame."""
-    return round(float((len(times) - 1) / (times[-1] - times[0])), 3) if len(times) > 1 else 25.0
-
-
-def jpeg(crop: np.ndarray, quality: int) -> bytes:
-    """A uint8 (S, S, 3) RGB crop as JPEG; the same pixels always give the same bytes."""
-    done, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
-    assert done
-    return data.tobytes()
-
-
 @lru_cache(maxsize=1)
 def _detector() -> FaceDetector:
     cv2.setNumThreads(1)  # the runner decides how many workers share the cores
     return FaceDetector()
-
-
-@lru_cache(maxsize=2)
-def _backend(name: str) -> LandmarkBackend:
-    return load_backend(name)

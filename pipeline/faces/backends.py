@@ -138,7 +138,7 @@ def load_backend(name: str, backends: Mapping[str, BackendEntry] = BACKENDS) -> 
             fetch = entry.carrier or f"fetch them from {entry.weights.url}"
             raise FshError(
                 f"the weights {entry.weights.file} are not in {weights_folder()}, or are damaged",
-                remedy=f"{fetch}, or use --landmarks dlib",
+                remedy=f"{fetch}; what is made with --landmarks dlib needs none",
             )
     return entry.load(path)
 

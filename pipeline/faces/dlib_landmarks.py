@@ -18,6 +18,7 @@ class DlibLandmarks:
     """
 
     name = "dlib"
+    knows_absence = False
 
     def __init__(self) -> None:
         self._predictor = dlib.shape_predictor(str(model_file(LANDMARK_MODEL)))

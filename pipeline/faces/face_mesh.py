@@ -41,7 +41,7 @@ _WINDOW = 1.5
 _BOX_WINDOW, _BOX_ABOVE = 1.67, 0.01
 #: A window that differs from that of its own mesh by more than this is used only to find a better
 #: one: middle and side in sides, angle in radians.
-_OFF_MIDDLE, _OFF_SIDE, _OFF_ANGLE = 0.1, 0.25, np.radians(15)
+_OFF_MIDDLE, _OFF_SIDE, _OFF_ANGLE = 0.07, 0.1, np.radians(10)
 #: Sides of further windows, in sides of the first, where nothing is seen in that.
 _OTHER_SIDES = (0.8, 1.25)
 #: A face is followed as long as its window's middle is no farther than this from the box's, in
@@ -164,7 +164,12 @@ def points_in_image(points: np.ndarray, window: np.ndarray) -> np.ndarray:
     points = np.asarray(points, np.float64)
     flat = (points[:, :2] - INPUT_SIDE / 2) @ (_rotations(np.array([angle]))[0] * scale).T
     placed = np.column_stack([flat + np.array([x - 0.5, y - 0.5]), points[:, 2] * scale])
-    return (np.round(placed * _STEPS) / _STEPS).astype(np.float32)
+    return in_steps(placed)
+
+
+def in_steps(points: np.ndarray) -> np.ndarray:
+    """Coordinates as float32 in whole 64ths of a pixel."""
+    return (np.round(points * _STEPS) / _STEPS).astype(np.float32)
 
 
 class FaceMesh:
@@ -260,7 +265,7 @@ def _interpreter(network: bytes) -> Any:
     except ImportError as error:
         raise FshError(
             f"LiteRT cannot be used ({error})",
-            remedy="pip install ai-edge-litert, or use --landmarks dlib",
+            remedy="pip install ai-edge-litert; what is made with --landmarks dlib needs none",
         ) from error
     try:
         with _without_native_messages():

@@ -40,6 +40,7 @@ class FanLandmarks:
     """
 
     name = "fan"
+    knows_absence = False
 
     def __init__(self, weights: Path, *, device: str | None = None, batch: int = 16) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -20,9 +20,15 @@ _EXTENT, _BELOW = 0.965, 0.075
 
 
 class LandmarkBackend(Protocol):
-    """Anything that finds the 68 landmarks of faces whose boxes are known."""
+    """Anything that finds the 68 landmarks of faces whose boxes are known.
+
+    Attributes:
+        name: as in :class:`~fsh.schemas.spec.FaceSpec`.
+        knows_absence: whether it finds nothing where no face is; others always find something.
+    """
 
     name: str
+    knows_absence: bool
 
     def landmarks(
         self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.pipeline.faces.face_mesh import PRESENT, FaceMesh
+from fsh.pipeline.faces.face_mesh import PRESENT, FaceMesh, in_steps
 from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.mesh import landmarks_of_mesh
 
@@ -22,6 +22,7 @@ class MediaPipeLandmarks:
     """
 
     name = "mediapipe"
+    knows_absence = True
 
     def __init__(self, model: Path) -> None:
         self._mesh = FaceMesh(model)
@@ -32,4 +33,4 @@ class MediaPipeLandmarks:
         """See :class:`~fsh.pipeline.faces.landmarks.LandmarkBackend`; NaN where no face is."""
         meshes, presence = self._mesh.find(images, boxes, consecutive=consecutive)
         meshes[presence < PRESENT] = np.nan
-        return FaceLandmarks(landmarks_of_mesh(meshes), meshes)
+        return FaceLandmarks(in_steps(landmarks_of_mesh(meshes)), meshes)

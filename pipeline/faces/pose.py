@@ -1,9 +1,11 @@
-"""Yaw, pitch and roll of a head from its landmarks, by fitting a generic head."""
+"""Yaw, pitch and roll of a head from its mesh, or from its 68 landmarks and a generic head."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+
+from fsh.schemas.mesh import place_mesh
 
 #: A generic head in millimetres: iBUG index → x (to the picture's right), y (down), z (away from
 #: the camera), from the middle between the eyes' outer corners. Rounded average adult proportions.
@@ -75,6 +77,24 @@ def head_pose(points: np.ndarray, size: int) -> tuple[float, float, float]:
     yaw, *_ = _fit_pose(points, size, INNER_FACE)
     _, pitch, roll = _fit_pose(points, size, WHOLE_FACE)
     return yaw, pitch, roll
+
+
+def head_poses(points: np.ndarray, size: int, mesh: np.ndarray | None = None) -> np.ndarray:
+    """Yaw, pitch and roll in degrees of N faces in crops of that size, float64 (N, 3).
+
+    Args:
+        points: (N, 68, 2) landmarks, for :func:`head_pose`.
+        mesh: (N, 478, 3), which tells more: a mean head is fitted to it. None if there is none.
+
+    Returns:
+        Signs as in :func:`rotation_matrix`; NaN where there is no face.
+    """
+    if mesh is None:
+        return np.array([head_pose(face, size) for face in points]).reshape(-1, 3)
+    poses = np.full((len(mesh), 3), np.nan)
+    for row in np.flatnonzero(np.isfinite(mesh).all(axis=(1, 2))):
+        poses[row] = euler_angles(place_mesh(mesh[row]).rotation)
+    return poses
 
 
 def _fit_pose(

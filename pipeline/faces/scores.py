@@ -12,11 +12,15 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from fsh.pipeline.faces.pose import head_pose
-from fsh.schemas.landmarks import found, mouth_opening
+from fsh.pipeline.faces.pose import head_poses
+from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.landmarks import mouth_opening
+from fsh.schemas.mesh import eye_openings, gaze
 
 #: Sharpness falls with this power of the crop's size (by 3.7 and 2.8 per doubling, measured).
 SHARPNESS_FALL = 1.7
+#: Eyes that are open less far (:func:`~fsh.schemas.mesh.eye_openings`) are shut.
+EYES_SHUT = 0.12
 
 
 def luma(frame: np.ndarray) -> np.ndarray:
@@ -79,43 +83,63 @@ def identity_consistency(embeddings: np.ndarray) -> float:
 
 
 def score_track(
-    frames: np.ndarray, landmarks: np.ndarray, embeddings: np.ndarray | None = None
+    frames: np.ndarray, faces: FaceLandmarks, embeddings: np.ndarray | None = None
 ) -> dict[str, float]:
     """Every score of a track, under the names of the CLIPS columns.
 
     Args:
         frames: uint8 (N, S, S, 3) RGB crops of one window.
-        landmarks: float32 (N, 68, 2) in crop pixels; frames with NaN count only for the
-            frame difference.
+        faces: the N faces in crop pixels; frames without one count only for the frame difference.
         embeddings: float32 (M, 128) of some of the frames, or None.
 
     Returns:
         sharpness, brightness, contrast, yaw, pitch, roll: medians over the frames. pose_range:
         degrees between the 5th and 95th percentile of yaw. mouth_motion: standard deviation of
-        the mouth's opening. frame_difference, identity_consistency. NaN where there are too few
-        frames.
+        the mouth's opening. frame_difference, identity_consistency. With meshes also
+        mouth_opening, eye_opening, gaze_x, gaze_y: medians, and eyes_shut: share of the frames.
+        NaN where there are too few frames.
     """
     size = frames.shape[1]
     grays = np.stack([luma(frame) for frame in frames])
-    known = np.flatnonzero(found(landmarks))
+    known = np.flatnonzero(faces.found)
+    there = faces[known]
     rows = []
-    for i in known:
-        mask = face_mask(landmarks[i], size)
-        quality = [measure(grays[i], mask) for measure in (sharpness, brightness, contrast)]
-        rows.append([*quality, *head_pose(landmarks[i], size)])
-    table = np.array(rows, np.float64).reshape(-1, 6)
+    for i, points in zip(known, there.points, strict=True):
+        mask = face_mask(points, size)
+        rows.append([measure(grays[i], mask) for measure in (sharpness, brightness, contrast)])
+    quality = np.array(rows, np.float64).reshape(-1, 3)
+    poses = head_poses(there.points, size, there.mesh)
     names = ("sharpness", "brightness", "contrast", "yaw", "pitch", "roll")
-    scores = {name: _median(column) for name, column in zip(names, table.T, strict=True)}
-    yaw = table[np.isfinite(table[:, 3]), 3]
+    columns = (*quality.T, *poses.T)
+    scores = {name: _median(column) for name, column in zip(names, columns, strict=True)}
+    yaw = poses[np.isfinite(poses[:, 0]), 0]
     low, high = np.percentile(yaw, [5, 95]) if yaw.size else (np.nan, np.nan)
-    opening = mouth_opening(landmarks[known])
-    return scores | {
-        "pose_range": float(high - low),
-        "mouth_motion": float(opening.std()) if opening.size > 1 else float("nan"),
-        "frame_difference": frame_difference(grays),
-        "identity_consistency": identity_consistency(embeddings)
-        if embeddings is not None
-        else float("nan"),
+    opening = mouth_opening(there.points)
+    return (
+        scores
+        | _mesh_scores(there)
+        | {
+            "pose_range": float(high - low),
+            "mouth_motion": float(opening.std()) if opening.size > 1 else float("nan"),
+            "frame_difference": frame_difference(grays),
+            "identity_consistency": identity_consistency(embeddings)
+            if embeddings is not None
+            else float("nan"),
+        }
+    )
+
+
+def _mesh_scores(faces: FaceLandmarks) -> dict[str, float]:
+    """What only meshes tell of N faces; nothing without them."""
+    if faces.mesh is None:
+        return {}
+    opening, looks = eye_openings(faces.mesh).mean(axis=1), gaze(faces.mesh)
+    return {
+        "mouth_opening": _median(mouth_opening(faces.points)),
+        "eye_opening": _median(opening),
+        "eyes_shut": float((opening < EYES_SHUT).mean()) if opening.size else float("nan"),
+        "gaze_x": _median(looks[:, 0]),
+        "gaze_y": _median(looks[:, 1]),
     }
 
 

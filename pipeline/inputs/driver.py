@@ -190,7 +190,9 @@ def _landmark_footage(
     for number, (time, pixels) in enumerate(footage.region(region)):
         crop = crop_image(pixels, windows[number].within(region), spec.size)
         on_frame(number, time, crop)
-        if face.tracked[number] and _shows_face(face, number, crop, windows[number], spec):
+        if face.tracked[number] and (
+            backend.knows_absence or _shows_face(face, number, crop, windows[number], spec)
+        ):
             batch[number] = crop
         if (number + 1) % _BATCH == 0:
             landmark_batch()

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from fsh.pipeline.faces.pose import head_pose
+from fsh.pipeline.faces.pose import head_poses
 from fsh.schemas.landmarks import NOSE_BRIDGE, found, mouth_opening
 
 #: Beyond these a driver is called difficult: the head's yaw and pitch in degrees, the share of
@@ -62,12 +62,13 @@ class Preflight:
         return lines
 
 
-def preflight(landmarks: np.ndarray, size: int) -> Preflight:
+def preflight(landmarks: np.ndarray, size: int, mesh: np.ndarray | None = None) -> Preflight:
     """Examine a driver's landmarks.
 
     Args:
         landmarks: (N, 68, 2) crop pixels, NaN where the face is lost; at least one is not.
         size: side of the crop, pixels.
+        mesh: (N, 478, 3), the same, or None.
     """
     there = found(landmarks)
     known = np.flatnonzero(there)
@@ -76,11 +77,9 @@ def preflight(landmarks: np.ndarray, size: int) -> Preflight:
     head = landmarks[:, NOSE_BRIDGE].mean(axis=1)
     shake = np.linalg.norm(head[2:] - 2 * head[1:-1] + head[:-2], axis=1) / height
     shake = shake[np.isfinite(shake)]
-    poses = [
-        head_pose(landmarks[i], size)
-        for i in known[np.linspace(0, len(known) - 1, min(_POSES, len(known))).astype(int)]
-    ]
-    yaws, pitches, _ = np.abs(np.array(poses)).T
+    some = known[np.linspace(0, len(known) - 1, min(_POSES, len(known))).astype(int)]
+    poses = head_poses(landmarks[some], size, None if mesh is None else mesh[some])
+    yaws, pitches, _ = np.abs(poses).T
     reasons = []
     if mouth_opening(landmarks[known[:1]])[0] > OPEN_MOUTH:
         reasons.append("mouth open")

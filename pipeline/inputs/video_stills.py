@@ -9,7 +9,7 @@ import numpy as np
 
 from fsh.pipeline.faces.crop import CropWindow
 from fsh.pipeline.faces.landmarks import LandmarkBackend
-from fsh.pipeline.faces.pose import head_pose
+from fsh.pipeline.faces.pose import head_poses
 from fsh.pipeline.faces.scores import face_mask, luma, sharpness
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.schemas.errors import FshError
@@ -107,7 +107,13 @@ def pick_stills(
     if not frames:
         raise FshError("no frame shows the face", where=path, remedy="give another video")
     points = [driver.landmarks[frame.number] for frame in frames]
-    features = np.array([pose_and_expression(p, spec.size) for p in points])
+    numbers = [frame.number for frame in frames]
+    poses = head_poses(
+        np.array(points), spec.size, None if driver.mesh is None else driver.mesh[numbers]
+    )
+    features = np.array(
+        [pose_and_expression(p, pose) for p, pose in zip(points, poses, strict=True)]
+    )
     sharp = np.array(
         [
             sharpness(luma(frame.crop), face_mask(p, spec.size))
@@ -125,17 +131,18 @@ def pick_stills(
     return [still(frame) for frame in sorted(chosen, key=lambda frame: frame.time)]
 
 
-def pose_and_expression(points: np.ndarray, size: int) -> np.ndarray:
+def pose_and_expression(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Pose and expression of one face, as numbers by which frames are compared.
 
     Args:
-        points: (68, 2) landmarks in a crop of ``size`` pixels.
+        points: (68, 2) landmarks in crop pixels.
+        pose: (3,) of :func:`~fsh.pipeline.faces.pose.head_poses`.
 
     Returns:
         float64 (5,): yaw and pitch in degrees, the mouth's opening over its width, the mouth's
         width and the mean gap between the lids over the height of the face.
     """
-    yaw, pitch, _ = head_pose(points, size)
+    yaw, pitch, _ = pose
     height = max(float(np.ptp(points[:, 1])), 1e-6)
     upper, lower = np.transpose(LIDS)
     lids = np.linalg.norm(points[upper] - points[lower], axis=1).mean()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from erasable import make
@@ -32,7 +34,17 @@ def test_a_sample_is_decoded_when_asked(dataset):
     clip = sample.clip()
     assert clip.name == sample.key and clip.spec == SPEC and clip.crops.shape == (4, 3)
     np.testing.assert_allclose(clip.times, wanted.times)
-    assert sample.sound is None
+    assert sample.sound is None and sample.mesh is None and clip.mesh is None
+
+
+def test_a_sample_has_the_mesh_that_its_backend_gave(tmp_path):
+    spec = replace(SPEC, backend="mediapipe")
+    (sample,) = fsh.open_dataset(
+        write_data(tmp_path, people=1, samples=1, frames=4, shards=1, spec=spec).root
+    )
+    wanted = clip_of(0, 4, spec=spec).mesh
+    assert sample.mesh.dtype == np.float32 and np.array_equal(sample.clip().mesh, sample.mesh)
+    np.testing.assert_allclose(sample.mesh, wanted, atol=0.04)  # half precision below 64 pixels
 
 
 def test_clips_and_sources_are_records(tmp_path):

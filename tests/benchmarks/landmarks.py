@@ -23,7 +23,7 @@ from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop
 from fsh.pipeline.faces.detection import CnnDetector, FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
-from fsh.pipeline.faces.pose import head_pose
+from fsh.pipeline.faces.pose import head_poses
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photo_faces import crop_faces, find_faces
 from fsh.schemas.errors import FshError
@@ -47,17 +47,31 @@ class Compared:
         crops: uint8 (N, 256, 256, 3).
         points: by backend, float32 (N, 68, 2).
         seconds: by backend, CPU seconds of all frames together.
+        mesh: float32 (N, 478, 3), MediaPipe's.
     """
 
     crops: np.ndarray
     points: dict[str, np.ndarray]
     seconds: dict[str, float]
+    mesh: np.ndarray
+
+    @property
+    def bins(self) -> np.ndarray:
+        """int (N,): which of TURNS each frame belongs to; -1: unknown."""
+        return np.array([bin_of(turn) for turn in self.turn])
+
+    def second_differences(self, name: str) -> np.ndarray:
+        """(N - 2,): how far a backend's points tremble around a frame, in widths of the face."""
+        points = self.points[name]
+        width = np.nanmedian(np.ptp(self.points["dlib"][..., 0], axis=1))
+        second = points[2:] - 2 * points[1:-1] + points[:-2]
+        return np.linalg.norm(second, axis=2).mean(axis=1) / width
 
     @property
     def turn(self) -> np.ndarray:
         """(N,) degrees that the head is turned to either side; NaN where MediaPipe finds none."""
         size = self.crops.shape[1]
-        return np.abs([head_pose(x, size)[0] for x in self.points["mediapipe"]])
+        return np.abs(head_poses(self.points["mediapipe"], size, self.mesh)[:, 0])
 
 
 @dataclass
@@ -100,19 +114,16 @@ def crops_of(path: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
 def compare(path: Path, most: int) -> Compared:
     crops, boxes = crops_of(path, most)
     points, seconds = {}, {}
+    mesh: np.ndarray | None = None
     for name in NAMES:
         backend = load_backend(name)
         backend.landmarks(crops[:1], boxes[:1])
         start = time.process_time()
-        points[name] = backend.landmarks(crops, boxes, consecutive=True).points
+        faces = backend.landmarks(crops, boxes, consecutive=True)
         seconds[name] = time.process_time() - start
-    return Compared(crops, points, seconds)
-
-
-def tremble(points: np.ndarray, width: float) -> float:
-    """Mean length of the second difference over three frames, in widths of the face."""
-    second = points[2:] - 2 * points[1:-1] + points[:-2]
-    return float(np.nanmean(np.linalg.norm(second, axis=2)) / width) if len(points) > 2 else np.nan
+        points[name], mesh = faces.points, faces.mesh if mesh is None else mesh
+    assert mesh is not None
+    return Compared(crops, points, seconds, mesh)
 
 
 def bin_of(turn: float) -> int:
@@ -124,7 +135,7 @@ def sheet(results: list[Compared]) -> np.ndarray:
     """Frames by the turn of the head, two rows a bin, spread over the clips."""
     chosen: dict[int, list[np.ndarray]] = defaultdict(list)
     for result in results:
-        bins = np.array([bin_of(v) for v in result.turn])
+        bins = result.bins
         for number in sorted(set(bins.tolist())):
             rows = np.flatnonzero(bins == number)
             for row in rows[np.linspace(0, len(rows) - 1, min(4, len(rows))).astype(int)]:
@@ -153,44 +164,52 @@ def drawn(result: Compared, row: int) -> np.ndarray:
 
 
 def report(results: dict[str, Compared]) -> None:
-    trembles: dict[str, list[float]] = {name: [] for name in NAMES}
+    """A line for each clip, for each backend, and for each turn of the head; d: dlib's, m: ours."""
     print(f"{'clip':28} {'frames':>6}   tremble d / m    missed d / m    ms d / m   turn")
     for name, result in results.items():
-        extent = np.ptp(result.points["dlib"][..., 0], axis=1)
-        width, count = float(np.nanmedian(extent)), len(result.crops)
-        for backend, own in trembles.items():
-            own.append(tremble(result.points[backend], width))
+        count = len(result.crops)
+        trembled = [np.nanmean([np.nan, *result.second_differences(b)]) for b in NAMES]
         missed = [int((~found(p)).sum()) for p in result.points.values()]
         cost = [s / count * 1e3 for s in result.seconds.values()]
-        trembled = [own[-1] for own in trembles.values()]
         print(
             f"{name[-28:]:28} {count:6}   {trembled[0]:.4f} {trembled[1]:.4f}"
             f"   {missed[0]:5} {missed[1]:5}   {cost[0]:6.1f} {cost[1]:6.1f}"
             f"   {np.nanmedian(result.turn):.0f}"
         )
     count = sum(len(r.crops) for r in results.values())
-    for backend, own in trembles.items():
-        points = [r.points[backend] for r in results.values()]
-        missed_all = sum(int((~found(p)).sum()) for p in points)
+    for backend in NAMES:
         cost_all = sum(r.seconds[backend] for r in results.values()) / count * 1e3
+        own = [np.nanmean([np.nan, *r.second_differences(backend)]) for r in results.values()]
         print(
             f"{backend}: tremble {np.nanmean(own):.4f} (median {np.nanmedian(own):.4f}), "
-            f"missed {missed_all} of {count}, {cost_all:.1f} ms of CPU a frame"
+            f"{cost_all:.1f} ms of CPU a frame"
         )
+    print("turn      frames  missed d / m   tremble d / m   apart: median, worst tenth (px)")
+    for number in (*range(len(TURNS) - 1), -1):
+        if any((r.bins == number).any() for r in results.values()):
+            report_turn(number, list(results.values()))
+
+
+def report_turn(number: int, results: list[Compared]) -> None:
+    """The line of one of TURNS; -1: of the frames in which MediaPipe finds no face."""
+    name = f"{TURNS[number]}-{TURNS[number + 1]}" if number >= 0 else "not found"
+    rows = [(r, np.flatnonzero(r.bins == number)) for r in results]
+    count = sum(len(i) for _, i in rows)
+    missed = [sum(int((~found(r.points[b][i])).sum()) for r, i in rows) for b in NAMES]
+    trembled = []
+    for backend in NAMES:
+        inner = [r.second_differences(backend)[r.bins[1:-1] == number] for r, _ in rows]
+        trembled.append(np.nanmedian([np.nan, *np.concatenate(inner)]))
     apart = np.concatenate(
         [
-            np.linalg.norm(r.points["dlib"] - r.points["mediapipe"], axis=2).mean(axis=1)
-            for r in results.values()
+            np.linalg.norm(r.points["dlib"][i] - r.points["mediapipe"][i], axis=2).mean(axis=1)
+            for r, i in rows
         ]
     )
-    bins = np.array([bin_of(v) for r in results.values() for v in r.turn])
-    for number in range(len(TURNS) - 1):
-        if (rows := apart[bins == number]).size:
-            print(
-                f"turned {TURNS[number]} to {TURNS[number + 1]} degrees: {rows.size} frames, apart "
-                f"by {np.median(rows):.1f} px of {SPEC.size}, the worst tenth by "
-                f"{np.percentile(rows, 90):.1f} and more"
-            )
+    print(
+        f"{name:9} {count:6} {missed[0]:7} {missed[1]:4}   {trembled[0]:.4f} {trembled[1]:.4f}"
+        f"   {np.nanmedian(apart):.1f} {np.nanpercentile(apart, 90):.1f}"
+    )
 
 
 def main() -> None:

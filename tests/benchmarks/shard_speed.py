@@ -39,9 +39,9 @@ import cv2
 import dlib
 import numpy as np
 
+from fsh.pipeline.dataset.clip_storage import jpeg
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly
-from fsh.pipeline.dataset.span_analysis import jpeg
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--gray", action="store_true")
+    parser.add_argument("--landmarks", default="dlib", help="fsh's; the script by hand keeps dlib")
     parser.add_argument("--without-script", action="store_true", help="not the script by hand")
     arguments = parser.parse_args()
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
@@ -212,6 +213,7 @@ def main() -> None:
         listing = folder / "list.txt"
         listing.write_text("\n".join(map(str, files)))
         data = DataFolder(folder / "data")
+        landmarks = ("--landmarks", arguments.landmarks)
         run_fsh("ingest", str(listing), "--data", str(data.root))
         began, cpu = time.perf_counter(), time.process_time()
         frames = 0 if arguments.without_script else by_hand(files, gray=arguments.gray)
@@ -225,7 +227,7 @@ def main() -> None:
             for workers, cores in ((1, None), (2, None), (1, {core})):
                 shutil.rmtree(data.work, ignore_errors=True)
                 at = ("--data", str(data.root), "--workers", str(workers))
-                result, wall, spent = run_fsh("shard", *at, "--landmarks", "dlib", cores=cores)
+                result, wall, spent = run_fsh("shard", *at, *landmarks, cores=cores)
                 if cores:
                     on_one_core.append(result["seconds"])
                     continue
@@ -233,7 +235,7 @@ def main() -> None:
                 outside[workers].append(wall)
                 if workers == 1:
                     used.append(spent)
-        again = run_fsh("shard", "--data", str(data.root), "--landmarks", "dlib")[1:]
+        again = run_fsh("shard", "--data", str(data.root), *landmarks)[1:]
         parts = floor(files, data)
         one, two = (statistics.median(inside[w]) for w in (1, 2))
         least = sum(parts.values()) - parts["full_rgb"]

@@ -26,6 +26,7 @@ class BoxCorners:
     """Landmarks that fill the box they are given."""
 
     name = "corners"
+    knows_absence = False
 
     def landmarks(
         self, images: np.ndarray, boxes: np.ndarray, *, consecutive: bool = False

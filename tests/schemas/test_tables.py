@@ -187,10 +187,24 @@ def test_a_table_of_version_1_still_reads(tmp_path):
     assert read_table(path, CLIPS)["reason"].to_pylist() == ["", "brief_track", None]
 
 
+def test_a_table_of_version_2_has_no_scores_of_a_mesh(tmp_path):
+    path = tmp_path / "clips.parquet"
+    clip = Clip(video_id="v", yaw=3.0, gaze_x=0.5, eyes_shut=0.25)
+    write_clips([clip], path)
+    assert read_clips(path) == [clip]
+    new = ["mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y"]
+    old = pq.read_table(path).drop_columns(new)
+    pq.write_table(old.replace_schema_metadata({"title": "clips", "version": "2"}), path)
+    assert read_clips(path) == [replace(clip, gaze_x=None, eyes_shut=None)]
+    pq.write_table(old.replace_schema_metadata({"title": "clips", "version": "3"}), path)
+    with pytest.raises(SchemaMismatch, match=r"missing \['eye_opening'"):
+        read_clips(path)
+
+
 def test_a_table_of_a_newer_version_says_so(tmp_path):
     path = tmp_path / "clips.parquet"
-    pq.write_table(old_table(version="3"), path)
-    with pytest.raises(SchemaMismatch, match=r"version 3, not 2\) → update fsh"):
+    pq.write_table(old_table(version="4"), path)
+    with pytest.raises(SchemaMismatch, match=r"version 4, not 3\) → update fsh"):
         read_clips(path)
 
 

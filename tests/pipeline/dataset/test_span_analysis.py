@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving, write_video
 
+from fsh.pipeline.dataset.clip_storage import even_runs
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly, overlapping
-from fsh.pipeline.dataset.span_analysis import analyze_span, even_runs
+from fsh.pipeline.dataset.span_analysis import analyze_span
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.crop import crop_image
 from fsh.pipeline.faces.tracking import Track

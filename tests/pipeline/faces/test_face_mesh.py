@@ -19,6 +19,7 @@ from faces_helpers import (
     portrait_face,
     portrait_points,
 )
+from PIL import Image
 from videos import moving, write_video
 
 from fsh.pipeline.dataset.config import AnalysisConfig
@@ -37,6 +38,7 @@ from fsh.pipeline.faces.face_mesh import (
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
 from fsh.pipeline.inputs.driver import read_driver
+from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.schemas.errors import FshError
 from fsh.schemas.landmarks import CHIN, EYE_CORNERS, MOUTH_CORNERS, NOSE_TIP, apply
 from fsh.schemas.layout import DataFolder
@@ -238,4 +240,42 @@ def test_clips_are_landmarked_with_it_and_drive_with_it(tmp_path):
     assert np.linalg.norm(driver.landmarks - trees.landmarks, axis=2).mean() < 5
     still = [np.abs(np.diff(x.landmarks, 2, axis=0)).mean() for x in (driver, trees)]
     assert still[0] < still[1]
-    assert np.array_equal(landmarks_of_mesh(driver.mesh), driver.landmarks)
+    np.testing.assert_allclose(landmarks_of_mesh(driver.mesh), driver.landmarks, atol=0.01)
+
+
+def test_photos_and_frames_of_videos_come_with_their_meshes(tmp_path):
+    spec = FaceSpec(backend="mediapipe", size=128)
+    Image.fromarray(portrait()).save(tmp_path / "photo.png")
+    paths = [tmp_path / "photo.png", write_video(tmp_path / "talk.mp4", moving(1.2))]
+    clip, rejected = prepare_photos(
+        paths, spec, backend=backend(), embed=False, progress=Silent(), face=0
+    )
+    assert not rejected and len(clip) > 2 and clip.mesh is not None
+    assert clip.mesh.shape == (len(clip), MESH_POINTS, 3) and clip.mesh.dtype == np.float32
+    np.testing.assert_allclose(landmarks_of_mesh(clip.mesh), clip.landmarks, atol=0.01)
+    trees, _ = prepare_photos(
+        paths[:1], FaceSpec(), backend=dlib_landmarks(), embed=False, progress=Silent()
+    )
+    assert trees.mesh is None
+
+
+def test_a_face_is_followed_where_its_box_would_miss_it():
+    """The box stays behind; the window of the frame before does not, as long as it is near."""
+    frames = [np.roll(portrait(), 4 * i, axis=1) for i in range(6)]
+    boxes = np.stack([BOX] * 6)
+    followed, presence = mesh().find(np.stack(frames), boxes, consecutive=True)
+    assert (presence > PRESENT).all()
+    steps = np.diff(landmarks_of_mesh(followed)[:, NOSE_TIP, 0])
+    assert np.abs(steps - 4).max() < 1.5
+    alone = [mesh().find(frame[None], BOX[None])[0][0] for frame in frames]
+    assert np.abs(np.stack(alone) - followed).max() < 6
+    gone = np.stack([portrait(), np.zeros_like(portrait()), portrait()])
+    assert (mesh().find(gone, boxes[:3], consecutive=True)[1] > PRESENT).tolist() == [1, 0, 1]
+
+
+def test_a_box_too_large_or_too_small_still_finds_the_face():
+    middle, half = (BOX[:2] + BOX[2:]) / 2, (BOX[2] - BOX[0]) / 2
+    for scale in (0.75, 1.9):
+        box = np.concatenate([middle - scale * half, middle + scale * half])
+        found = points_of(portrait(), box)
+        assert np.linalg.norm(found - points_of(portrait(), BOX), axis=1).mean() < 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from faces_helpers import portrait_points
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,11 @@ from fsh.pipeline.faces.pose import (
     camera_matrix,
     euler_angles,
     head_pose,
+    head_poses,
     rotation_matrix,
 )
 from fsh.schemas.landmarks import EYE_CORNERS, NOSE_TIP
+from fsh.schemas.mesh import MEAN_RIGID, RIGID_MESH
 
 SIZE = 256
 
@@ -56,3 +59,18 @@ def test_the_portrait_looks_nearly_straight_ahead():
     assert abs(yaw) < 15 and abs(pitch) < 15 and abs(roll) < 15
     mirrored = head_pose(head_at(-yaw, pitch, -roll), SIZE)
     assert np.allclose(mirrored, (-yaw, pitch, -roll), atol=0.1)
+
+
+@pytest.mark.parametrize(("yaw", "pitch", "roll"), [(0, 0, 0), (-50, 10, 5), (70, -15, -30)])
+def test_a_meshs_pose_is_that_of_its_rigid_points(yaw, pitch, roll):
+    mesh = np.random.default_rng(0).normal(size=(2, 478, 3))
+    mesh[0, RIGID_MESH] = 90 * MEAN_RIGID @ rotation_matrix(yaw, pitch, roll).T + (128, 120, 5)
+    mesh[1, 7] = np.nan
+    poses = head_poses(np.zeros((2, 68, 2)), SIZE, mesh)
+    assert np.allclose(poses[0], (yaw, pitch, roll), atol=1e-6) and np.isnan(poses[1]).all()
+
+
+def test_without_a_mesh_it_is_that_of_the_68():
+    points = np.stack([head_at(20, 5, 3), head_at(-10, 0, 0)])
+    assert np.allclose(head_poses(points, SIZE), [(20, 5, 3), (-10, 0, 0)], atol=0.1)
+    assert head_poses(points[:0], SIZE).shape == (0, 3)

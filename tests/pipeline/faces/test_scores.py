@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 from faces_helpers import portrait, portrait_points
+from tiny_data import template_mesh
 
 from fsh.pipeline.faces.crop import crop_image, crop_window, to_crop
 from fsh.pipeline.faces.landmarks import face_box
+from fsh.pipeline.faces.pose import head_poses
 from fsh.pipeline.faces.scores import (
     brightness,
     contrast,
@@ -19,6 +21,9 @@ from fsh.pipeline.faces.scores import (
     score_track,
     sharpness,
 )
+from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.landmarks import mouth_opening
+from fsh.schemas.mesh import eye_openings, gaze
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS
 
@@ -87,14 +92,29 @@ def test_scores_have_the_names_of_the_tables_columns():
     frames = np.stack([frame, frame, cv2.GaussianBlur(frame, (0, 0), 1)])
     landmarks = np.stack([points, np.full_like(points, np.nan), points + 1])
     landmarks[2, 61:64, 1] -= 10  # the upper lip
-    scores = score_track(frames, landmarks, np.ones((2, 128), np.float32))
+    scores = score_track(frames, FaceLandmarks(landmarks), np.ones((2, 128), np.float32))
     assert set(scores) <= set(CLIPS.names) and len(scores) == 10
     assert all(isinstance(value, float) and np.isfinite(value) for value in scores.values())
     assert 0.2 < scores["brightness"] < 0.8 and 0 < scores["frame_difference"] < 0.1
     assert scores["mouth_motion"] > 0.01 and scores["identity_consistency"] == pytest.approx(1)
 
 
+def test_a_mesh_gives_further_scores_and_the_pose():
+    frame, points = portrait_crop()
+    mesh = (template_mesh() * 256)[None].repeat(2, axis=0)
+    mesh[1] = np.nan
+    faces = FaceLandmarks(np.stack([points, np.full_like(points, np.nan)]), mesh)
+    scores = score_track(np.stack([frame, frame]), faces)
+    more = {"mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y"}
+    assert more <= set(scores) <= set(CLIPS.names)
+    assert scores["eye_opening"] == pytest.approx(eye_openings(mesh[:1]).mean())
+    assert (scores["gaze_x"], scores["gaze_y"]) == pytest.approx(gaze(mesh[:1])[0].tolist())
+    yaw, pitch, roll = head_poses(points[None], 256, mesh[:1])[0]
+    assert (scores["yaw"], scores["pitch"], scores["roll"]) == pytest.approx((yaw, pitch, roll))
+    assert scores["mouth_opening"] == pytest.approx(mouth_opening(points[None])[0])
+
+
 def test_a_track_without_landmarks_or_embeddings_scores_nan():
     frames = np.zeros((1, 64, 64, 3), np.uint8)
-    scores = score_track(frames, np.full((1, 68, 2), np.nan, np.float32))
+    scores = score_track(frames, FaceLandmarks(np.full((1, 68, 2), np.nan, np.float32)))
     assert all(np.isnan(value) for value in scores.values())

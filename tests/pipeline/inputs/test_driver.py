@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from faces_helpers import dlib_landmarks
+from faces_helpers import dlib_landmarks, face_landmarker
 from PIL import Image
 from videos import moving, write_video
 
 from fsh.pipeline.faces.detection import FaceDetector
+from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.landmark_track import read_track, save_track
 from fsh.schemas.errors import FshError, SpecMismatch
@@ -71,19 +74,30 @@ def test_every_frame_is_handed_over_in_order(talk, driver):
 BLACK = np.zeros_like(moving(0.04)[0])
 
 
-def faceless(path) -> list[int]:
-    driver = read_driver(path, SPEC, dlib_landmarks(), Silent())
+def faceless(path, backend="dlib") -> list[int]:
+    landmarks = dlib_landmarks()
+    if backend == "mediapipe":
+        landmarks = MediaPipeLandmarks(face_landmarker())
+    driver = read_driver(path, replace(SPEC, backend=backend), landmarks, Silent())
     return np.flatnonzero(~found(driver.landmarks)).tolist()
 
 
 @pytest.mark.parametrize(
-    ("before", "shown", "between", "again"), [(30, 30, 0, 0), (0, 26, 5, 26), (0, 26, 14, 0)]
+    ("before", "shown", "between", "again", "backend"),
+    [
+        (30, 30, 0, 0, "dlib"),
+        (0, 26, 5, 26, "dlib"),
+        (0, 26, 14, 0, "dlib"),
+        (0, 26, 5, 26, "mediapipe"),
+    ],
 )
-def test_exactly_the_frames_without_a_face_have_none(tmp_path, before, shown, between, again):
+def test_exactly_the_frames_without_a_face_have_none(
+    tmp_path, before, shown, between, again, backend
+):
     faces = moving((shown + again) / 25)
     frames = [BLACK] * before + faces[:shown] + [BLACK] * between + faces[shown:]
     empty = [i for i, frame in enumerate(frames) if not frame.any()]
-    assert faceless(write_video(tmp_path / "d.mp4", frames)) == empty
+    assert faceless(write_video(tmp_path / "d.mp4", frames), backend) == empty
 
 
 def test_a_face_that_comes_late_in_a_variable_rate(tmp_path):

@@ -1,0 +1,100 @@
+"""A finished span of another landmark backend, landmarked and scored anew without its video.
+
+Cuts, faces, tracks and crop windows do not depend on the backend, and the crops are stored. What
+comes out is byte for byte what an analysis of the video gives, because backends that can be
+changed to find landmarks in the pictures as they are stored.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+
+from fsh.pipeline.dataset.clip_storage import ClipFrames, store_clip
+from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED, AnalysisConfig
+from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.faces.backends import BACKENDS
+from fsh.pipeline.faces.crop import CropWindow
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder, SpanFolder
+from fsh.schemas.records import FAILURES, Clip, known
+from fsh.schemas.sample import samples_in
+from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.tar import open_archive
+
+#: What is known of a clip before it is landmarked; all else is made anew.
+_KEPT = (
+    *("clip_id", "video_id", "shot", "track", "start", "end", "width", "height"),
+    *("crop_left", "crop_top", "crop_side", "face_px", "drift", "detected", "score"),
+    *("reason", "error"),
+)
+
+
+def relandmark_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int | None:
+    """Make a span's results of those that another backend gave, if there are any.
+
+    Returns:
+        The number of clips landmarked; None if the span has to be analysed: nothing is there, it
+        failed, lost frames, is damaged, or the backend is none that allows it.
+    """
+    if analysis.spec.backend not in LANDMARKED_AS_STORED:
+        return None
+    for name in BACKENDS:
+        twin = replace(analysis, spec=replace(analysis.spec, backend=name))
+        before = span.folder(data, twin)
+        if name == analysis.spec.backend or not before.clips.is_file():
+            continue
+        try:
+            clips = read_clips(before.clips)
+            if not all(map(_is_whole, clips)):
+                continue
+            return _relandmark(data, span, analysis, before, clips)
+        except (FshError, ValueError, OSError):  # damaged: the video is there to start from
+            continue
+    return None
+
+
+def _is_whole(clip: Clip) -> bool:
+    """Whether all that an analysis would landmark of a clip is stored."""
+    return clip.reason not in FAILURES and not clip.frames_failed and clip.samples != 0
+
+
+def _relandmark(
+    data: DataFolder, span: Span, analysis: AnalysisConfig, before: SpanFolder, clips: list[Clip]
+) -> int:
+    folder = span.folder(data, analysis)
+    shutil.rmtree(folder.root, ignore_errors=True)
+    folder.root.mkdir(parents=True)
+    made = []
+    for clip in clips:
+        spec = analysis.spec.hash if clip.spec else None
+        fresh = Clip(**{name: getattr(clip, name) for name in _KEPT}, spec=spec)
+        if clip.samples:
+            frames = _stored_frames(before, clip, analysis.spec.size)
+            fresh = store_clip(folder, data.root / span.path, fresh, frames, analysis)
+        made.append(fresh)
+    write_clips(made, folder.clips)
+    return sum(bool(clip.samples) for clip in clips)
+
+
+def _stored_frames(folder: SpanFolder, clip: Clip, size: int) -> ClipFrames:
+    """A clip's frames as they are stored.
+
+    Raises:
+        FshError, ValueError: if its tar is damaged or cut short.
+    """
+    tar = folder.clip(known(clip.clip_id))
+    samples = list(samples_in(open_archive(tar), tar, closed=False))
+    infos = [sample.check() for sample in samples]
+    jpegs = [sample.frame(i) for sample in samples for i in range(sample.frames)]
+    if len(samples) != clip.samples or len(jpegs) != clip.frames:
+        raise FshError("cut short", where=tar)
+    left, top, side = (int(v) for v in infos[0].crop)
+    return ClipFrames.of_stored(
+        jpegs,
+        np.array([box for info in infos for box in info.boxes], np.float32),
+        np.array([time for info in infos for time in info.times], np.float64),
+        CropWindow(left, top, side),
+    )

@@ -1,0 +1,66 @@
+"""Tables of older versions as tables of today's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from fsh.schemas.errors import SchemaMismatch
+from fsh.schemas.records import RejectReason
+
+#: Names in version 1 of the table of clips. Version 1 did not say so.
+_OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
+_OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
+#: Columns that version 2 had not.
+_NEW_COLUMNS = ("mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y")
+
+
+def table_title(schema: pa.Schema) -> str:
+    """What a table holds: ``sources`` or ``clips``."""
+    return (schema.metadata or {}).get(b"title", b"table").decode()
+
+
+def upgraded_table(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
+    """A table with the names and columns of this version, if an older one wrote it.
+
+    Args:
+        schema: what it should have.
+        path: of the table, for messages.
+
+    Raises:
+        SchemaMismatch: if a newer fsh wrote it.
+    """
+    if table_title(table.schema) != table_title(schema):
+        return table
+    version, newest = _version(table.schema), _version(schema)
+    if version > newest:
+        raise SchemaMismatch(
+            f"written by a newer fsh ({table_title(schema)} table version {version}, not {newest})",
+            where=path,
+            remedy="update fsh",
+        )
+    if table_title(schema) != "clips":
+        return table
+    if version < 2:
+        table = _with_new_names(table)
+    if version < 3:
+        for name in _NEW_COLUMNS:
+            if name not in table.schema.names:
+                field = schema.field(name)
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
+
+
+def _with_new_names(table: pa.Table) -> pa.Table:
+    """Clips of version 1 with the names of version 2."""
+    table = table.rename_columns([_OLD_COLUMNS.get(n, n) for n in table.schema.names])
+    place = table.schema.get_field_index("reason")
+    if place < 0:
+        return table
+    reasons = [_OLD_REASONS.get(reason, reason) for reason in table["reason"].to_pylist()]
+    return table.set_column(place, table.schema.field("reason"), pa.array(reasons, pa.string()))
+
+
+def _version(schema: pa.Schema) -> int:
+    return int((schema.metadata or {}).get(b"version", b"1"))
