@@ -109,19 +109,15 @@ def first_answer(count: int) -> Tensor:
 def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
     """int64 (B, count): the photos whose points are nearest, the nearest first.
 
+    Places count as they are: a photo whose head is where the target's is moves the least.
+
     Args:
         target: (B, V, D). points: (B, T, V, D) of T photos; if they are fewer than ``count`` they
             are repeated.
     """
-    gaps = (centred(points) - centred(target)[:, None]).square().mean((2, 3))
+    gaps = (points - target[:, None])[..., :2].square().mean((2, 3))
     order = gaps.argsort(dim=1, stable=True)[:, :count]
     return order[:, torch.arange(count, device=order.device) % order.shape[1]]
-
-
-def centred(points: Tensor) -> Tensor:
-    """Points (…, V, D) around their own middle, without depth: (…, V, 2)."""
-    flat = points[..., :2]
-    return flat - flat.mean(-2, keepdim=True)
 
 
 @torch.no_grad()

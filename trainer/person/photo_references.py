@@ -17,7 +17,7 @@ from fsh.schemas.landmarks import found
 from fsh.schemas.mesh import landmarks_of_mesh
 from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.data.pictures import to_images, to_pictures
-from fsh.trainer.models.references import References, centred, prepare
+from fsh.trainer.models.references import References, prepare
 from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
 
 #: References kept of a person; of more photos those that differ most.
@@ -95,7 +95,7 @@ class PhotoReferences:
         Returns:
             int64 (N, K).
         """
-        distances = (centred(targets)[:, None] - centred(self.points)).square().mean((2, 3))
+        distances = (targets[:, None] - self.points)[..., :2].square().mean((2, 3))
         alike = bool(self.same_scene.all())
         most = count if alike else count - 1
         order = distances.argsort(dim=1, stable=True)[:, :most].tolist()
@@ -140,7 +140,8 @@ class PhotoReferences:
 def various(points: Tensor, count: int) -> list[int]:
     """Numbers of at most ``count`` faces (T, V, D): the most usual one first, then whichever is
     farthest from all taken."""
-    gaps = (centred(points)[:, None] - centred(points)).square().mean((2, 3))
+    flat = points[..., :2]
+    gaps = (flat[:, None] - flat).square().mean((2, 3))
     taken = [int(gaps.sum(1).argmin())]
     while len(taken) < min(count, len(points)):
         taken.append(int(gaps[taken].amin(0).argmax()))
