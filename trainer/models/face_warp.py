@@ -59,6 +59,15 @@ _EDGE_POINTS = 5
 #: Natural logarithm of how much larger a place is than in the photo that counts as 1.
 _STRETCH = 3.0
 _CHEEKS = (234, 454)
+#: The rims of what opens: inner lips and lids, with the irises in them. Inside, a photo is trusted
+#: as far as it is open there too: from the larger share of the target's area on in full, up to the
+#: smaller one not at all.
+_OPENINGS = (
+    (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95),
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 468, 469, 471),
+    (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398, 473, 474, 476),
+)
+_SHUT, _OPEN = 0.15, 0.4
 
 
 class Warp(NamedTuple):
@@ -126,12 +135,11 @@ def mesh_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     face = shown.covered[:, None]
     inside = shown.interpolate(source, triangles).movedim(3, 1)
     reads = torch.where(face, inside[:, :2], _around(target, source, side))
-    per_triangle = torch.stack(
-        [_facing(source, triangles), _stretch(target, source, triangles)], dim=1
-    )
+    known = _facing(source, triangles) * _opened(target, source, triangles)
+    per_triangle = torch.stack([known, _stretch(target, source, triangles)], dim=1)
     index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
-    facing, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
-    trust = torch.where(face, facing * _in_front(source, inside, triangles), 1.0)
+    known, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
+    trust = torch.where(face, known * _in_front(source, inside, triangles), 1.0)
     return Warp(reads, trust * _within(reads), stretch * face, face.to(reads))
 
 
@@ -222,15 +230,32 @@ def _facing(mesh: Tensor, triangles: Tensor) -> Tensor:
     return (-normal[..., 2] / normal.norm(dim=2).clamp_min(1e-12) / _SLANT).clamp(0, 1)
 
 
+def _opened(target: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
+    """(B, T), 0…1: whether mouth and eyes are open in the photo too; 1 outside of them.
+
+    A mouth that is shut has no inside to copy: stretched lips would be shown in its place.
+    """
+    trust = target.new_ones(len(target), len(triangles))
+    grown = (_areas(source, triangles), _areas(target, triangles))
+    for rim in _OPENINGS:
+        inside = torch.isin(triangles, torch.tensor(rim, device=triangles.device)).all(1)
+        was, now = (areas[:, inside].sum(1) for areas in grown)
+        open_ = ((was / now - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1)
+        trust[:, inside] = open_[:, None]
+    return trust
+
+
 def _stretch(target: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
     """(B, T), −1…1: see :class:`Warp`."""
+    grown = _areas(target, triangles) / _areas(source, triangles)
+    return (grown.log() / _STRETCH).clamp(-1, 1)
 
-    def areas(mesh: Tensor) -> Tensor:
-        a, b, c = mesh[:, triangles, :2].unbind(2)
-        ab, ac = b - a, c - a
-        return (ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]).abs().clamp_min(1e-7)
 
-    return ((areas(target) / areas(source)).log() / _STRETCH).clamp(-1, 1)
+def _areas(mesh: Tensor, triangles: Tensor) -> Tensor:
+    """(B, T): areas of the triangles in the picture, doubled."""
+    a, b, c = mesh[:, triangles, :2].unbind(2)
+    ab, ac = b - a, c - a
+    return (ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]).abs().clamp_min(1e-7)
 
 
 def _in_front(source: Tensor, inside: Tensor, triangles: Tensor) -> Tensor:

@@ -44,13 +44,14 @@ def transfer_mesh(
 
     With the placement (scale s, rotation R, shift t) of the driver's mesh D in frame i, the face in
     the head's own coordinates is ``L_i = Rᵢᵀ (D_i − t_i) / s_i``. The person, of neutral shape N at
-    scale s_p and place t_p in the photos, becomes
+    scale s_p, held by R_p at t_p in the photos, becomes
 
-        ``(s_i / s_0) s_p R_i (N + c · (L_i − L_0)) + t_p + (s_p / s_0) (t_i − t_0)``
+        ``(s_i / s_0) s_p R_i R₀ᵀ R_p (N + c · (L_i − L_0)) + t_p + (s_p / s_0) (t_i − t_0)``
 
     where 0 is the driver's reference frame and c the two faces' proportions (width, height, and
-    width again for the depth). So turns are the driver's own, sizes and places change as much as
-    the driver's do, and what the face does is added to the person's shape.
+    width again for the depth). So turns, sizes and places change as much as the driver's do, from
+    where the photos show them, and what the face does is added to the person's shape: in the
+    reference frame the person is as in the photos, of which nothing has to be made up.
 
     Args:
         driver: (N, 478, 3), without gaps (:func:`~fsh.trainer.person.motion_transfer.fill_gaps`).
@@ -80,7 +81,8 @@ def transfer_mesh(
     for i, place in enumerate(places):
         grown = own.scale / start.scale
         shift = own.shift + grown * (place.shift - start.shift)
-        moved[i] = Placement(grown * place.scale, place.rotation, shift).to_picture(faces[i])
+        turned = place.rotation @ start.rotation.T @ own.rotation
+        moved[i] = Placement(grown * place.scale, turned, shift).to_picture(faces[i])
     return moved.astype(np.float32)
 
 

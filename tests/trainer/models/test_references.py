@@ -78,10 +78,10 @@ def test_of_another_scene_only_the_face_is_trusted_and_only_what_is_real():
     points = mesh[:, None].expand(-1, COUNT, -1, -1)
     face = prepared(mesh, points).maps[0, 7] > 0
     only = prepared(mesh, points, face_only=torch.tensor([[True, False]])).trust[0]
-    assert only[0][~face].max() == 0 and only[0][face].min() > 0.5 and only[1].min() > 0.5
+    assert only[0][~face].max() == 0 and only[0][face].min() > 0.2 and only[1].min() > 0.4
     real = torch.tensor([[[0.0, 0, 0.5, 1], [0, 0, 1, 1]]])
     half = prepared(mesh, points, real=real, still_real=real[:, 0])
-    assert half.trust[0, 0, :, 9:].max() == 0 and half.trust[0, 1, :, 9:].min() > 0.5
+    assert half.trust[0, 0, :, 9:].max() == 0 and half.trust[0, 1, :, 9:].min() > 0.4
     assert half.maps[0, -1, :, 9:].max() == 0 and half.maps[0, -1, :, :7].min() == 1
 
 
