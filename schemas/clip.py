@@ -22,7 +22,7 @@ class FaceClip:
             A frame in which no face was found holds NaN.
         times: float64 (N,), seconds on the source's own clock, increasing.
         crops: float32 (N, 3), the crop window in source pixels: left, top, side. The window may
-            reach over the source's edge; outside pixels repeat the edge.
+            reach over the source's edge; what lies outside is made up (``real``).
         spec: how the faces were cropped and landmarked.
         embedding: float32 (128,) mean identity embedding (dlib), or None if it was not asked for.
         mesh: float32 (N, 478, 3), crop pixels (:mod:`fsh.schemas.mesh`), NaN as ``landmarks``; None
