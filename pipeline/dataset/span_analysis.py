@@ -22,7 +22,7 @@ from fsh.pipeline.dataset.cropping import CroppedTrack, crop_tracks
 from fsh.pipeline.dataset.span_progress import SpanProgress
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.backends import load_backend
-from fsh.pipeline.faces.crop import box_to_crop
+from fsh.pipeline.faces.crop import box_to_crop, real_window
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend
@@ -37,7 +37,8 @@ from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.records import Clip, RejectReason, known
-from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members
+from fsh.schemas.sample import MAX_FRAMES, sample_members
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.tables import write_clips
 from fsh.schemas.tar import write_members
 from fsh.schemas.temporary import replacing
@@ -224,6 +225,8 @@ def samples_of(
         path: of the video, for its sound.
     """
     name, fps = known(clip.clip_id), known(clip.fps)
+    source = known(clip.width), known(clip.height)
+    real = real_window(cropped.track.window, source, analysis.spec.size)
     for number, run in enumerate(runs):
         part = cropped[run]
         info = SampleInfo(
@@ -235,6 +238,7 @@ def samples_of(
             boxes=part.boxes.round(2).astype(float).tolist(),
             crop=[float(v) for v in part.track.window],
             spec=analysis.spec,
+            real=real.round(3).astype(float).tolist(),
         )
         jpegs = [jpeg(crop, analysis.jpeg_quality) for crop in part.crops]
         sound = b""

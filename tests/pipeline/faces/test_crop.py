@@ -98,11 +98,11 @@ def test_the_fill_has_no_stripes(turn):
     image = np.rot90(noise(200, 200), turn)
     beyond = [(0, -80), (-80, 0), (0, 80), (80, 0)][turn]
     filled = np.rot90(crop_image(image, CropWindow(*beyond, 200), 128), -turn).astype(float)
-    fill, edge = filled[:51], filled[52]
+    fill, edge = filled[:51], filled[51]
     contrast = np.abs(np.diff(fill, axis=1)).mean(axis=(1, 2))
     assert contrast[:40].max() < 0.1 * np.abs(np.diff(edge, axis=0)).mean()
     assert all(np.abs(a - b).max() > 0 for a, b in pairwise(fill[20:]))
-    np.testing.assert_allclose(fill[:10], image.mean(), atol=8)
+    assert np.abs(fill[:10] - edge.mean(axis=0)).max() <= 2  # far out it is one colour
 
 
 def test_the_fill_begins_without_a_seam():
