@@ -63,6 +63,13 @@ class EpisodeFrames(NamedTuple):
             return None
         return self._points(self.sample.mesh).astype(np.float32)
 
+    def real(self, crop: int) -> np.ndarray:
+        """float32 (K+1, 4), the part of each crop of ``crop`` pixels that shows the source, in
+        shares of it: left, top, right, bottom edges; all of it where it is not stored.
+        """
+        edges = np.array(self.sample.real or (0, 0, crop, crop), np.float32) / crop
+        return np.tile(edges, (len(self.frames), 1))
+
     def _points(self, place: tuple[int, int]) -> np.ndarray:
         """The episode's frames of a ``.npy`` member."""
         try:
@@ -77,6 +84,8 @@ class Batch(NamedTuple):
 
     Attributes:
         images, landmark_images: uint8 (B, K+1, H, H, 3).
+        real: float32 (B, K+1, 4), the part of each image that shows the source, in shares of it:
+            left, top, right, bottom edges; all of it where that is not known.
         meshes: float32 (B, K+1, 478, 3) in pixels of the images; None if the data set has none.
         videos, keys: of each episode, the video's id and the sample's key.
         damaged: shard and sample key of each episode with a frame that cannot be decoded; others
@@ -85,6 +94,7 @@ class Batch(NamedTuple):
 
     images: torch.Tensor
     landmark_images: torch.Tensor
+    real: torch.Tensor
     videos: tuple[str, ...]
     keys: tuple[str, ...]
     damaged: tuple[tuple[str, str], ...]
@@ -100,6 +110,7 @@ class Batch(NamedTuple):
         return self._replace(
             images=self.images.pin_memory(),
             landmark_images=self.landmark_images.pin_memory(),
+            real=self.real.pin_memory(),
             meshes=None if self.meshes is None else self.meshes.pin_memory(),
         )
 
@@ -245,6 +256,7 @@ class EpisodeStream(IterableDataset):
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(drawn),
+            torch.from_numpy(np.stack([episodes[i].real(crop) for i in order])),
             tuple(episodes[i].sample.video for i in order),
             tuple(episodes[i].sample.key for i in order),
             tuple((e.shard.path, e.sample.key) for i, e in enumerate(episodes) if i not in good),

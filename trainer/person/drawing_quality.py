@@ -18,7 +18,7 @@ from fsh.trainer.models.networks import Generator
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.photo_tensors import PhotoTensors
-from fsh.trainer.training.losses import ContentLoss
+from fsh.trainer.training.losses import ContentLoss, real_only
 
 #: Photos that :func:`photo_similarity` redraws, at most.
 _REDRAWN = 8
@@ -111,7 +111,8 @@ def content_loss(
         coefficients: ψ (1, ψ̂).
     """
     training = generator.training
-    fake = generator.eval()(photos.landmark_images, coefficients)
+    drawn = generator.eval()(photos.landmark_images, coefficients)
+    fake = real_only(drawn, photos.images, photos.real)
     generator.train(training)
     return float(sum(content(fake, photos.images, photos.landmark_images).values()))
 

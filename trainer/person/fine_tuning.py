@@ -19,7 +19,7 @@ from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.models.networks import Generator
 from fsh.trainer.person.photo_tensors import PhotoTensors
 from fsh.trainer.runs import TrainedNetworks
-from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms, windows_if_any
 from fsh.trainer.training.objectives import FineTuningObjective
 
 #: Photos per fine-tuning step. Of 8 photos, 120 steps of two made persons as good as 120 steps of
@@ -115,6 +115,7 @@ def start_fine_tuning(
             some.landmark_images,
             torch.tensor(chosen),
             meshes=some.meshes,
+            real=windows_if_any(some.real),
         )
         made: Terms | None = None
         for loss, adam, rate in zip(losses, adams, rates, strict=True):

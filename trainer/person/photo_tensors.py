@@ -27,11 +27,14 @@ class PhotoTensors:
     Attributes:
         images: float32 (T, 3, H, H), −1…1.
         landmark_images: float32 (T, 3, H, H), 0…1.
+        real: float32 (T, 4), the part of each image that shows the photo, in shares of it: left,
+            top, right, bottom edges.
         meshes: float32 (T, 478, 3), pixels of the images; None if the landmark backend gives none.
     """
 
     images: Tensor
     landmark_images: Tensor
+    real: Tensor
     meshes: Tensor | None = None
 
     def __len__(self) -> int:
@@ -39,7 +42,9 @@ class PhotoTensors:
 
     def __getitem__(self, which: list[int]) -> PhotoTensors:
         meshes = None if self.meshes is None else self.meshes[which]
-        return PhotoTensors(self.images[which], self.landmark_images[which], meshes)
+        return PhotoTensors(
+            self.images[which], self.landmark_images[which], self.real[which], meshes
+        )
 
 
 def landmark_image_tensors(
@@ -76,4 +81,12 @@ def photo_tensors(clip: FaceClip, size: int, device: str = "cpu") -> tuple[Photo
     if kept.mesh is not None:
         rescaled = rescale_mesh(kept.mesh, clip.spec.size, size)
         meshes = torch.from_numpy(rescaled).to(device)
-    return PhotoTensors(to_images(small, device), drawn, meshes), kept
+    real = torch.from_numpy(_real_shares(kept)).to(device)
+    return PhotoTensors(to_images(small, device), drawn, real, meshes), kept
+
+
+def _real_shares(clip: FaceClip) -> np.ndarray:
+    """See :attr:`PhotoTensors.real`; all of it where that is not known."""
+    if clip.real is None:
+        return np.tile(np.array([0, 0, 1, 1], np.float32), (len(clip), 1))
+    return clip.real / np.float32(clip.spec.size)

@@ -61,6 +61,7 @@ def with_copies(photos: PhotoTensors, clip: FaceClip, size: int, device: str) ->
     return PhotoTensors(
         torch.cat([part.images for part in parts]),
         torch.cat([part.landmark_images for part in parts]),
+        torch.cat([part.real for part in parts]),
         torch.cat(meshes) if meshes else None,
     )
 

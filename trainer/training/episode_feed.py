@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from fsh.trainer.config import TrainConfig
-from fsh.trainer.data.augmentation import augment_episodes
+from fsh.trainer.data.augmentation import augment_episodes, augment_windows
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.pictures import channels_first, scale_images, scale_landmark_images
@@ -19,7 +19,7 @@ from fsh.trainer.data.plan import DataPlan
 from fsh.trainer.distributed import Ranks
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.damage import DamageTally
-from fsh.trainer.training.losses import Episodes
+from fsh.trainer.training.losses import Episodes, windows_if_any
 from fsh.trainer.training.session import Session
 
 
@@ -75,7 +75,9 @@ def to_device(
     meshes = batch.meshes
     if meshes is not None:
         meshes = meshes.to(device, non_blocking=True)
+    real = batch.real
     if config.augment:
+        real = augment_windows(real, seed)
         images, drawn, meshes = augment_episodes(images, drawn, seed, meshes=meshes)
     indices = embeddings.indices_of(batch.videos)
     if device.startswith("cuda"):
@@ -88,7 +90,19 @@ def to_device(
         video_indices=indices.to(device, non_blocking=True),
         source_meshes=None if meshes is None else meshes[:, :-1].contiguous(),
         meshes=None if meshes is None else meshes[:, -1].contiguous(),
+        source_real=_windows_to_device(real[:, :-1], device),
+        real=_windows_to_device(real[:, -1], device),
     )
+
+
+def _windows_to_device(real: torch.Tensor, device: str) -> torch.Tensor | None:
+    """Which parts of the images are real, (…, 4); None if they all are."""
+    some = windows_if_any(real)
+    if some is None:
+        return None
+    if device.startswith("cuda"):
+        some = some.contiguous().pin_memory()
+    return some.to(device, non_blocking=True)
 
 
 class CopyStream(Protocol):

@@ -26,6 +26,7 @@ from fsh.trainer.training.losses import (
     generator_parts,
     least_squares,
     match_loss,
+    real_only,
 )
 
 
@@ -70,6 +71,7 @@ class MetaObjective:
             )
             psi = self.generator_net.project(frames.mean(1))
             fake = self.generator_net(episodes.landmark_images, psi)
+            fake = real_only(fake, episodes.images, episodes.real)
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, columns
             )
@@ -113,6 +115,7 @@ class FineTuningObjective:
         column = self.column.expand(len(episodes.images), -1)
         with frozen(self.discriminator_net), parametrize.cached():
             fake = self.generator_net(episodes.landmark_images, self.coefficients)
+            fake = real_only(fake, episodes.images, episodes.real)
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, column
             )
@@ -148,6 +151,7 @@ class WarpObjective:
         """L_CNT and L1, for both networks."""
         faces = embed_frames(self.embedder, episodes.source_images, episodes.source_landmark_images)
         fake = self.generator_net(episodes.landmark_images, faces.mean(1))
+        fake = real_only(fake, episodes.images, episodes.real)
         parts = self.content(fake, episodes.images, episodes.landmark_images)
         if "pixel" not in parts:
             parts["pixel"] = F.l1_loss(fake, episodes.images)
@@ -183,6 +187,7 @@ class TranslationObjective:
         drawn = episodes.landmark_images
         with frozen(self.discriminator_net):
             fake = self.generator_net(drawn)
+            fake = real_only(fake, episodes.images, episodes.real)
             scores, features = self.discriminator_net(fake, drawn)
             with torch.no_grad():
                 _, wanted = self.discriminator_net(episodes.images, drawn)
