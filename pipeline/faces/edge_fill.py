@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 #: Gaussians' sigmas, and how far from the edge each is reached; shares of the crop's side.
-_SIGMAS, _REACHED = (0.01, 0.03, 0.08), (0.02, 0.06, 0.14)
+_SIGMAS, _REACHED = (0.01, 0.03, 0.1), (0.015, 0.05, 0.11)
 #: How deep the blurred mirror looks into the picture at most.
 _DEPTH = 0.04
 #: From how far out only the edge's mean colour is left.
-_FLAT = 0.3
+_FLAT = 0.22
 #: Side of the copy on which blurred pixels are worked out: a sixteenth of the work at 256 px.
 _SMALL = 64
 

@@ -17,7 +17,7 @@ _REMEDY = "run `fsh shard` again"
 
 
 class IndexedSample(NamedTuple):
-    """Where one sample's members lie in its shard; about 1.3 KB in memory where it has 48 frames.
+    """Where one sample's members lie in its shard; about 1.5 KB in memory where it has 48 frames.
 
     Attributes:
         key: the sample's key. video: the video's id.
