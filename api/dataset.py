@@ -18,7 +18,8 @@ from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.outputs import owned_output, require_free_file
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.sample import SOUND, SampleInfo, StoredSample, frame_extension, read_samples
+from fsh.schemas.sample import SOUND, StoredSample, frame_extension, read_samples
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import read_clips, read_sources
 
@@ -48,6 +49,12 @@ class DatasetSample:
         """float32 (N, 478, 3), crop pixels, NaN as ``landmarks``; None if the data set has none."""
         mesh = self.stored.mesh
         return None if mesh is None else mesh.astype(np.float32)
+
+    @property
+    def real(self) -> np.ndarray | None:
+        """float32 (4,), the part of the crops that shows the video: left, top, right, bottom edges
+        in crop pixels; None in data sets of before it was stored."""
+        return None if self.info.real is None else np.array(self.info.real, np.float32)
 
     @property
     def sound(self) -> bytes | None:
@@ -90,6 +97,7 @@ class DatasetSample:
             crops=np.tile(np.array(self.info.crop, np.float32), (len(self), 1)),
             spec=self.info.spec,
             mesh=self.mesh,
+            real=None if self.real is None else np.tile(self.real, (len(self), 1)),
         )
 
 

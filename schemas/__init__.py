@@ -8,8 +8,8 @@ In the data's order:
   :mod:`mesh_triangles`; in memory: :mod:`face_landmarks`, :mod:`clip`
 - what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`,
   and of older versions: :mod:`table_versions`
-- the shards: :mod:`sample` (member names and contents), :mod:`tar` and :mod:`npy` (bytes); their
-  description: :mod:`card`, in the words of :mod:`croissant`
+- the shards: :mod:`sample` (member names and contents), :mod:`sample_info` (its JSON), :mod:`tar`
+  and :mod:`npy` (bytes); their description: :mod:`card`, in the words of :mod:`croissant`
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
   :mod:`temporary`, :mod:`disk`

@@ -22,13 +22,15 @@ class FaceClip:
             A frame in which no face was found holds NaN.
         times: float64 (N,), seconds on the source's own clock, increasing.
         crops: float32 (N, 3), the crop window in source pixels: left, top, side. The window may
-            reach over the source's edge; outside pixels repeat the edge.
+            reach over the source's edge; what lies outside is made up (``real``).
         spec: how the faces were cropped and landmarked.
         embedding: float32 (128,) mean identity embedding (dlib), or None if it was not asked for.
         real: float32 (N, 4), left, top, right and bottom edges, in crop pixels, of the part of each
             crop that the source shows; what lies outside was filled in. None: unknown.
         mesh: float32 (N, 478, 3), crop pixels (:mod:`fsh.schemas.mesh`), NaN as ``landmarks``; None
             if the landmark backend gives none.
+        real: float32 (N, 4), the part of each crop that shows the source: left, top, right, bottom
+            edges in crop pixels, 0 … S; None if it is not known, as of older data sets: all of it.
     """
 
     name: str
@@ -51,6 +53,9 @@ class FaceClip:
         if self.mesh is not None:
             assert self.mesh.shape == (count, MESH_POINTS, 3), self.mesh.shape
             assert self.mesh.dtype == np.float32, self.mesh.dtype
+        if self.real is not None:
+            assert self.real.shape == (count, 4), self.real.shape
+            assert self.real.dtype == np.float32, self.real.dtype
 
     def __len__(self) -> int:
         return len(self.frames)

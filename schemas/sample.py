@@ -2,7 +2,7 @@
 
 Members of a sample, in this order::
 
-    <key>.json             identity, times, fps, boxes, spec
+    <key>.json             identity, times, fps, boxes, spec, which part of the crops is real
     <key>.landmarks.npy    float32 (frames, 68, 2), crop pixels
     <key>.mesh.npy         float16 (frames, 478, 3), crop pixels, only if the backend gives a mesh
     <key>.000.jpg …        one JPEG per frame
@@ -14,11 +14,9 @@ Consecutive members with one key make a sample, and a key ends at the first dot,
 
 from __future__ import annotations
 
-import json
 import mmap
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,62 +26,14 @@ from fsh.schemas.ids import clip_of, video_of
 from fsh.schemas.landmarks import POINTS
 from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.npy import npy_bytes, read_npy
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.sample_info import SampleInfo, real_of, video_id_of
 from fsh.schemas.tar import BLOCK, members, open_archive, padded
 
 MAX_FRAMES = 64
 #: What follows a sample's key and a dot.
 INFO, LANDMARKS, MESH, SOUND = "json", "landmarks.npy", "mesh.npy", "flac"
-_VIDEO = re.compile(rb'"video_id":\s?"([^"\\]*)"')
 _REMEDY = "run `fsh shard` again"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-
-
-@dataclass(frozen=True)
-class SampleInfo:
-    """The contents of ``<key>.json``.
-
-    Attributes:
-        clip_id: the clip this run was cut from.
-        video_id: the video the clip was cut from.
-        identity: who it is (a label of the user's list or one that fsh made up).
-        fps: frames per second of the stored frames, nominal.
-        times: seconds on the source video's clock, one per frame.
-        boxes: the face box per frame in source pixels: left, top, right, bottom.
-        crop: the crop window in source pixels: left, top, side. The same over a clip.
-        spec: the crop and landmark specification.
-    """
-
-    clip_id: str
-    video_id: str
-    identity: str
-    fps: float
-    times: list[float]
-    boxes: list[list[float]]
-    crop: list[float]
-    spec: FaceSpec
-
-    def to_json(self) -> bytes:
-        data = {**asdict(self), "spec": self.spec.to_json()}
-        return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes | str) -> SampleInfo:
-        """Raises:
-        ValueError, TypeError, KeyError: if it is not a sample's JSON.
-        SpecMismatch: if its specification was changed.
-        """
-        data = json.loads(text)
-        info = cls(**{**data, "spec": FaceSpec.from_json(data["spec"])})
-        names = (info.clip_id, info.video_id, info.identity)
-        lists = (info.times, info.boxes, info.crop)
-        if not all(isinstance(name, str) for name in names):
-            raise TypeError("a name is no text")
-        if not all(isinstance(values, list) for values in lists):
-            raise TypeError("times, boxes or crop are no list")
-        if not all(isinstance(value, int | float) for value in (info.fps, *info.times, *info.crop)):
-            raise TypeError("fps, times or crop are no numbers")
-        return info
 
 
 @dataclass
@@ -155,6 +105,18 @@ class StoredSample:
         try:
             return video_id_of(self[INFO])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self.damaged(INFO, f"cannot be read ({error!r})") from error
+
+    @property
+    def real(self) -> tuple[float, float, float, float] | None:
+        """``info.real``, found like :attr:`video_id`; None where it is not stored.
+
+        Raises:
+            FshError: if it is no four numbers.
+        """
+        try:
+            return real_of(self[INFO])
+        except (ValueError, TypeError) as error:
             raise self.damaged(INFO, f"cannot be read ({error!r})") from error
 
     @property
@@ -289,12 +251,3 @@ def sample_members(
         members.append((f"{key}.{MESH}", npy_bytes(mesh.astype(np.float16))))
     members += [(f"{key}.{frame_extension(i)}", jpeg) for i, jpeg in enumerate(jpegs)]
     return members + ([(f"{key}.{SOUND}", sound)] if sound else [])
-
-
-def video_id_of(info: bytes) -> str:
-    """``video_id`` of a sample's JSON, found in its text.
-
-    Inside a string the quotes would be escaped, so what is found is the field.
-    """
-    found = _VIDEO.search(info)
-    return found[1].decode() if found else json.loads(info)["video_id"]

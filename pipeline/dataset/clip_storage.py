@@ -15,7 +15,7 @@ import simplejpeg
 from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED, AnalysisConfig
 from fsh.pipeline.dataset.cropping import CroppedTrack
 from fsh.pipeline.faces.backends import load_backend
-from fsh.pipeline.faces.crop import CropWindow, box_to_crop
+from fsh.pipeline.faces.crop import CropWindow, box_to_crop, real_window
 from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.faces.scores import score_track
@@ -24,7 +24,8 @@ from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.ids import sample_key
 from fsh.schemas.layout import SpanFolder
 from fsh.schemas.records import Clip, RejectReason, known
-from fsh.schemas.sample import MAX_FRAMES, SampleInfo, sample_members
+from fsh.schemas.sample import MAX_FRAMES, sample_members
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.tar import write_members
 from fsh.schemas.temporary import replacing
 
@@ -147,6 +148,8 @@ def samples_of(
         path: of the video, for its sound.
     """
     name, fps = known(clip.clip_id), known(clip.fps)
+    source = known(clip.width), known(clip.height)
+    real = real_window(frames.window, source, analysis.spec.size)
     for number, run in enumerate(runs):
         part, some = frames[run], faces[run]
         info = SampleInfo(
@@ -158,6 +161,7 @@ def samples_of(
             boxes=part.boxes.round(2).astype(float).tolist(),
             crop=[float(v) for v in part.window],
             spec=analysis.spec,
+            real=real.round(3).astype(float).tolist(),
         )
         sound = b""
         if analysis.audio:

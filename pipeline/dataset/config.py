@@ -8,7 +8,7 @@ from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
-ANALYSIS_VERSION = 3
+ANALYSIS_VERSION = 4
 #: The same for one landmark backend, so that the finished work of the others stays.
 BACKEND_VERSIONS = {"mediapipe": 3}
 #: Backends that find landmarks in the pictures as they are stored, JPEG and all. So landmarks can
@@ -79,7 +79,7 @@ class FilterConfig:
         min_seconds: shorter clips are ``too_short``.
         min_face: source pixels of the face box; smaller is ``small_face``.
         max_cut_off: sides of the face box by which the head may reach out of the frame; more is
-            ``cut_off``: the missing part would be learned as the frame's repeated edge.
+            ``cut_off``: nothing can be learned of the missing part.
         min_detected: share of the sampled frames in which the detector fired; less is ``unsteady``.
         max_failed: share of frames without landmarks; more is ``no_landmarks``.
         min_sharpness: variance of the Laplacian as it would be at 256 px; less is ``blurred``.

@@ -7,7 +7,8 @@ In reading order:
 - ``dlib_landmarks``, ``mediapipe_landmarks``, ``fan``: the backends; ``backends``: choosing and
   loading one.
 - ``face_mesh``: MediaPipe's 478 points, of which ``mediapipe_landmarks`` takes 68.
-- ``crop``: the crop window around a head, the crop, and coordinates in it.
+- ``crop``: the crop window around a head, the crop, and coordinates in it; ``edge_fill``: what a
+  crop shows beyond its picture's edge.
 - ``search``: faces in a video's frames without searching every frame in full.
 - ``appearance_search``: the same, with the exact first and last frame of each appearance.
 - ``tracking``: detections linked to tracks, tracks cut into clips with one crop window each.

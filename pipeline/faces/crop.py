@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from fsh.pipeline.faces.edge_fill import fill_outside
 from fsh.schemas.spec import FaceSpec
 
 #: Extent of the head from the centre of the face box, in box sides: left, up, right, down.
@@ -45,7 +46,8 @@ def crop_image(image: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
 
     Args:
         image: uint8 (H, W, 3).
-        window: where it reaches over the image's edge, the edge's pixels are repeated.
+        window: where it reaches over the image's edge, the image is continued mirrored and blurred
+            (:mod:`fsh.pipeline.faces.edge_fill`), from the pixels in the window alone.
         size: side of the result in pixels.
 
     Returns:
@@ -54,6 +56,38 @@ def crop_image(image: np.ndarray, window: CropWindow, size: int) -> np.ndarray:
     left, top, side = window
     height, width = image.shape[:2]
     pad = (max(0, -top), max(0, top + side - height), max(0, -left), max(0, left + side - width))
+    crop = _scaled_window(image, window, pad, size)
+    if not any(pad):
+        return crop
+    # In the crop's pixels: those that the edge runs through count as inside. The first row or
+    # column stands for a picture wholly outside the window.
+    edges = real_window(window, (width, height), size)
+    first = np.minimum(np.floor(edges[:2] + 1e-3).astype(int), size - 1)
+    last = np.maximum(np.ceil(edges[2:] - 1e-3).astype(int), first + 1)
+    return fill_outside(crop, (int(first[0]), int(first[1]), int(last[0]), int(last[1])))
+
+
+def real_window(window: CropWindow, image_size: tuple[int, int], size: int) -> np.ndarray:
+    """Which part of a window's crop shows the picture; the rest of it is made up.
+
+    Args:
+        image_size: width and height of the picture.
+        size: side of the crop in pixels.
+
+    Returns:
+        float32 (4,): left, top, right, bottom edges in crop pixels, 0 … ``size``; of no area for a
+        window wholly outside.
+    """
+    width, height = image_size
+    return box_to_crop(np.array([0, 0, width, height]), window, size).clip(0, size)
+
+
+def _scaled_window(
+    image: np.ndarray, window: CropWindow, pad: tuple[int, int, int, int], size: int
+) -> np.ndarray:
+    """The crop with the edge's pixels repeated ``pad`` times: top, bottom, left, right."""
+    left, top, side = window
+    height, width = image.shape[:2]
     # A window wholly outside still gets the nearest edge row and column.
     inner = image[
         min(max(top, 0), height - 1) : max(min(top + side, height), 1),

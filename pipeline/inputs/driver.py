@@ -15,7 +15,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from fsh.pipeline.faces.appearance_search import AppearanceSearch
-from fsh.pipeline.faces.crop import CropWindow, box_to_crop, crop_image, crop_window
+from fsh.pipeline.faces.crop import (
+    CropWindow,
+    box_to_crop,
+    crop_image,
+    crop_window,
+    real_window,
+)
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
 from fsh.pipeline.faces.landmarks import LandmarkBackend
@@ -64,6 +70,8 @@ class Driver:
         frames: uint8 (N, S, S, 3) RGB crops, or None if they were not asked for.
         mesh: float32 (N, 478, 3), crop pixels, NaN as ``landmarks``; None if the landmark backend,
             or the stored track, gives none.
+        real: float32 (N, 4), the part of each crop that shows the video: left, top, right, bottom
+            edges in crop pixels; None for a stored track.
     """
 
     times: np.ndarray
@@ -72,6 +80,7 @@ class Driver:
     spec: FaceSpec
     frames: np.ndarray | None = None
     mesh: np.ndarray | None = None
+    real: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,8 @@ def read_driver(
     progress.stop()
     if not faces.found.any():
         raise FshError("no landmarks found on the face", where=path, remedy="try another video")
-    return Driver(times, faces.points, windows, spec, frames, faces.mesh)
+    real = np.stack([real_window(window, footage.size, spec.size) for window in windows])
+    return Driver(times, faces.points, windows, spec, frames, faces.mesh, real)
 
 
 def _search_footage(

@@ -9,7 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.faces.crop import CropWindow, box_to_crop, crop_image, crop_window
+from fsh.pipeline.faces.crop import (
+    CropWindow,
+    box_to_crop,
+    crop_image,
+    crop_window,
+    real_window,
+)
 from fsh.pipeline.faces.detection import CnnDetector, Face, FaceDetector
 from fsh.pipeline.faces.embedding import embed_face
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
@@ -29,6 +35,8 @@ class FaceCandidate:
         face: as detected, pixels of the photo.
         window: the crop window in the photo.
         frame: uint8 (S, S, 3) RGB crop.
+        real: float32 (4,), the part of the crop that shows the photo: left, top, right, bottom
+            edges in crop pixels.
         points: float32 (68, 2) landmarks found on the crop, crop pixels.
         embedding: float32 (128,), or None if it was not asked for.
         tracked: whether it was tracked through a video, so that no other face is in question.
@@ -38,6 +46,7 @@ class FaceCandidate:
     face: Face
     window: CropWindow
     frame: np.ndarray
+    real: np.ndarray
     points: np.ndarray
     embedding: np.ndarray | None
     tracked: bool = False
@@ -107,7 +116,10 @@ def crop_faces(
             embedding = embed_face(image, in_photo) if embed else None
             mesh = None if on_crop.mesh is None else on_crop.mesh[0]
             points = on_crop.points[0]
-            candidates.append(FaceCandidate(face, window, frame, points, embedding, mesh=mesh))
+            real = real_window(window, (image.shape[1], image.shape[0]), spec.size)
+            candidates.append(
+                FaceCandidate(face, window, frame, real, points, embedding, mesh=mesh)
+            )
     return candidates
 
 

@@ -89,6 +89,7 @@ def prepare_photos(
         spec=spec,
         embedding=np.mean(known, axis=0).astype(np.float32) if known else None,
         mesh=np.stack(meshes) if meshes else None,
+        real=np.stack([c.real for c in chosen.values()]),
     )
     return clip, rejected
 
@@ -201,5 +202,12 @@ def _candidate_of_still(still: VideoStill, embed: bool) -> FaceCandidate:
     embedding = embed_face(still.crop, still.points) if embed else None
     face = Face(face_box(still.points), 1.0)
     return FaceCandidate(
-        face, still.window, still.crop, still.points, embedding, tracked=True, mesh=still.mesh
+        face,
+        still.window,
+        still.crop,
+        still.real,
+        still.points,
+        embedding,
+        tracked=True,
+        mesh=still.mesh,
     )

@@ -38,6 +38,8 @@ class VideoStill:
         crop: uint8 (S, S, 3) RGB.
         points: float32 (68, 2) landmarks, crop pixels.
         window: the crop window in the frame.
+        real: float32 (4,), the part of the crop that shows the frame: left, top, right, bottom
+            edges in crop pixels.
         mesh: float32 (478, 3), crop pixels; None if the landmark backend gives none.
     """
 
@@ -45,6 +47,7 @@ class VideoStill:
     crop: np.ndarray
     points: np.ndarray
     window: CropWindow
+    real: np.ndarray
     mesh: np.ndarray | None = None
 
 
@@ -106,6 +109,8 @@ def pick_stills(
     frames = [frame for frame in sharpest.frames() if there[frame.number]]
     if not frames:
         raise FshError("no frame shows the face", where=path, remedy="give another video")
+    real_parts = driver.real
+    assert real_parts is not None, "only a stored track, which has no frames, has none"
     points = [driver.landmarks[frame.number] for frame in frames]
     numbers = [frame.number for frame in frames]
     poses = head_poses(
@@ -125,7 +130,8 @@ def pick_stills(
         number = frame.number
         mesh = None if driver.mesh is None else driver.mesh[number]
         points = driver.landmarks[number]
-        return VideoStill(frame.time, frame.crop, points, driver.windows[number], mesh)
+        window, real = driver.windows[number], real_parts[number]
+        return VideoStill(frame.time, frame.crop, points, window, real, mesh)
 
     chosen = [frames[i] for i in select_diverse(features, sharp, count)]
     return [still(frame) for frame in sorted(chosen, key=lambda frame: frame.time)]

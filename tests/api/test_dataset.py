@@ -35,6 +35,7 @@ def test_a_sample_is_decoded_when_asked(dataset):
     assert clip.name == sample.key and clip.spec == SPEC and clip.crops.shape == (4, 3)
     np.testing.assert_allclose(clip.times, wanted.times)
     assert sample.sound is None and sample.mesh is None and clip.mesh is None
+    assert sample.real is None and clip.real is None
 
 
 def test_a_sample_has_the_mesh_that_its_backend_gave(tmp_path):
@@ -45,6 +46,15 @@ def test_a_sample_has_the_mesh_that_its_backend_gave(tmp_path):
     wanted = clip_of(0, 4, spec=spec).mesh
     assert sample.mesh.dtype == np.float32 and np.array_equal(sample.clip().mesh, sample.mesh)
     np.testing.assert_allclose(sample.mesh, wanted, atol=0.04)  # half precision below 64 pixels
+
+
+def test_a_sample_says_which_part_of_it_is_real(tmp_path):
+    edges = [0.0, 12.5, 64.0, 60.0]
+    write_data(tmp_path, people=1, samples=1, frames=3, shards=1, real=edges)
+    (sample,) = fsh.open_dataset(tmp_path)
+    clip = sample.clip()
+    assert sample.real.tolist() == edges
+    assert clip.real.dtype == np.float32 and clip.real.tolist() == [edges] * 3
 
 
 def test_clips_and_sources_are_records(tmp_path):

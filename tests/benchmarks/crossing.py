@@ -28,7 +28,7 @@ from fsh.pipeline.media.decode import read_region
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import SampleInfo
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.tables import read_clips
 
 FPS, COUNT = 25, 100

@@ -51,7 +51,7 @@ from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.recognizer import model_file
-from fsh.schemas.sample import SampleInfo
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.tables import CLIPS, read_table
 
 ANALYSIS = AnalysisConfig()

@@ -18,7 +18,8 @@ from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.schemas.ids import clip_id, content_id, file_sha256, sample_key
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Clip, Source, SourceState
-from fsh.schemas.sample import SampleInfo, sample_members
+from fsh.schemas.sample import sample_members
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import write_clips, write_sources
 from fsh.schemas.tar import write_members

@@ -20,7 +20,8 @@ from fsh.schemas.ids import clip_id, file_sha256, sample_key
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.mesh import MEAN_RIGID, MESH_POINTS, PLACES, RIGID_MESH
 from fsh.schemas.records import Clip
-from fsh.schemas.sample import SampleInfo, sample_members
+from fsh.schemas.sample import sample_members
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import write_clips
 from fsh.schemas.tar import write_members
@@ -110,11 +111,13 @@ def write_data(
     split: str = "train",
     spec: FaceSpec = SPEC,
     first: int = 0,
+    real: list[float] | None = None,
 ) -> DataFolder:
     """A data set of one split, ``samples`` runs per person, spread over ``shards`` tars.
 
     Args:
         first: number of the first person; each has a face and a video of their own.
+        real: the part of the crops that is said to be real.
     """
     data = DataFolder(root)
     members: list[list] = [[] for _ in range(shards)]
@@ -133,6 +136,7 @@ def write_data(
                 boxes=[[16.0, 16.0, 48.0, 48.0]] * frames,
                 crop=[0.0, 0.0, float(spec.size)],
                 spec=spec,
+                real=real,
             )
             key = sample_key(name, index)
             jpegs = map(jpeg, clip.frames)

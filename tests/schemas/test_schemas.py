@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import tarfile
 from dataclasses import replace
@@ -17,7 +18,8 @@ from fsh.schemas import ids
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.sample import SampleInfo, read_samples, sample_members
+from fsh.schemas.sample import read_samples, sample_members
+from fsh.schemas.sample_info import SampleInfo, real_of
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import write_members
 from fsh.schemas.temporary import replacing
@@ -99,6 +101,20 @@ def test_a_sample_is_read_back_by_tarfile_and_its_bytes_repeat(count, jpeg, audi
     assert all(head.mtime == 0 for head in heads)
 
 
+def test_a_sample_says_which_part_of_it_is_real_or_is_of_before_that():
+    old = SampleInfo("v_0_0", "v", 'a "real":[1,2,3,4]', 25.0, [0.0], [], [0, 0, 9], FaceSpec())
+    new = replace(old, real=[0.0, 12.5, 256.0, 256.0])
+    assert "real" not in json.loads(old.to_json()) and real_of(old.to_json()) is None
+    for info in (old, new):
+        assert SampleInfo.from_json(info.to_json()) == info
+    assert real_of(new.to_json()) == (0.0, 12.5, 256.0, 256.0)
+    for wrong in ([0.0, 1.0, 2.0], [0.0, 1.0, 2.0, "3"], "0123"):
+        with pytest.raises(TypeError):
+            SampleInfo.from_json(json.dumps({**json.loads(old.to_json()), "real": wrong}))
+    with pytest.raises(ValueError, match="values to unpack"):
+        real_of(b'{"real":[0.0,1.0]}')
+
+
 def test_a_mesh_is_stored_in_half_precision_and_may_be_missing(tmp_path):
     info = SampleInfo("v_0_0", "v", "me", 25.0, [0.0, 0.04], [], [0, 0, 9], FaceSpec())
     points, jpegs = np.zeros((2, 68, 2), np.float32), [b"\xff\xd8\xff\xd9"] * 2
@@ -127,6 +143,15 @@ def test_a_clips_frames_are_taken_with_their_meshes():
     assert np.array_equal(replace(clip, mesh=meshes).take([2, 0]).mesh, meshes[[2, 0]])
     with pytest.raises(AssertionError):
         replace(clip, mesh=meshes[:2])
+
+
+def test_a_clips_frames_are_taken_with_what_is_real_of_them():
+    clip = a_clip(3)
+    assert clip.take([1]).real is None
+    real = np.arange(12, dtype=np.float32).reshape(3, 4)
+    assert np.array_equal(replace(clip, real=real).take([2, 0]).real, real[[2, 0]])
+    with pytest.raises(AssertionError):
+        replace(clip, real=real[:2])
 
 
 def test_plain_webdataset_reads_a_sample(tmp_path):

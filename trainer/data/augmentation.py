@@ -57,7 +57,7 @@ def augment_episodes(
     """
     random = np.random.default_rng(seed)
     count = len(images)
-    mirrored = torch.from_numpy(random.random(count) < 0.5).to(images.device)
+    mirrored = torch.from_numpy(_mirrored(random, count)).to(images.device)
     mirror = mirrored[:, None, None, None, None]
     if points is not None:
         points = torch.where(mirrored[:, None, None, None], mirrored_points(points), points)
@@ -72,6 +72,24 @@ def augment_episodes(
     recolored = torch.einsum("bkhwc,bdc->bkhwd", images + 1, matrix) - 1
     images = (recolored + torch.from_numpy(bright).to(images)).clamp(-1, 1)
     return images, landmark_images, points
+
+
+def _mirrored(random: np.random.Generator, count: int) -> np.ndarray:
+    """bool (count,): which episodes are mirrored; what is drawn of ``random`` first."""
+    return random.random(count) < 0.5
+
+
+def augment_windows(real: Tensor, seed: tuple[int, ...]) -> Tensor:
+    """Parts of images (B, K+1, 4), mirrored where :func:`augment_episodes` mirrors the images.
+
+    Args:
+        real: left, top, right, bottom edges in shares of the image.
+        seed: that of the images.
+    """
+    mirrored = torch.from_numpy(_mirrored(np.random.default_rng(seed), len(real)))
+    left, top, right, bottom = real.unbind(-1)
+    other = torch.stack([1 - right, top, 1 - left, bottom], dim=-1)
+    return torch.where(mirrored.to(real.device)[:, None, None], other, real)
 
 
 def mirrored_points(points: Tensor) -> Tensor:

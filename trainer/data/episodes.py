@@ -63,6 +63,13 @@ class EpisodeFrames(NamedTuple):
             return None
         return self._points(self.sample.mesh).astype(np.float32)
 
+    def real(self, crop: int) -> np.ndarray:
+        """float32 (K+1, 4), the part of each crop of ``crop`` pixels that shows the source, in
+        shares of it: left, top, right, bottom edges; all of it where it is not stored.
+        """
+        edges = np.array(self.sample.real or (0, 0, crop, crop), np.float32) / crop
+        return np.tile(edges, (len(self.frames), 1))
+
     def _points(self, place: tuple[int, int]) -> np.ndarray:
         """The episode's frames of a ``.npy`` member."""
         try:
@@ -80,6 +87,8 @@ class Batch(NamedTuple):
         landmark_images: uint8 (B, K+1, H, H, 3).
         points: float32 (B, K+1, 478, 3), meshes, or (B, K+1, 68, 2), landmarks, if the data set has
             no meshes; in shares of the crop.
+        real: float32 (B, K+1, 4), the part of each image that shows the source, in shares of it:
+            left, top, right, bottom edges; all of it where that is not known.
         videos, keys: of each episode, the video's id and the sample's key.
         damaged: shard and sample key of each episode with a frame that cannot be decoded; others
             stand in for them.
@@ -88,6 +97,7 @@ class Batch(NamedTuple):
     images: torch.Tensor
     landmark_images: torch.Tensor
     points: torch.Tensor
+    real: torch.Tensor
     videos: tuple[str, ...]
     keys: tuple[str, ...]
     damaged: tuple[tuple[str, str], ...]
@@ -103,6 +113,7 @@ class Batch(NamedTuple):
             images=self.images.pin_memory(),
             landmark_images=self.landmark_images.pin_memory(),
             points=self.points.pin_memory(),
+            real=self.real.pin_memory(),
         )
 
 
@@ -251,6 +262,7 @@ class EpisodeStream(IterableDataset):
             torch.from_numpy(images),
             torch.from_numpy(drawn),
             self.points([episodes[i] for i in order]),
+            torch.from_numpy(np.stack([episodes[i].real(crop) for i in order])),
             tuple(episodes[i].sample.video for i in order),
             tuple(episodes[i].sample.key for i in order),
             tuple((e.shard.path, e.sample.key) for i, e in enumerate(episodes) if i not in good),

@@ -17,7 +17,7 @@ _REMEDY = "run `fsh shard` again"
 
 
 class IndexedSample(NamedTuple):
-    """Where one sample's members lie in its shard; about 1.3 KB in memory where it has 48 frames.
+    """Where one sample's members lie in its shard; about 1.5 KB in memory where it has 48 frames.
 
     Attributes:
         key: the sample's key. video: the video's id.
@@ -25,6 +25,8 @@ class IndexedSample(NamedTuple):
         pictures: first byte and length of every frame's JPEG, int64 (N, 2).
         landmarks: the same of the landmarks' ``.npy``.
         mesh: the same of the mesh's; None if the data set has none.
+        real: the part of the crops that shows the source: left, top, right, bottom edges in crop
+            pixels; None if it is not stored.
     """
 
     key: str
@@ -33,6 +35,7 @@ class IndexedSample(NamedTuple):
     pictures: np.ndarray
     landmarks: tuple[int, int]
     mesh: tuple[int, int] | None = None
+    real: tuple[float, float, float, float] | None = None
 
 
 class OpenShard:
@@ -108,4 +111,5 @@ def index_sample(sample: StoredSample) -> IndexedSample:
         pictures=np.array(places, np.int64).reshape(-1, 2),
         landmarks=sample.place(LANDMARKS),
         mesh=None if mesh is None else sample.place(MESH),
+        real=sample.real,
     )

@@ -19,7 +19,7 @@ from fsh.trainer.person.fine_tuning import LAST_RATE, linear_decay
 from fsh.trainer.person.photo_tensors import PhotoTensors, landmark_image_tensors, photo_tensors
 from fsh.trainer.runs import Run
 from fsh.trainer.training.content import load_content
-from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms, windows_if_any
 from fsh.trainer.training.methods import METHODS
 
 #: Photos per fine-tuning step at most; fsh's own take fewer.
@@ -125,4 +125,6 @@ def _episodes(photos: PhotoTensors, frames: int, random: np.random.Generator) ->
         images=photos.images[wanted],
         landmark_images=photos.landmark_images[wanted],
         video_indices=torch.zeros(len(targets), dtype=torch.long),
+        source_real=windows_if_any(photos.real[rows]),
+        real=windows_if_any(photos.real[wanted]),
     )

@@ -193,6 +193,7 @@ def _subject(
             if (mesh := samples[s].mesh) is not None:
                 meshes.append(mesh[i].astype(np.float32))
         crops = np.array([infos[places[n][0]].crop for n in numbers], np.float32)
+        known = [real for n in numbers if (real := infos[places[n][0]].real) is not None]
         return FaceClip(
             f"{identity} ({what})",
             pictures,
@@ -201,6 +202,7 @@ def _subject(
             crops,
             spec,
             mesh=np.stack(meshes) if meshes else None,
+            real=np.array(known, np.float32) if len(known) == len(numbers) else None,
         )
 
     def load() -> SubjectFrames:

@@ -19,7 +19,7 @@ from fsh.trainer.models.references import References
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.photo_tensors import PhotoTensors
-from fsh.trainer.training.losses import ContentLoss, Episodes, generate
+from fsh.trainer.training.losses import ContentLoss, Episodes, generate, real_only
 
 #: Photos that :func:`photo_similarity` redraws, at most.
 _REDRAWN = 8
@@ -120,7 +120,8 @@ def content_loss(
     nothing = photos.images[:, None]
     drawn, rows = photos.landmark_images, torch.arange(len(photos))
     episodes = Episodes(nothing, nothing, photos.images, drawn, rows, references)
-    fake, _ = generate(generator.eval(), episodes, coefficients)
+    made, _ = generate(generator.eval(), episodes, coefficients)
+    fake = real_only(made, photos.images, photos.real)
     generator.train(training)
     return float(sum(content(fake, photos.images, photos.landmark_images).values()))
 

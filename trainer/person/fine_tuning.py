@@ -22,7 +22,7 @@ from fsh.trainer.models.references import References, at_side, nearest_photos, p
 from fsh.trainer.person.drawing import DrawingNetwork
 from fsh.trainer.person.photo_tensors import PhotoTensors
 from fsh.trainer.runs import TrainedNetworks
-from fsh.trainer.training.losses import ContentLoss, Episodes, Terms
+from fsh.trainer.training.losses import ContentLoss, Episodes, Terms, windows_if_any
 from fsh.trainer.training.objectives import FineTuningObjective
 
 #: Photos per fine-tuning step. Of 8 photos, 120 steps of two made persons as good as 120 steps of
@@ -117,6 +117,7 @@ def start_fine_tuning(
             images=some.images,
             landmark_images=some.landmark_images,
             video_indices=torch.tensor(chosen),
+            real=windows_if_any(some.real),
             references=own_references(photos, chosen, config.network),
         )
         made: Terms | None = None

@@ -42,23 +42,25 @@ def expression_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
     rng = np.random.default_rng(seed)
     shape = neutral_shape(clip.landmarks)
     steps = {e.name: e.landmarks - shape for e in expressions(shape)}
-    frames, landmarks, meshes = [], [], []
+    frames, landmarks, meshes, real = [], [], [], []
     for i, (frame, before) in enumerate(zip(clip.frames, clip.landmarks, strict=True)):
         for _ in range(copies):
             after = before + random_expression(rng, steps)
+            real.append(warp_window(_real(clip, i), before, after, len(frame)))
             frames.append(warp_face(frame, before, after))
             landmarks.append(after)
             if clip.mesh is not None:
                 meshes.append(warp_mesh(clip.mesh[i], before, after, len(frame)))
-    return _copies(f"{clip.name}, other expressions", clip, frames, landmarks, meshes)
+    return _copies(f"{clip.name}, other expressions", clip, frames, landmarks, meshes, real)
 
 
 def moved_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
     """Each frame of a clip ``copies`` times: turned, scaled and shifted, with its landmarks.
 
-    Pixels from outside repeat the edge, as they do in crops. Pose and expression stay what they
-    are, so such copies tell whether a person is drawn right where the photo did not show them, but
-    nothing about expressions.
+    Pixels from outside are mirrored, and not part of what is real of a copy: an upright rectangle,
+    of which a turn leaves somewhat less. Pose and expression stay what they are, so such copies
+    tell whether a person is drawn right where the photo did not show them, but nothing about
+    expressions.
 
     Returns:
         A clip of ``copies × len(clip)`` frames; the same seed gives the same copies.
@@ -66,21 +68,22 @@ def moved_copies(clip: FaceClip, copies: int, seed: int) -> FaceClip:
     rng = np.random.default_rng(seed)
     size = clip.spec.size
     middle = ((size - 1) / 2, (size - 1) / 2)
-    frames, landmarks, meshes = [], [], []
+    frames, landmarks, meshes, real = [], [], [], []
     for i, (frame, before) in enumerate(zip(clip.frames, clip.landmarks, strict=True)):
         for _ in range(copies):
             turn, zoom = rng.uniform(-TURN, TURN), 1 + rng.uniform(-ZOOM, ZOOM)
             matrix = cv2.getRotationMatrix2D(middle, turn, zoom)
             matrix[:, 2] += rng.uniform(-SHIFT, SHIFT, 2) * size
-            edge = cv2.BORDER_REPLICATE
+            edge = cv2.BORDER_REFLECT
             frames.append(
                 cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=edge)
             )
             landmarks.append(apply(matrix, before))
+            real.append(move_window(_real(clip, i), matrix, size))
             if clip.mesh is not None:
                 flat, depth = clip.mesh[i, :, :2], clip.mesh[i, :, 2:]
                 meshes.append(np.concatenate([apply(matrix, flat), zoom * depth], axis=1))
-    return _copies(f"{clip.name}, moved", clip, frames, landmarks, meshes)
+    return _copies(f"{clip.name}, moved", clip, frames, landmarks, meshes, real)
 
 
 def _copies(
@@ -89,6 +92,7 @@ def _copies(
     frames: list[np.ndarray],
     landmarks: list[np.ndarray],
     meshes: list[np.ndarray],
+    real: list[np.ndarray],
 ) -> FaceClip:
     """A clip of copies: as many of each frame of ``clip``, in its frames' order."""
     count = len(frames)
@@ -100,7 +104,14 @@ def _copies(
         crops=np.repeat(clip.crops, count // len(clip), axis=0),
         spec=clip.spec,
         mesh=np.stack(meshes).astype(np.float32) if meshes else None,
+        real=np.stack(real).astype(np.float32),
     )
+
+
+def _real(clip: FaceClip, number: int) -> np.ndarray:
+    """The part of a frame that is real, (4,); all of it if that is not known."""
+    size = clip.spec.size
+    return np.array([0, 0, size, size], np.float32) if clip.real is None else clip.real[number]
 
 
 def random_expression(rng: np.random.Generator, steps: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -149,6 +160,36 @@ def warp_mesh(mesh: np.ndarray, before: np.ndarray, after: np.ndarray, side: int
     flat = mesh[:, :2].astype(np.float64)
     moved = flat + _displacements(before, after, side)(flat)
     return np.concatenate([moved, mesh[:, 2:]], axis=1)
+
+
+def warp_window(real: np.ndarray, before: np.ndarray, after: np.ndarray, side: int) -> np.ndarray:
+    """The real part (4,) of a picture of that side after :func:`warp_face`, or less of it."""
+    if (real == (0, 0, side, side)).all():  # the picture's edges stay where they are
+        return real
+    sides = _sides(real)
+    moved = sides + _displacements(before, after, side)(sides.reshape(-1, 2)).reshape(sides.shape)
+    return _rectangle_within(moved, side)
+
+
+def move_window(real: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
+    """The real part (4,) of a picture of that side after an affine map (2, 3), or less of it."""
+    return _rectangle_within(apply(matrix, _sides(real)), side)
+
+
+def _sides(window: np.ndarray) -> np.ndarray:
+    """Points along a rectangle's left, top, right and bottom, (4, n, 2), as pixel centres."""
+    left, top, right, bottom = np.asarray(window, np.float64) - 0.5
+    across, down = np.linspace(left, right, _FIXED), np.linspace(top, bottom, _FIXED)
+    lines = ((left, down), (across, top), (right, down), (across, bottom))
+    return np.array([np.stack(np.broadcast_arrays(x, y), axis=-1) for x, y in lines])
+
+
+def _rectangle_within(sides: np.ndarray, side: int) -> np.ndarray:
+    """The upright rectangle (4,) inside of four moved sides (4, n, 2) and of the picture."""
+    left, top = sides[0, :, 0].max(), sides[1, :, 1].max()
+    right, bottom = sides[2, :, 0].min(), sides[3, :, 1].min()
+    inside = np.clip(np.array([left, top, right, bottom]) + 0.5, 0, side)
+    return np.maximum(inside, [0, 0, *inside[:2]]).astype(np.float32)
 
 
 def _displacements(places: np.ndarray, to: np.ndarray, side: int) -> RBFInterpolator:

@@ -19,6 +19,7 @@ from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.data.pictures import to_images, to_pictures
 from fsh.trainer.models.references import References, prepare
 from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
+from fsh.trainer.person.photo_tensors import real_shares
 
 #: References kept of a person; of more photos those that differ most.
 MOST_REFERENCES = 16
@@ -61,9 +62,7 @@ class PhotoReferences:
         points = clip.mesh if clip.mesh is not None else clip.landmarks
         shares = torch.from_numpy(in_shares(points, clip.spec.size))
         chosen = various(shares, MOST_REFERENCES)
-        real = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(len(clip), -1)
-        if clip.real is not None:
-            real = torch.from_numpy(clip.real / clip.spec.size).float()
+        real = torch.from_numpy(real_shares(clip))
         return cls.from_tensors(torch.from_numpy(clip.frames[chosen]), shares[chosen], real[chosen])
 
     @classmethod

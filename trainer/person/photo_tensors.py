@@ -28,6 +28,8 @@ class PhotoTensors:
     Attributes:
         images: float32 (T, 3, P, P), −1…1; P is H, or larger with references.
         landmark_images: float32 (T, 3, H, H), 0…1.
+        real: float32 (T, 4), the part of each image that shows the photo, in shares of it: left,
+            top, right, bottom edges.
         points: float32 (T, 478, 3), meshes, or (T, 68, 2), landmarks; in shares of the crop.
         originals: how many of them, the first, are photos; the others are copies of these.
         origins: int64 (T,), the number of the photo that each is or is a copy of.
@@ -35,6 +37,7 @@ class PhotoTensors:
 
     images: Tensor
     landmark_images: Tensor
+    real: Tensor
     points: Tensor
     originals: int
     origins: Tensor
@@ -44,7 +47,8 @@ class PhotoTensors:
 
     def __getitem__(self, which: list[int]) -> PhotoTensors:
         """Some of the photos, as photos of their own."""
-        return photos_of(self.images[which], self.landmark_images[which], self.points[which])
+        drawn, real = self.landmark_images[which], self.real[which]
+        return photos_of(self.images[which], drawn, real, self.points[which])
 
 
 def landmark_image_tensors(
@@ -81,10 +85,21 @@ def photo_tensors(
     small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
     drawn = landmark_image_tensors(kept.landmarks, crop, network.size, device)
     points = in_shares(kept.landmarks if kept.mesh is None else kept.mesh, crop)
-    return photos_of(to_images(small, device), drawn, torch.from_numpy(points).to(device)), kept
+    real, where = torch.from_numpy(real_shares(kept)), torch.from_numpy(points)
+    tensors = photos_of(to_images(small, device), drawn, real.to(device), where.to(device))
+    return tensors, kept
 
 
-def photos_of(images: Tensor, landmark_images: Tensor, points: Tensor) -> PhotoTensors:
+def photos_of(
+    images: Tensor, landmark_images: Tensor, real: Tensor, points: Tensor
+) -> PhotoTensors:
     """Photos without copies."""
     count = len(images)
-    return PhotoTensors(images, landmark_images, points, count, torch.arange(count))
+    return PhotoTensors(images, landmark_images, real, points, count, torch.arange(count))
+
+
+def real_shares(clip: FaceClip) -> np.ndarray:
+    """float32 (N, 4): ``clip.real`` in shares of the crop; all of it where that is not known."""
+    if clip.real is None:
+        return np.tile(np.array([0, 0, 1, 1], np.float32), (len(clip), 1))
+    return clip.real / np.float32(clip.spec.size)

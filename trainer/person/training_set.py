@@ -65,6 +65,7 @@ def with_copies(
     return PhotoTensors(
         torch.cat([part.images for part in parts]),
         torch.cat([part.landmark_images for part in parts]),
+        torch.cat([part.real for part in parts]),
         torch.cat([part.points for part in parts]),
         originals=len(photos),
         origins=torch.cat(

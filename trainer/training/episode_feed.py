@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fsh.trainer.config import NetworkConfig, TrainConfig
-from fsh.trainer.data.augmentation import augment_episodes
+from fsh.trainer.data.augmentation import augment_episodes, augment_windows
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.pictures import channels_first, scale_images, scale_landmark_images
@@ -21,7 +21,7 @@ from fsh.trainer.distributed import Ranks
 from fsh.trainer.models.references import References, nearest_photos, prepare
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.damage import DamageTally
-from fsh.trainer.training.losses import Episodes
+from fsh.trainer.training.losses import Episodes, windows_if_any
 from fsh.trainer.training.session import Session
 
 
@@ -78,8 +78,11 @@ def to_device(
     points: torch.Tensor | None = None
     if config.network.references:
         points = batch.points.to(device, non_blocking=True)
+    real = batch.real
     if config.augment:
+        real = augment_windows(real, seed)
         images, drawn, points = augment_episodes(images, drawn, seed, points=points)
+    source_real = _windows_to_device(real[:, :-1], device)
     indices = embeddings.indices_of(batch.videos)
     if device.startswith("cuda"):
         indices = indices.pin_memory()  # else the copy would wait for everything before it
@@ -89,7 +92,7 @@ def to_device(
         # From one photo to all that it can take, so that the generator learns to do with few.
         slots = config.network.references
         count = int(np.random.default_rng((*seed, 1)).integers(1, slots + 1))
-        references = references_of(sources, points, config.network, count)
+        references = references_of(sources, points, config.network, count, source_real)
     return Episodes(
         source_images=sources,
         source_landmark_images=channels_first(drawn[:, :-1].contiguous()),
@@ -97,11 +100,17 @@ def to_device(
         landmark_images=channels_first(drawn[:, -1].contiguous()),
         video_indices=indices.to(device, non_blocking=True),
         references=references,
+        source_real=source_real,
+        real=_windows_to_device(real[:, -1], device),
     )
 
 
 def references_of(
-    sources: torch.Tensor, points: torch.Tensor, network: NetworkConfig, count: int
+    sources: torch.Tensor,
+    points: torch.Tensor,
+    network: NetworkConfig,
+    count: int,
+    real: torch.Tensor | None = None,
 ) -> References:
     """What the generator is given of the first ``count`` source frames of episodes.
 
@@ -109,13 +118,32 @@ def references_of(
 
     Args:
         sources: (B, K, 3, P, P). points: (B, K + 1, …), of sources and, last, targets.
+        real: (B, K, 4), which part of the sources is; None: all of it.
     """
     count = min(count, sources.shape[1])
     order = nearest_photos(points[:, -1], points[:, :count], network.references)
     rows = torch.arange(len(order), device=order.device)[:, None]
-    pictures = sources[rows, order]
-    still = pictures[:, min(count, network.references) - 1]
-    return prepare(points[:, -1], points[rows, order], pictures, still, network.size)
+    pictures, last = sources[rows, order], min(count, network.references) - 1
+    known = None if real is None else real[rows, order]
+    return prepare(
+        points[:, -1],
+        points[rows, order],
+        pictures,
+        pictures[:, last],
+        network.size,
+        real=known,
+        still_real=None if known is None else known[:, last],
+    )
+
+
+def _windows_to_device(real: torch.Tensor, device: str) -> torch.Tensor | None:
+    """Which parts of the images are real, (…, 4); None if they all are."""
+    some = windows_if_any(real)
+    if some is None:
+        return None
+    if device.startswith("cuda"):
+        some = some.contiguous().pin_memory()
+    return some.to(device, non_blocking=True)
 
 
 class CopyStream(Protocol):

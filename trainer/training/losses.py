@@ -35,6 +35,9 @@ class Episodes:
         images, landmark_images: of the targets, (B, 3, P, P) and (B, 3, H, H).
         video_indices: int64 (B,), which of W's embeddings belongs to each video.
         references: what the generator is given of photos; None: nothing, as in the paper.
+        source_real, real: float32 (B, K, 4) and of the targets (B, 4), the part of each image that
+            shows the source, in shares of it: left, top, right, bottom edges. None: all of it, of
+            all of them.
     """
 
     source_images: Tensor
@@ -43,6 +46,8 @@ class Episodes:
     landmark_images: Tensor
     video_indices: Tensor
     references: References | None = None
+    source_real: Tensor | None = None
+    real: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,45 @@ class Terms:
     Attributes:
         total: what to minimise, a scalar.
         parts: the terms by name, weighted, and numbers to log.
-        fake: the generated images (B, 3, P, P), without gradient.
+        fake: the generated images (B, 3, P, P), without gradient; the true ones where those are
+            not real (:func:`real_only`).
     """
 
     total: Tensor
     parts: dict[str, Tensor]
     fake: Tensor
+
+
+def windows_if_any(real: Tensor) -> Tensor | None:
+    """Parts of images (…, 4), in shares of them; None if each of them is the whole image.
+
+    Args:
+        real: on the CPU, so that nobody waits for a device.
+    """
+    whole = real.new_tensor([0.0, 0.0, 1.0, 1.0])
+    return None if torch.equal(real, whole.expand_as(real)) else real
+
+
+def real_only(fake: Tensor, true: Tensor, window: Tensor | None) -> Tensor:
+    """Generated images, with the true ones' pixels wherever those do not show the source.
+
+    What a crop shows beyond its picture's edge is made up. No loss sees a difference there, and
+    none has a gradient there.
+
+    Args:
+        fake, true: (B, 3, H, H).
+        window: (B, 4), the real part of each true image in shares of it: left, top, right, bottom
+            edges; None if that is all of it. A pixel is real if it is wholly inside.
+    """
+    if window is None:
+        return fake
+    side = fake.shape[-1]
+    first = torch.arange(side, device=fake.device)
+    left, top, right, bottom = (edge[:, None] * side for edge in window.unbind(-1))
+    slack = 1e-3  # of a pixel: edges are rounded
+    across = (first >= left - slack) & (first + 1 <= right + slack)
+    down = (first >= top - slack) & (first + 1 <= bottom + slack)
+    return torch.where((down[:, :, None] & across[:, None, :])[:, None], fake, true)
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:

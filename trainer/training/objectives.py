@@ -28,6 +28,7 @@ from fsh.trainer.training.losses import (
     generator_parts,
     least_squares,
     match_loss,
+    real_only,
 )
 
 
@@ -72,6 +73,7 @@ class MetaObjective:
             )
             psi = self.generator_net.project(frames.mean(1))
             fake, composition = generate(self.generator_net, episodes, psi)
+            fake = real_only(fake, episodes.images, episodes.real)
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, columns
             )
@@ -115,6 +117,7 @@ class FineTuningObjective:
         column = self.column.expand(len(episodes.images), -1)
         with frozen(self.discriminator_net), parametrize.cached():
             fake, composition = generate(self.generator_net, episodes, self.coefficients)
+            fake = real_only(fake, episodes.images, episodes.real)
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, column
             )
@@ -150,6 +153,7 @@ class WarpObjective:
         """L_CNT and L1, for both networks."""
         faces = embed_frames(self.embedder, episodes.source_images, episodes.source_landmark_images)
         fake = self.generator_net(episodes.landmark_images, faces.mean(1))
+        fake = real_only(fake, episodes.images, episodes.real)
         parts = self.content(fake, episodes.images, episodes.landmark_images)
         if "pixel" not in parts:
             parts["pixel"] = F.l1_loss(fake, episodes.images)
@@ -185,6 +189,7 @@ class TranslationObjective:
         drawn = episodes.landmark_images
         with frozen(self.discriminator_net):
             fake = self.generator_net(drawn)
+            fake = real_only(fake, episodes.images, episodes.real)
             scores, features = self.discriminator_net(fake, drawn)
             with torch.no_grad():
                 _, wanted = self.discriminator_net(episodes.images, drawn)

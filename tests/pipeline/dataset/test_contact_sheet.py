@@ -11,7 +11,8 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent
 from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.sample import SampleInfo, sample_members
+from fsh.schemas.sample import sample_members
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import write_clips
 from fsh.schemas.tar import write_members

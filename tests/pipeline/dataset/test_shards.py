@@ -24,7 +24,8 @@ from fsh.pipeline.dataset.shards import (
 )
 from fsh.schemas.ids import sample_key
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import SampleInfo, sample_members
+from fsh.schemas.sample import sample_members
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import write_members
 

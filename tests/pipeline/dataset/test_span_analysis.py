@@ -17,7 +17,7 @@ from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import keep_evenly, overlapping
 from fsh.pipeline.dataset.span_analysis import analyze_span
 from fsh.pipeline.dataset.spans import Span
-from fsh.pipeline.faces.crop import crop_image
+from fsh.pipeline.faces.crop import CropWindow, crop_image, real_window
 from fsh.pipeline.faces.tracking import Track
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
@@ -83,7 +83,10 @@ def test_the_frame_at_a_stored_time_is_the_frame_of_the_source(talk):
         assert len(info.times) == len(jpegs) == len(info.boxes)
         for time, jpeg in list(zip(info.times, jpegs, strict=True))[::9]:
             image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
-            window = tuple(int(v) for v in info.crop)
+            window = CropWindow(*(int(v) for v in info.crop))
+            height, width = source[times[0]].shape[:2]
+            wanted = real_window(window, (width, height), 256)
+            np.testing.assert_allclose(info.real, wanted, atol=1e-3)
             near = times.index(round(time, 6))
             distance = {
                 i: np.abs(crop_image(source[times[i]], window, 256).astype(int) - image).mean()

@@ -9,7 +9,8 @@ from tiny_data import jpeg
 from fsh.pipeline.erasure.search import find_remnants
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import SampleInfo, sample_members
+from fsh.schemas.sample import sample_members
+from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tar import write_members
 

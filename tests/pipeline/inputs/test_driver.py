@@ -43,6 +43,13 @@ def test_a_folder_of_pictures_drives_as_its_video_does(driver, tmp_path):
         read_driver(tmp_path, SPEC, dlib_landmarks(), Silent())
 
 
+def test_what_is_real_of_each_crop_is_known(driver):
+    assert driver.real.shape == (len(driver.times), 4) and driver.real.dtype == np.float32
+    for window, (left, top, right, bottom) in zip(driver.windows, driver.real, strict=True):
+        assert (left > 0) == (window.left < 0) and (top > 0) == (window.top < 0)
+        assert left < right <= SPEC.size and top < bottom <= SPEC.size
+
+
 def test_a_saved_track_drives_as_the_video_did(driver, tmp_path):
     path = tmp_path / "track.npz"
     save_track(path, driver.landmarks, driver.times, SPEC)

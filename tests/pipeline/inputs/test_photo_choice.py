@@ -18,8 +18,9 @@ from fsh.schemas.progress import Silent
 
 def candidate(left: float, side: float, who: np.ndarray | None) -> FaceCandidate:
     face = Face(np.array([left, 0, left + side, side], np.float32), 1.0)
-    blank = np.zeros((2, 2, 3), np.uint8), np.zeros((68, 2), np.float32)
-    return FaceCandidate(face, CropWindow(0, 0, 2), *blank, who)
+    crop, whole = np.zeros((2, 2, 3), np.uint8), np.array([0, 0, 2, 2], np.float32)
+    points = np.zeros((68, 2), np.float32)
+    return FaceCandidate(face, CropWindow(0, 0, 2), crop, whole, points, who)
 
 
 PEOPLE = 1.4 * np.eye(128, dtype=np.float32)[:4] / 2**0.5

@@ -9,7 +9,7 @@ import tifffile
 from faces_helpers import Told, dlib_landmarks, portrait, portrait_points
 from PIL import Image
 
-from fsh.pipeline.faces.crop import CropWindow, to_crop
+from fsh.pipeline.faces.crop import CropWindow, real_window, to_crop
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
@@ -43,6 +43,18 @@ def test_a_photo_is_a_one_frame_clip(photo):
     ys = clip.landmarks[0, :, 1] / SPEC.size
     assert 0.3 < ys.min() < 0.45 and 0.75 < ys.max() < 0.9
     assert abs(clip.landmarks[0, :, 0].mean() - SPEC.size / 2) < 20
+
+
+def test_of_a_tight_photo_it_is_known_what_is_real(tmp_path):
+    points = portrait_points()
+    above = int(points[:, 1].min()) - 60  # the forehead is cut off
+    image = portrait()[above:]
+    path = tmp_path / "tight.png"
+    Image.fromarray(image).save(path)
+    clip, _ = prepare(path, embed=False)
+    window = CropWindow(*(int(v) for v in clip.crops[0]))
+    wanted = real_window(window, (image.shape[1], image.shape[0]), SPEC.size)
+    assert wanted[1] > 5 and np.array_equal(clip.real, wanted[None])
 
 
 def test_the_same_photo_gives_the_same_clip(photo):

@@ -38,6 +38,9 @@ def test_frames_of_a_video_serve_as_photos(talk, tmp_path):
     assert len(stills) == 3 and [s.time for s in stills] == sorted(s.time for s in stills)
     clip, rejected = prepare_photos([talk], SPEC, backend=dlib_landmarks(), progress=told, face=1)
     assert not rejected and clip.name == "talk.mp4" and 2 <= len(clip) <= 8
+    known = {tuple(still.window): still.real.tolist() for still in stills}
+    for window, real in zip(clip.crops.astype(int).tolist(), clip.real.tolist(), strict=True):
+        assert known[tuple(window)] == real
     assert clip.embedding is not None and clip.found.all()
     (tmp_path / "broken.mp4").write_bytes(b"nothing")
     Image.fromarray(moving(0.04)[0]).save(tmp_path / "a.png")

@@ -6,7 +6,12 @@ import numpy as np
 import torch
 
 from fsh.schemas.mesh import MESH_MIRROR, PLACES
-from fsh.trainer.data.augmentation import ColorRanges, augment_episodes, mirrored_points
+from fsh.trainer.data.augmentation import (
+    ColorRanges,
+    augment_episodes,
+    augment_windows,
+    mirrored_points,
+)
 from fsh.trainer.data.landmark_images import draw_landmarks
 
 #: The 68 points as a mirror shows them, in iBUG order.
@@ -62,6 +67,21 @@ def test_all_frames_of_an_episode_change_alike():
     gray = torch.full((4, 1, 8, 8, 3), 0.0)
     stays = augment_episodes(gray, gray, (0, 1, 0), ColorRanges(gain=0, brightness=0))[0]
     torch.testing.assert_close(stays, gray)
+
+
+def test_what_is_real_is_mirrored_with_its_episode():
+    real = torch.tensor([0.25, 0.125, 1.0, 0.75]).repeat(16, 2, 1)
+    # White where it is real.
+    images = torch.full((16, 2, 8, 8, 3), -1.0)
+    images[:, :, 1:6, 2:] = 1
+    plain = ColorRanges(gain=0, saturation=0, brightness=0)
+    made, *_ = augment_episodes(images, torch.zeros_like(images), (0, 5, 0), plain)
+    moved = augment_windows(real, (0, 5, 0))
+    assert len({tuple(edges.tolist()) for edges in moved[:, 0]}) == 2
+    for image, (left, top, right, bottom) in zip(made[:, 1], (moved[:, 1] * 8).int(), strict=True):
+        white = torch.zeros(8, 8, dtype=torch.bool)
+        white[top:bottom, left:right] = True
+        assert torch.equal(image[..., 0] > 0, white)
 
 
 def test_meshes_are_mirrored_with_their_episodes():

@@ -199,6 +199,17 @@ def test_an_error_in_a_loaders_process_is_the_same_line(tmp_path):
     assert lines[0] == lines[1] and lines[0].startswith(f"{shard}: ")
 
 
+def test_what_is_real_comes_along_in_shares(tmp_path, folder):
+    whole = next(iter(stream(folder))).real
+    assert whole.dtype == torch.float32 and torch.equal(
+        whole, torch.tensor([0.0, 0, 1, 1]).expand(2, 4, 4)
+    )
+    edges = [0.0, 0.25 * SPEC.size, SPEC.size, 0.875 * SPEC.size]
+    some = write_data(tmp_path, people=2, samples=1, frames=5, shards=1, real=edges)
+    batch = next(iter(stream(some)))
+    assert torch.equal(batch.real, torch.tensor([0, 0.25, 1, 0.875]).expand(2, 4, 4))
+
+
 def test_meshes_come_along_or_landmarks_where_there_are_none(tmp_path, folder):
     flat = next(iter(stream(folder)))
     assert flat.points.shape == (2, 4, 68, 2) and flat.points.dtype == torch.float32

@@ -190,6 +190,15 @@ def test_a_picture_of_another_size_is_the_whole_crop():
     assert up.shape == (64, 64, 3)
 
 
+def test_subjects_know_what_is_real_of_their_crops(tmp_path, world):
+    assert subjects_of_split(world[0], SPEC, inputs=2, held_out=2)[0].load().inputs.real is None
+    edges = [0.0, 12.5, 64.0, 60.0]
+    data = write_data(tmp_path, people=1, frames=6, shards=1, split="test", first=7, real=edges)
+    frames = subjects_of_split(data, SPEC, inputs=2, held_out=3)[0].load()
+    assert frames.inputs.real.tolist() == [edges] * 2
+    assert frames.held_out.real.tolist() == [edges] * 3
+
+
 def test_own_steps_are_measured_by_the_analyzer_and_the_run_is_loaded_once(world):
     data, runs = world
     told, analyzer = Told(), PlainAnalyzer()

@@ -58,6 +58,30 @@ def test_meshes_of_copies_go_where_their_landmarks_go():
     assert expression_copies(clip(1), 1, seed=3).mesh is None
 
 
+def white_where_real(real: np.ndarray) -> FaceClip:
+    left, top, right, bottom = real.astype(int)
+    frame = np.zeros((SPEC.size, SPEC.size, 3), np.uint8)
+    frame[top:bottom, left:right] = 255
+    return dataclasses.replace(clip(1), frames=frame[None], real=real[None])
+
+
+def test_what_is_real_of_a_copy_was_real_of_its_photo():
+    size = SPEC.size
+    real = np.array([size // 8, size // 4, size, size - 10], np.float32)
+    photo = white_where_real(real)
+    for copies in (moved_copies(photo, 8, seed=1), expression_copies(photo, 8, seed=3)):
+        assert copies.real.shape == (8, 4) and copies.real.dtype == np.float32
+        for frame, edges in zip(copies.frames, copies.real, strict=True):
+            left, top = np.ceil(edges[:2]).astype(int) + 1
+            right, bottom = np.floor(edges[2:]).astype(int) - 1
+            assert (right - left) * (bottom - top) > 0.3 * size**2
+            # Only a mouth that opens is less than white: 0.6 of it.
+            assert frame[top:bottom, left:right].min() > 140
+    assert np.array_equal(expression_copies(clip(1), 1, seed=3).real, [[0, 0, size, size]])
+    moved = moved_copies(white_where_real(np.array([0, 0, size, size], np.float32)), 8, seed=1)
+    assert (moved.real[:, 2:] - moved.real[:, :2] < size).any(axis=1).all()
+
+
 @pytest.mark.parametrize("name", ["mouth half open", "smile", "brows up", "nodding"])
 def test_pixels_go_where_their_landmarks_go(name):
     moved = next(e.landmarks for e in expressions(SHAPE) if e.name == name)

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from tiny_data import write_data
 from tiny_run import tiny_config, tiny_folder
 
 from fsh.schemas.progress import Silent
@@ -64,6 +65,25 @@ def test_the_cpu_gets_the_loaders_batches_in_order(tmp_path):
         assert torch.equal(found.images, wanted)
         assert found.images.is_contiguous(memory_format=torch.channels_last)
     batches.close()
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_episodes_know_what_is_real_unless_all_is(tmp_path, augment):
+    config = tiny_config(augment=augment)
+    edges = [16.0, 0.0, 64.0, 64.0]
+    for name, real in (("all", None), ("some", edges)):
+        folder = tmp_path / name
+        data = write_data(folder, people=2, samples=3, frames=5, shards=1, real=real)
+        plan = plan_data(data, workers=0)
+        session = Session.new(config, plan, {})
+        found = next(open_episodes(plan, session, Ranks(), DamageTally(Silent())))
+        if real is None:
+            assert found.real is None and found.source_real is None
+        else:
+            assert found.real.shape == (len(found.images), 4)
+            assert found.source_real.shape == (*found.source_images.shape[:2], 4)
+            left, right = (0.25, 0, 1, 1), (0, 0, 0.75, 1)
+            assert {tuple(window) for window in found.real.tolist()} <= {left, right}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -1,5 +1,7 @@
 """Every loss against a few lines written from its formula."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,10 @@ from fsh.trainer.training.losses import (
     hinge_generator,
     match_loss,
     pixel_loss,
+    real_only,
+    windows_if_any,
 )
+from fsh.trainer.training.methods import METHODS
 from fsh.trainer.training.objectives import FineTuningObjective, MetaObjective
 
 TINY = NetworkConfig(32, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False)
@@ -53,6 +58,78 @@ def episodes(count: int = 2, frames: int = 3) -> Episodes:
 def networks():
     torch.manual_seed(0)
     return Embedder(TINY), Generator(TINY), Discriminator(TINY), VideoEmbeddings(["a", "b"], 8, 0)
+
+
+def test_outside_of_what_is_real_the_true_image_stands():
+    fake, true = torch.zeros(3, 3, 8, 8), torch.ones(3, 3, 8, 8)
+    # A half row above; the middle, its right edge within a pixel; nothing.
+    window = torch.tensor([[0, 0.0625, 1, 1], [0.25, 0.25, 0.8, 0.75], [1, 0, 1, 1]])
+    kept = real_only(fake, true, window)[:, 0] == 0
+    wanted = torch.zeros(3, 8, 8, dtype=torch.bool)
+    wanted[0, 1:] = wanted[1, 2:6, 2:6] = True
+    assert torch.equal(kept, wanted)
+    assert real_only(fake, true, None) is fake
+    assert torch.equal(real_only(fake, true, torch.tensor([[0.0, 0, 1, 1]] * 3)), fake)
+
+
+def test_whole_images_need_no_windows():
+    whole = torch.tensor([0.0, 0, 1, 1]).repeat(2, 3, 1)
+    assert windows_if_any(whole) is None
+    whole[1, 2, 3] = 0.9
+    assert windows_if_any(whole) is whole
+
+
+class Canvas(nn.Module):
+    """A generator, by any method's name, whose pictures are its parameters."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        start = torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(7))
+        self.pictures = nn.Parameter(start * 2 - 1)
+
+    def project(self, embeddings):
+        return embeddings
+
+    def forward(self, *given):
+        return self.pictures
+
+
+def objective_of(name: str, canvas: Canvas):
+    torch.manual_seed(0)
+    weights = LossConfig(vgg19=1.0, vggface=0, pixel=1.0)
+    features = randomize(VGGFeatures(VGG19, (1, 6), CAFFE_IMAGENET, width=1 / 16), 0)
+    content = ContentLoss(weights, {"vgg19": features})
+    if name == "fine-tuning":
+        free = nn.Parameter(torch.zeros(1, 8)), nn.Parameter(torch.ones(1, 8))
+        return FineTuningObjective(canvas, Discriminator(TINY), *free, content, weights)
+    method, columns = METHODS[name], VideoEmbeddings(["a", "b"], 8, 0)
+    parts = method.embedder(TINY), canvas, method.discriminator(TINY)
+    return method.objective(*parts, columns, content, weights)
+
+
+@pytest.mark.parametrize("name", ["fine-tuning", *METHODS])
+def test_no_loss_looks_at_what_is_made_up(name):
+    def run(some: Episodes, scribble: float = 0.0):
+        canvas = Canvas(2)
+        with torch.no_grad():
+            canvas.pictures[:, :, :12] += scribble
+        objective = objective_of(name, canvas)
+        made = objective.generator(some)
+        made.total.backward()
+        values = dict(made.parts)
+        if name != "x2face":
+            values |= objective.discriminator(some, made).parts
+        return values, canvas.pictures.grad
+
+    whole, top = (torch.tensor([[0.0, share, 1.0, 1.0]] * 2) for share in (0.0, 12 / 32))
+    plain, gradient = run(episodes())
+    assert gradient[:, :, :12].abs().sum() > 0
+    same, same_gradient = run(replace(episodes(), real=whole))
+    assert same == plain and torch.equal(same_gradient, gradient)
+    values, gradient = run(replace(episodes(), real=top))
+    assert not gradient[:, :, :12].any() and gradient[:, :, 12:].abs().sum() > 0
+    assert run(replace(episodes(), real=top), scribble=0.5)[0] == values
+    assert run(episodes(), scribble=0.5)[0] != plain
 
 
 def test_hinge():
