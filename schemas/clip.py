@@ -27,6 +27,8 @@ class FaceClip:
         embedding: float32 (128,) mean identity embedding (dlib), or None if it was not asked for.
         mesh: float32 (N, 478, 3), crop pixels (:mod:`fsh.schemas.mesh`), NaN as ``landmarks``; None
             if the landmark backend gives none.
+        real: float32 (N, 4), left, top, right and bottom edges of what the source shows of each
+            crop, crop pixels (the whole crop: 0, 0, S, S); None: all of every crop.
     """
 
     name: str
@@ -37,6 +39,7 @@ class FaceClip:
     spec: FaceSpec
     embedding: np.ndarray | None = None
     mesh: np.ndarray | None = None
+    real: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count, size = len(self.frames), self.spec.size
@@ -48,6 +51,8 @@ class FaceClip:
         if self.mesh is not None:
             assert self.mesh.shape == (count, MESH_POINTS, 3), self.mesh.shape
             assert self.mesh.dtype == np.float32, self.mesh.dtype
+        if self.real is not None:
+            assert self.real.shape == (count, 4), self.real.shape
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -66,4 +71,5 @@ class FaceClip:
             times=self.times[which],
             crops=self.crops[which],
             mesh=None if self.mesh is None else self.mesh[which],
+            real=None if self.real is None else self.real[which],
         )
