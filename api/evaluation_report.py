@@ -138,9 +138,9 @@ def _arrows(rows: Sequence[ResultRow], metrics: Sequence[str]) -> str:
 
 
 def _missing(rows: Sequence[ResultRow]) -> dict[str, str]:
-    """Title to reason of what was not computed of all frames; of few turned ones a dash says it."""
-    own = (row for row in rows if row.frames == ALL_FRAMES and row.value is None)
-    return {row.title: row.missing for row in own}
+    """Title to reason of what was computed for no system; a dash stands where only some lack it."""
+    computed = {row.title for row in rows if row.value is not None}
+    return {row.title: row.missing for row in rows if row.title not in computed}
 
 
 def _plain(value: Any) -> str:

@@ -57,6 +57,11 @@ def test_the_whole_command(tmp_path, monkeypatch):
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == cells
 
 
+def test_a_size_is_one_of_two(tmp_path):
+    done = fsh("evaluate", "--size", "64", "--run", "a", cwd=tmp_path)
+    assert done.returncode == 1 and "use crop or network" in done.stderr
+
+
 def test_the_command_ends_in_one_line_without_a_run(tmp_path):
     done = fsh("evaluate", cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1

@@ -127,7 +127,7 @@ def _rows(
                 identities=len(own),
                 backbone=metric.backbone,
                 crop=f"{metric.over}, {settings.size} px",
-                missing="" if found else metric.missing or "too few frames",
+                missing="" if found else metric.missing or "too few frames, or no face in them",
             )
         )
     return rows
