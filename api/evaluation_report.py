@@ -185,7 +185,16 @@ def html_page(
 
 def color(i: int) -> str:
     """Colours that stay apart in either colour scheme and for most eyes (Okabe and Ito)."""
-    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a8a8a")
+    palette = (
+        "#0072B2",
+        "#D55E00",
+        "#009E73",
+        "#CC79A7",
+        "#E69F00",
+        "#56B4E9",
+        "#8a8a8a",
+        "#8C6D1F",
+    )
     return palette[i % len(palette)]
 
 
