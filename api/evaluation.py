@@ -10,6 +10,7 @@ from typing import Any
 from fsh.defaults import Announce, AnyPath, as_paths, newest_run
 from fsh.evaluation_options import (
     AUTHORS,
+    CROP,
     OWN,
     EvaluationOptions,
     fine_tuning_steps,
@@ -32,7 +33,7 @@ from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.text import shown
 from fsh.threads import set_thread_count
-from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.baselines import baselines
 from fsh.trainer.evaluation.evaluated_system import EvaluatedSystem
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.evaluation import evaluate as run_protocols
@@ -79,6 +80,7 @@ def evaluate(
     split: str = "test",
     frames_folder: AnyPath | None = None,
     steps: int | str = AUTHORS,
+    size: str = CROP,
     seed: int = 0,
     output: AnyPath | None = None,
     user_study: AnyPath | None = None,
@@ -108,6 +110,8 @@ def evaluate(
         frames_folder: instead of ``data``: ``SPLIT/IDENTITY/VIDEO/combined/00000_rgb.png`` …
         steps: fine-tuning steps: a number, ``authors`` (125 for one photo to 230 for more than
             30), or ``own`` (as :func:`fsh.personalize` finds them).
+        size: pictures are compared at the size of the ``crop``, or at the smallest that every
+            ``network`` draws.
         seed: of the choice of photos and the intervals.
         output: where it goes; None: ``evaluation`` in the run's folder.
         user_study: folder for a page that asks people which is the fake; None: no page.
@@ -135,6 +139,7 @@ def evaluate(
         split=split,
         frames_folder=Path(frames_folder) if frames_folder else None,
         steps=steps,
+        size=size,
         seed=seed,
         output=Path(output) if output else RunFolder.of(folder).evaluation,
         user_study=Path(user_study) if user_study else None,
@@ -172,14 +177,13 @@ def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) ->
     subjects = checked.subjects
     for subject in subjects:
         _say_frames(subject, options, progress)
-    size = min(run.config.network.size for run in runs.values())
-    set_thread_count(max(run.config.network.size for run in runs.values()))
+    drawn = [run.config.network.size for run in runs.values()]
+    size = spec.size if options.size == CROP else min(drawn)
+    set_thread_count(max(drawn))
     analyzer = DetectorFaceAnalyzer(spec)
-    systems = [
-        *_systems(options, runs, analyzer, progress),
-        NearestPhoto(size),
-        WarpedPhoto(size),
-    ]
+    meshes = all(subject.meshes for subject in subjects)
+    systems = [*_systems(options, runs, analyzer, progress), *baselines(meshes)]
+    progress.say(f"landmark error, pose and expression are measured by {analyzer.landmark_backend}")
     networks, missing = load_metric_networks(progress, options.device)
     for name, why in analyzer.missing.items():
         progress.say(f"CSIM by {name} is not computed: {why}")
@@ -194,7 +198,7 @@ def _evaluate(options: EvaluationOptions, signer: Signer, progress: Progress) ->
     videos = [] if options.frames_folder else [video_of(subject.source) for subject in subjects]
     for place in filter(None, (options.output, options.user_study)):
         record_shown(RunFolder.of(options.run), place, videos, progress)
-    about = _about(options, runs, checked)
+    about = _about(options, runs, checked, size)
     rows: list[ResultRow] = []
     files: dict[str, dict[str, str]] = {}
     for result in run_protocols(subjects, systems, settings, progress):
@@ -252,7 +256,7 @@ def _systems(
 
 
 def _about(
-    options: EvaluationOptions, runs: dict[Path, Run], checked: CheckedSubjects
+    options: EvaluationOptions, runs: dict[Path, Run], checked: CheckedSubjects, size: int
 ) -> dict[str, Any]:
     rule = fine_tuning_steps(options.steps)
     steps = {t: rule(t) for t in options.shots}
@@ -260,6 +264,7 @@ def _about(
         "runs": {str(p): f"step {r.step}, weights {r.sha256[:12]}" for p, r in runs.items()},
         "fine_tuning_steps": {str(t): "own rule" if n is None else n for t, n in steps.items()},
         "crop": str(runs[options.run].spec),
+        "compared_at": f"{size} px",
         "seed": options.seed,
         "frames": {s.identity: list(s.counts) for s in checked.subjects},
         **checked.to_json(),

@@ -12,6 +12,8 @@ from fsh.trainer.evaluation.systems import authors_steps
 
 #: What ``steps`` may be besides a number.
 AUTHORS, OWN = "authors", "own"
+#: At which size pictures may be compared: the crop's, or the smallest that all networks draw.
+CROP, NETWORK = SIZES = ("crop", "network")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class EvaluationOptions:
         split: which split's people are drawn.
         frames_folder: a folder of frames instead of ``data``.
         steps: fine-tuning steps: a number, ``authors`` or ``own``.
+        size: what size is compared: ``crop`` or ``network``.
         seed: of the choice of photos and the intervals.
         output: where results, table and pictures go.
         user_study: folder of the study's page; None: no page.
@@ -50,6 +53,7 @@ class EvaluationOptions:
     split: str
     frames_folder: Path | None
     steps: int | str
+    size: str
     seed: int
     output: Path
     user_study: Path | None
@@ -57,6 +61,9 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         fine_tuning_steps(self.steps)
+        if self.size not in SIZES:
+            remedy = f"use {' or '.join(SIZES)}"
+            raise FshError(f"no size {self.size!r}", where="size (--size)", remedy=remedy)
         if not self.shots or min(self.shots) < 1:
             shown = ", ".join(map(str, self.shots)) or "none"
             raise FshError(f"shots must be numbers of photos from 1 up, not {shown}")
@@ -77,6 +84,7 @@ class EvaluationOptions:
             "identities": self.identities or "all",
             "frames": f"{self.frames} + {self.held}",
             "steps": self.steps,
+            "size": self.size,
             "seed": self.seed,
             "device": self.device,
             "output": self.output,

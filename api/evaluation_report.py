@@ -28,12 +28,22 @@ from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import markdown as in_markdown
 from fsh.schemas.text import one_line, page_text, shown
+from fsh.trainer.evaluation.baselines import resized
 from fsh.trainer.evaluation.evaluation import EvaluationResult
-from fsh.trainer.evaluation.results_table import ResultRow
+from fsh.trainer.evaluation.metrics import TURN
+from fsh.trainer.evaluation.results_table import ALL_FRAMES, TURNED_FRAMES, ResultRow
 from fsh.trainer.evaluation.subjects import choose_shots
 
-#: Identities shown as strips, side of a picture in a strip.
-STRIPS, TILE = 8, 128
+#: Identities shown as strips.
+STRIPS = 8
+#: What ``better`` means.
+_BETTER = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "1": "1 is the true frames' own",
+}
+#: What stands above a table of :data:`TURNED_FRAMES`.
+_TURNED = f"Heads turned by more than {TURN:.0f}° away from every photo"
 
 
 def record_shown(run: RunFolder, place: Path, videos: Sequence[str], progress: Progress) -> None:
@@ -97,19 +107,18 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
     lines = [f"# {title_of(about)}, protocol `{about['protocol']}`", ""]
     lines += [_arrows(rows, metrics)]
     for shots in dict.fromkeys(row.shots for row in rows):
-        lines += ["", f"## T = {shots}", "", "| system | " + " | ".join(metrics) + " |"]
-        lines += ["| --- |" + " --- |" * len(metrics)]
-        for system in dict.fromkeys(row.system for row in rows):
-            own = {r.title: r for r in computed if (r.shots, r.system) == (shots, system)}
-            cells = [format_value(own[m]) if m in own else "–" for m in metrics]
-            lines.append(f"| {in_markdown(system)} | " + " | ".join(cells) + " |")
+        own = [row for row in rows if row.shots == shots]
+        lines += ["", f"## T = {shots}", ""]
+        lines += _table([row for row in own if row.frames == ALL_FRAMES], metrics)
+        if turned := [row for row in own if row.frames == TURNED_FRAMES]:
+            lines += ["", f"### {_TURNED}", "", *_table(turned, metrics)]
     lines += ["", "Values with 95 % bootstrap intervals over identities.", ""]
     lines += ["| metric | backbone | pictures | identities | compared |"]
     lines += ["| --- | --- | --- | --- | --- |"]
     for metric in metrics:
         row = next(r for r in computed if r.title == metric)
         lines.append(f"| {metric} | {row.backbone} | {row.n} | {row.identities} | {row.crop} |")
-    if missing := {row.title: row.missing for row in rows if row.value is None}:
+    if missing := _missing(rows):
         lines += ["", "Not computed:", ""]
         lines += [f"- {title}: {why}" for title, why in missing.items()]
     lines += ["", "Made with:", ""]
@@ -117,6 +126,17 @@ def markdown(rows: Sequence[ResultRow], about: dict[str, Any]) -> str:
         if value != {}:
             lines.append(f"- {name.replace('_', ' ')}: {in_markdown(_plain(value))}")
     return "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[ResultRow], metrics: Sequence[str]) -> Iterator[str]:
+    """The lines of a table, a line per system."""
+    yield "| system | frames | " + " | ".join(metrics) + " |"
+    yield "| --- | --- |" + " --- |" * len(metrics)
+    for system in dict.fromkeys(row.system for row in rows):
+        own = {row.title: row for row in rows if row.system == system}
+        cells = [format_value(own[m]) if m in own else "–" for m in metrics]
+        frames = next(iter(own.values())).drawn
+        yield f"| {in_markdown(system)} | {frames} | " + " | ".join(cells) + " |"
 
 
 def title_of(about: dict[str, Any]) -> str:
@@ -136,8 +156,13 @@ def format_value(row: ResultRow) -> str:
 
 def _arrows(rows: Sequence[ResultRow], metrics: Sequence[str]) -> str:
     better = {row.title: row.better for row in rows}
-    words = {"higher": "higher is better", "lower": "lower is better", "1": "1 is the driver's own"}
-    return "; ".join(f"{metric}: {words[better[metric]]}" for metric in metrics) + "."
+    return "; ".join(f"{metric}: {_BETTER[better[metric]]}" for metric in metrics) + "."
+
+
+def _missing(rows: Sequence[ResultRow]) -> dict[str, str]:
+    """Title to reason of what was computed for no system; a dash stands where only some lack it."""
+    computed = {row.title for row in rows if row.value is not None}
+    return {row.title: row.missing for row in rows if row.title not in computed}
 
 
 def _plain(value: Any) -> str:
@@ -166,10 +191,15 @@ def html_page(
         systems=[(name, color(i)) for i, name in enumerate(systems)],
         shots=list(dict.fromkeys(row.shots for row in rows)),
         metrics=list(dict.fromkeys(row.title for row in rows if row.value is not None)),
-        values={(r.shots, r.system, r.title): format_value(r) for r in rows},
-        missing={row.title: row.missing for row in rows if row.value is None},
+        values={(r.shots, r.frames, r.system, r.title): format_value(r) for r in rows},
+        frames={(r.shots, r.frames, r.system): r.drawn for r in rows},
+        parts=[(ALL_FRAMES, ""), (TURNED_FRAMES, _TURNED)],
+        better=_BETTER,
+        missing=_missing(rows),
         backbones={
-            r.title: (r.backbone, r.n, r.identities, r.crop) for r in rows if r.value is not None
+            r.title: (r.backbone, r.n, r.identities, r.crop)
+            for r in rows
+            if r.value is not None and r.frames == ALL_FRAMES
         },
         strips=strips,
     )
@@ -177,16 +207,26 @@ def html_page(
 
 def color(i: int) -> str:
     """Colours that stay apart in either colour scheme and for most eyes (Okabe and Ito)."""
-    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a8a8a")
+    palette = (
+        "#0072B2",
+        "#D55E00",
+        "#009E73",
+        "#CC79A7",
+        "#E69F00",
+        "#56B4E9",
+        "#8a8a8a",
+        "#8C6D1F",
+    )
     return palette[i % len(palette)]
 
 
 def plots(rows: Sequence[ResultRow], systems: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """For each metric: lines of (x, y) in a box of 300 by 160, and the axis' ends.
+    """For each metric of all frames: lines of (x, y) in a box of 300 by 160, and the axis' ends.
 
     T lies on a logarithmic axis; intervals are drawn as bars.
     """
     wide, high, left, top = 300.0, 160.0, 46.0, 12.0
+    rows = [row for row in rows if row.frames == ALL_FRAMES]
     for title in dict.fromkeys(row.title for row in rows if row.value is not None):
         own = [row for row in rows if row.title == title and row.value is not None]
         ends = [v for r in own for v in (r.value, r.low, r.high) if v is not None]
@@ -231,8 +271,12 @@ def plots(rows: Sequence[ResultRow], systems: Sequence[str]) -> Iterator[dict[st
 
 
 def _strip(outcome: EvaluationResult, identity: str, path: Path, marks: Marking) -> str:
-    """One person: a row per T with a source photo, the driver, each system; as a data URI."""
+    """One person: a row per T with a source photo, the driver, each system; as a data URI.
+
+    Pictures have the size they were compared at.
+    """
     setting = outcome.settings
+    side = setting.size
     subject = next(s for s in outcome.subjects if s.identity == identity)
     frames = subject.load()
     real = outcome.reference_pictures(identity)
@@ -242,25 +286,20 @@ def _strip(outcome: EvaluationResult, identity: str, path: Path, marks: Marking)
         "true" if setting.self_reenactment else "driver",
         *outcome.systems,
     ]
-    rows = [np.concatenate([_label(text) for text in header], axis=1)]
+    rows = [np.concatenate([_label(text, side) for text in header], axis=1)]
     for shots in setting.shots:
         first = choose_shots(identity, len(frames.inputs), shots, setting.seed)[0]
         tiles = [frames.inputs.frames[first], real[at]]
         tiles += [outcome.pictures(name, shots, identity)[at] for name in outcome.systems]
-        rows.append(np.concatenate([_tile(tile) for tile in tiles], axis=1))
+        rows.append(np.concatenate([resized(tile, side) for tile in tiles], axis=1))
     with replacing(path) as temporary:
         Image.fromarray(np.concatenate(rows)).save(temporary, format="PNG")
     marks.picture(path)
     return data_uri(path.read_bytes(), "png")
 
 
-def _tile(picture: np.ndarray) -> np.ndarray:
-    how = cv2.INTER_AREA if picture.shape[0] > TILE else cv2.INTER_CUBIC
-    return cv2.resize(picture, (TILE, TILE), interpolation=how)
-
-
-def _label(text: str) -> np.ndarray:
-    strip = np.full((20, TILE, 3), 255, np.uint8)
+def _label(text: str, side: int) -> np.ndarray:
+    strip = np.full((20, side, 3), 255, np.uint8)
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.38
     return cv2.putText(strip, text, (3, 14), font, scale, (0, 0, 0), 1, cv2.LINE_AA)
 

@@ -13,25 +13,33 @@ from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.pose import head_poses
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.landmarks import (
     LEFT_BROW,
     LEFT_EYE,
     LIDS,
     MOUTH_CORNERS,
+    POINTS,
     RIGHT_BROW,
     RIGHT_EYE,
     mouth_opening,
 )
+from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.recognizer import LANDMARK_MODEL, RECOGNIZER, model_file
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
+
+#: The backend that all contenders are measured with, where it can be loaded.
+MEASURING = "mediapipe"
 
 
 class DetectorFaceAnalyzer(FaceAnalyzer):
     """The data set's landmark backend, dlib's identity network, and ArcFace if it is there.
 
-    Networks that only :meth:`analyze` needs are loaded when they are first asked for.
+    :meth:`analyze` measures with ``mediapipe``, which holds on turned heads, whatever the data
+    set's backend is; with the data set's own where it cannot be loaded. What only :meth:`analyze`
+    needs is loaded when it is first asked for.
 
     Args:
         spec: how the data set's faces were cropped and landmarked.
@@ -60,11 +68,22 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
         return backbones
 
     @cached_property
+    def _measuring(self) -> LandmarkBackend:
+        """What :meth:`analyze` finds landmarks with."""
+        if self.spec.backend == MEASURING:
+            return self.backend
+        try:
+            return load_backend(MEASURING)
+        except FshError:
+            return self.backend
+
+    @cached_property
     def landmark_backend(self) -> str:
-        described = f"{self.spec.backend} 68 points"
-        if self.spec.backend == "dlib":
+        name = self._measuring.name
+        described = f"{name} {MESH_POINTS if name == MEASURING else POINTS} points"
+        if name == "dlib":
             described += f", weights {file_sha256(model_file(LANDMARK_MODEL))[:12]}"
-        elif (weights := BACKENDS[self.spec.backend].weights) is not None:
+        elif name in BACKENDS and (weights := BACKENDS[name].weights) is not None:
             described += f", weights {weights.sha256[:12]}"
         return described
 
@@ -85,21 +104,16 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
             # Networks and trees see every system's pictures at the crop's own size.
             how = cv2.INTER_CUBIC if pictures.shape[1] < size else cv2.INTER_AREA
             large = np.stack([cv2.resize(p, (size, size), interpolation=how) for p in pictures])
-        faces = self.backend.landmarks(large, face_box(near))
-        points, lost = faces.points, ~faces.found
-        poses = head_poses(points, size, faces.mesh)
-        points[lost] = near[lost]
-        poses[lost] = head_poses(near[lost], size)
-        identities = {"dlib": self.embed(large, points)}
+        faces = self._measuring.landmarks(large, face_box(near))
+        places = np.where(faces.found[:, None, None], faces.points, near).astype(np.float32)
+        identities = {"dlib": self.embed(large, places)}
         if isinstance(self._arcface, ArcFace):
-            embeddings = [self._arcface.embed(p, x) for p, x in zip(large, points, strict=True)]
+            embeddings = [self._arcface.embed(p, x) for p, x in zip(large, places, strict=True)]
             identities["arcface"] = np.stack(embeddings)
-        return FaceAnalysis(
-            landmarks=points,
-            identities=identities,
-            pose=poses,
-            expression=expression(points),
-        )
+        return FaceAnalysis(faces, identities, self.poses(faces), expression(faces.points))
+
+    def poses(self, landmarks: FaceLandmarks) -> np.ndarray:
+        return head_poses(landmarks.points, self.spec.size, landmarks.mesh)
 
 
 def expression(points: np.ndarray) -> np.ndarray:

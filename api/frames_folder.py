@@ -109,4 +109,5 @@ def _subject(
     # Published subsets name folders by the ids of YouTube's videos.
     videos = frozenset({video, f"yt-{video}"})
     traits = PersonTraits(videos=videos, label=identity, embed=embed)
-    return Subject(identity, video, fingerprint, (len(inputs), len(held)), load, traits)
+    counts, meshes = (len(inputs), len(held)), spec.backend == "mediapipe"
+    return Subject(identity, video, fingerprint, counts, load, traits, meshes)

@@ -21,7 +21,7 @@ from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import StudyFolder
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import page_text
-from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.baselines import BASELINES
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import mean_interval
 
@@ -42,11 +42,11 @@ class Triplet:
 def triplets(outcome: EvaluationResult, seed: int) -> list[Triplet]:
     """One per identity, system and T, in random order.
 
-    The true pictures are other held-out frames than the one that was drawn. The two trivial
-    systems show true pixels and are left out.
+    The true pictures are other held-out frames than the one that was drawn. The baselines
+    show true pixels and are left out.
     """
     random = np.random.default_rng(seed)
-    asked = [n for n in outcome.systems if n not in (NearestPhoto.name, WarpedPhoto.name)]
+    asked = [n for n in outcome.systems if n not in BASELINES]
     found = []
     for subject in outcome.subjects:
         count = len(outcome.references[subject.identity].features["pose"])

@@ -54,6 +54,13 @@ def evaluate(
             "30), or `own` (as `fsh personalize` finds them)."
         ),
     ] = "authors",
+    size: Annotated[
+        str,
+        typer.Option(
+            help="Compare pictures at the size of the `crop`, or at the smallest that every "
+            "`network` draws."
+        ),
+    ] = "crop",
     seed: Annotated[int, typer.Option(help="Of the choice of photos and the intervals.")] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where it goes; default RUN/evaluation.")
@@ -80,8 +87,9 @@ def evaluate(
     split says; `--split train` draws them all the same, and the table says so.
 
     Compared are fsh feed-forward (FF) and fine-tuned (FT), runs of `fsh train --method x2face` and
-    `--method pix2pixhd` given with `--against`, and two trivial answers. `results.json`,
-    `table.md` and `report.html` go to the run's `evaluation/`. Stopped, the same command goes on.
+    `--method pix2pixhd` given with `--against`, and the nearest photo, unchanged, warped and bent.
+    `<protocol>.json`, `.md` and `.html` go to the run's `evaluation/`. Stopped, the same command
+    goes on.
 
     Examples: `fsh evaluate` · `fsh evaluate --against runs/x2face-nano --shots 1,8` ·
     `fsh evaluate --protocol fsth,modern` · `fsh evaluate --user-study study/` ·
@@ -110,6 +118,7 @@ def evaluate(
             split=split,
             frames_folder=frames_folder,
             steps=steps,
+            size=size,
             seed=seed,
             output=output,
             user_study=user_study,

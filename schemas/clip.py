@@ -25,8 +25,6 @@ class FaceClip:
             reach over the source's edge; what lies outside is made up (``real``).
         spec: how the faces were cropped and landmarked.
         embedding: float32 (128,) mean identity embedding (dlib), or None if it was not asked for.
-        real: float32 (N, 4), left, top, right and bottom edges, in crop pixels, of the part of each
-            crop that the source shows; what lies outside was filled in. None: unknown.
         mesh: float32 (N, 478, 3), crop pixels (:mod:`fsh.schemas.mesh`), NaN as ``landmarks``; None
             if the landmark backend gives none.
         real: float32 (N, 4), the part of each crop that shows the source: left, top, right, bottom

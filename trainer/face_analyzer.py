@@ -12,19 +12,22 @@ from typing import Protocol
 
 import numpy as np
 
+from fsh.schemas.face_landmarks import FaceLandmarks
+
 
 @dataclass(frozen=True)
 class FaceAnalysis:
     """What is measured of N pictures of a face.
 
     Attributes:
-        landmarks: (N, 68, 2), found in the pictures, pixels of the data set's crop.
+        landmarks: found in the pictures, pixels of the data set's crop; NaN where no face was.
         identities: name of an identity network to its embeddings (N, D).
-        pose: (N, 3) yaw, pitch, roll in degrees.
-        expression: (N, E) openings of eyes and mouth and heights of brows, as shares of the face.
+        pose: (N, 3) yaw, pitch, roll in degrees; NaN where no face was found.
+        expression: (N, E) openings of eyes and mouth and heights of brows, as shares of the face;
+            NaN where no face was found.
     """
 
-    landmarks: np.ndarray
+    landmarks: FaceLandmarks
     identities: dict[str, np.ndarray]
     pose: np.ndarray
     expression: np.ndarray
@@ -40,7 +43,7 @@ class FaceAnalyzer(Protocol):
 
     @property
     def landmark_backend(self) -> str:
-        """What finds the landmarks, with its weights' hash."""
+        """What :meth:`analyze` finds landmarks with, with its weights' hash."""
         ...
 
     @property
@@ -65,10 +68,20 @@ class FaceAnalyzer(Protocol):
         ...
 
     def analyze(self, pictures: np.ndarray, near: np.ndarray) -> FaceAnalysis:
-        """Landmarks, identities, pose and expression; a face not found is taken to be at ``near``.
+        """Landmarks, identities, pose and expression, by one backend whatever the data set's is.
+
+        The identity of a face that was not found is that of what lies ``near``.
 
         Args:
             pictures: (N, H, H, 3), the whole crop at any size.
             near: (N, 68, 2) where the landmarks should be, pixels of the data set's crop.
+        """
+        ...
+
+    def poses(self, landmarks: FaceLandmarks) -> np.ndarray:
+        """Yaw, pitch and roll of faces in degrees, (N, 3): by their meshes, if they have some.
+
+        Args:
+            landmarks: pixels of the data set's crop.
         """
         ...

@@ -8,10 +8,14 @@ import pytest
 from skimage.data import astronaut
 from tiny_data import template
 
+from fsh import face_analysis
 from fsh.face_analysis import DetectorFaceAnalyzer, expression
 from fsh.frames_folder import from_frames
 from fsh.pipeline.faces.arcface import ArcFace, align_face
+from fsh.pipeline.faces.pose import rotation_matrix
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.mesh import MEAN_RIGID, MESH_POINTS, RIGID_MESH, landmarks_of_mesh
 from fsh.schemas.progress import Silent
 from fsh.schemas.spec import FaceSpec
 
@@ -106,8 +110,56 @@ def test_a_folder_of_frames_is_somebody_to_evaluate_on(portrait):
     analysis = analyzer.analyze(found.held_out.frames[:, ::2, ::2], found.held_out.landmarks)
     assert analysis.identities["dlib"].shape == (2, 128) and analysis.pose.shape == (2, 3)
     # Crop pixels, at half the size.
-    assert np.abs(analysis.landmarks - found.held_out.landmarks).mean() < 4
-    assert "dlib" in analyzer.landmark_backend and "weights" in analyzer.backbones["dlib"]
+    assert np.abs(analysis.landmarks.points - found.held_out.landmarks).mean() < 4
+    assert analyzer.landmark_backend.split()[0] in ("mediapipe", "dlib")
+    assert "weights" in analyzer.backbones["dlib"]
     assert "arcface" in {**analyzer.missing, **analyzer.backbones}
     with pytest.raises(FshError, match="no SPLIT/IDENTITY/VIDEO"):
         from_frames(portrait / "unseen", spec, 32, 32, Silent())
+
+
+class Solid:
+    """Finds a mesh that is turned by 25° in the first picture, and no face in the others."""
+
+    name = "mediapipe"
+
+    def landmarks(self, images, boxes, *, consecutive=False):
+        mesh = np.full((len(images), MESH_POINTS, 3), np.nan, np.float32)
+        mesh[0] = np.random.default_rng(0).uniform(60, 200, (MESH_POINTS, 3))
+        mesh[0, RIGID_MESH] = MEAN_RIGID @ rotation_matrix(25, 5, 0).T * 80 + (128, 100, 0)
+        return FaceLandmarks(landmarks_of_mesh(mesh), mesh)
+
+
+class Flat:
+    """Finds faces without a mesh."""
+
+    name = "dlib"
+
+    def landmarks(self, images, boxes, *, consecutive=False):
+        return FaceLandmarks(np.zeros((len(images), 68, 2), np.float32))
+
+
+def test_all_are_measured_by_the_mesh_whatever_the_data_set_has(monkeypatch):
+    """Faces that are not found have no landmarks, pose or expression, but an identity."""
+    monkeypatch.setattr(face_analysis, "load_backend", lambda name: {"mediapipe": Solid()}[name])
+    analyzer = DetectorFaceAnalyzer(FaceSpec(backend="dlib"), Flat())
+    assert analyzer.landmark_backend.startswith("mediapipe 478 points, weights ")
+    near = np.random.default_rng(1).uniform(60, 200, (2, 68, 2)).astype(np.float32)
+    monkeypatch.setattr(analyzer, "embed", lambda pictures, landmarks: landmarks[:, 0])
+    found = analyzer.analyze(np.zeros((2, 256, 256, 3), np.uint8), near)
+    assert found.pose[0] == pytest.approx([25, 5, 0], abs=1e-3)
+    assert found.landmarks.found.tolist() == [True, False] and found.landmarks.mesh is not None
+    assert np.isnan(found.pose[1]).all() and np.isnan(found.expression[1]).all()
+    assert np.array_equal(found.identities["dlib"][1], near[1, 0])
+    assert np.array_equal(found.identities["dlib"][0], found.landmarks.points[0, 0])
+    # What personalising asks is asked of the data set's own.
+    assert not analyzer.find_landmarks(np.zeros((2, 256, 256, 3), np.uint8), near).any()
+
+
+def test_where_no_mesh_can_be_had_the_data_sets_backend_measures(monkeypatch):
+    def none(name):
+        raise FshError(f"no {name}")
+
+    monkeypatch.setattr(face_analysis, "load_backend", none)
+    analyzer = DetectorFaceAnalyzer(FaceSpec(backend="dlib"), Flat())
+    assert analyzer.landmark_backend.startswith("dlib 68 points, weights ")

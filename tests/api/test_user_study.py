@@ -46,7 +46,7 @@ def outcome(tmp_path_factory):
     data = write_data(root, people=3, samples=1, frames=8, split="test")
     settings = EvaluationSettings("fsth", 32, (1, 2), 0, PlainAnalyzer(), {}, {}, root / "cells")
     subjects = subjects_of_split(data, SPEC, inputs=4, held_out=4)
-    return evaluate(subjects, [Dark(32), NearestPhoto(32)], [settings], Silent())[0]
+    return evaluate(subjects, [Dark(), NearestPhoto()], [settings], Silent())[0]
 
 
 class Page(HTMLParser):

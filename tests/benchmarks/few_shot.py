@@ -2,8 +2,9 @@
 
     python tests/benchmarks/few_shot.py DATA RUN [--identities 5] [--held 16] [--out FOLDER]
 
-The functions of ``fsh evaluate`` and nothing else: SSIM, identity similarity and landmark error in
-self-reenactment, and the ratio of output's to driver's jitter when driven by another person.
+The functions of ``fsh evaluate`` and nothing else: SSIM, sharpness, identity similarity, landmark,
+pose and expression errors in self-reenactment, those of turned heads by themselves too; and the
+ratio of output's to driver's jitter when driven by another person.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import tempfile
 from pathlib import Path
 
 from fsh.cli.console import progress
-from fsh.evaluation_options import fine_tuning_steps
+from fsh.evaluation_options import CROP, NETWORK, SIZES, fine_tuning_steps
 from fsh.evaluation_report import format_value
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.schemas.layout import DataFolder
-from fsh.trainer.evaluation.baselines import NearestPhoto, WarpedPhoto
+from fsh.trainer.evaluation.baselines import baselines
 from fsh.trainer.evaluation.evaluation import evaluate
 from fsh.trainer.evaluation.results_table import result_rows
 from fsh.trainer.evaluation.settings import EvaluationSettings
@@ -26,7 +27,8 @@ from fsh.trainer.evaluation.systems import systems_of
 from fsh.trainer.runs import Run
 
 SHOTS = (1, 8, 32)
-SHOWN = {"fsth": ("ssim", "csim_dlib", "akd"), "modern": ("csim_dlib", "akd", "jitter")}
+FOUND = ("csim_dlib", "lost", "akd", "pose", "expression")
+SHOWN = {"fsth": ("ssim", "sharpness", *FOUND), "modern": (*FOUND, "jitter")}
 
 
 def main() -> None:
@@ -36,18 +38,16 @@ def main() -> None:
     parser.add_argument("--identities", type=int)
     parser.add_argument("--held", type=int, default=16)
     parser.add_argument("--steps", default="authors")
+    parser.add_argument("--size", choices=SIZES, default=CROP)
     parser.add_argument("--out", type=Path, help="kept there, and gone on from")
     options = parser.parse_args()
     folder = options.out or Path(tempfile.mkdtemp(prefix="fsh-few-shot-"))
     with progress() as bar:
         run = Run.read(options.run, bar)
         people = subjects_of_split(DataFolder(options.data), run.spec, held_out=options.held)
-        size = run.config.network.size
-        systems = [
-            *systems_of(run, fine_tuning_steps(options.steps), bar),
-            NearestPhoto(size),
-            WarpedPhoto(size),
-        ]
+        size = run.config.network.size if options.size == NETWORK else run.spec.size
+        own = systems_of(run, fine_tuning_steps(options.steps), bar)
+        systems = [*own, *baselines(all(person.meshes for person in people))]
         analyzer = DetectorFaceAnalyzer(run.spec)
         skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
         settings = [
@@ -58,8 +58,8 @@ def main() -> None:
         for evaluation, metrics in zip(evaluations, SHOWN.values(), strict=True):
             for row in result_rows(evaluation):
                 if row.metric in metrics:
-                    shown = f"T={row.shots:<2}  {row.system:13}  {row.title}: {format_value(row)}"
-                    print(f"{row.protocol}  {shown}")
+                    shown = f"T={row.shots:<2}  {row.system:17}  {row.title}: {format_value(row)}"
+                    print(f"{row.protocol}  {row.frames:6}  n={row.n:<4}  {shown}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from fsh.cli.app import app
 from fsh.cli.evaluate import shots_in
 from fsh.evaluation_options import fine_tuning_steps
 from fsh.schemas.errors import FshError
+from fsh.trainer.evaluation.baselines import BASELINES
 from fsh.trainer.training.loop import train
 
 
@@ -41,11 +42,12 @@ def test_the_whole_command(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     body = json.loads(result.stdout)
     systems = {row["system"] for row in body["results"]}
-    assert systems == {"fsh FF", "fsh FT", "X2Face-like", "nearest photo", "warped photo"}
+    assert systems == {"fsh FF", "fsh FT", "X2Face-like", *BASELINES[:3]}
     rows = [row for row in body["results"] if row["protocol"] == "fsth"]
     values = {row["metric"]: row["value"] for row in rows if row["system"] == "fsh FF"}
     assert values["fid"] is None and 0 < values["csim_dlib"] <= 1 and values["ssim"] < 1
-    assert {"runs", "frames", "crop", "seed"} <= set(body)
+    assert values["sharpness"] > 0
+    assert {"runs", "frames", "crop", "seed"} <= set(body) and body["compared_at"] == "64 px"
     assert list(body["files"]) == ["fsth", "modern"]
     for key in ("json_file", "table", "page", "user_study"):
         assert (tmp_path / body["files"]["fsth"][key]).is_file()
@@ -53,6 +55,11 @@ def test_the_whole_command(tmp_path, monkeypatch):
     again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert json.loads(again.stdout)["results"] == body["results"]
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.npz")} == cells
+
+
+def test_a_size_is_one_of_two(tmp_path):
+    done = fsh("evaluate", "--size", "64", "--run", "a", cwd=tmp_path)
+    assert done.returncode == 1 and "use crop or network" in done.stderr
 
 
 def test_the_command_ends_in_one_line_without_a_run(tmp_path):

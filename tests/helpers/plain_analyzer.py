@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
 
 
@@ -37,8 +38,11 @@ class PlainAnalyzer(FaceAnalyzer):
         self.analyses += 1
         colours = pictures.reshape(len(pictures), -1, 3)
         return FaceAnalysis(
-            landmarks=self.find_landmarks(pictures, near),
+            landmarks=FaceLandmarks(self.find_landmarks(pictures, near)),
             identities={"colour": np.concatenate([colours.mean(1), colours.std(1)], axis=1)},
             pose=near[:, 0].repeat(2, axis=1)[:, :3],
             expression=near[:, :3, 0],
         )
+
+    def poses(self, landmarks):
+        return np.zeros((len(landmarks), 3))

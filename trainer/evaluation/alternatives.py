@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from fsh.schemas.clip import FaceClip
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.pictures import to_pictures
@@ -57,10 +58,10 @@ class AlternativeSystem:
             )
 
         @torch.inference_mode()
-        def draw(landmarks: np.ndarray) -> np.ndarray:
+        def draw(landmarks: FaceLandmarks) -> np.ndarray:
             pictures = [np.empty((0, size, size, 3), np.uint8)]
             for start in range(0, len(landmarks), _DRAWN_AT_ONCE):
-                some = landmarks[start : start + _DRAWN_AT_ONCE]
+                some = landmarks.points[start : start + _DRAWN_AT_ONCE]
                 images = landmark_image_tensors(some, crop, size, config.device)
                 pictures.append(to_pictures(networks.generator(images, condition)))
             return np.concatenate(pictures)

@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from fsh.schemas.clip import FaceClip
+from fsh.schemas.face_landmarks import FaceLandmarks
 
-#: Landmarks float32 (N, 68, 2), crop pixels, to pictures uint8 (N, H, H, 3).
-Draw = Callable[[np.ndarray], np.ndarray]
+#: N faces in crop pixels, none of them missing, to pictures of the crop uint8 (N, H, H, 3).
+Draw = Callable[[FaceLandmarks], np.ndarray]
 
 
 class EvaluatedSystem(Protocol):

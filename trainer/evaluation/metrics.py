@@ -6,7 +6,7 @@ Definitions stand in docs/evaluate.md, so that they can be computed again elsewh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 MAX_PSNR = 100.0
 #: Resampled sets of identities behind an interval.
 RESAMPLES = 1000
+#: Degrees of yaw or pitch from every photo by which a head counts as turned away from them.
+TURN = 20.0
+#: Side of the window of the structural similarity.
+_WINDOW = 11
+#: Grey of red, green and blue (ITU-R BT.601).
+_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
@@ -27,34 +33,116 @@ class Interval:
     high: float
 
 
-def ssim(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
+def ssim(drawn: np.ndarray, true: np.ndarray, parts: np.ndarray | None = None) -> np.ndarray:
     """Structural similarity (Wang et al. 2004) of each pair, float64 (N,): 1 for equal pictures.
 
-    Gaussian window of σ 1.5 (11 px), population covariance, mean over the three channels.
+    Gaussian window of σ 1.5 (11 px), population covariance, mean over the three channels and over
+    all windows that lie in the part compared.
+
+    Args:
+        parts: see :func:`real_parts`; None: everything. NaN where no window fits.
     """
-    return np.array(
-        [
-            structural_similarity(
-                a,
-                b,
-                channel_axis=2,
-                data_range=255,
-                gaussian_weights=True,
-                sigma=1.5,
-                use_sample_covariance=False,
-            )
-            for a, b in zip(drawn, real, strict=True)
-        ]
-    )
+
+    def of(a: np.ndarray, b: np.ndarray) -> float:
+        if min(a.shape[:2]) < _WINDOW:
+            return float("nan")
+        return structural_similarity(
+            a,
+            b,
+            channel_axis=2,
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+
+    return _of_each(of, drawn, true, parts)
 
 
-def psnr(drawn: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio of each pair in dB, float64 (N,), at most :data:`MAX_PSNR`."""
-    with np.errstate(divide="ignore"):
-        values = [
-            peak_signal_noise_ratio(b, a, data_range=255) for a, b in zip(drawn, real, strict=True)
-        ]
-    return np.minimum(values, MAX_PSNR)
+def psnr(drawn: np.ndarray, true: np.ndarray, parts: np.ndarray | None = None) -> np.ndarray:
+    """Peak signal-to-noise ratio of each pair in dB, float64 (N,), at most :data:`MAX_PSNR`.
+
+    Args:
+        parts: see :func:`real_parts`; None: everything. NaN where that is nothing.
+    """
+
+    def of(a: np.ndarray, b: np.ndarray) -> float:
+        if not a.size:
+            return float("nan")
+        with np.errstate(divide="ignore"):
+            return min(peak_signal_noise_ratio(b, a, data_range=255), MAX_PSNR)
+
+    return _of_each(of, drawn, true, parts)
+
+
+def sharpness(drawn: np.ndarray, true: np.ndarray, parts: np.ndarray | None = None) -> np.ndarray:
+    """Variance of the Laplacian of a drawing's grey values over the true picture's, float64 (N,).
+
+    1 is as sharp as the true picture, less is softer; noise and stripes count as sharp. NaN where
+    the true picture is flat.
+
+    Args:
+        parts: see :func:`real_parts`; None: everything.
+    """
+
+    def variance(picture: np.ndarray) -> float:
+        grey = picture.astype(np.float64) @ _LUMA
+        inner = -4 * grey[1:-1, 1:-1] + grey[:-2, 1:-1] + grey[2:, 1:-1]
+        inner = inner + grey[1:-1, :-2] + grey[1:-1, 2:]
+        return float(inner.var()) if inner.size else 0.0
+
+    def of(a: np.ndarray, b: np.ndarray) -> float:
+        most = variance(b)
+        return variance(a) / most if most > 1e-9 else float("nan")
+
+    return _of_each(of, drawn, true, parts)
+
+
+def real_parts(real: np.ndarray | None, crop: int, size: int) -> np.ndarray | None:
+    """Pixels of pictures that lie wholly in the real part of their crops.
+
+    Args:
+        real: (N, 4), edges in pixels of the crop (:attr:`fsh.schemas.clip.FaceClip.real`).
+        crop: side of the crop.
+        size: side of the pictures.
+
+    Returns:
+        int (N, 4): first column and row, and those behind the last; None if everything is real.
+    """
+    if real is None:
+        return None
+    edges = np.asarray(real, np.float64) * (size / crop)
+    first, behind = np.ceil(edges[:, :2] - 1e-6), np.floor(edges[:, 2:] + 1e-6)
+    return np.concatenate([first, behind], axis=1).clip(0, size).astype(int)
+
+
+def _of_each(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    drawn: np.ndarray,
+    true: np.ndarray,
+    parts: np.ndarray | None,
+) -> np.ndarray:
+    if parts is None:
+        parts = np.tile([0, 0, true.shape[2], true.shape[1]], (len(true), 1))
+    pairs = zip(drawn, true, parts, strict=True)
+    found = [
+        metric(a[top:bottom, left:right], b[top:bottom, left:right])
+        for a, b, (left, top, right, bottom) in pairs
+    ]
+    return np.array(found, np.float64)
+
+
+def turned_away(poses: np.ndarray, photos: np.ndarray, degrees: float = TURN) -> np.ndarray:
+    """bool (N,): heads whose yaw or pitch differs by more than so much from every photo's.
+
+    Args:
+        poses: (N, 3) yaw, pitch and roll in degrees. photos: (T, 3), the same; NaN is no photo.
+    """
+    known = photos[np.isfinite(photos[:, :2]).all(axis=1)]
+    if not len(known):
+        return np.zeros(len(poses), bool)
+    gaps = np.abs(poses[:, None, :2] - known[None, :, :2]).max(axis=2)
+    return np.asarray((gaps > degrees).all(axis=1))
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -65,7 +153,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def keypoint_distance(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Mean distance of points (N, 68, 2), in their pixels, float64 (N,)."""
+    """Mean distance of points (N, P, 2), in their pixels, float64 (N,); NaN where one is NaN."""
     gaps = np.asarray(found, np.float64) - np.asarray(wanted, np.float64)
     return np.linalg.norm(gaps, axis=2).mean(axis=1)
 
@@ -76,15 +164,15 @@ def jitter(points: np.ndarray) -> float:
     Smooth motion has little of it; points that shake from frame to frame have much.
 
     Args:
-        points: (N, P, 2).
+        points: (N, P, 2); NaN in frames without a face.
 
     Returns:
-        NaN for fewer than three frames.
+        NaN if no three consecutive frames have a face.
     """
     points = np.asarray(points, np.float64)
-    if len(points) < 3:
-        return float("nan")
-    return float(np.sqrt((np.diff(points, 2, axis=0) ** 2).sum(axis=2).mean()))
+    squares = (np.diff(points, 2, axis=0) ** 2).sum(axis=2)
+    squares = squares[np.isfinite(squares)]
+    return float(np.sqrt(squares.mean())) if len(squares) else float("nan")
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:

@@ -12,15 +12,27 @@ from pathlib import Path
 import numpy as np
 
 from fsh.schemas.clip import FaceClip
+from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.landmarks import POINTS
+from fsh.schemas.mesh import MESH_POINTS, landmarks_of_mesh
 from fsh.trainer.evaluation import metrics as scores
 from fsh.trainer.evaluation.baselines import resized
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
 from fsh.trainer.evaluation.metric_networks import MetricNetwork
-from fsh.trainer.evaluation.results_store import SubjectResult, read_result, write_result
+from fsh.trainer.evaluation.results_store import (
+    TURNED,
+    SubjectResult,
+    read_result,
+    write_result,
+)
 from fsh.trainer.evaluation.settings import REFERENCE, EvaluationSettings
 from fsh.trainer.evaluation.subjects import Subject, SubjectFrames, choose_shots
 from fsh.trainer.face_analyzer import FaceAnalysis
+from fsh.trainer.person.mesh_transfer import transfer_mesh
 from fsh.trainer.person.motion_transfer import transfer_motion
+
+#: Changes whenever this package measures differently: what was stored is then made again.
+_MEASURES = 2
 
 
 @dataclass
@@ -84,28 +96,38 @@ class Reenactment:
 
     def measure(self, system: EvaluatedSystem, shots: int, draw: Draw) -> SubjectResult:
         """Draw what the protocol asks for, measure it, and store the result."""
-        landmarks, settings = self._landmarks(self.photos(shots)), self.settings
+        photos, settings = self.photos(shots), self.settings
+        landmarks = self._landmarks(photos)
         drawn = self._at_size(draw(landmarks))
-        analysis = settings.analyzer.analyze(drawn, landmarks)
+        analysis = settings.analyzer.analyze(drawn, landmarks.points)
         reference = self.reference.features
+        features = _features(analysis, drawn, settings.networks)
         if settings.self_reenactment:
             values = self._against_true_pictures(drawn, analysis)
+            features[TURNED] = self._turned(photos)[:, None]
         else:
-            values = self._against_driver(analysis)
-        values["akd"] = scores.keypoint_distance(analysis.landmarks, landmarks)
+            values = self._against_driver(analysis, landmarks)
+        values["lost"] = 1.0 - analysis.landmarks.found
         values["pose"] = np.abs(analysis.pose - reference["pose"]).mean(axis=1)
         expression = np.abs(analysis.expression - reference["expression"])
         values["expression"] = expression.mean(axis=1)
-        result = SubjectResult(drawn, values, _features(analysis, drawn, settings.networks))
+        result = SubjectResult(drawn, values, features)
         write_result(self.path(system, shots), result, self._key(system, shots))
         return result
 
     def _against_true_pictures(
         self, drawn: np.ndarray, analysis: FaceAnalysis
     ) -> dict[str, np.ndarray]:
-        """What only self-reenactment measures: each drawing with the true picture."""
+        """Each drawing with the true picture, as far as that is real."""
         true, features = self.reference.drawn, self.reference.features
-        values = {"ssim": scores.ssim(drawn, true), "psnr": scores.psnr(drawn, true)}
+        target = self._target
+        parts = scores.real_parts(target.real, target.spec.size, self.settings.size)
+        values = {
+            "ssim": scores.ssim(drawn, true, parts),
+            "psnr": scores.psnr(drawn, true, parts),
+            "sharpness": scores.sharpness(drawn, true, parts),
+            "akd": _landmark_error(analysis.landmarks, _found_landmarks(features)),
+        }
         for name, network in self.settings.networks.items():
             if network.pairs:
                 values[name] = network.pairs(drawn, true)
@@ -113,25 +135,39 @@ class Reenactment:
             values[f"csim_{name}"] = scores.cosine(vectors, features[name])
         return values
 
-    def _against_driver(self, analysis: FaceAnalysis) -> dict[str, np.ndarray]:
-        """What only cross-reenactment measures: identity by the inputs, jitter by the driver's."""
+    def _against_driver(
+        self, analysis: FaceAnalysis, landmarks: FaceLandmarks
+    ) -> dict[str, np.ndarray]:
+        """Each drawing with what it was drawn from; identity by the inputs, jitter the driver's."""
         features = self.reference.features
-        values: dict[str, np.ndarray] = {}
+        values = {"akd": _landmark_error(analysis.landmarks, landmarks)}
         for name, vectors in analysis.identities.items():
             mean = features[f"{name} inputs"].mean(axis=0, keepdims=True)
             values[f"csim_{name}"] = scores.cosine(vectors, mean)
-        driver = features["points"].reshape(-1, 68, 2)
+        driver = _found_landmarks(features).points
         if features["consecutive"].all() and len(driver) >= 3:
-            ratio = scores.jitter(analysis.landmarks) / scores.jitter(driver)
+            ratio = scores.jitter(analysis.landmarks.points) / scores.jitter(driver)
             values["jitter"] = np.array([ratio])
         return values
 
-    def _landmarks(self, photos: FaceClip) -> np.ndarray:
-        """(N, 68, 2): what is to be drawn of a person known from these photos."""
+    def _landmarks(self, photos: FaceClip) -> FaceLandmarks:
+        """What is to be drawn of a person known from these photos, crop pixels."""
         target = self._target
         if self.driver is None:
-            return target.landmarks
-        return transfer_motion(target.landmarks, target.times, photos.landmarks)
+            return FaceLandmarks(target.landmarks, target.mesh)
+        if target.mesh is None or photos.mesh is None:
+            moved = transfer_motion(target.landmarks, target.times, photos.landmarks)
+            return FaceLandmarks(moved)
+        mesh = transfer_mesh(target.mesh, target.times, photos.mesh)
+        return FaceLandmarks(landmarks_of_mesh(mesh), mesh)
+
+    def _turned(self, photos: FaceClip) -> np.ndarray:
+        """bool (N,): the target's frames that are turned away from every photo."""
+        target, own = (
+            self.settings.analyzer.poses(FaceLandmarks(clip.landmarks, clip.mesh))
+            for clip in (self._target, photos)
+        )
+        return scores.turned_away(target, own)
 
     def _measure_reference(self) -> SubjectResult:
         target, networks = self._target, self.settings.networks
@@ -145,7 +181,9 @@ class Reenactment:
             of_inputs = _features(own_analysis, own, networks)
             features |= {f"{name} inputs": vectors for name, vectors in of_inputs.items()}
             features["consecutive"] = np.array([[self._driver_frames.consecutive is not None]])
-        features |= {"points": analysis.landmarks.reshape(len(pictures), -1)}
+        features["points"] = analysis.landmarks.points.reshape(len(pictures), -1)
+        if analysis.landmarks.mesh is not None:
+            features["mesh"] = analysis.landmarks.mesh.reshape(len(pictures), -1)
         features |= {"pose": analysis.pose, "expression": analysis.expression}
         return SubjectResult(pictures, {}, features)
 
@@ -159,7 +197,8 @@ class Reenactment:
         """What a result depends on, as one hash: a result with another key is made again."""
         settings, analyzer = self.settings, self.settings.analyzer
         parts = [
-            *(settings.protocol, settings.size, settings.seed, shots, self.subject.fingerprint),
+            *(_MEASURES, settings.protocol, settings.size, settings.seed, shots),
+            self.subject.fingerprint,
             self.driver.fingerprint if self.driver else "",
             f"{system.name} {system.fingerprint}" if system else "",
             sorted(analyzer.backbones.items()),
@@ -181,3 +220,19 @@ def _features(
         if network.features:
             found[name] = network.features(pictures)
     return found
+
+
+def _found_landmarks(features: dict[str, np.ndarray]) -> FaceLandmarks:
+    """The landmarks found in the target pictures, from what is stored of them."""
+    mesh = features.get("mesh")
+    return FaceLandmarks(
+        features["points"].reshape(-1, POINTS, 2),
+        None if mesh is None else mesh.reshape(-1, MESH_POINTS, 3),
+    )
+
+
+def _landmark_error(found: FaceLandmarks, wanted: FaceLandmarks) -> np.ndarray:
+    """Mean distance in the picture (N,), of all points of the mesh where both have one."""
+    if found.mesh is None or wanted.mesh is None:
+        return scores.keypoint_distance(found.points, wanted.points)
+    return scores.keypoint_distance(found.mesh[..., :2], wanted.mesh[..., :2])

@@ -14,6 +14,10 @@ import numpy as np
 
 from fsh.schemas.temporary import replacing
 
+#: Among the features, which are no distances' then: bool (N, 1), pictures of heads that are turned
+#: away from every photo. Only in self-reenactment.
+TURNED = "turned"
+
 
 @dataclass
 class SubjectResult:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from fsh.trainer.evaluation import metrics as scores
 from fsh.trainer.evaluation.evaluation import EvaluationResult
-from fsh.trainer.evaluation.results_store import SubjectResult
+from fsh.trainer.evaluation.results_store import TURNED, SubjectResult
 from fsh.trainer.evaluation.settings import EvaluationSettings
+
+#: Which frames a row is of.
+ALL_FRAMES, TURNED_FRAMES = "all", "turned"
+_REAL = "real part of the crop"
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,11 @@ class Metric:
     Attributes:
         name: as the JSON has it.
         title: as the table has it.
-        better: ``higher``, ``lower``, or ``1`` if it is a ratio to the driver's own.
+        better: ``higher``, ``lower``, or ``1`` if it is a ratio to the true frames' own.
         backbone: the network behind it, with its weights' hash.
         missing: why it cannot be computed; empty if it can.
         features: of which features it is the Fréchet distance; empty if it is a mean of values.
+        over: what of a picture counts.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Metric:
     backbone: str
     missing: str = ""
     features: str = ""
+    over: str = "whole crop"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,9 @@ class ResultRow:
     """One number: a system, T and metric, with its interval over identities.
 
     Attributes:
+        frames: :data:`ALL_FRAMES`, or :data:`TURNED_FRAMES`: those of self-reenactment alone whose
+            heads are turned by more than 20° away from every one of the T photos.
+        drawn: how many such frames there are.
         title, better, backbone: see :class:`Metric`.
         value: None where it was not computed; ``missing`` then says why.
         low, high: ends of the 95 % interval; None for fewer than two identities.
@@ -48,6 +57,8 @@ class ResultRow:
     protocol: str
     system: str
     shots: int
+    frames: str
+    drawn: int
     metric: str
     title: str
     better: str
@@ -65,36 +76,75 @@ class ResultRow:
 
 
 def result_rows(evaluation: EvaluationResult) -> list[ResultRow]:
-    """Every system, T and metric; those not computed too, with the reason."""
+    """Every system, T and metric; those not computed too, with the reason.
+
+    Turned heads have rows of their own where there are some.
+    """
     settings = evaluation.settings
-    crop = f"whole crop, {settings.size} px"
     identities = [subject.identity for subject in evaluation.subjects]
     references = [evaluation.references[identity] for identity in identities]
     rows = []
     for shots in settings.shots:
         for system in evaluation.systems:
             own = [evaluation.results[system, shots, identity] for identity in identities]
-            for metric in metrics_of(settings):
-                found, n = _value(metric, own, references, settings)
-                rows.append(
-                    ResultRow(
-                        protocol=settings.protocol,
-                        system=system,
-                        shots=shots,
-                        metric=metric.name,
-                        title=metric.title,
-                        better=metric.better,
-                        value=found.value if found else None,
-                        low=_finite(found.low) if found else None,
-                        high=_finite(found.high) if found else None,
-                        n=n,
-                        identities=len(own),
-                        backbone=metric.backbone,
-                        crop=crop,
-                        missing="" if found else metric.missing or "too few frames",
-                    )
-                )
+            everything = list(zip(own, references, strict=True))
+            for frames, pairs in (
+                (ALL_FRAMES, everything),
+                (TURNED_FRAMES, [_turned(*pair) for pair in everything if _has_turned(pair[0])]),
+            ):
+                rows += _rows(settings, system, shots, frames, pairs)
     return rows
+
+
+def _rows(
+    settings: EvaluationSettings,
+    system: str,
+    shots: int,
+    frames: str,
+    pairs: list[tuple[SubjectResult, SubjectResult]],
+) -> list[ResultRow]:
+    """A system's numbers at one T, of results and references; none if there are no results."""
+    if not pairs:
+        return []
+    own, references = [result for result, _ in pairs], [reference for _, reference in pairs]
+    rows = []
+    for metric in metrics_of(settings):
+        found, n = _value(metric, own, references, settings)
+        rows.append(
+            ResultRow(
+                protocol=settings.protocol,
+                system=system,
+                shots=shots,
+                frames=frames,
+                drawn=sum(len(result.values["pose"]) for result in own),
+                metric=metric.name,
+                title=metric.title,
+                better=metric.better,
+                value=found.value if found else None,
+                low=_finite(found.low) if found else None,
+                high=_finite(found.high) if found else None,
+                n=n,
+                identities=len(own),
+                backbone=metric.backbone,
+                crop=f"{metric.over}, {settings.size} px",
+                missing="" if found else metric.missing or "too few frames, or no face in them",
+            )
+        )
+    return rows
+
+
+def _has_turned(result: SubjectResult) -> bool:
+    return TURNED in result.features and bool(result.features[TURNED].any())
+
+
+def _turned(result: SubjectResult, reference: SubjectResult) -> tuple[SubjectResult, SubjectResult]:
+    """The same of the turned heads only."""
+    rows = result.features[TURNED][:, 0]
+    values = {name: array[rows] for name, array in result.values.items()}
+    features, true = (
+        {name: array[rows] for name, array in one.features.items()} for one in (result, reference)
+    )
+    return replace(result, values=values, features=features), replace(reference, features=true)
 
 
 def metrics_of(settings: EvaluationSettings) -> list[Metric]:
@@ -111,15 +161,17 @@ def metrics_of(settings: EvaluationSettings) -> list[Metric]:
         title = f"Fréchet distance, {name} embedding"
         found.append(Metric(f"frechet_{name}", title, "lower", backbone, features=name))
     if settings.self_reenactment:
-        found.append(Metric("ssim", "SSIM", "higher", "none (scikit-image)"))
+        found.append(Metric("ssim", "SSIM", "higher", "none (scikit-image)", over=_REAL))
     for name, backbone in analyzer.backbones.items():
         found.append(Metric(f"csim_{name}", f"CSIM, {name}", "higher", backbone))
     for name, why in analyzer.missing.items():
         found.append(Metric(f"csim_{name}", f"CSIM, {name}", "higher", "", why))
     if settings.self_reenactment:
-        found.append(Metric("psnr", "PSNR, dB", "higher", "none (scikit-image)"))
+        found.append(Metric("psnr", "PSNR, dB", "higher", "none (scikit-image)", over=_REAL))
+        found.append(Metric("sharpness", "sharpness", "1", "none (NumPy)", over=_REAL))
         found.append(of_network("lpips", "LPIPS", "lower"))
     landmarks = analyzer.landmark_backend
+    found.append(Metric("lost", "faces not found, share", "lower", landmarks))
     found.append(Metric("akd", "landmark error (AKD), crop px", "lower", landmarks))
     found.append(Metric("pose", "pose distance, degrees", "lower", landmarks))
     found.append(Metric("expression", "expression distance", "lower", landmarks))

@@ -50,6 +50,7 @@ class Subject:
         counts: input and held-out frames.
         load: reads the frames.
         traits: by what this person is recognised among those that a run was trained on.
+        meshes: whether all frames have meshes.
         damaged: what of the person's frames could not be read, in one line; the others are used.
     """
 
@@ -59,6 +60,7 @@ class Subject:
     counts: tuple[int, int]
     load: Callable[[], SubjectFrames]
     traits: PersonTraits = field(default_factory=PersonTraits)
+    meshes: bool = False
     damaged: str = ""
 
 
@@ -212,10 +214,13 @@ def _subject(
             part(consecutive, "consecutive") if len(consecutive) else None,
         )
 
-    chosen = json.dumps([inputs.tolist(), held_out.tolist(), consecutive.tolist()])
+    meshes = [samples[s].mesh is not None for s in sorted({s for s, _ in places})]
+    chosen = json.dumps(
+        [inputs.tolist(), held_out.tolist(), consecutive.tolist(), spec.hash, meshes]
+    )
     digest = hashlib.sha256(chosen.encode()).hexdigest()[:12]
     counts = (len(inputs), len(held_out))
-    return Subject(identity, clip, f"{clip} {digest}", counts, load, traits, damaged)
+    return Subject(identity, clip, f"{clip} {digest}", counts, load, traits, all(meshes), damaged)
 
 
 def _decodes(samples: list[StoredSample], place: tuple[int, int], size: int) -> bool:

@@ -101,4 +101,5 @@ class PersonalizedSystem:
                 device=device,
                 analyzer=self.analyzer,
             )
-            return Person.load(out, device).draw
+            person = Person.load(out, device)
+        return person.draw

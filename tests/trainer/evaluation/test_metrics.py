@@ -38,6 +38,64 @@ def test_cosine_and_keypoints():
     assert list(scores.keypoint_distance(points + np.array([3, 4]), points)) == [5, 5]
 
 
+def test_only_the_real_part_counts():
+    """What is made up may be anything; the rest is compared as if it were cut out."""
+    true = pictures(3)
+    drawn = true.copy()
+    drawn[:, :, :7] = 0
+    parts = scores.real_parts(np.array([[13.2, 0, 64, 64], [14, 0, 64, 64.0]]), 64, 32)
+    assert parts.tolist() == [[7, 0, 32, 32]] * 2
+    assert scores.ssim(drawn, true, parts) == pytest.approx([1, 1])
+    assert list(scores.psnr(drawn, true, parts)) == [scores.MAX_PSNR] * 2
+    assert scores.sharpness(drawn, true, parts) == pytest.approx([1, 1])
+    for metric in (scores.ssim, scores.psnr, scores.sharpness):
+        other = pictures(4)
+        cut = metric(other[:, 2:, 7:], true[:, 2:, 7:])
+        assert metric(other, true, np.array([[7, 2, 32, 32]] * 2)) == pytest.approx(cut)
+        nothing = metric(other, true, np.array([[7, 2, 7, 32], [0, 0, 0, 0]]))
+        assert np.isnan(nothing).all()
+    assert scores.real_parts(None, 64, 32) is None
+
+
+def test_sharpness_is_the_ratio_of_the_laplacians_variances():
+    true = np.zeros((1, 5, 5, 3), np.uint8)
+    true[0, 2, 2] = 100  # its Laplacian inside: −400 and four times 100, so 0 on average
+    half = true // 2
+    assert scores.sharpness(true, true)[0] == pytest.approx(1)
+    assert scores.sharpness(half, true)[0] == pytest.approx(0.25)
+    steeper = true.copy()
+    steeper[0, 2, 2] = 200
+    assert scores.sharpness(steeper, true)[0] == pytest.approx(4)
+    green = np.zeros_like(true)
+    green[0, 2, 2, 1] = 100  # grey is 0.587 of it
+    assert scores.sharpness(green, true)[0] == pytest.approx(0.587**2)
+    flat = np.full_like(true, 90)
+    assert scores.sharpness(flat, true)[0] == 0 and np.isnan(scores.sharpness(true, flat)[0])
+
+
+def test_heads_turned_away_from_every_photo():
+    photos = np.array([[0, 0, 0], [30, 0, 0], [np.nan] * 3], float)
+    poses = np.array(
+        [
+            [15, 0, 90],  # between the photos; roll does not count
+            [51, 0, 0],  # 21° beyond one
+            [49, 0, 0],
+            [-21, 0, 0],
+            [0, 25, 0],  # looks down, as no photo does
+            [np.nan] * 3,
+        ]
+    )
+    assert scores.turned_away(poses, photos).tolist() == [False, True, False, True, True, False]
+    assert not scores.turned_away(poses, photos[2:]).any()
+
+
+def test_jitter_leaves_out_frames_without_a_face():
+    shaken = np.where(np.arange(20) % 2, 1.0, -1)[:, None, None] * np.ones((1, 68, 1)) * [1, 0]
+    shaken[8] = np.nan
+    assert scores.jitter(shaken) == pytest.approx(4)
+    assert np.isnan(scores.keypoint_distance(shaken, shaken)[8])
+
+
 def test_jitter_sees_shaking_and_not_motion():
     smooth = np.linspace(0, 30, 20)[:, None, None] * np.ones((1, 68, 2))
     shaken = smooth + np.where(np.arange(20) % 2, 1, -1)[:, None, None] * [1, 0]
