@@ -16,7 +16,7 @@ from fsh.evaluation_options import (
     fine_tuning_steps,
     parse_protocols,
 )
-from fsh.evaluation_report import record_shown, report_marking, write_report
+from fsh.evaluation_report import report_marking, write_report
 from fsh.face_analysis import DetectorFaceAnalyzer
 from fsh.frames_folder import from_frames
 from fsh.marking import signer_of
@@ -44,7 +44,7 @@ from fsh.trainer.evaluation.subjects import Subject, subjects_of_split
 from fsh.trainer.evaluation.systems import systems_of
 from fsh.trainer.presets import choose_device
 from fsh.trainer.runs import Run
-from fsh.unseen_people import CheckedSubjects, check_subjects
+from fsh.unseen_people import CheckedSubjects, check_subjects, record_shown
 from fsh.user_study import write_study
 
 

@@ -19,15 +19,11 @@ from fsh.marking import Marking
 from fsh.pipeline.provenance.manifest import Claims
 from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
-from fsh.schemas.disk import CannotBeWritten, NoRoom
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.layout import EvaluationFolder, RunFolder
-from fsh.schemas.outputs import require_writable
-from fsh.schemas.progress import Progress
-from fsh.schemas.run_pictures import record_pictures
+from fsh.schemas.layout import EvaluationFolder
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import markdown as in_markdown
-from fsh.schemas.text import one_line, page_text, shown
+from fsh.schemas.text import one_line, page_text
 from fsh.trainer.evaluation.baselines import resized
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import TURN
@@ -44,24 +40,6 @@ _BETTER = {
 }
 #: What stands above a table of :data:`TURNED_FRAMES`.
 _TURNED = f"Heads turned by more than {TURN:.0f}° away from every photo"
-
-
-def record_shown(run: RunFolder, place: Path, videos: Sequence[str], progress: Progress) -> None:
-    """Let the run know whom the pictures show, if it can be written: for ``fsh forget``.
-
-    Raises:
-        FshError: if it cannot be, and the pictures are to lie in it; if its records are damaged.
-    """
-    try:
-        require_writable(run.pictures / "x.json")
-        record_pictures(run.root, place, videos)
-    except (CannotBeWritten, NoRoom) as error:
-        if place.resolve().is_relative_to(run.root.resolve()):
-            raise
-        progress.say(
-            f"{error}; so `fsh forget` will not know whom the pictures in {shown(place)} show, "
-            "and cannot remove them"
-        )
 
 
 def write_report(

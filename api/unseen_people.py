@@ -1,4 +1,4 @@
-"""The claim of an evaluation, people never trained on: checked against what the runs saw."""
+"""Whom an evaluation shows: checked against what the runs saw, and recorded for erasure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any
 from fsh.evaluation_options import EvaluationOptions
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.schemas.card import DatasetCard
+from fsh.schemas.disk import CannotBeWritten, NoRoom
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.outputs import require_writable
 from fsh.schemas.progress import Progress
+from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.tables import CLIPS, read_clips, read_table
 from fsh.schemas.text import shown
 from fsh.schemas.trained_on import trained_faces
@@ -135,3 +138,21 @@ def _data_at_hand(options: EvaluationOptions) -> tuple[dict[str, frozenset[str]]
             own[clip.video_id] = own.get(clip.video_id, frozenset()) | {clip.identity}
     faces = trained_faces(read_table(data.clips, CLIPS))
     return own, {DatasetCard.read(data.card).sha256: faces}
+
+
+def record_shown(run: RunFolder, place: Path, videos: Sequence[str], progress: Progress) -> None:
+    """Let the run know whom the pictures show, if it can be written: for ``fsh forget``.
+
+    Raises:
+        FshError: if it cannot be, and the pictures are to lie in it; if its records are damaged.
+    """
+    try:
+        require_writable(run.pictures / "x.json")
+        record_pictures(run.root, place, videos)
+    except (CannotBeWritten, NoRoom) as error:
+        if place.resolve().is_relative_to(run.root.resolve()):
+            raise
+        progress.say(
+            f"{error}; so `fsh forget` will not know whom the pictures in {shown(place)} show, "
+            "and cannot remove them"
+        )

@@ -288,9 +288,8 @@ class PersonFolder:
         return self.root / "README.md"
 
 
-#: What makes a folder a person's.
+#: What makes a folder a person's, and the other files that are read to draw one.
 PERSON_CARD = "person.json"
-#: The other files that are read to draw a person.
 PERSON_GENERATOR, PERSON_TENSORS = "generator.safetensors", "person.safetensors"
 PERSON_REFERENCES = "references.safetensors"
 

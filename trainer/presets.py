@@ -159,7 +159,7 @@ def _with_references(values: dict[str, Any], loss: LossConfig) -> tuple[dict[str
     network = values["network"]
     picture = min(2 * network.size, 256)
     network = dataclasses.replace(network, references=REFERENCES, picture=picture)
-    frames = max(REFERENCES, values.get("frames", REFERENCES))
+    frames = max(REFERENCES, values.get("frames", TrainConfig.frames))
     loss = dataclasses.replace(loss, **REFERENCE_LOSS)
     return values | {"network": network, "frames": frames}, loss
 

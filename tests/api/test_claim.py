@@ -14,7 +14,7 @@ from tiny_data import write_data
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.evaluation_options import EvaluationOptions
-from fsh.evaluation_report import html_page, markdown, record_shown
+from fsh.evaluation_report import html_page, markdown
 from fsh.pipeline.erasure.derived import find_faces_in_runs, remove_faces
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.card import DatasetCard
@@ -26,7 +26,7 @@ from fsh.schemas.trained_on import TrainedOn
 from fsh.trainer.evaluation.subjects import subjects_of_split
 from fsh.trainer.runs import Run
 from fsh.trainer.training.loop import train
-from fsh.unseen_people import check_subjects
+from fsh.unseen_people import check_subjects, record_shown
 
 
 def named(data: DataFolder, labels: dict[str, tuple[str, int]], split: str) -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from fsh.schemas.errors import FshError
 from fsh.trainer.config import NetworkConfig, TrainConfig
-from fsh.trainer.presets import LOSSES, PRESETS, resolve
+from fsh.trainer.presets import LOSSES, PRESETS, REFERENCE_LOSS, resolve
+
+REFERRED = replace(LOSSES["paper-v2"], **REFERENCE_LOSS)
 
 
 def test_auto_on_a_cpu_is_nano_with_a_time_budget():
@@ -26,18 +28,35 @@ def test_paper_preset_is_the_paper():
 
 def test_small_on_a_cpu_is_what_a_cpu_can_train():
     config = resolve("small", "cpu")
-    assert config.network == replace(PRESETS["small"]["network"], attention=False)
-    assert config.minutes and config.frames == 2 and config.loss.pixel > 0
+    assert config.network == replace(
+        PRESETS["small"]["network"], attention=False, references=3, picture=256
+    )
+    assert config.minutes and config.frames == 3 and config.loss.pixel > 0
     assert config.perceptual == "dlib" and config.loss.face > 0
     asked = resolve("small", "cpu", perceptual="vgg", attention=True, steps=5)
-    assert asked.network.attention and asked.loss == LOSSES["paper-v2"] and not asked.minutes
+    assert asked.network.attention and asked.loss == REFERRED and not asked.minutes
+    plain = resolve("small", "cpu", reference=False)
+    assert plain.network == replace(PRESETS["small"]["network"], attention=False)
+    assert plain.frames == 2 and not plain.loss.edges
+
+
+def test_references_are_the_default_where_a_cpu_trains_and_for_all_on_request():
+    assert resolve("nano", "cpu").network.references == 3
+    assert resolve("paper", "cpu") == resolve("paper", "cpu", reference=False)
+    paper = resolve("paper", "cpu", reference=True)
+    assert paper.network == replace(NetworkConfig(), references=3, picture=256)
+    assert paper.frames == 8 and paper.loss == REFERRED
+    other = resolve("nano", "cpu", method="x2face")
+    assert not other.network.references and other.frames == 2
 
 
 def test_content_always_has_a_network_that_weighs_something():
     brief = {"preset": "nano", "device": "cpu"}
     assert resolve(**brief, perceptual="random").loss.vgg19 > 0
     named = resolve(**brief, loss="paper-v1")
-    assert named.perceptual == "random" and named.loss == LOSSES["paper-v1"]
+    assert named.perceptual == "random"
+    assert named.loss == replace(LOSSES["paper-v1"], **REFERENCE_LOSS)
+    assert resolve(**brief, loss="paper-v1", reference=False).loss == LOSSES["paper-v1"]
     assert resolve("paper", "cpu").perceptual == "vgg"
     large = resolve("paper", "cpu", perceptual="dlib")
     assert large.loss.face > 0 and large.loss.pixel > 0

@@ -119,8 +119,8 @@ def enlarged(maps: Tensor, side: int) -> Tensor:
 
 def enlarged_reads(reads: Tensor, side: int) -> Tensor:
     """Reads (B, 2, H, H) at another side. Up to the edges: displacements are what is enlarged."""
-    moved = reads - places(len(reads), reads.shape[-1], reads)
-    return places(len(reads), side, reads) + enlarged(moved, side)
+    moved = reads - places(1, reads.shape[-1], reads)
+    return places(1, side, reads) + enlarged(moved, side)
 
 
 def mesh_warp(target: Tensor, source: Tensor, side: int) -> Warp:

@@ -6,6 +6,8 @@ In reading order:
 - :mod:`~fsh.trainer.person.motion_transfer`: a driver's landmarks on the person's face shape.
 - :mod:`~fsh.trainer.person.mesh_transfer`: the same with meshes, in three dimensions.
 - :mod:`~fsh.trainer.person.photo_tensors`: photos as the networks take them.
+- :mod:`~fsh.trainer.person.photo_references`: photos to copy from, and which fit a frame.
+- :mod:`~fsh.trainer.person.drawing`: faces as points to pictures.
 - :mod:`~fsh.trainer.person.expressions`: eight expressions as landmarks.
 - :mod:`~fsh.trainer.person.photo_augmentation`: copies of photos with other expressions, or moved.
 - :mod:`~fsh.trainer.person.training_set`: what is trained on and what is held out.

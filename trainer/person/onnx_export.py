@@ -1,5 +1,8 @@
 """A person as ONNX: landmark images in, pictures out, for programs without PyTorch or fsh.
 
+Where photos are copied from, they go in too, bent by :func:`fsh.trainer.models.references.prepare`:
+that step is no network, and is not exported.
+
 ``generator.onnx`` draws one person (ψ is folded in); ``embedder.onnx`` is E of the run, if it is
 given. ``model.json`` says what goes in and comes out, and how faces were cropped and landmarked.
 What is written is run under onnxruntime and compared with PyTorch before it takes its name.
@@ -16,11 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.folder_kinds import ONNX
 from fsh.schemas.outputs import require_own_folder
 from fsh.schemas.temporary import replacing_folder
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder, bake
+from fsh.trainer.models.references import References, at_side, compose, given_maps
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
 
@@ -52,15 +57,15 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
         raise FshError("this folder is there already", where=folder, remedy="name another one")
     with replacing_folder(folder, lambda: require_own_folder(folder, ONNX)) as temporary:
         landmark_images = landmark_image_tensors(
-            person.landmarks[:4], person.spec.size, person.size
+            person.landmarks[:4], person.spec.size, person.network.size
         )
-        drawing = FoldedGenerator(person.generator, person.coefficients).cpu()
+        drawing, given = drawing_of(person, landmark_images)
         networks: dict[str, tuple[nn.Module, dict[str, Tensor], str]] = {
-            "generator": (drawing, {"landmarks": landmark_images}, "images")
+            "generator": (drawing, given, "images")
         }
         if embedder is not None:
             with torch.inference_mode():
-                images = drawing(landmark_images)
+                images = at_side(drawing(*given.values()), person.network.size)
             inputs = {"images": images.clone(), "landmarks": landmark_images}
             networks["embedder"] = (bake(embedder).cpu(), inputs, "embeddings")
         differences = {}
@@ -77,6 +82,40 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
         described = json.dumps(model_description(person, list(networks)), indent=1)
         (temporary / "model.json").write_text(described)
     return differences
+
+
+class ComposingGenerator(nn.Module):
+    """A person's generator, and its pictures put together of references."""
+
+    def __init__(self, generator: FoldedGenerator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(
+        self,
+        landmarks: Tensor,
+        pictures: Tensor,
+        still: Tensor,
+        maps: Tensor,
+        reads: Tensor,
+        trust: Tensor,
+    ) -> Tensor:
+        """Landmark images (N, 3, H, H) and the parts of References to pictures (N, 3, S, S)."""
+        references = References(pictures, still, maps, reads, trust)
+        return compose(self.generator(landmarks, maps), references, "bicubic").picture
+
+
+def drawing_of(person: Person, landmark_images: Tensor) -> tuple[nn.Module, dict[str, Tensor]]:
+    """What draws a person, and what it is given with these landmark images, by name."""
+    folded = FoldedGenerator(person.generator, person.coefficients).cpu()
+    given = {"landmarks": landmark_images}
+    if person.references is None:
+        return folded, given
+    shown = FaceLandmarks(person.landmarks, person.mesh)[: len(landmark_images)]
+    targets = person.references.targets(shown, person.spec.size)
+    chosen = person.references.choose(targets, person.network.references)
+    bent = person.references.prepared(targets, chosen, person.network.size)
+    return ComposingGenerator(folded), given | bent._asdict()
 
 
 def write_onnx(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
@@ -134,14 +173,27 @@ def largest_difference(network: nn.Module, inputs: dict[str, Tensor], path: Path
 
 def model_description(person: Person, networks: list[str]) -> dict:
     """What a program needs to know to use the files: the contents of ``model.json``."""
-    size = person.size
+    size, large = person.network.size, person.size
     image = {"shape": ["n", 3, size, size], "type": "float32"}
     lines = {**image, "range": [0, 1], "what": "landmarks drawn as lines, black background"}
-    pictures = {**image, "range": [-1, 1], "what": "RGB"}
+    small = {**image, "range": [-1, 1], "what": "RGB"}
+    pictures = {**small, "shape": ["n", 3, large, large]}
+    given: dict[str, dict] = {"landmarks": lines}
+    if count := person.network.references:
+        what = "as fsh.trainer.models.references.prepare makes them of the person's photos"
+        shapes = {
+            "pictures": [count, 3, large, large],
+            "still": [3, large, large],
+            "maps": [given_maps(count), size, size],
+            "reads": [count, 2, 2 * size, 2 * size],
+            "trust": [count, size, size],
+        }
+        for name, shape in shapes.items():
+            given[name] = {"shape": ["n", *shape], "type": "float32", "what": what}
     known = {
-        "generator": {"inputs": {"landmarks": lines}, "outputs": {"images": pictures}},
+        "generator": {"inputs": given, "outputs": {"images": pictures}},
         "embedder": {
-            "inputs": {"images": pictures, "landmarks": lines},
+            "inputs": {"images": small, "landmarks": lines},
             "outputs": {"embeddings": {"shape": ["n", person.network.embedding]}},
         },
     }

@@ -26,6 +26,9 @@ class WatchdogLimits:
         won_below: discriminator's hinge loss (2 at the start) below which it has won: the generator
             learns nothing.
         won_steps: consecutive steps of that before the run is stopped.
+        painted_most, painted_least: shares of paint above and below which a generator with
+            references copies nothing, or has forgotten to paint.
+        copying_steps: consecutive steps of either before the run is stopped.
         warmup: steps at the beginning in which images may look like anything.
     """
 
@@ -34,6 +37,9 @@ class WatchdogLimits:
     collapse_steps: int = 100
     won_below: float = 0.02
     won_steps: int = 1000
+    painted_most: float = 0.98
+    painted_least: float = 1e-6
+    copying_steps: int = 1000
     warmup: int = 200
 
 
@@ -44,12 +50,14 @@ class Watchdog:
     Attributes:
         collapsed: consecutive steps with flat or tinted images.
         losing: consecutive steps in which the discriminator has won; checkpoints have this name.
+        one_sided: consecutive steps in which everything was copied, or nothing.
         rollbacks: how often the run went back to an earlier checkpoint.
     """
 
     limits: WatchdogLimits = field(default_factory=WatchdogLimits)
     collapsed: int = 0
     losing: int = 0
+    one_sided: int = 0
     rollbacks: int = 0
 
     def check(self, step: int, losses: Mapping[str, float], images: Mapping[str, float]) -> str:
@@ -71,6 +79,12 @@ class Watchdog:
         self.losing = self.losing + 1 if losses.get("discriminator", 2.0) < limits.won_below else 0
         if self.losing >= limits.won_steps:
             return f"the discriminator has won for {self.losing} steps: its loss is near 0"
+        painted = losses.get("painted", 0.5)
+        extreme = not limits.painted_least < painted < limits.painted_most
+        self.one_sided = self.one_sided + 1 if extreme else 0
+        if self.one_sided >= limits.copying_steps:
+            what = "nothing was copied from photos" if painted > 0.5 else "nothing was painted"
+            return f"{what} for {self.one_sided} steps"
         return ""
 
     @property
@@ -80,7 +94,7 @@ class Watchdog:
 
     def rolled_back(self) -> None:
         """Count a rollback and start counting steps anew."""
-        self.collapsed = self.losing = 0
+        self.collapsed = self.losing = self.one_sided = 0
         self.rollbacks += 1
 
     def to_json(self) -> dict[str, int]:

@@ -8,14 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_data import SPEC, clip_of
+from tiny_data import SPEC, FaceSpec, clip_of
 from tiny_run import TINY
 from untrained import untrained
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder
-from fsh.trainer.person.onnx_export import export_onnx
+from fsh.trainer.person.onnx_export import drawing_of, export_onnx
+from fsh.trainer.person.photo_references import PhotoReferences
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
 
 #: With self-attention at 32 × 32 and 64 × 64.
@@ -63,3 +65,26 @@ def test_without_the_extra_it_says_which(tmp_path, monkeypatch):
     with pytest.raises(FshError, match=r"fsh\[onnx\]"):
         export_onnx(untrained(), None, tmp_path / "ada")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("backend", ["mediapipe", "dlib"])
+def test_a_person_of_photos_to_copy_from_draws_the_same_under_onnxruntime(tmp_path, backend):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra [onnx]")
+    pytest.importorskip("onnx", reason="the extra [onnx]")
+    clip = clip_of(5, 5, spec=FaceSpec(size=64, backend=backend))
+    network = replace(TINY, references=2, picture=64)
+    references = PhotoReferences.of(clip)
+    person = replace(untrained(network), spec=clip.spec, references=references)
+    person = replace(person, landmarks=clip.landmarks, mesh=clip.mesh)
+    torch.nn.init.normal_(person.generator.last.weight, std=0.1)
+    assert export_onnx(person, None, tmp_path / "ada")["generator"] < 1e-3
+    lines = landmark_image_tensors(clip.landmarks, 64, network.size)
+    _, given = drawing_of(person, lines)
+    session = onnxruntime.InferenceSession(str(tmp_path / "ada" / "generator.onnx"))
+    images = session.run(None, {name: value.numpy() for name, value in given.items()})[0]
+    pictures = ((images + 1) * 127.5).round().clip(0, 255).transpose(0, 2, 3, 1)
+    wanted = person.draw(FaceLandmarks(clip.landmarks, clip.mesh))
+    assert np.abs(pictures - wanted).max() <= 1
+    inputs = json.loads((tmp_path / "ada" / "model.json").read_text())["networks"]["generator"]
+    for name, value in given.items():
+        assert inputs["inputs"][name]["shape"][1:] == list(value.shape[1:])

@@ -243,6 +243,11 @@ def test_watchdog_sees_collapse_and_a_winning_discriminator():
     answers = [dog.check(i, {"discriminator": 0.0}, fine) for i in (1, 2, 3)]
     assert "discriminator has won" in answers[2]
     assert Watchdog(limits).check(1, {"discriminator": 1.0}, fine) == ""
+    limits = WatchdogLimits(warmup=0, copying_steps=3)
+    for painted, word in ((0.99, "copied"), (0.0, "painted"), (0.01, "")):
+        dog = Watchdog(limits)
+        said = [dog.check(step, {"painted": painted}, fine) for step in (1, 2, 3)]
+        assert said[:2] == ["", ""] and (word in said[2] if word else said[2] == "")
 
 
 def test_plan_says_everything_and_touches_nothing(tmp_path):
