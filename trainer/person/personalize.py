@@ -196,7 +196,7 @@ def _learn(
         final = with_copies(photos, clip, network, device)
         progress.start("personalize", steps, "step")
         return _fine_tune(networks, final, content, steps, progress, [])
-    by_loss = analyzer is None or clip.embedding is None
+    by_loss = analyzer is None or clip.embedding is None or bool(network.references)
     split = split_photos(photos, clip, network, device, by_loss=by_loss)
     most = config.most_steps_for(len(clip))
     again = split.trial is not split.final  # the final steps have the held-out photos too

@@ -5,7 +5,9 @@ how alike a face recogniser finds drawings and photos, and motion fidelity, how 
 that landmarks ask for is drawn (:mod:`fsh.trainer.person.drawing_quality`). Where no face analyzer
 is handed in, the content loss on held-out photos stands for identity: of a quarter of the photos,
 or of fewer than four, of which none can be spared, of moved copies; the number of steps found is
-then made anew on all of them.
+then made anew on all of them. Where photos are copied from, that loss, which sees the whole
+picture, always decides: a face recogniser is content with a copied face whatever its hair is like.
+Identity then only must not be lost.
 
 Chosen is the most identity gained among the steps that keep two thirds of the motion fidelity of
 the feed-forward model; down to one half, what was gained counts less and less. No step at all, the
@@ -57,6 +59,8 @@ class StepChoiceConfig:
             move.
         as_good: share of the largest gain with which a later measurement is as good as an earlier
             one: rates fall, so what comes later is steadier than one measurement can tell.
+        identity_lost: loss of identity similarity from which steps that the held-out loss prefers
+            count nothing.
         identity_drawings: drawings that identity is measured on, at most.
         least_motion: a feed-forward model whose motion fidelity is below this has none to lose.
     """
@@ -69,6 +73,7 @@ class StepChoiceConfig:
     motion_lost: float = 1 / 2
     motion_gain: float = 0.05
     as_good: float = 0.95
+    identity_lost: float = 0.01
     identity_drawings: int = 4
     least_motion: float = 0.05
 
@@ -140,9 +145,12 @@ def best_step(measured: Sequence[StepQuality], config: StepChoiceConfig = STEP_C
         return min(1.0, max(0.0, (left - config.motion_lost) / span))
 
     def identity(quality: StepQuality) -> float:
-        if quality.identity_similarity is not None:
-            return quality.identity_similarity
-        return -(quality.held_out_loss or 0.0)
+        known, before = quality.identity_similarity, first.identity_similarity
+        if quality.held_out_loss is None:
+            return known or 0.0
+        if known is not None and before is not None and known < before - config.identity_lost:
+            return -(first.held_out_loss or 0.0)
+        return -quality.held_out_loss
 
     def gain(quality: StepQuality) -> float:
         motion_gained = max(0.0, (quality.motion_fidelity or 0.0) - motion_before)

@@ -62,3 +62,8 @@ def test_the_first_measurement_is_before_any_step_and_the_last_at_the_end():
 def test_steps_tried_at_most(photos, most):
     assert STEP_CHOICE.most_steps_for(photos) == most
     assert StepChoiceConfig(fewest_steps=3, most_steps=3).most_steps_for(photos) == 3
+
+
+def test_where_photos_are_held_out_the_whole_picture_decides():
+    assert best((0, 4.0, 0.95, 0.5), (10, 3.0, 0.945, 0.5)) == 10
+    assert best((0, 4.0, 0.9, 0.5), (10, 5.0, 0.95, 0.5)) == 0
