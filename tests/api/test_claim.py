@@ -55,6 +55,7 @@ def options(data: DataFolder, runs, **changes) -> EvaluationOptions:
         split="test",
         frames_folder=None,
         steps=1,
+        size="crop",
         seed=0,
         output=data.root,
         user_study=None,

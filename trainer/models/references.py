@@ -56,7 +56,9 @@ class References(NamedTuple):
         still: float32 (B, 3, P, P), the photo that is not bent.
         maps: float32 (B, C, H, H), what G sees beside the landmark image.
         reads: float32 (B, K, 2, 2H, 2H), where the bent photos are read, shares of their side.
-        trust: float32 (B, K, H, H), 0…1, see :class:`~fsh.trainer.models.face_warp.Warp`.
+        trust: float32 (B, K + 1, H, H), 0…1, of each bent photo, see
+            :class:`~fsh.trainer.models.face_warp.Warp`, and of the still one: it has nothing to
+            show inside a face that moves.
     """
 
     pictures: Tensor
@@ -163,13 +165,17 @@ def prepare(
     kept = torch.ones_like(still[:, :1, :side, :side])
     if still_real is not None:
         kept = _inside(places(batch, side, still), still_real)
+    seen, face = (
+        one.unflatten(0, (batch, count)) for one in (at_side(trust, side)[:, 0], bent[:, -1])
+    )
+    face = face.amax(1, keepdim=True)
     maps = [bent.unflatten(0, (batch, count)).flatten(1, 2), at_side(still, side), kept]
     return References(
         pictures=pictures,
         still=still,
         maps=torch.cat(maps, 1),
         reads=warp.reads.unflatten(0, (batch, count)),
-        trust=at_side(trust, side)[:, 0].unflatten(0, (batch, count)),
+        trust=torch.cat([seen, 1 - face], 1),
     )
 
 
@@ -185,7 +191,8 @@ def compose(answer: Tensor, references: References, how: str = "bilinear") -> Co
     per_photo = answer[:, : _ANSWERED * count].unflatten(1, (count, _ANSWERED))
     flow = _FLOW * torch.tanh(per_photo[:, :, :2])
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
-    shares = torch.cat([per_photo[:, :, 2] + known, answer[:, -2:]], 1).softmax(1)
+    copied = torch.cat([per_photo[:, :, 2], answer[:, -2:-1]], 1) + known
+    shares = torch.cat([copied, answer[:, -1:]], 1).softmax(1)
     reads = enlarged_reads(references.reads.flatten(0, 1), side)
     reads = reads + enlarged(flow.flatten(0, 1), side)
     copies = read(pictures.flatten(0, 1), reads, how).unflatten(0, (-1, count))

@@ -186,7 +186,7 @@ def model_description(person: Person, networks: list[str]) -> dict:
             "still": [3, large, large],
             "maps": [given_maps(count), size, size],
             "reads": [count, 2, 2 * size, 2 * size],
-            "trust": [count, size, size],
+            "trust": [count + 1, size, size],
         }
         for name, shape in shapes.items():
             given[name] = {"shape": ["n", *shape], "type": "float32", "what": what}
