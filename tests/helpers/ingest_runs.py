@@ -21,8 +21,11 @@ from fsh.schemas.tables import read_sources
 
 _CHILD = textwrap.dedent(
     """
+    import signal
     import sys
     from pathlib import Path
+    # A shell starts what it runs in its background deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from fsh.pipeline.ingest.options import IngestOptions
     from fsh.pipeline.ingest.run import ingest
     from fsh.schemas.layout import DataFolder
