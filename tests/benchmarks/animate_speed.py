@@ -98,7 +98,7 @@ def under_onnxruntime(
 
 @torch.inference_mode()
 def drawing_rows(preset: str, rounds: int, folder: Path) -> list[dict]:
-    config = resolve(preset, "cpu").network
+    config = resolve(preset, "cpu", reference=False).network
     torch.manual_seed(0)
     plain = channels_last(Generator(config))
     bake(plain).requires_grad_(False)

@@ -158,7 +158,7 @@ def main() -> None:
     options = parser.parse_args()
     until = time.perf_counter() + 60 * options.minutes
     given = {"batch": options.batch, "workers": options.workers}
-    config = resolve(options.preset, options.device, steps=1, **given)
+    config = resolve(options.preset, options.device, steps=1, reference=False, **given)
     peaks = {}
     for precision in DTYPES:
         peaks[precision], words = rates(config.device, precision)

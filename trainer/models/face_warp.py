@@ -54,8 +54,10 @@ _BEHIND, _HIDDEN = 0.03, 0.08
 _SLACK, _SKULL_SLACK, _HIDDEN_SLACK = 1e-3, 6e-3, 1.0
 #: Side of the grid on which the spline is evaluated; between its points it is interpolated.
 _COARSE = 33
-#: Points that hold on each edge of the picture.
+#: Points that hold on each edge of the picture, unless the head comes nearer than this: then its
+#: hair would be torn between the two.
 _EDGE_POINTS = 5
+_NEAR_EDGE = 0.12
 #: Natural logarithm of how much larger a place is than in the photo that counts as 1.
 _STRETCH = 3.0
 _CHEEKS = (234, 454)
@@ -190,6 +192,9 @@ def _around(target: Tensor, source: Tensor, side: int) -> Tensor:
     slack = torch.full_like(ends[0][..., 0], _SLACK)
     slack[:, : len(outline)] += _HIDDEN_SLACK * ((away - _AWAY) / 0.2).clamp(0, 1)
     slack[:, len(outline) : len(outline) + len(skull)] = _SKULL_SLACK
+    edge = _edge_points(target)
+    gaps = torch.stack([torch.cdist(edge, ring[..., :2]).amin(2) for ring in rings]).amin(0)
+    slack[:, len(outline) + len(skull) :] += _HIDDEN_SLACK * (1 - gaps / _NEAR_EDGE).clamp_min(0)
     return _spline(ends[0], ends[1], slack, side)
 
 
