@@ -130,7 +130,10 @@ def main() -> None:
     if options.cpu_time:
         torch.set_num_threads(1)
     for name in options.presets.split(","):
-        print(compare(options.data, resolve(name, "cpu", reference=False), options.rounds, clock), flush=True)
+        print(
+            compare(options.data, resolve(name, "cpu", reference=False), options.rounds, clock),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
