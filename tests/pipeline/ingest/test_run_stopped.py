@@ -71,6 +71,7 @@ def test_ctrl_c_ends_waits_and_downloads_and_the_next_run_goes_on(data, clips, t
         listing.write_text("\n".join(f"{server.url}/{i}.mp4" for i in range(8)))
         child = start_ingest(listing, data)
         wait_for(lambda: data.records.exists() and recorded_urls(data), child)
+        time.sleep(0.5)  # the moment of a record itself is what the kills above are for
         child.send_signal(signal.SIGINT)
         # What is waited for drips for minutes: only a run that cuts it off ends before, however
         # loaded the machine is.
