@@ -62,27 +62,38 @@ class PhotoReferences:
         points = clip.mesh if clip.mesh is not None else clip.landmarks
         shares = torch.from_numpy(in_shares(points, clip.spec.size))
         chosen = various(shares, MOST_REFERENCES)
-        real = torch.from_numpy(real_shares(clip))
-        return cls.from_tensors(torch.from_numpy(clip.frames[chosen]), shares[chosen], real[chosen])
-
-    @classmethod
-    def from_tensors(
-        cls, pictures: Tensor, points: Tensor, real: Tensor, device: str = "cpu"
-    ) -> PhotoReferences:
-        """As :meth:`tensors` gives them; the first photo is the still one."""
-        images = to_images(pictures, device)
+        shares, real = shares[chosen], torch.from_numpy(real_shares(clip))[chosen]
+        images = to_images(clip.frames[chosen])
         same = same_scene(images)
-        faces = [face_colors(one, place) for one, place in zip(images, points, strict=True)]
+        faces = [face_colors(one, place) for one, place in zip(images, shares, strict=True)]
         matched = [
             image if known else recolored(image, own, faces[0])
             for image, known, own in zip(images, same.tolist(), faces, strict=True)
         ]
-        return cls(torch.stack(matched), points.to(device), real.to(device), 0, same)
+        pictures = torch.from_numpy(to_pictures(torch.stack(matched)))
+        return cls.from_tensors(pictures, shares, real, same, device)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        pictures: Tensor,
+        points: Tensor,
+        real: Tensor,
+        same_scene: Tensor,
+        device: str = "cpu",
+    ) -> PhotoReferences:
+        """As :meth:`tensors` gives them; the first photo is the still one."""
+        images = to_images(pictures, device)
+        return cls(images, points.to(device), real.to(device), 0, same_scene.to(device))
 
     def tensors(self) -> dict[str, Tensor]:
-        """For a file: ``pictures`` uint8 (R, S, S, 3), ``points`` and ``real``."""
-        pictures = torch.from_numpy(to_pictures(self.pictures))
-        return {"pictures": pictures, "points": self.points.cpu(), "real": self.real.cpu()}
+        """For a file: ``pictures`` uint8 (R, S, S, 3), and the rest as it is."""
+        return {
+            "pictures": torch.from_numpy(to_pictures(self.pictures)),
+            "points": self.points,
+            "real": self.real,
+            "same_scene": self.same_scene,
+        }
 
     def choose(self, targets: Tensor, count: int) -> Tensor:
         """The references of every frame of a film, frame by frame: a choice is kept while it fits.

@@ -85,6 +85,9 @@ def test_only_the_face_is_copied_from_another_scene():
     chosen = references.choose(references.points, 3)
     assert (chosen == references.still).any(1).all()
     assert same_scene(torch.zeros(2, 3, 8, 8)).tolist() == [True, True]
+    again = PhotoReferences.from_tensors(**references.tensors())
+    assert torch.equal(again.pictures, references.pictures)
+    assert torch.equal(again.same_scene, references.same_scene)
 
 
 def test_various_faces_begin_with_the_most_usual_and_differ():
