@@ -70,6 +70,8 @@ class LossConfig:
         focus: additional weight of pixels near a drawn landmark in it; all pixels weigh 1.
         edges: weight of an L1 on the pictures' first differences; only with references.
         flow: weight of the unevenness of the residual flow; only with references.
+        mouth: weight of what concerns the paint between the lips: an L1, feature matching and a
+            tenth of an adversarial loss by a discriminator of its own; only with references.
         adversarial, feature_matching, match: weights of −D, L_FM and L_MCH.
         lab: the authors' later code: VGG ReLUs up to layer 30, average instead of max pooling,
             feature matching divided by the number of layers.
@@ -82,6 +84,7 @@ class LossConfig:
     focus: float = 0.0
     edges: float = 0.0
     flow: float = 0.0
+    mouth: float = 0.0
     adversarial: float = 1.0
     feature_matching: float = 10.0
     match: float = 10.0

@@ -33,7 +33,8 @@ def without_spectral_norms() -> Iterator[None]:
         _without_spectral_norms.reset(token)
 
 
-def _spectral_norm(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+def spectral_norm(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    """The layer with a spectral norm on its weights, unless networks are built without."""
     if not _without_spectral_norms.get():
         parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
     return layer
@@ -42,12 +43,12 @@ def _spectral_norm(layer: nn.Conv2d | nn.Linear) -> nn.Module:
 def conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Module:
     """A spectrally normalised convolution that keeps the image's size."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
-    return _spectral_norm(layer)
+    return spectral_norm(layer)
 
 
 def linear(inputs: int, outputs: int) -> nn.Module:
     """A spectrally normalised linear layer with bias."""
-    return _spectral_norm(nn.Linear(inputs, outputs))
+    return spectral_norm(nn.Linear(inputs, outputs))
 
 
 #: (16, 9): 3×3 weights to 4×4 weights, convolved with a 2×2 box of ones. A 2×2 box is one pixel

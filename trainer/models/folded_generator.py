@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from fsh.trainer.models.blocks import AdaIN, FirstDown, InstanceNorm, Residual, convolve_with_box
 from fsh.trainer.models.networks import Generator, channels_last
 from fsh.trainer.models.norms import EPSILON
+from fsh.trainer.models.references import Answer, References
 
 
 class FoldedGenerator(nn.Module):
     """Landmark images (N, 3, H, H) in 0…1 to images (N, 3, H, H) in −1…1 of one person.
 
-    With references, landmark images and maps to the generator's answer.
+    With references, landmark images and those to the generator's answer.
 
     Args:
         generator: baked (:func:`fsh.trainer.models.networks.bake`); it is copied.
@@ -40,11 +41,17 @@ class FoldedGenerator(nn.Module):
             fold_block(block, part) for block, part in zip(generator.up, parts[:-1], strict=True)
         )
         self.skips = generator.skips
-        self.norm, self.last = fold_norm(generator.norm, parts[-1]), fold_last(generator.last)
+        self.norm, self.mouth = fold_norm(generator.norm, parts[-1]), generator.mouth
+        # An answer's many channels fill the registers as they are.
+        self.last = generator.last if generator.mouth else fold_last(generator.last)
         channels_last(self).requires_grad_(False).eval()
 
-    def forward(self, landmark_images: Tensor, maps: Tensor | None = None) -> Tensor:
-        x = landmark_images if maps is None else torch.cat([landmark_images, maps], 1)
+    def forward(
+        self, landmark_images: Tensor, references: References | None = None
+    ) -> Tensor | Answer:
+        x = landmark_images
+        if references is not None:
+            x = torch.cat([x, references.maps], 1)
         x = x.contiguous(memory_format=torch.channels_last)
         seen = []
         for block in self.down:
@@ -56,8 +63,10 @@ class FoldedGenerator(nn.Module):
             x = block(x)
             if self.skips and isinstance(block, FoldedResidual) and block.resample > 0:
                 x = x + next(skips)(seen.pop())
-        x = F.pixel_shuffle(self.last(self.norm(x)), 2)
-        return x if self.skips else torch.tanh(x)
+        x = self.last(self.norm(x))
+        if references is None or self.mouth is None:
+            return torch.tanh(F.pixel_shuffle(x, 2))
+        return Answer(x, self.mouth(references.mouth_maps))
 
 
 def fold_block(block: nn.Module, part: Tensor | None) -> nn.Module:

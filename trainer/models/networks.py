@@ -8,7 +8,7 @@ later code.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,14 @@ from fsh.trainer.models.blocks import (
     conv,
     linear,
 )
-from fsh.trainer.models.references import answered_maps, first_answer, given_maps
+from fsh.trainer.models.inner_mouth import InnerMouth, MouthDiscriminator
+from fsh.trainer.models.references import (
+    Answer,
+    References,
+    answered_maps,
+    first_answer,
+    given_maps,
+)
 
 Network = TypeVar("Network", bound=nn.Module)
 #: Attributes that Python gives every class by itself.
@@ -71,6 +78,7 @@ class Generator(nn.Module):
         sizes: how many coefficients of ψ each AdaIN block and the last norm take.
         project: P, from ê to ψ̂.
         skips: what joins the two paths, the smallest size first; empty without references.
+        mouth: what paints between the lips; None without references.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -101,6 +109,7 @@ class Generator(nn.Module):
         self.norm = AdaIN(channels)
         self.skips = nn.ModuleList(skips)
         self.last = _answer(channels, config.references)
+        self.mouth = InnerMouth() if config.references else None
         self.sizes.append(self.norm.affine)
         self.project: Any = linear(config.embedding, sum(self.sizes))
         self._start_neutral()
@@ -115,19 +124,29 @@ class Generator(nn.Module):
         with torch.no_grad():
             self.project.bias.copy_(torch.cat(bias))
 
+    @overload
+    def forward(self, landmark_images: Tensor, coefficients: Tensor) -> Tensor: ...
+
+    @overload
     def forward(
-        self, landmark_images: Tensor, coefficients: Tensor, maps: Tensor | None = None
-    ) -> Tensor:
+        self, landmark_images: Tensor, coefficients: Tensor, references: References
+    ) -> Answer: ...
+
+    def forward(
+        self, landmark_images: Tensor, coefficients: Tensor, references: References | None = None
+    ) -> Tensor | Answer:
         """Landmark images (B, 3, H, H) and ψ (B, ψ̂) to images (B, 3, H, H) in −1…1.
 
         ψ is ``project(ê)`` (feed-forward), or a person's own (fine-tuned; B may be 1).
 
         Args:
-            maps: (B, C, H, H), what is given of photos; then the answer is (B, M, H, H), see
-                :func:`fsh.trainer.models.references.compose`.
+            references: what is given of photos; then the answer says how a picture is put
+                together of them (:func:`fsh.trainer.models.references.compose`).
         """
         parts = coefficients.split(self.sizes, dim=1)
-        x = landmark_images if maps is None else torch.cat([landmark_images, maps], 1)
+        x = landmark_images
+        if references is not None:
+            x = torch.cat([x, references.maps], 1)
         seen = []
         for block in self.down:
             if isinstance(block, FirstDown | Residual):
@@ -139,7 +158,9 @@ class Generator(nn.Module):
             if self.skips and isinstance(block, Residual) and block.resample > 0:
                 x = x + next(skips)(seen.pop())
         x = self.last(F.relu(self.norm(x, parts[-1])))
-        return x if self.skips else torch.tanh(x)
+        if references is None or self.mouth is None:
+            return torch.tanh(x)
+        return Answer(x, self.mouth(references.mouth_maps))
 
 
 def _answer(channels: int, references: int) -> nn.Module:
@@ -153,13 +174,18 @@ def _answer(channels: int, references: int) -> nn.Module:
 
 
 class Discriminator(nn.Module):
-    """D(x, y, i): how real a frame is, how well it fits the landmarks and the video i."""
+    """D(x, y, i): how real a frame is, how well it fits the landmarks and the video i.
+
+    Attributes:
+        mouth: judges what is painted between the lips; None without references.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         blocks, channels = _down_path(config, config.discriminator)
         self.blocks = nn.ModuleList([*blocks, Residual(channels, channels, NoNorm)])
         self.linear = linear(channels, 1)  # w0 and b
+        self.mouth = MouthDiscriminator() if config.references else None
 
     def forward(
         self, images: Tensor, landmark_images: Tensor, columns: Tensor

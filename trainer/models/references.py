@@ -2,8 +2,9 @@
 
 Beside the landmark image, G is given K photos bent to the target's landmarks
 (:mod:`fsh.trainer.models.face_warp`), where that is to be trusted, and one photo as it is, whose
-background stays. Its answer, at its own size, is for each photo a residual flow and a share, a
-paint, and the shares of paint and still photo; the picture is put together at the photos' size:
+background stays. Its answer is a residual flow of each photo, at its own size, and, at twice that,
+a share of each photo, of the still one and of paint, and the paint; between the lips paint is finer
+still (:mod:`fsh.trainer.models.inner_mouth`). The picture is put together at the photos' size:
 
     ``picture = Σ_k share_k · photo_k(warp_k + flow_k) + share_s · still + share_p · paint``
 
@@ -29,15 +30,16 @@ from fsh.trainer.models.face_warp import (
     places,
     read,
 )
+from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
 
 #: Maps that G is given of each bent photo: colour, trust, stretch, displacement, face; and of the
 #: still photo: colour, and what is real of it.
 _GIVEN, _GIVEN_STILL = 8, 4
-#: G's answer: a flow and a share of each photo; paint, and the shares of paint and still photo.
-_ANSWERED, _ANSWERED_ONCE = 3, 5
-#: The photos are bent on a grid so many times as fine as the network's: at 64 pixels an eye is
-#: three pixels high.
+#: The photos are bent, and shares and paint answered, on a grid so many times as fine as the
+#: network's: at 64 pixels an eye is three pixels high.
 _FINE = 2
+#: Mouths are painted in patches whose side is this part of the picture's.
+_MOUTH = 4
 #: Largest residual flow, in shares of the picture's side.
 _FLOW = 0.1
 #: Displacements are given in this unit's parts of the picture's side.
@@ -56,9 +58,11 @@ class References(NamedTuple):
         still: float32 (B, 3, P, P), the photo that is not bent.
         maps: float32 (B, C, H, H), what G sees beside the landmark image.
         reads: float32 (B, K, 2, 2H, 2H), where the bent photos are read, shares of their side.
-        trust: float32 (B, K + 1, H, H), 0…1, of each bent photo, see
+        trust: float32 (B, K + 1, 2H, 2H), 0…1, of each bent photo, see
             :class:`~fsh.trainer.models.face_warp.Warp`, and of the still one: it has nothing to
             show inside a face that moves.
+        mouth_maps, mouth_inside, mouth_frame: the parts of the targets'
+            :class:`~fsh.trainer.models.inner_mouth.MouthPatch`.
     """
 
     pictures: Tensor
@@ -66,6 +70,25 @@ class References(NamedTuple):
     maps: Tensor
     reads: Tensor
     trust: Tensor
+    mouth_maps: Tensor
+    mouth_inside: Tensor
+    mouth_frame: Tensor
+
+    @property
+    def mouth(self) -> MouthPatch:
+        return MouthPatch(self.mouth_maps, self.mouth_inside, self.mouth_frame)
+
+
+class Answer(NamedTuple):
+    """What G makes of references.
+
+    Attributes:
+        maps: (B, M, H, H), see :func:`answered_maps`.
+        mouth: (B, 3, S, S), what is between the lips, −1…1.
+    """
+
+    maps: Tensor
+    mouth: Tensor
 
 
 class Composition(NamedTuple):
@@ -73,13 +96,15 @@ class Composition(NamedTuple):
 
     Attributes:
         picture: (B, 3, P, P), −1…1.
-        shares: (B, K + 2, H, H), of each bent photo, the still one and the paint; their sum is 1.
+        shares: (B, K + 2, 2H, 2H), of each bent photo, the still one and the paint; their sum is 1.
         flow: (B, K, 2, H, H), residual flow in shares of the picture's side.
+        mouth: (B, 3, S, S), the paint between the lips, in their patch.
     """
 
     picture: Tensor
     shares: Tensor
     flow: Tensor
+    mouth: Tensor
 
     @property
     def painted(self) -> Tensor:
@@ -99,16 +124,18 @@ def given_maps(count: int) -> int:
 
 
 def answered_maps(count: int) -> int:
-    """The number of maps that G answers with; without photos an image's three channels."""
-    return count * _ANSWERED + _ANSWERED_ONCE if count else 3
+    """M, the number of maps that G answers with; without photos an image's three channels.
+
+    A flow of each photo first; then, :data:`_FINE` times as fine (``F.pixel_shuffle``), a share of
+    each photo, of the still one and of paint, and the paint's three channels.
+    """
+    return 2 * count + (count + 5) * _FINE**2 if count else 3
 
 
 def first_answer(count: int) -> Tensor:
     """(M,) what G answers before it has learned anything: the bent photos, where trusted."""
-    bias = torch.zeros(answered_maps(count))
-    bias[2 : _ANSWERED * count : _ANSWERED] = _COPY
-    bias[-2], bias[-1] = _STILL, _PAINT
-    return bias
+    shares = torch.tensor([_COPY] * count + [_STILL, _PAINT, 0.0, 0.0, 0.0])
+    return torch.cat([torch.zeros(2 * count), shares.repeat_interleave(_FINE**2)])
 
 
 def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
@@ -165,42 +192,46 @@ def prepare(
     kept = torch.ones_like(still[:, :1, :side, :side])
     if still_real is not None:
         kept = _inside(places(batch, side, still), still_real)
-    seen, face = (
-        one.unflatten(0, (batch, count)) for one in (at_side(trust, side)[:, 0], bent[:, -1])
-    )
-    face = face.amax(1, keepdim=True)
     maps = [bent.unflatten(0, (batch, count)).flatten(1, 2), at_side(still, side), kept]
+    known = trust.unflatten(0, (batch, count))
+    face = warp.face.unflatten(0, (batch, count)).amax(1)
+    mouth_side = pictures.shape[-1] // _MOUTH
+    mouth = mouth_patch(target, shown.unflatten(0, (batch, count)), known, mouth_side)
     return References(
         pictures=pictures,
         still=still,
         maps=torch.cat(maps, 1),
         reads=warp.reads.unflatten(0, (batch, count)),
-        trust=torch.cat([seen, 1 - face], 1),
+        trust=torch.cat([known[:, :, 0], 1 - face], 1),
+        mouth_maps=mouth.maps,
+        mouth_inside=mouth.inside,
+        mouth_frame=mouth.frame,
     )
 
 
-def compose(answer: Tensor, references: References, how: str = "bilinear") -> Composition:
+def compose(answer: Answer, references: References, how: str = "bilinear") -> Composition:
     """Put pictures together at the photos' own size.
 
     Args:
-        answer: (B, M, H, H), what G made of landmark image and maps.
+        answer: what G made of landmark image and maps.
         how: photos are read, ``bilinear`` or ``bicubic``.
     """
-    answer = answer.float()
+    maps = answer.maps.float()
     pictures, count, side = references.pictures, *references.pictures.shape[1:4:2]
-    per_photo = answer[:, : _ANSWERED * count].unflatten(1, (count, _ANSWERED))
-    flow = _FLOW * torch.tanh(per_photo[:, :, :2])
+    flow = _FLOW * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
+    fine = F.pixel_shuffle(maps[:, 2 * count :], _FINE)
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
-    copied = torch.cat([per_photo[:, :, 2], answer[:, -2:-1]], 1) + known
-    shares = torch.cat([copied, answer[:, -1:]], 1).softmax(1)
+    shares = torch.cat([fine[:, : count + 1] + known, fine[:, count + 1 : -3]], 1).softmax(1)
     reads = enlarged_reads(references.reads.flatten(0, 1), side)
     reads = reads + enlarged(flow.flatten(0, 1), side)
     copies = read(pictures.flatten(0, 1), reads, how).unflatten(0, (-1, count))
     weights = enlarged(shares, side)[:, :, None]
-    paint = enlarged(torch.tanh(answer[:, -_ANSWERED_ONCE:-2]), side)
+    paint = enlarged(torch.tanh(fine[:, -3:]), side)
+    mouth = answer.mouth.float()
+    paint = torch.lerp(paint, *references.mouth.in_picture(mouth, side))
     picture = (weights[:, :count] * copies).sum(1)
     picture = picture + weights[:, count] * references.still + weights[:, count + 1] * paint
-    return Composition(picture, shares, flow)
+    return Composition(picture, shares, flow, mouth)
 
 
 def _warp(target: Tensor, source: Tensor, side: int) -> Warp:

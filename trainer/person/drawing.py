@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from fsh.trainer.models.references import compose
 from fsh.trainer.person.photo_references import PhotoReferences
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
 
-#: Landmark images (B, 3, H, H), and with references the maps too, to images or an answer.
-DrawingNetwork = Callable[..., Tensor]
+#: Landmark images (B, 3, H, H) to images, or with references (the second argument) to an answer.
+DrawingNetwork = Callable[..., Any]
 
 
 def picture_side(network: NetworkConfig, spec: FaceSpec) -> int:
@@ -62,6 +63,6 @@ def draw_faces(
             pictures.append(to_pictures(draw(lines)))
             continue
         bent = references.prepared(targets[rows], chosen[rows], network.size)
-        made = compose(draw(lines, bent.maps), bent, "bicubic")
+        made = compose(draw(lines, bent), bent, "bicubic")
         pictures.append(to_pictures(made.picture))
     return np.concatenate(pictures)

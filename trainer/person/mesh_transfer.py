@@ -10,8 +10,27 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 
 from fsh.schemas.landmarks import RIGID, apply, similarity
-from fsh.schemas.mesh import MESH_POINTS, Placement, landmarks_of_mesh, place_mesh
+from fsh.schemas.mesh import (
+    LOWER_LIDS,
+    LOWER_LIP,
+    MESH_POINTS,
+    UPPER_LIDS,
+    UPPER_LIP,
+    Placement,
+    landmarks_of_mesh,
+    place_mesh,
+)
 from fsh.trainer.person.motion_transfer import reference_frame, smooth_landmarks
+
+#: The rims that open and shut: mouth and eyes.
+_RIMS = ((UPPER_LIP, LOWER_LIP), *zip(UPPER_LIDS, LOWER_LIDS, strict=True))
+#: How much a difference of each counts where faces are compared.
+_RIMS_COUNT = (1.0, 2.0, 2.0)
+#: Frames averaged to a driver's face at rest: one alone would add its tremble to all others.
+_AT_REST = 5
+#: The smoothing's beta. Meshes tremble a third as much as dlib's landmarks, and at those' beta a
+#: mouth that talks fast loses a sixth of its opening.
+_BETA = 40.0
 
 
 def neutral_mesh(meshes: np.ndarray) -> tuple[np.ndarray, Placement]:
@@ -46,19 +65,21 @@ def transfer_mesh(
     the head's own coordinates is ``L_i = Rᵢᵀ (D_i − t_i) / s_i``. The person, of neutral shape N at
     scale s_p, held by R_p at t_p in the photos, becomes
 
-        ``(s_i / s_0) s_p R_i R₀ᵀ R_p (N + c · (L_i − L_0)) + t_p + (s_p / s_0) (t_i − t_0)``
+        ``(s_i / s_0) s_p R_i R₀ᵀ R_p (N + c · (L_i − L)) + t_p + (s_p / s_0) (t_i − t_0)``
 
-    where 0 is the driver's reference frame and c the two faces' proportions (width, height, and
-    width again for the depth). So turns, sizes and places change as much as the driver's do, from
-    where the photos show them, and what the face does is added to the person's shape: in the
-    reference frame the person is as in the photos, of which nothing has to be made up.
+    where 0 is the driver's reference frame, L its face at rest (:func:`face_at_rest`) and c the two
+    faces' proportions (width, height, and width again for the depth). So turns, sizes and places
+    change as much as the driver's do, from where the photos show them, and what the face does is
+    added to the person's shape: held and looking as in the photos, nothing has to be made up. Lips
+    and lids meet, but do not pass each other.
 
     Args:
         driver: (N, 478, 3), without gaps (:func:`~fsh.trainer.person.motion_transfer.fill_gaps`).
         times: (N,) seconds.
         person: (T, 478, 3), the photos' meshes, in the pixels wanted.
         smooth: take out the landmark detector's jitter first.
-        reference: the driver's reference frame; None finds the one most like the person.
+        reference: the driver's reference frame, its face at rest as well; None finds the frame
+            most like the person, and the face.
 
     Returns:
         float32 (N, 478, 3).
@@ -67,16 +88,18 @@ def transfer_mesh(
     if not len(driver):
         return np.empty((0, MESH_POINTS, 3), np.float32)
     if smooth:
-        driver = smooth_landmarks(driver, times)
+        driver = smooth_landmarks(driver, times, beta=_BETA)
     shape, own = neutral_mesh(person)
-    if reference is None:
-        seen = landmarks_of_mesh(own.to_picture(shape))
-        reference = reference_frame(landmarks_of_mesh(driver), seen)
     places = [place_mesh(mesh) for mesh in driver]
     local = np.stack([place.to_head(mesh) for place, mesh in zip(places, driver, strict=True)])
-    start = places[reference]
-    width, height, _ = np.ptp(shape, axis=0) / np.maximum(np.ptp(local[reference], axis=0), 1e-6)
-    faces = shape + (local - local[reference]) * (width, height, width)
+    if reference is None:
+        seen = landmarks_of_mesh(own.to_picture(shape))
+        start = places[reference_frame(landmarks_of_mesh(driver), seen)]
+        rest = face_at_rest(local, shape)
+    else:
+        start, rest = places[reference], local[reference]
+    width, height, _ = np.ptp(shape, axis=0) / np.maximum(np.ptp(rest, axis=0), 1e-6)
+    faces = _closed(shape + (local - rest) * (width, height, width), shape)
     moved = np.empty_like(driver)
     for i, place in enumerate(places):
         grown = own.scale / start.scale
@@ -84,6 +107,44 @@ def transfer_mesh(
         turned = place.rotation @ start.rotation.T @ own.rotation
         moved[i] = Placement(grown * place.scale, turned, shift).to_picture(faces[i])
     return moved.astype(np.float32)
+
+
+def face_at_rest(faces: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """The driver's face that does what the person's does in the photos, (478, 3).
+
+    The mean of the few faces whose mouths and lids are as far open. A whole frame most like the
+    person may be in the middle of a blink or a word, and all others would be off by that.
+
+    Args:
+        faces: (N, 478, 3), in the head's own coordinates. shape: (478, 3), the person's as well.
+    """
+    off = [np.abs(openness(face) - openness(shape)) @ _RIMS_COUNT for face in faces]
+    return faces[np.argsort(off, kind="stable")[:_AT_REST]].mean(0)
+
+
+def openness(face: np.ndarray) -> np.ndarray:
+    """(3,): how far mouth and eyes are open, their mean height over their width."""
+    found = []
+    for upper, lower in _RIMS:
+        height = (face[list(lower), 1] - face[list(upper), 1])[1:-1].mean()
+        width = np.linalg.norm(face[upper[0]] - face[upper[-1]])
+        found.append(height / max(float(width), 1e-6))
+    return np.array(found)
+
+
+def _closed(faces: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Faces (N, 478, 3) whose lips and lids meet midway where they passed each other.
+
+    Args:
+        shape: (478, 3), the person's; where they pass each other in it, so far they may.
+    """
+    for upper, lower in (([*one], [*other]) for one, other in _RIMS):
+        least = np.minimum(shape[lower, 1] - shape[upper, 1], 0)
+        passed = np.maximum(least - (faces[:, lower, 1] - faces[:, upper, 1]), 0) / 2
+        passed[:, [0, -1]] = 0  # corners are on both rims
+        faces[:, upper, 1] -= passed
+        faces[:, lower, 1] += passed
+    return faces
 
 
 def meshes_of_landmarks(landmarks: np.ndarray, meshes: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from fsh.schemas.folder_kinds import ONNX
 from fsh.schemas.outputs import require_own_folder
 from fsh.schemas.temporary import replacing_folder
 from fsh.trainer.models.folded_generator import FoldedGenerator
+from fsh.trainer.models.inner_mouth import mouth_maps
 from fsh.trainer.models.networks import Embedder, bake
 from fsh.trainer.models.references import References, at_side, compose, given_maps
 from fsh.trainer.person.person import Person
@@ -91,18 +92,10 @@ class ComposingGenerator(nn.Module):
         super().__init__()
         self.generator = generator
 
-    def forward(
-        self,
-        landmarks: Tensor,
-        pictures: Tensor,
-        still: Tensor,
-        maps: Tensor,
-        reads: Tensor,
-        trust: Tensor,
-    ) -> Tensor:
+    def forward(self, landmarks: Tensor, *references: Tensor) -> Tensor:
         """Landmark images (N, 3, H, H) and the parts of References to pictures (N, 3, S, S)."""
-        references = References(pictures, still, maps, reads, trust)
-        return compose(self.generator(landmarks, maps), references, "bicubic").picture
+        given = References(*references)
+        return compose(self.generator(landmarks, given), given, "bicubic").picture
 
 
 def drawing_of(person: Person, landmark_images: Tensor) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -186,7 +179,10 @@ def model_description(person: Person, networks: list[str]) -> dict:
             "still": [3, large, large],
             "maps": [given_maps(count), size, size],
             "reads": [count, 2, 2 * size, 2 * size],
-            "trust": [count + 1, size, size],
+            "trust": [count + 1, 2 * size, 2 * size],
+            "mouth_maps": [mouth_maps(), large // 4, large // 4],
+            "mouth_inside": [1, large // 4, large // 4],
+            "mouth_frame": [2, 3],
         }
         for name, shape in shapes.items():
             given[name] = {"shape": ["n", *shape], "type": "float32", "what": what}

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from fsh.trainer.config import LossConfig
 from fsh.trainer.models.networks import Discriminator
 from fsh.trainer.models.references import Composition, References, at_side, compose
+from fsh.trainer.training.mouth_loss import Mouths, mouth_discriminator_loss
 
 #: Pixels within this share of the side, one sixteenth, are near a landmark.
 NEAR = 16
@@ -59,11 +60,13 @@ class Terms:
         parts: the terms by name, weighted, and numbers to log.
         fake: the generated images (B, 3, P, P), without gradient; the true ones where those are
             not real (:func:`real_only`).
+        mouths: what is painted between the lips, without gradient; None without references.
     """
 
     total: Tensor
     parts: dict[str, Tensor]
     fake: Tensor
+    mouths: Mouths | None = None
 
 
 def windows_if_any(real: Tensor) -> Tensor | None:
@@ -135,8 +138,8 @@ def generate(
     drawn, references = episodes.landmark_images, episodes.references
     if references is None:
         return generator(drawn, coefficients), None
-    answer = generator(drawn, coefficients, references.maps)
-    with torch.autocast(answer.device.type, enabled=False):  # places want more digits than bf16 has
+    answer = generator(drawn, coefficients, references)
+    with torch.autocast(drawn.device.type, enabled=False):  # places want more digits than bf16 has
         composition = compose(answer, references)
     return composition.picture, composition
 
@@ -244,10 +247,10 @@ def generator_parts(
 
 
 def discriminator_terms(
-    discriminator: Discriminator, fake: Tensor, episodes: Episodes, columns: Tensor
+    discriminator: Discriminator, made: Terms, episodes: Episodes, columns: Tensor
 ) -> Terms:
     """L_DSC for images already generated; real and generated ones pass D as one batch."""
-    fake = fake.detach()
+    fake = made.fake
     side = episodes.landmark_images.shape[-1]
     scores, _ = discriminator(
         torch.cat([at_side(episodes.images, side), at_side(fake, side)]),
@@ -257,7 +260,10 @@ def discriminator_terms(
     real, generated = scores.chunk(2)
     loss = hinge_discriminator(real, generated)
     parts = {"discriminator": loss, "real": real.mean(), "fake": generated.mean()}
-    return Terms(loss, parts, fake)
+    if discriminator.mouth is not None and made.mouths is not None:
+        parts["mouth_discriminator"] = mouth_discriminator_loss(discriminator.mouth, made.mouths)
+        loss = loss + parts["mouth_discriminator"]
+    return Terms(loss, parts, fake, made.mouths)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from fsh.trainer.training.losses import (
     match_loss,
     real_only,
 )
+from fsh.trainer.training.mouth_loss import Mouths, mouth_loss, mouths_of
 
 
 class Objective(Protocol):
@@ -44,7 +45,28 @@ class Objective(Protocol):
         ...
 
 
-class MetaObjective:
+class _Copying:
+    """What objectives of networks that copy from photos have in common."""
+
+    discriminator_net: Discriminator
+    weights: LossConfig
+
+    def _of_references(
+        self, composition: Composition | None, episodes: Episodes
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Mouths | None]:
+        """Terms of pictures put together of photos, numbers to log, and their mouths."""
+        references, mouth = episodes.references, self.discriminator_net.mouth
+        if composition is None or references is None or mouth is None:
+            return {}, {}, None
+        mouths = mouths_of(composition, references, episodes.images)
+        terms = {
+            "flow": self.weights.flow * composition.unevenness,
+            "mouth": self.weights.mouth * mouth_loss(mouth, mouths),
+        }
+        return terms, {"painted": composition.painted.detach()}, mouths.detached()
+
+
+class MetaObjective(_Copying):
     """The two losses of meta-learning (the paper's section 3.3).
 
     Args:
@@ -77,19 +99,20 @@ class MetaObjective:
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, columns
             )
+            copied = self._of_references(composition, episodes)
         if self.weights.match:
             parts["match"] = self.weights.match * match_loss(frames, columns)
-        return _sum_of(parts, fake, self.weights, composition)
+        return _sum_of(parts, fake, copied)
 
     def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms:
         """L_DSC for D and W."""
         assert made is not None, "the generator's phase comes first"
         columns = self.columns(episodes.video_indices)
         with parametrize.cached():
-            return discriminator_terms(self.discriminator_net, made.fake, episodes, columns)
+            return discriminator_terms(self.discriminator_net, made, episodes, columns)
 
 
-class FineTuningObjective:
+class FineTuningObjective(_Copying):
     """The two losses of fine-tuning (section 3.4): L_CNT + L_ADV without L_MCH, and L_DSC.
 
     ψ' and the person's column are free parameters. The score's w' = w0 + ê is kept as D's own w0
@@ -121,14 +144,15 @@ class FineTuningObjective:
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, column
             )
-        return _sum_of(parts, fake, self.weights, composition)
+            copied = self._of_references(composition, episodes)
+        return _sum_of(parts, fake, copied)
 
     def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms:
         """L_DSC for D and the column."""
         assert made is not None, "the generator's phase comes first"
         column = self.column.expand(len(episodes.images), -1)
         with parametrize.cached():
-            return discriminator_terms(self.discriminator_net, made.fake, episodes, column)
+            return discriminator_terms(self.discriminator_net, made, episodes, column)
 
 
 class WarpObjective:
@@ -218,12 +242,9 @@ class TranslationObjective:
 def _sum_of(
     parts: dict[str, Tensor],
     fake: Tensor,
-    weights: LossConfig | None = None,
-    composition: Composition | None = None,
+    copied: tuple[dict[str, Tensor], dict[str, Tensor], Mouths | None] = ({}, {}, None),
 ) -> Terms:
-    """A generator's terms, added up; with references the flow's, and how much is painted."""
-    shown: dict[str, Tensor] = {}
-    if composition is not None and weights is not None:
-        parts = parts | {"flow": weights.flow * composition.unevenness}
-        shown = {"painted": composition.painted.detach()}
-    return Terms(torch.stack(list(parts.values())).sum(), parts | shown, fake.detach())
+    """A generator's terms, added up; with references theirs too as :class:`_Copying` gives them."""
+    terms, shown, mouths = copied
+    parts = parts | terms
+    return Terms(torch.stack(list(parts.values())).sum(), parts | shown, fake.detach(), mouths)

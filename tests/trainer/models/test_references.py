@@ -10,6 +10,7 @@ from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake
 from fsh.trainer.models.references import (
+    Answer,
     answered_maps,
     at_side,
     compose,
@@ -32,11 +33,14 @@ def prepared(target, points, **more):
     return prepare(target, points, pictures, pictures[:, -1], SIDE, **more)
 
 
-def answer(**changes: float) -> torch.Tensor:
+def answer(mouth: float = 0.0, **changes: float) -> Answer:
+    """What is answered first, everywhere, but for some shares; and a mouth of one color."""
     maps = first_answer(COUNT).clone()
     for name, value in changes.items():
-        maps[{"first": 2, "second": 5, "still": -2, "paint": -1}[name]] = value
-    return maps.view(1, -1, 1, 1).expand(1, -1, SIDE, SIDE)
+        place = 2 * COUNT + 4 * ("first", "second", "still", "paint").index(name)
+        maps[place : place + 4] = value
+    maps = maps.view(1, -1, 1, 1).expand(1, -1, SIDE, SIDE)
+    return Answer(maps, torch.full((1, 3, LARGE // 4, LARGE // 4), mouth))
 
 
 def test_counts_of_maps_agree_with_what_is_made():
@@ -52,7 +56,7 @@ def test_the_first_answer_copies_the_photos_that_already_fit():
     bent = prepared(mesh, mesh[:, None].expand(-1, COUNT, -1, -1))
     made = compose(answer(first=20.0), bent)
     assert torch.allclose(made.picture, bent.pictures[:, 0], atol=0.02)
-    assert torch.allclose(made.shares.sum(1), torch.ones(1, SIDE, SIDE))
+    assert torch.allclose(made.shares.sum(1), torch.ones(1, 2 * SIDE, 2 * SIDE))
     assert float(made.painted) < 1e-3 and float(made.unevenness) == 0
 
 
@@ -63,7 +67,8 @@ def test_still_photo_and_paint_are_shown_where_their_shares_say_so():
     around = around.repeat_interleave(2, 3)
     shown = compose(answer(still=50.0), bent)
     assert (shown.picture - bent.still)[around].abs().median() < 1e-4
-    assert bent.trust[0, -1][bent.maps[0, 7] == 1].max() == 0
+    inside = (bent.maps[0, 7] == 1).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    assert bent.trust[0, -1][inside].max() == 0
     painted = compose(answer(paint=50.0), bent)
     assert painted.picture.abs().max() < 1e-5 and float(painted.painted) > 0.99
 
@@ -72,7 +77,7 @@ def test_a_photo_that_is_not_trusted_is_hardly_copied():
     mesh = placed()[None]
     points = torch.stack([placed(x=2.0), placed()])[None]
     bent = prepared(mesh, points)
-    face = bent.maps[0, 7] > 0
+    face = bent.trust[0, -1] == 0
     shares = compose(answer(), bent).shares[0]
     assert shares[0][face].max() < 0.01 and shares[1][face].min() > 0.85
 
@@ -80,12 +85,12 @@ def test_a_photo_that_is_not_trusted_is_hardly_copied():
 def test_of_another_scene_only_the_face_is_trusted_and_only_what_is_real():
     mesh = placed()[None]
     points = mesh[:, None].expand(-1, COUNT, -1, -1)
-    face = prepared(mesh, points).maps[0, 7] > 0
+    face = prepared(mesh, points).trust[0, -1] == 0
     only = prepared(mesh, points, face_only=torch.tensor([[True, False]])).trust[0]
     assert only[0][~face].max() == 0 and only[0][face].min() > 0.2 and only[1].min() > 0.4
     real = torch.tensor([[[0.0, 0, 0.5, 1], [0, 0, 1, 1]]])
     half = prepared(mesh, points, real=real, still_real=real[:, 0])
-    assert half.trust[0, 0, :, 9:].max() == 0 and half.trust[0, 1, :, 9:].min() > 0.4
+    assert half.trust[0, 0, :, 18:].max() == 0 and half.trust[0, 1, :, 18:].min() > 0.4
     assert half.maps[0, -1, :, 9:].max() == 0 and half.maps[0, -1, :, :7].min() == 1
 
 
@@ -110,13 +115,19 @@ def test_folded_generators_answer_as_the_generator_does():
         for layer in generator.skips:
             layer(torch.rand(1, layer.in_channels, 4, 4))
     psi = generator.project(torch.rand(1, TINY.embedding)).detach()
-    lines, maps = torch.rand(3, 3, SIDE, SIDE), torch.rand(3, given_maps(COUNT), SIDE, SIDE)
+    lines = torch.rand(3, 3, SIDE, SIDE)
+    meshes = torch.stack([placed(), placed(yaw=20), placed(x=0.55)])
+    points = torch.stack([placed(yaw=5), placed(y=0.52)]).expand(3, -1, -1, -1)
+    bent = prepared(meshes, points)
     bake(generator).requires_grad_(False).eval()
-    wanted = generator(lines, psi, maps)
-    assert wanted.shape == (3, answered_maps(COUNT), SIDE, SIDE)
-    assert torch.allclose(FoldedGenerator(generator, psi)(lines, maps), wanted, atol=1e-4)
-    changed = generator(lines, psi, maps.flip(0))
-    assert not torch.allclose(changed, wanted, atol=1e-3)
+    wanted = generator(lines, psi, bent)
+    assert wanted.maps.shape == (3, answered_maps(COUNT), SIDE, SIDE)
+    assert wanted.mouth.shape == (3, 3, LARGE // 4, LARGE // 4)
+    made = FoldedGenerator(generator, psi)(lines, bent)
+    assert torch.allclose(made.maps, wanted.maps, atol=1e-4)
+    assert torch.allclose(made.mouth, wanted.mouth, atol=1e-4)
+    other = generator(lines, psi, prepared(meshes.flip(0), points))
+    assert not torch.allclose(other.maps, wanted.maps, atol=1e-3)
 
 
 def test_pictures_are_averaged_down_to_the_networks_side():

@@ -1,0 +1,201 @@
+"""What is seen between the lips, painted in the mouth's own coordinates.
+
+A photo with its mouth shut shows nothing of it, and at a network's 64 pixels a row of teeth is less
+than one pixel high. So each place between the lips is painted by itself, at the picture's size,
+from where it lies: under the upper lip, over the lower one, under the nose (there the upper teeth
+stay, however far the jaw drops) and over the chin (there the lower ones do), how far the mouth is
+open and the head is turned, and the colors of the lips and the skin around them.
+
+Coordinates are shares of a picture's side, as in :mod:`fsh.trainer.models.face_warp`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fsh.schemas.mesh import LOWER_LIP, MESH_POINTS, UPPER_LIP
+from fsh.trainer.models.blocks import spectral_norm
+
+_UNDER_NOSE, _CHIN, _CHEEKS = 2, 152, (234, 454)
+#: Points whose colors are known from photos: corners of the mouth, upper lip, lower lip, skin.
+_COLORED = ((61, 291, 40, 270), (0, 37, 267), (17, 84, 314), (164, 393, 167))
+#: A patch is so many times as wide as the mouth, or as it is open if that is more.
+_PATCH = 1.25
+#: Waves per unit in which a place's coordinates are given.
+_WAVES = (1.0, 2.0, 4.0, 8.0)
+_PLACED, _KNOWN = 5, 18
+#: Channels of the layers between.
+_WIDTH = 32
+
+
+class MouthPatch(NamedTuple):
+    """B mouths, each in a square of its own, S × S.
+
+    Attributes:
+        maps: float32 (B, C, S, S), where each place lies in its mouth, and what is known of it.
+        inside: float32 (B, 1, S, S), 0…1: between the lips.
+        frame: float32 (B, 2, 3), takes places in the picture to places in the patch, −1…1 both.
+    """
+
+    maps: Tensor
+    inside: Tensor
+    frame: Tensor
+
+    def in_picture(self, painted: Tensor, side: int) -> tuple[Tensor, Tensor]:
+        """Painted patches (B, 3, S, S) where they belong in pictures of ``side`` pixels, and how
+        much of each pixel they are (B, 1, side, side)."""
+        grid = F.affine_grid(self.frame, [len(painted), 1, side, side], align_corners=False)
+        shown = F.grid_sample(painted, grid, padding_mode="border", align_corners=False)
+        return shown, F.grid_sample(self.inside, grid, align_corners=False)
+
+    def of_picture(self, pictures: Tensor) -> Tensor:
+        """The patches (B, C, S, S) of pictures (B, C, P, P)."""
+        turn = torch.linalg.inv(self.frame[:, :, :2])
+        back = torch.cat([turn, -turn @ self.frame[:, :, 2:]], 2)
+        size = [*pictures.shape[:2], *self.inside.shape[2:]]
+        grid = F.affine_grid(back, size, align_corners=False)
+        return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def mouth_maps() -> int:
+    """C, the number of maps of a patch."""
+    return _PLACED * (1 + 2 * len(_WAVES)) + _KNOWN
+
+
+def mouth_patch(mesh: Tensor, shown: Tensor, trust: Tensor, side: int) -> MouthPatch:
+    """The mouths of B targets.
+
+    Args:
+        mesh: float32 (B, 478, 3), in shares; or (B, 68, 2), landmarks, of which nothing is painted.
+        shown: float32 (B, K, 3, H, H), photos bent to the targets, −1…1: colors are theirs.
+        trust: float32 (B, K, 1, H, H), where they are to be trusted.
+        side: S.
+    """
+    if mesh.shape[1] != MESH_POINTS:
+        nothing = mesh.new_zeros(len(mesh), mouth_maps(), side, side)
+        return MouthPatch(nothing, nothing[:, :1], torch.eye(2, 3).to(mesh).expand(len(mesh), 2, 3))
+    flat = mesh[..., :2]
+    corners = flat[:, UPPER_LIP[0]], flat[:, UPPER_LIP[-1]]
+    across = F.normalize(corners[1] - corners[0], dim=1)
+    axes = torch.stack([across, torch.stack([-across[:, 1], across[:, 0]], 1)], 1)  # rows
+    middle = flat[:, [UPPER_LIP[0], UPPER_LIP[-1], 13, 14]].mean(1)
+    width = (corners[1] - corners[0]).norm(dim=1)
+    gap = (flat[:, 13] - flat[:, 14]).norm(dim=1)
+    half = _PATCH / 2 * torch.maximum(width, gap).clamp_min(1e-3)
+    points = (flat - middle[:, None]) @ axes.mT / half[:, None, None]  # −1…1 is the patch
+    # Shares to −1…1 of the picture and back: s = (p + 1) / 2.
+    turn = axes / half[:, None, None]
+    frame = torch.cat([turn / 2, turn @ (0.5 - middle)[..., None]], 2)
+    line = (torch.arange(side, device=mesh.device) + 0.5) / side * 2 - 1
+    unit = (width / half).clamp_min(1e-3).view(-1, 1, 1)
+    over, under = _curve(points[:, list(UPPER_LIP)], line), _curve(points[:, list(LOWER_LIP)], line)
+    y = line.view(1, -1, 1).expand(len(mesh), -1, side)
+    x = line.view(1, 1, -1).expand(len(mesh), side, -1)
+    between = points[:, UPPER_LIP[0], 0].view(-1, 1, 1), points[:, UPPER_LIP[-1], 0].view(-1, 1, 1)
+    pixel = 2 / side
+    inside = ((y - over) / pixel + 0.5).clamp(0, 1) * ((under - y) / pixel + 0.5).clamp(0, 1)
+    inside = inside * ((x > between[0]) & (x < between[1]))
+    face = (points[:, _CHEEKS[0]] - points[:, _CHEEKS[1]]).norm(dim=1).clamp_min(1e-3)
+    face = face.view(-1, 1, 1)
+    nose, chin = (points[:, i, 1].view(-1, 1, 1) for i in (_UNDER_NOSE, _CHIN))
+    placed = [x / unit, (y - over) / unit, (under - y) / unit, (y - nose) / face, (chin - y) / face]
+    one = torch.stack(placed, 1)
+    waves = [one] + [
+        wave(math.pi * often * 2 * one) for often in _WAVES for wave in (torch.sin, torch.cos)
+    ]
+    known = torch.cat(
+        [_shape(mesh, points, gap / width.clamp_min(1e-3)), _colors(flat, shown, trust)], 1
+    )
+    known = known[..., None, None].expand(-1, -1, side, side)
+    return MouthPatch(torch.cat([*waves, known], 1), inside[:, None], frame)
+
+
+class InnerMouth(nn.Module):
+    """Maps of mouths (B, C, S, S) to their colors (B, 3, S, S), −1…1, each place by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(mouth_maps(), _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, 3, 1),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.tanh(self.layers(maps))
+
+
+class MouthDiscriminator(nn.Module):
+    """How real mouths look, place by place: a PatchGAN (Isola et al. 2017).
+
+    Without one, what is between the lips is the mean of all mouths: neither teeth nor dark.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (4, 16, 32, 64)
+        self.blocks = nn.ModuleList(
+            spectral_norm(nn.Conv2d(before, after, 4, 2, 1))
+            for before, after in itertools.pairwise(widths)
+        )
+        self.last = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, patches: Tensor, inside: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Patches (B, 3, S, S) in −1…1 and where mouths are in them (B, 1, S, S) to scores
+        (B, 1, S/8, S/8), and every block's output."""
+        x, features = torch.cat([patches, inside], 1), []
+        for block in self.blocks:
+            x = F.leaky_relu(block(x), 0.2)
+            features.append(x)
+        return self.last(x), features
+
+
+def _curve(points: Tensor, at: Tensor) -> Tensor:
+    """(B, 1, S): the height, at each x of ``at`` (S,), of polylines through points (B, N, 2)."""
+    order = points[..., 0].argsort(1)
+    x, y = points[..., 0].gather(1, order), points[..., 1].gather(1, order)
+    places = at.expand(len(points), -1).contiguous()
+    right = torch.searchsorted(x.contiguous(), places).clamp(1, points.shape[1] - 1)
+    left = right - 1
+    start, end = x.gather(1, left), x.gather(1, right)
+    share = ((places - start) / (end - start).clamp_min(1e-6)).clamp(0, 1)
+    return (y.gather(1, left) + share * (y.gather(1, right) - y.gather(1, left)))[:, None]
+
+
+def _shape(mesh: Tensor, points: Tensor, openness: Tensor) -> Tensor:
+    """(B, 6): how far mouths are open, how wide they are, how heads are turned, lips' places."""
+    width = points[:, UPPER_LIP[-1], 0] - points[:, UPPER_LIP[0], 0]
+    left, right = mesh[:, _CHEEKS[0]], mesh[:, _CHEEKS[1]]
+    face = (points[:, _CHEEKS[0]] - points[:, _CHEEKS[1]]).norm(dim=1).clamp_min(1e-3)
+    flat = (right - left)[:, :2].norm(dim=1).clamp_min(1e-3)
+    down = mesh[:, _CHIN] - mesh[:, 10]
+    turned = (right - left)[:, 2] / flat
+    bowed = down[:, 2] / down[:, :2].norm(dim=1).clamp_min(1e-3)
+    upper = (points[:, 13, 1] - points[:, _UNDER_NOSE, 1]) / face
+    lower = (points[:, _CHIN, 1] - points[:, 14, 1]) / face
+    return torch.stack([3 * openness, 2 * width / face, turned, bowed, 3 * upper, 2 * lower], 1)
+
+
+def _colors(flat: Tensor, shown: Tensor, trust: Tensor) -> Tensor:
+    """(B, 12): mean colors of lips and skin in photos bent to the targets, where trusted."""
+    groups = [flat[:, list(group)] for group in _COLORED]
+    grid = (torch.cat(groups, 1) * 2 - 1)[:, None]
+    count = shown.shape[1]
+    grid = grid.repeat_interleave(count, 0)
+    seen = torch.cat([shown, trust], 2).flatten(0, 1)
+    seen = F.grid_sample(seen, grid, padding_mode="border", align_corners=False)[:, :, 0]
+    seen = seen.unflatten(0, (-1, count))
+    weights = seen[:, :, 3:].clamp_min(1e-2)
+    mixed = (seen[:, :, :3] * weights).sum(1) / weights.sum(1)
+    means = [part.mean(2) for part in mixed.split([len(group) for group in _COLORED], 2)]
+    return torch.cat(means, 1)
