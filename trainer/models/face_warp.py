@@ -61,6 +61,8 @@ _NEAR_EDGE = 0.12
 #: Natural logarithm of how much larger a place is than in the photo that counts as 1.
 _STRETCH = 3.0
 _CHEEKS = (234, 454)
+#: Depth where there is nothing.
+_FAR = 1e3
 #: The rims of what opens: inner lips and lids, with the irises in them. Inside, a photo is trusted
 #: as far as it is open there too: from the larger share of the target's area on in full, up to the
 #: smaller one not at all.
@@ -125,15 +127,19 @@ def enlarged_reads(reads: Tensor, side: int) -> Tensor:
     return places(1, side, reads) + enlarged(moved, side)
 
 
-def mesh_warp(target: Tensor, source: Tensor, side: int) -> Warp:
+def mesh_warp(target: Tensor, source: Tensor, side: int, front: Tensor | None = None) -> Warp:
     """The warp that gives photos with the meshes ``source`` the meshes ``target``.
 
     Args:
-        target, source: float32 (B, 478, 3).
+        target: float32 (B, 478, 3).
+        source: float32 (B·K, 478, 3), of K photos for each target, one target after the other.
         side: H.
+        front: the photos' :func:`front_depth` (B·K, 1, H, H), if that is known.
     """
-    triangles = torch.from_numpy(TRIANGLES).to(target.device)
-    shown = rasterize(target, triangles, side)
+    triangles, count = torch.from_numpy(TRIANGLES).to(target.device), len(source) // len(target)
+    shown = rasterize(target, triangles, side).repeated(count)
+    target = target.repeat_interleave(count, 0)
+    front = front_depth(source, side) if front is None else front
     face = shown.covered[:, None]
     inside = shown.interpolate(source, triangles).movedim(3, 1)
     reads = torch.where(face, inside[:, :2], _around(target, source, side))
@@ -141,12 +147,21 @@ def mesh_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     per_triangle = torch.stack([known, _stretch(target, source, triangles)], dim=1)
     index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
     known, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
-    trust = torch.where(face, known * _in_front(source, inside, triangles), 1.0)
+    trust = torch.where(face, known * _in_front(source, inside, front), 1.0)
     return Warp(reads, trust * _within(reads), stretch * face, face.to(reads))
 
 
+def front_depth(mesh: Tensor, side: int) -> Tensor:
+    """(B, 1, H, H): depth of what meshes (B, 478, 3) show at each pixel; far away beside them."""
+    triangles = torch.from_numpy(TRIANGLES).to(mesh.device)
+    front = rasterize(mesh, triangles, side)
+    depth = front.interpolate(mesh[..., 2:], triangles).movedim(3, 1)
+    return torch.where(front.covered[:, None], depth, depth.new_tensor(_FAR))
+
+
 def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
-    """The same by 68 landmarks (B, 68, 2), flat: what hides what is not known."""
+    """The same by 68 landmarks (B, 68, 2) and (B·K, 68, 2), flat: what hides what is not known."""
+    target = target.repeat_interleave(len(source) // len(target), 0)
     edge = _edge_points(target)
     ends = torch.cat([target, edge], 1), torch.cat([source, edge], 1)
     reads = _spline(ends[0], ends[1], torch.full_like(ends[0][..., 0], _SLACK), side)
@@ -263,17 +278,15 @@ def _areas(mesh: Tensor, triangles: Tensor) -> Tensor:
     return (ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]).abs().clamp_min(1e-7)
 
 
-def _in_front(source: Tensor, inside: Tensor, triangles: Tensor) -> Tensor:
+def _in_front(source: Tensor, inside: Tensor, front: Tensor) -> Tensor:
     """(B, 1, H, H), 0…1: whether nothing of the face lies before these places in the photo.
 
     Args:
         inside: (B, 3, H, H), places in the photo with their depth.
+        front: the photos' :func:`front_depth`.
     """
-    front = rasterize(source, triangles, inside.shape[-1])
-    depth = front.interpolate(source[..., 2:], triangles).movedim(3, 1)
-    depth = torch.where(front.covered[:, None], depth, depth.new_tensor(1e3))
     grid = inside[:, :2].movedim(1, -1) * 2 - 1
-    shown = F.grid_sample(depth, grid, mode="nearest", align_corners=False)
+    shown = F.grid_sample(front, grid, mode="nearest", align_corners=False)
     left, right = _CHEEKS
     width = (source[:, right] - source[:, left]).norm(dim=1).view(-1, 1, 1, 1)
     behind = (inside[:, 2:] - shown) / width.clamp_min(1e-6)

@@ -50,7 +50,7 @@ class MouthPatch(NamedTuple):
     def in_picture(self, painted: Tensor, side: int) -> tuple[Tensor, Tensor]:
         """Painted patches (B, 3, S, S) where they belong in pictures of ``side`` pixels, and how
         much of each pixel they are (B, 1, side, side)."""
-        grid = F.affine_grid(self.frame, [len(painted), 1, side, side], align_corners=False)
+        grid = _moved(self.frame, side)
         shown = F.grid_sample(painted, grid, padding_mode="border", align_corners=False)
         return shown, F.grid_sample(self.inside, grid, align_corners=False)
 
@@ -58,8 +58,7 @@ class MouthPatch(NamedTuple):
         """The patches (B, C, S, S) of pictures (B, C, P, P)."""
         turn = torch.linalg.inv(self.frame[:, :, :2])
         back = torch.cat([turn, -turn @ self.frame[:, :, 2:]], 2)
-        size = [*pictures.shape[:2], *self.inside.shape[2:]]
-        grid = F.affine_grid(back, size, align_corners=False)
+        grid = _moved(back, self.inside.shape[-1])
         return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 
@@ -158,6 +157,17 @@ class MouthDiscriminator(nn.Module):
             x = F.leaky_relu(block(x), 0.2)
             features.append(x)
         return self.last(x), features
+
+
+def _moved(frame: Tensor, side: int) -> Tensor:
+    """(B, side, side, 2): all pixels' places, −1…1, taken by affine maps (B, 2, 3)."""
+    line = ((torch.arange(side, device=frame.device) + 0.5) / side * 2 - 1).to(frame)
+    x, y, one = (
+        line.expand(side, side),
+        line[:, None].expand(side, side),
+        frame.new_ones(side, side),
+    )
+    return (torch.stack([x, y, one], 2).flatten(0, 1) @ frame.mT).unflatten(1, (side, side))
 
 
 def _curve(points: Tensor, at: Tensor) -> Tensor:

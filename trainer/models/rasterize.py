@@ -28,6 +28,10 @@ class Fragments(NamedTuple):
         """bool (B, H, H): pixels that show a triangle."""
         return self.triangles >= 0
 
+    def repeated(self, count: int) -> Fragments:
+        """Every picture so many times, one after the other."""
+        return Fragments(*(one.repeat_interleave(count, 0) for one in self)) if count > 1 else self
+
     def interpolate(self, values: Tensor, triangles: Tensor) -> Tensor:
         """Values of vertices (B, V, C) at the pixels: (B, H, H, C), 0 where no triangle is.
 

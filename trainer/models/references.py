@@ -14,7 +14,7 @@ is what no photo shows.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +22,9 @@ from torch import Tensor
 
 from fsh.schemas.mesh import MESH_POINTS
 from fsh.trainer.models.face_warp import (
-    Warp,
     enlarged,
     enlarged_reads,
+    front_depth,
     landmark_warp,
     mesh_warp,
     places,
@@ -48,6 +48,51 @@ _DISPLACEMENT = 0.25
 _COPY, _STILL, _PAINT = 1.0, -2.0, -2.0
 #: Trust enters the shares as its logarithm times this; the smallest is so much.
 _TRUST_WEIGHT, _LEAST_TRUST = 2.0, 0.02
+
+
+class Photos(NamedTuple):
+    """Photos as they are bent: all that does not depend on what they are bent to.
+
+    Attributes:
+        pictures: float32 (…, 3, P, P), −1…1.
+        fine: float32 (…, 3, F, F), the same at the side of the grid on which they are bent.
+        points: float32 (…, 478, 3), meshes, or (…, 68, 2), landmarks, in shares of the crop.
+        front: float32 (…, 1, F, F), see :func:`~fsh.trainer.models.face_warp.front_depth`; of
+            landmarks it is empty, (…, 1, 0, 0).
+        real: float32 (…, 4), left, top, right and bottom edges in shares of the crop of what each
+            shows; outside it was filled in.
+    """
+
+    pictures: Tensor
+    fine: Tensor
+    points: Tensor
+    front: Tensor
+    real: Tensor
+
+    def take(self, rows: Any) -> Photos:
+        """Some of them, chosen as of a tensor."""
+        return Photos(*(part[rows] for part in self))
+
+    def repeated(self, count: int) -> Photos:
+        """All of them so many times, without copying: (count, …)."""
+        return Photos(*(part.expand(count, *part.shape) for part in self))
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, pictures: Tensor, points: Tensor, side: int, real: Tensor | None = None) -> Photos:
+        """Photos (N, 3, P, P) with points (N, V, D), for a network of ``side`` pixels.
+
+        Args:
+            real: (N, 4); None: all of each.
+        """
+        fine = _FINE * side
+        small = at_side(pictures, fine) if pictures.shape[-1] > fine else pictures
+        front = pictures.new_zeros(len(pictures), 1, 0, 0)
+        if points.shape[-2] == MESH_POINTS:
+            front = front_depth(points, fine)
+        if real is None:
+            real = points.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(points), 4)
+        return cls(pictures, small, points, front, real)
 
 
 class References(NamedTuple):
@@ -154,52 +199,38 @@ def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
 
 @torch.no_grad()
 def prepare(
-    target: Tensor,
-    points: Tensor,
-    pictures: Tensor,
-    still: Tensor,
-    side: int,
-    *,
-    real: Tensor | None = None,
-    still_real: Tensor | None = None,
-    face_only: Tensor | None = None,
+    target: Tensor, photos: Photos, still: Photos, side: int, face_only: Tensor | None = None
 ) -> References:
     """Bend K photos to each of B targets.
 
     Args:
         target: float32 (B, 478, 3), meshes, or (B, 68, 2), landmarks, in shares of the crop.
-        points: float32 (B, K, 478, 3) or (B, K, 68, 2), the photos', as well.
-        pictures: float32 (B, K, 3, P, P). still: float32 (B, 3, P, P).
+        photos: (B, K, …). still: (B, …), the photos that are not bent.
         side: H, the network's.
-        real: float32 (B, K, 4), left, top, right and bottom edges in shares of the crop of what
-            each photo shows; outside it was filled in. None: all.
-        still_real: float32 (B, 4), the still photo's.
         face_only: bool (B, K), photos that are trusted inside the face alone: they show another
             scene than the still one.
     """
-    batch, count = points.shape[:2]
-    fine = _FINE * side
-    warp = _warp(target.repeat_interleave(count, 0), points.flatten(0, 1), fine)
-    trust = warp.trust
-    if real is not None:
-        trust = trust * _inside(warp.reads, real.flatten(0, 1))
+    batch, count = photos.points.shape[:2]
+    fine, points = _FINE * side, photos.points.flatten(0, 1)
+    if target.shape[1] == MESH_POINTS:
+        warp = mesh_warp(target, points, fine, photos.front.flatten(0, 1))
+    else:
+        warp = landmark_warp(target, points, fine)
+    trust = warp.trust * _inside(warp.reads, photos.real.flatten(0, 1))
     if face_only is not None:
         trust = torch.where(face_only.flatten()[:, None, None, None], trust * warp.face, trust)
-    large = pictures.flatten(0, 1)
-    shown = read(at_side(large, fine) if large.shape[-1] > fine else large, warp.reads)
+    shown = read(photos.fine.flatten(0, 1), warp.reads)
     moved = warp.displacement / _DISPLACEMENT
     bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face], 1), side)
-    kept = torch.ones_like(still[:, :1, :side, :side])
-    if still_real is not None:
-        kept = _inside(places(batch, side, still), still_real)
-    maps = [bent.unflatten(0, (batch, count)).flatten(1, 2), at_side(still, side), kept]
+    kept = _inside(places(batch, side, still.real), still.real)
+    maps = [bent.unflatten(0, (batch, count)).flatten(1, 2), at_side(still.fine, side), kept]
     known = trust.unflatten(0, (batch, count))
     face = warp.face.unflatten(0, (batch, count)).amax(1)
-    mouth_side = pictures.shape[-1] // _MOUTH
+    mouth_side = photos.pictures.shape[-1] // _MOUTH
     mouth = mouth_patch(target, shown.unflatten(0, (batch, count)), known, mouth_side)
     return References(
-        pictures=pictures,
-        still=still,
+        pictures=photos.pictures,
+        still=still.pictures,
         maps=torch.cat(maps, 1),
         reads=warp.reads.unflatten(0, (batch, count)),
         trust=torch.cat([known[:, :, 0], 1 - face], 1),
@@ -232,11 +263,6 @@ def compose(answer: Answer, references: References, how: str = "bilinear") -> Co
     picture = (weights[:, :count] * copies).sum(1)
     picture = picture + weights[:, count] * references.still + weights[:, count + 1] * paint
     return Composition(picture, shares, flow, mouth)
-
-
-def _warp(target: Tensor, source: Tensor, side: int) -> Warp:
-    bend = mesh_warp if target.shape[1] == MESH_POINTS else landmark_warp
-    return bend(target, source, side)
 
 
 def at_side(pictures: Tensor, side: int) -> Tensor:

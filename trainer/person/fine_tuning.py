@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LinearLR
 
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.networks import Generator
-from fsh.trainer.models.references import References, at_side, nearest_photos, prepare
+from fsh.trainer.models.references import Photos, References, at_side, nearest_photos, prepare
 from fsh.trainer.person.drawing import DrawingNetwork
 from fsh.trainer.person.photo_tensors import PhotoTensors
 from fsh.trainer.runs import TrainedNetworks
@@ -171,5 +171,5 @@ def _nearest_of(
         near = nearest_photos(target[None], photos.points[others][None], network.references)[0]
         rows.append([others[i] for i in near.tolist()])
     chosen = torch.tensor(rows, device=targets.device)
-    still = photos.images[chosen[:, -1]]
-    return prepare(targets, photos.points[chosen], photos.images[chosen], still, network.size)
+    ready = Photos.of(photos.images, photos.points, network.size)
+    return prepare(targets, ready.take(chosen), ready.take(chosen[:, -1]), network.size)

@@ -5,7 +5,7 @@ See :mod:`fsh.trainer.models.references` for what becomes of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from fsh.schemas.landmarks import found
 from fsh.schemas.mesh import landmarks_of_mesh
 from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.data.pictures import to_images, to_pictures
-from fsh.trainer.models.references import References, prepare
+from fsh.trainer.models.references import Photos, References, prepare
 from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
 from fsh.trainer.person.photo_tensors import real_shares
 
@@ -49,6 +49,7 @@ class PhotoReferences:
     real: Tensor
     still: int
     same_scene: Tensor
+    _made: dict[int, Photos] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -120,17 +121,17 @@ class PhotoReferences:
 
     def prepared(self, targets: Tensor, chosen: Tensor, side: int) -> References:
         """These references bent to N targets, for a network of ``side`` pixels."""
-        still = self.pictures[self.still].expand(len(targets), -1, -1, -1)
-        return prepare(
-            targets,
-            self.points[chosen],
-            self.pictures[chosen],
-            still,
-            side,
-            real=self.real[chosen],
-            still_real=self.real[self.still].expand(len(targets), -1),
-            face_only=~self.same_scene[chosen],
-        )
+        photos, count = self._ready(side), len(targets)
+        alike = bool((chosen == chosen[:1]).all())  # as in most of a film: nothing is copied
+        some = photos.take(chosen[0]).repeated(count) if alike else photos.take(chosen)
+        still = photos.take(self.still).repeated(count)
+        return prepare(targets, some, still, side, ~self.same_scene[chosen])
+
+    def _ready(self, side: int) -> Photos:
+        """The photos as a network of that side needs them, made once."""
+        if side not in self._made:
+            self._made[side] = Photos.of(self.pictures, self.points, side, self.real)
+        return self._made[side]
 
     def targets(self, faces: FaceLandmarks, crop: int) -> Tensor:
         """Faces in crop pixels as what the references are bent to: (N, V, D), shares.

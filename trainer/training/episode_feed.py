@@ -18,7 +18,7 @@ from fsh.trainer.data.loader import loader
 from fsh.trainer.data.pictures import channels_first, scale_images, scale_landmark_images
 from fsh.trainer.data.plan import DataPlan
 from fsh.trainer.distributed import Ranks
-from fsh.trainer.models.references import References, nearest_photos, prepare
+from fsh.trainer.models.references import Photos, References, nearest_photos, prepare
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.damage import DamageTally
 from fsh.trainer.training.losses import Episodes, windows_if_any
@@ -120,20 +120,16 @@ def references_of(
         sources: (B, K, 3, P, P). points: (B, K + 1, …), of sources and, last, targets.
         real: (B, K, 4), which part of the sources is; None: all of it.
     """
-    count = min(count, sources.shape[1])
-    order = nearest_photos(points[:, -1], points[:, :count], network.references)
+    count, kept = min(count, sources.shape[1]), network.references
+    order = nearest_photos(points[:, -1], points[:, :count], kept)[:, : min(count, kept)]
     rows = torch.arange(len(order), device=order.device)[:, None]
-    pictures, last = sources[rows, order], min(count, network.references) - 1
-    known = None if real is None else real[rows, order]
-    return prepare(
-        points[:, -1],
-        points[rows, order],
-        pictures,
-        pictures[:, last],
-        network.size,
-        real=known,
-        still_real=None if known is None else known[:, last],
+    known = None if real is None else real[rows, order].flatten(0, 1)
+    photos = Photos.of(
+        sources[rows, order].flatten(0, 1), points[rows, order].flatten(0, 1), network.size, known
     )
+    own = torch.arange(order.numel(), device=order.device).view(order.shape)
+    repeated = own[:, torch.arange(kept, device=order.device) % order.shape[1]]
+    return prepare(points[:, -1], photos.take(repeated), photos.take(own[:, -1]), network.size)
 
 
 def _windows_to_device(real: torch.Tensor, device: str) -> torch.Tensor | None:

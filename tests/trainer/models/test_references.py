@@ -11,6 +11,7 @@ from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake
 from fsh.trainer.models.references import (
     Answer,
+    Photos,
     answered_maps,
     at_side,
     compose,
@@ -28,9 +29,11 @@ def photos(batch: int = 1) -> torch.Tensor:
     return torch.rand(batch, COUNT, 3, LARGE, LARGE, generator=torch.Generator().manual_seed(0))
 
 
-def prepared(target, points, **more):
-    pictures = photos(len(target))
-    return prepare(target, points, pictures, pictures[:, -1], SIDE, **more)
+def prepared(target, points, real=None, still=COUNT - 1, **more):
+    pictures, place = photos(len(target)), torch.arange(points.shape[0] * COUNT).view(-1, COUNT)
+    known = None if real is None else real.flatten(0, 1)
+    ready = Photos.of(pictures.flatten(0, 1), points.flatten(0, 1), SIDE, known)
+    return prepare(target, ready.take(place), ready.take(place[:, still]), SIDE, **more)
 
 
 def answer(mouth: float = 0.0, **changes: float) -> Answer:
@@ -89,7 +92,7 @@ def test_of_another_scene_only_the_face_is_trusted_and_only_what_is_real():
     only = prepared(mesh, points, face_only=torch.tensor([[True, False]])).trust[0]
     assert only[0][~face].max() == 0 and only[0][face].min() > 0.2 and only[1].min() > 0.4
     real = torch.tensor([[[0.0, 0, 0.5, 1], [0, 0, 1, 1]]])
-    half = prepared(mesh, points, real=real, still_real=real[:, 0])
+    half = prepared(mesh, points, real=real, still=0)
     assert half.trust[0, 0, :, 18:].max() == 0 and half.trust[0, 1, :, 18:].min() > 0.4
     assert half.maps[0, -1, :, 9:].max() == 0 and half.maps[0, -1, :, :7].min() == 1
 
