@@ -142,7 +142,11 @@ class Run:
                 network.load_state_dict(_below(files[file], name))
             except RuntimeError as error:
                 line = str(error).splitlines()[0]
-                raise FshError(f"tensors do not fit ({line})", where=self.folder) from error
+                raise FshError(
+                    f"tensors do not fit this version's networks ({line})",
+                    where=self.folder,
+                    remedy="train another run, or use the fsh that this one was trained with",
+                ) from error
             parts[name] = channels_last(network.to(config.device))
         return TrainedNetworks(replace(self, config=config), **parts).eval()
 

@@ -167,10 +167,15 @@ class Person:
         network = NetworkConfig(**card["network"])
         with without_spectral_norms():
             generator = Generator(network)
-        missing, unexpected = generator.load_state_dict(weights, strict=False)
+        try:
+            generator.load_state_dict(weights | _projection(generator))
+        except RuntimeError as error:
+            raise FshError(
+                "its weights do not fit this version's networks",
+                where=folder,
+                remedy="make this person again with `fsh personalize`, under another name",
+            ) from error
         generator.requires_grad_(False).eval()
-        if unexpected or any("project" not in name for name in missing):
-            raise FshError("its weights do not fit its network sizes", where=folder)
         references: PhotoReferences | None = None
         if network.references:
             kept = checkpoint.read_tensors(folder, card, PERSON_REFERENCES)
@@ -188,6 +193,11 @@ class Person:
             references=references,
             about=card["about"],
         )
+
+
+def _projection(generator: Generator) -> dict[str, Tensor]:
+    """The weights of P, which a person's folder does without: ψ is known."""
+    return {name: x for name, x in generator.state_dict().items() if "project" in name}
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from fsh.schemas.mesh import (
+    LOWER_LIDS,
+    LOWER_LIP,
     MEAN_RIGID,
     MESH_POINTS,
     PLACES,
     RIGID_MESH,
+    UPPER_LIDS,
+    UPPER_LIP,
     Placement,
     place_mesh,
 )
-from fsh.trainer.person.mesh_transfer import neutral_mesh, transfer_mesh
+from fsh.trainer.person.mesh_transfer import face_at_rest, neutral_mesh, openness, transfer_mesh
 from fsh.trainer.person.motion_transfer import fill_gaps, smooth_landmarks
 
 TIMES = np.arange(9) / 25
@@ -119,3 +123,67 @@ def test_a_mesh_is_smoothed_and_bridged_as_its_68_landmarks():
     np.testing.assert_allclose(
         smooth[:, PLACES, :2], smooth_landmarks(steady[:, PLACES, :2], TIMES), atol=1e-6
     )
+
+
+def opened(shape: np.ndarray, mouth: float, lids: float) -> np.ndarray:
+    """A face whose mouth and eyes are open by these shares of their width."""
+    face = shape.copy()
+    rims = [
+        (UPPER_LIP, LOWER_LIP, mouth),
+        *((u, o, lids) for u, o in zip(UPPER_LIDS, LOWER_LIDS, strict=True)),
+    ]
+    for number, (upper, lower, share) in enumerate(rims):
+        across = np.linspace(-0.15, 0.15, len(upper))
+        for rim, sign in ((upper, -1), (lower, 1)):
+            height = sign * share * 0.15 * np.ones(len(rim))
+            height[[0, -1]] = 0
+            middle = ((0.0, 0.7), (-0.35, 0.0), (0.35, 0.0))[number]
+            face[list(rim)] = np.column_stack([across, height, 0 * across])
+            face[list(rim), :2] += middle
+    return face
+
+
+def film(faces: list[np.ndarray]) -> np.ndarray:
+    place = Placement(60.0, rotation(0.0), np.array([128.0, 100.0, 0.0]))
+    return np.stack([place.to_picture(face) for face in faces])
+
+
+def test_openness_is_height_over_width_of_mouth_and_eyes():
+    np.testing.assert_allclose(openness(opened(head(0), 0.4, 0.3)), [0.4, 0.3, 0.3], atol=1e-6)
+
+
+def test_the_face_at_rest_is_as_far_open_as_the_persons():
+    faces = np.stack(
+        [opened(head(0), m, e) for m in (0, 0.1, 0.5) for e in (0, 0.3) for _ in "abcde"]
+    )
+    for mouth, lids in ((0.1, 0.3), (0.5, 0.0)):
+        rest = face_at_rest(faces, opened(head(1), mouth, lids))
+        np.testing.assert_allclose(openness(rest), [mouth, lids, lids], atol=1e-6)
+
+
+def test_a_driver_who_begins_in_a_blink_with_the_mouth_open_closes_and_opens_both_all_the_same():
+    states = [(0.6, 0.0)] * 4 + [(0.0, 0.3)] * 8 + [(0.6, 0.3)] * 8
+    driver = film([opened(head(0), *state) for state in states])
+    made = transfer_mesh(
+        driver, np.arange(20) / 25, film([opened(head(1), 0.0, 0.3)]), smooth=False
+    )
+    found = np.array([openness(mesh) for mesh in made])
+    np.testing.assert_allclose(found, [(m, e, e) for m, e in states], atol=0.06)
+
+
+def test_lips_and_lids_meet_and_do_not_pass_each_other():
+    states = [(0.3, 0.3)] * 10 + [(0.0, 0.0)] * 10
+    driver = film([opened(head(0), *state) for state in states])
+    person = film([opened(head(1), 0.05, 0.1)])
+    made = transfer_mesh(driver, np.arange(20) / 25, person, smooth=False, reference=0)
+    assert np.array([openness(mesh) for mesh in made]).min() > -1e-4
+    assert np.abs(openness(made[-1])).max() < 1e-4
+
+
+def test_a_mouth_that_talks_fast_keeps_its_opening():
+    times = np.arange(50) / 25
+    mouths = 0.2 + 0.2 * np.sin(2 * np.pi * 3 * times)
+    driver = film([opened(head(0), mouth, 0.3) for mouth in mouths])
+    made = transfer_mesh(driver, times, driver[:1])
+    found = np.array([openness(mesh)[0] for mesh in made])
+    assert np.ptp(found[5:-5]) > 0.8 * np.ptp(mouths[5:-5])

@@ -1,0 +1,108 @@
+"""What is painted between the lips: where it lies, and where it goes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from solid_head import placed
+from tiny_data import template
+
+from fsh.schemas.mesh import LOWER_LIP, UPPER_LIP
+from fsh.trainer.models.inner_mouth import (
+    InnerMouth,
+    MouthDiscriminator,
+    MouthPatch,
+    mouth_maps,
+    mouth_patch,
+)
+
+SIDE, LARGE = 32, 128
+
+
+def face(opening: float = 0.08, turn: float = 0.0) -> torch.Tensor:
+    """A head whose inner lips are two arcs, so far apart, turned in the picture by radians."""
+    mesh = placed()
+    across = torch.linspace(-1, 1, len(UPPER_LIP))
+    for lip, sign in ((UPPER_LIP, -1), (LOWER_LIP, 1)):
+        mesh[list(lip), 0] = 0.5 + 0.1 * across
+        mesh[list(lip), 1] = 0.6 + sign * opening / 2 * (1 - across**2)
+    c, s = torch.cos(torch.tensor(turn)), torch.sin(torch.tensor(turn))
+    flat = mesh[:, :2] - 0.5
+    mesh[:, :2] = 0.5 + flat @ torch.stack([torch.stack([c, s]), torch.stack([-s, c])])
+    return mesh
+
+
+def patch(*meshes: torch.Tensor, colors: torch.Tensor | None = None) -> MouthPatch:
+    count = len(meshes)
+    shown = torch.zeros(count, 2, 3, SIDE, SIDE) if colors is None else colors
+    return mouth_patch(torch.stack(meshes), shown, torch.ones(count, 2, 1, SIDE, SIDE), SIDE)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.5, -1.2])
+def test_a_mouth_lies_where_its_lips_are_however_the_head_is_held(turn):
+    mesh = face(turn=turn)
+    _, inside = patch(mesh).in_picture(torch.zeros(1, 3, SIDE, SIDE), LARGE)
+    line = (torch.arange(LARGE) + 0.5) / LARGE
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    middle = mesh[[*UPPER_LIP, *LOWER_LIP], :2].mean(0)
+    weight = inside[0, 0] / inside.sum()
+    found = torch.stack([(x * weight).sum(), (y * weight).sum()])
+    assert torch.allclose(found, middle, atol=0.003)
+    # Two parabolas of that height over that width: 2/3 of the box around them.
+    assert float(inside.sum()) / LARGE**2 == pytest.approx(2 / 3 * 0.2 * 0.08, rel=0.1)
+
+
+def test_a_shut_mouth_has_no_inside():
+    assert patch(face(0.0)).inside.max() <= 0.26
+    assert patch(face(-0.02)).inside.max() == 0
+
+
+def test_patches_are_cut_out_of_pictures_where_they_are_put_into_them():
+    mouths = patch(face(), face(0.15, turn=0.3))
+    painted = torch.rand(2, 3, 1, 1).expand(-1, -1, SIDE, SIDE)
+    shown, inside = mouths.in_picture(painted, LARGE)
+    again = mouths.of_picture(shown * inside)
+    sure = (mouths.inside == 1).expand(-1, 3, -1, -1)
+    assert (again - painted)[sure].abs().mean() < 0.05
+
+
+def test_places_are_told_apart_from_lip_to_lip_and_colors_are_those_around():
+    colors = torch.full((1, 2, 3, SIDE, SIDE), 0.25)
+    colors[:, :, 2] = -0.5
+    maps = patch(face(), colors=colors).maps[0]
+    assert maps.shape == (mouth_maps(), SIDE, SIDE)
+    under_upper = maps[1, :, SIDE // 2]
+    assert (under_upper.diff() > 0).all() and under_upper.min() < 0 < under_upper.max()
+    known = maps[-12:, 0, 0].view(4, 3)
+    assert torch.allclose(known, torch.tensor([0.25, 0.25, -0.5]).expand(4, 3))
+
+
+def test_landmarks_alone_have_no_mouth_to_paint():
+    points = torch.from_numpy(template())[None]
+    shown, trust = torch.zeros(1, 2, 3, SIDE, SIDE), torch.ones(1, 2, 1, SIDE, SIDE)
+    mouths = mouth_patch(points, shown, trust, SIDE)
+    assert mouths.maps.shape == (1, mouth_maps(), SIDE, SIDE) and mouths.inside.max() == 0
+    assert mouths.in_picture(torch.ones(1, 3, SIDE, SIDE), LARGE)[1].max() == 0
+    assert mouths.of_picture(torch.zeros(1, 3, LARGE, LARGE)).shape == (1, 3, SIDE, SIDE)
+
+
+def test_teeth_are_learned_from_where_they_are():
+    torch.manual_seed(0)
+    mouths = patch(face(), face(0.12))
+    wanted = torch.where(mouths.maps[:, 1:2] < 0.15, 0.8, -0.8).expand(-1, 3, -1, -1)
+    network = InnerMouth()
+    adam = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(60):
+        loss = ((network(mouths.maps) - wanted).abs() * mouths.inside).sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    off = ((network(mouths.maps) - wanted).abs() * mouths.inside).sum() / mouths.inside.sum() / 3
+    assert off < 0.15
+
+
+def test_the_discriminator_judges_place_by_place():
+    torch.manual_seed(0)
+    judge, pictures = MouthDiscriminator().eval(), torch.rand(2, 3, SIDE, SIDE)
+    scores, features = judge(pictures, torch.ones(2, 1, SIDE, SIDE))
+    assert scores.shape == (2, 1, SIDE // 8, SIDE // 8) and len(features) == 3
