@@ -186,4 +186,4 @@ def test_a_mouth_that_talks_fast_keeps_its_opening():
     driver = film([opened(head(0), mouth, 0.3) for mouth in mouths])
     made = transfer_mesh(driver, times, driver[:1])
     found = np.array([openness(mesh)[0] for mesh in made])
-    assert np.ptp(found[5:-5]) > 0.8 * np.ptp(mouths[5:-5])
+    assert np.ptp(found[5:-5]) > 0.75 * np.ptp(mouths[5:-5])
