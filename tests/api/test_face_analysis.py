@@ -9,9 +9,10 @@ from skimage.data import astronaut
 from tiny_data import template
 
 from fsh import face_analysis
-from fsh.face_analysis import DetectorFaceAnalyzer, expression
+from fsh.face_analysis import DetectorFaceAnalyzer, boxes_around, expression, mean_faces
 from fsh.frames_folder import from_frames
 from fsh.pipeline.faces.arcface import ArcFace, align_face
+from fsh.pipeline.faces.landmarks import face_box
 from fsh.pipeline.faces.pose import rotation_matrix
 from fsh.schemas.errors import FshError
 from fsh.schemas.face_landmarks import FaceLandmarks
@@ -163,3 +164,25 @@ def test_where_no_mesh_can_be_had_the_data_sets_backend_measures(monkeypatch):
     monkeypatch.setattr(face_analysis, "load_backend", none)
     analyzer = DetectorFaceAnalyzer(FaceSpec(backend="dlib"), Flat())
     assert analyzer.landmark_backend.startswith("dlib 68 points, weights ")
+
+
+def test_faces_are_measured_in_several_boxes_around_them():
+    near = np.stack([template() * 100, template() * 100 + 20]).astype(np.float32)
+    boxes = boxes_around(near)
+    own = face_box(near)
+    assert len(boxes) == 4 and np.unique(np.stack(boxes), axis=0).shape == (4, 2, 4)
+    np.testing.assert_allclose(np.mean(boxes, axis=0), own, atol=0.5)
+    sides = np.stack(boxes)[..., 2:] - np.stack(boxes)[..., :2]
+    assert (np.abs(sides / (own[:, 2:] - own[:, :2]) - 1) < 0.06).all()
+
+
+def test_looks_are_averaged_over_those_that_found_the_face():
+    points = np.zeros((2, 68, 2), np.float32)
+    looks = [FaceLandmarks(points + k, np.zeros((2, MESH_POINTS, 3), np.float32)) for k in range(4)]
+    for look in looks[1:]:
+        look.points[1] = np.nan
+    looks[0].points[0] = np.nan
+    averaged = mean_faces(looks)
+    assert averaged.points[0].min() == averaged.points[0].max() == 2
+    assert np.isnan(averaged.points[1]).all() and averaged.mesh is not None
+    assert np.isnan(averaged.mesh[1]).all() and averaged.mesh[0].max() == 0

@@ -3,12 +3,14 @@
 Beside the landmark image, G is given K photos bent to the target's landmarks
 (:mod:`fsh.trainer.models.face_warp`), where that is to be trusted, and one photo as it is, whose
 background stays. Its answer is a residual flow of each photo, at its own size, and, at twice that,
-a share of each photo, of the still one and of paint, and the paint; between the lips paint is finer
-still (:mod:`fsh.trainer.models.inner_mouth`). The picture is put together at the photos' size:
+a share of each photo, of the still one and of paint, and the paint. The picture is put together at
+the photos' size:
 
     ``picture = Σ_k share_k · photo_k(warp_k + flow_k) + share_s · still + share_p · paint``
 
-with shares that sum to 1 at every place. So skin, hair and teeth are copied in focus, and painted
+with shares that sum to 1 at every place. Between the lips, as far as no photo is open there, all of
+it is paint of another kind (:mod:`fsh.trainer.models.inner_mouth`): flows would shut the mouth with
+the lips, of which every photo has plenty. So skin, hair and teeth are copied in focus, and painted
 is what no photo shows.
 """
 
@@ -40,8 +42,9 @@ _GIVEN, _GIVEN_STILL = 8, 4
 _FINE = 2
 #: Mouths are painted in patches whose side is this part of the picture's.
 _MOUTH = 4
-#: Largest residual flow, in shares of the picture's side.
-_FLOW = 0.1
+#: Largest residual flow, in shares of the picture's side: around the face, where the warp guesses,
+#: and in the face, where the mesh knows.
+_FLOW, _FLOW_IN_FACE = 0.1, 0.015
 #: Displacements are given in this unit's parts of the picture's side.
 _DISPLACEMENT = 0.25
 #: Shares before anything is learned, as logits: bent photos copy, the others hardly.
@@ -249,7 +252,9 @@ def compose(answer: Answer, references: References, how: str = "bilinear") -> Co
     """
     maps = answer.maps.float()
     pictures, count, side = references.pictures, *references.pictures.shape[1:4:2]
-    flow = _FLOW * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
+    around = at_side(references.trust[:, -1:], maps.shape[-1])[:, None]
+    most = _FLOW_IN_FACE + (_FLOW - _FLOW_IN_FACE) * around
+    flow = most * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
     fine = F.pixel_shuffle(maps[:, 2 * count :], _FINE)
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
     shares = torch.cat([fine[:, : count + 1] + known, fine[:, count + 1 : -3]], 1).softmax(1)
@@ -258,11 +263,12 @@ def compose(answer: Answer, references: References, how: str = "bilinear") -> Co
     copies = read(pictures.flatten(0, 1), reads, how).unflatten(0, (-1, count))
     weights = enlarged(shares, side)[:, :, None]
     paint = enlarged(torch.tanh(fine[:, -3:]), side)
-    mouth = answer.mouth.float()
-    paint = torch.lerp(paint, *references.mouth.in_picture(mouth, side))
     picture = (weights[:, :count] * copies).sum(1)
     picture = picture + weights[:, count] * references.still + weights[:, count + 1] * paint
-    return Composition(picture, shares, flow, mouth)
+    mouth = answer.mouth.float()
+    painted, inside = references.mouth.in_picture(mouth, side)
+    hidden = 1 - enlarged(references.trust[:, :count].amax(1, keepdim=True), side)
+    return Composition(torch.lerp(picture, painted, inside * hidden), shares, flow, mouth)
 
 
 def at_side(pictures: Tensor, side: int) -> Tensor:
