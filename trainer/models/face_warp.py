@@ -16,9 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsh.schemas.mesh import MEAN_RIGID, RIGID_MESH
+from fsh.schemas.mesh import (
+    LOWER_LIDS,
+    LOWER_LIP,
+    MEAN_RIGID,
+    RIGID_MESH,
+    UPPER_LIDS,
+    UPPER_LIP,
+)
 from fsh.schemas.mesh_triangles import TRIANGLES
 from fsh.trainer.models.rasterize import rasterize
+from fsh.trainer.models.thin_plate import places, thin_plate_reads
 
 #: Points of the face's outline, from the top clockwise: where they lie in a mean head
 #: (:data:`fsh.schemas.mesh.MEAN_HEAD`), its right half; the left one mirrors it.
@@ -52,8 +60,6 @@ _SLANT = 0.3
 _BEHIND, _HIDDEN = 0.03, 0.08
 #: Smoothing of the spline: all points, the skull's, and hidden ones.
 _SLACK, _SKULL_SLACK, _HIDDEN_SLACK = 1e-3, 6e-3, 1.0
-#: Side of the grid on which the spline is evaluated; between its points it is interpolated.
-_COARSE = 33
 #: Points that hold on each edge of the picture, unless the head comes nearer than this: then its
 #: hair would be torn between the two.
 _EDGE_POINTS = 5
@@ -64,12 +70,12 @@ _CHEEKS = (234, 454)
 #: Depth where there is nothing.
 _FAR = 1e3
 #: The rims of what opens: inner lips and lids, with the irises in them. Inside, a photo is trusted
-#: as far as it is open there too: from the larger share of the target's area on in full, up to the
-#: smaller one not at all.
+#: as far as it is open there as well as the target: from the larger share of the other's area on in
+#: full, up to the smaller one not at all.
 _OPENINGS = (
-    (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95),
-    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 468, 469, 471),
-    (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398, 473, 474, 476),
+    (*UPPER_LIP, *LOWER_LIP),
+    (*UPPER_LIDS[0], *LOWER_LIDS[0], 468, 469, 471),
+    (*UPPER_LIDS[1], *LOWER_LIDS[1], 473, 474, 476),
 )
 _SHUT, _OPEN = 0.15, 0.4
 
@@ -95,13 +101,6 @@ class Warp(NamedTuple):
     def displacement(self) -> Tensor:
         """float32 (B, 2, H, H): how far from its own place each place reads."""
         return self.reads - places(len(self.reads), self.reads.shape[-1], self.reads)
-
-
-def places(count: int, side: int, like: Tensor) -> Tensor:
-    """float32 (count, 2, side, side): the pixels' own centres."""
-    line = (torch.arange(side, device=like.device, dtype=like.dtype) + 0.5) / side
-    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"))
-    return grid.expand(count, -1, -1, -1)
 
 
 def read(pictures: Tensor, reads: Tensor, how: str = "bilinear") -> Tensor:
@@ -164,7 +163,7 @@ def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     target = target.repeat_interleave(len(source) // len(target), 0)
     edge = _edge_points(target)
     ends = torch.cat([target, edge], 1), torch.cat([source, edge], 1)
-    reads = _spline(ends[0], ends[1], torch.full_like(ends[0][..., 0], _SLACK), side)
+    reads = thin_plate_reads(ends[0], ends[1], torch.full_like(ends[0][..., 0], _SLACK), side)
     nothing = torch.zeros_like(reads[:, :1])
     return Warp(reads, _within(reads), nothing, nothing)
 
@@ -210,7 +209,7 @@ def _around(target: Tensor, source: Tensor, side: int) -> Tensor:
     edge = _edge_points(target)
     gaps = torch.stack([torch.cdist(edge, ring[..., :2]).amin(2) for ring in rings]).amin(0)
     slack[:, len(outline) + len(skull) :] += _HIDDEN_SLACK * (1 - gaps / _NEAR_EDGE).clamp_min(0)
-    return _spline(ends[0], ends[1], slack, side)
+    return thin_plate_reads(ends[0], ends[1], slack, side)
 
 
 def _edge_points(like: Tensor) -> Tensor:
@@ -218,29 +217,6 @@ def _edge_points(like: Tensor) -> Tensor:
     line = torch.linspace(0, 1, _EDGE_POINTS).tolist()
     edge = [(x, y) for x in line for y in line if {x, y} & {0.0, 1.0}]
     return torch.tensor(edge).to(like).expand(len(like), -1, -1)
-
-
-def _spline(target: Tensor, source: Tensor, slack: Tensor, side: int) -> Tensor:
-    """The reads (B, 2, H, H) of thin-plate splines through points (B, N, 2), smoothed by (B, N)."""
-    count = target.shape[1]
-    system = target.new_zeros(len(target), count + 3, count + 3)
-    system[:, :count, :count] = _radial(torch.cdist(target, target)) + torch.diag_embed(slack)
-    system[:, :count, count] = system[:, count, :count] = 1
-    system[:, :count, count + 1 :], system[:, count + 1 :, :count] = target, target.mT
-    moves = torch.cat([source - target, target.new_zeros(len(target), 3, 2)], 1)
-    weights = torch.linalg.solve(system, moves)
-    line = torch.linspace(0, 1, _COARSE, device=target.device)
-    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).flatten(0, 1)
-    grid = grid.expand(len(target), -1, -1)
-    ones = torch.ones_like(grid[..., :1])
-    basis = torch.cat([_radial(torch.cdist(grid, target)), ones, grid], 2)
-    reads = (grid + basis @ weights).mT.unflatten(2, (_COARSE, _COARSE))
-    at = places(len(target), side, target).movedim(1, -1) * 2 - 1
-    return F.grid_sample(reads, at, align_corners=True)
-
-
-def _radial(distance: Tensor) -> Tensor:
-    return distance**2 * torch.log(distance.clamp_min(1e-6))
 
 
 def _facing(mesh: Tensor, triangles: Tensor) -> Tensor:
@@ -253,15 +229,18 @@ def _facing(mesh: Tensor, triangles: Tensor) -> Tensor:
 def _opened(target: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
     """(B, T), 0…1: whether mouth and eyes are open in the photo too; 1 outside of them.
 
-    A mouth that is shut has no inside to copy: stretched lips would be shown in its place.
+    A mouth that is shut has no inside to copy: stretched lips would be shown in its place. And one
+    that shuts hides what the photo shows: squeezed, it would be a white line between lips or lids.
     """
     trust = target.new_ones(len(target), len(triangles))
     grown = (_areas(source, triangles), _areas(target, triangles))
     for rim in _OPENINGS:
         inside = torch.isin(triangles, torch.tensor(rim, device=triangles.device)).all(1)
         was, now = (areas[:, inside].sum(1) for areas in grown)
-        open_ = ((was / now - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1)
-        trust[:, inside] = open_[:, None]
+        open_, shut = (
+            ((ratio - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1) for ratio in (was / now, now / was)
+        )
+        trust[:, inside] = (open_ * shut)[:, None]
     return trust
 
 

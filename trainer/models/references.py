@@ -29,10 +29,10 @@ from fsh.trainer.models.face_warp import (
     front_depth,
     landmark_warp,
     mesh_warp,
-    places,
     read,
 )
 from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
+from fsh.trainer.models.thin_plate import places
 
 #: Maps that G is given of each bent photo: colour, trust, stretch, displacement, face; and of the
 #: still photo: colour, and what is real of it.
