@@ -1,6 +1,10 @@
 """How good T photos make a person: FF against FT and the baselines, on unseen people.
 
     python tests/benchmarks/few_shot.py DATA RUN [--identities 5] [--held 16] [--out FOLDER]
+        [--parts] [--plain RUN]
+
+With --parts also people that are drawn without one of the parts that pictures are put together of
+(copied_parts.py), with --plain those of a run without references.
 
 The functions of ``fsh evaluate`` and nothing else: SSIM, sharpness, identity similarity, landmark,
 pose and expression errors in self-reenactment, those of turned heads by themselves too; and the
@@ -12,6 +16,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+
+from copied_parts import ablations
 
 from fsh.cli.console import progress
 from fsh.evaluation_options import CROP, NETWORK, SIZES, fine_tuning_steps
@@ -38,20 +44,28 @@ def main() -> None:
     parser.add_argument("--identities", type=int)
     parser.add_argument("--held", type=int, default=16)
     parser.add_argument("--steps", default="authors")
+    parser.add_argument("--shots", default=",".join(map(str, SHOTS)))
     parser.add_argument("--size", choices=SIZES, default=CROP)
+    parser.add_argument("--parts", action="store_true")
+    parser.add_argument("--plain", type=Path)
     parser.add_argument("--out", type=Path, help="kept there, and gone on from")
     options = parser.parse_args()
+    shots = tuple(int(shot) for shot in options.shots.split(","))
     folder = options.out or Path(tempfile.mkdtemp(prefix="fsh-few-shot-"))
     with progress() as bar:
         run = Run.read(options.run, bar)
         people = subjects_of_split(DataFolder(options.data), run.spec, held_out=options.held)
         size = run.config.network.size if options.size == NETWORK else run.spec.size
         own = systems_of(run, fine_tuning_steps(options.steps), bar)
+        if options.parts:
+            own += ablations(run)
+        if options.plain:
+            own += systems_of(Run.read(options.plain, bar), lambda _: 0, bar, "no references")[:1]
         systems = [*own, *baselines(all(person.meshes for person in people))]
         analyzer = DetectorFaceAnalyzer(run.spec)
         skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
         settings = [
-            EvaluationSettings(name, size, SHOTS, 0, analyzer, {}, skipped, folder)
+            EvaluationSettings(name, size, shots, 0, analyzer, {}, skipped, folder)
             for name in SHOWN
         ]
         evaluations = evaluate(people[: options.identities], systems, settings, bar)
