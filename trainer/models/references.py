@@ -268,7 +268,8 @@ def compose(answer: Answer, references: References, how: str = "bilinear") -> Co
     mouth = answer.mouth.float()
     painted, inside = references.mouth.in_picture(mouth, side)
     hidden = 1 - enlarged(references.trust[:, :count].amax(1, keepdim=True), side)
-    return Composition(torch.lerp(picture, painted, inside * hidden), shares, flow, mouth)
+    picture = picture + inside * hidden * (painted - picture)
+    return Composition(picture, shares, flow, mouth)
 
 
 def at_side(pictures: Tensor, side: int) -> Tensor:
