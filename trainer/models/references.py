@@ -252,7 +252,7 @@ def compose(answer: Answer, references: References, how: str = "bilinear") -> Co
     """
     maps = answer.maps.float()
     pictures, count, side = references.pictures, *references.pictures.shape[1:4:2]
-    around = at_side(references.trust[:, -1:], maps.shape[-1])[:, None]
+    around = F.avg_pool2d(references.trust[:, -1:], _FINE)[:, None]
     most = _FLOW_IN_FACE + (_FLOW - _FLOW_IN_FACE) * around
     flow = most * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
     fine = F.pixel_shuffle(maps[:, 2 * count :], _FINE)
