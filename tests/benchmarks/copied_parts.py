@@ -18,7 +18,8 @@ from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Silent
 from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
-from fsh.trainer.models.references import Answer, References, compose
+from fsh.trainer.models.composition import Answer, compose
+from fsh.trainer.models.references import References
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.personalize import personalize
 from fsh.trainer.person.photo_tensors import landmark_image_tensors

@@ -3,7 +3,7 @@
 In reading order: ``norms`` (spectral and instance normalisation), ``blocks``, ``networks`` (the
 paper's E, G and D), ``rasterize``, ``thin_plate`` and ``face_warp`` (a photo bent to other
 landmarks), ``inner_mouth`` (what is painted between the lips), ``references`` (what G sees of
-photos, and pictures put together of them),
+photos), ``composition`` (pictures put together of them),
 ``video_embeddings`` (W), ``folded_generator`` (G for one person), ``x2face`` and ``pix2pixhd`` (the
 alternatives), ``vgg`` and ``face_features`` (networks of the content loss).
 """

@@ -68,7 +68,7 @@ _NEAR_EDGE = 0.12
 _STRETCH = 3.0
 _CHEEKS = (234, 454)
 #: Depth where there is nothing.
-_FAR = 1e3
+FAR = 1e3
 #: The rims of what opens: inner lips and lids, with the irises in them. Inside, a photo is trusted
 #: as far as it is open there as well as the target: from the larger share of the other's area on in
 #: full, up to the smaller one not at all.
@@ -78,6 +78,8 @@ _OPENINGS = (
     (*UPPER_LIDS[1], *LOWER_LIDS[1], 473, 474, 476),
 )
 _SHUT, _OPEN = 0.15, 0.4
+#: An eye that is open by less than the smaller share of how it is in the photo is as good as shut.
+_EYE_SHUT, _EYE_OPEN = 0.3, 0.55
 
 
 class Warp(NamedTuple):
@@ -155,7 +157,7 @@ def front_depth(mesh: Tensor, side: int) -> Tensor:
     triangles = torch.from_numpy(TRIANGLES).to(mesh.device)
     front = rasterize(mesh, triangles, side)
     depth = front.interpolate(mesh[..., 2:], triangles).movedim(3, 1)
-    return torch.where(front.covered[:, None], depth, depth.new_tensor(_FAR))
+    return torch.where(front.covered[:, None], depth, depth.new_tensor(FAR))
 
 
 def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
@@ -237,10 +239,10 @@ def _opened(target: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
     for rim in _OPENINGS:
         inside = torch.isin(triangles, torch.tensor(rim, device=triangles.device)).all(1)
         was, now = (areas[:, inside].sum(1) for areas in grown)
-        open_, shut = (
-            ((ratio - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1) for ratio in (was / now, now / was)
-        )
-        trust[:, inside] = (open_ * shut)[:, None]
+        known = ((was / now - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1)
+        least, most = (_EYE_SHUT, _EYE_OPEN) if 468 in rim or 473 in rim else (_SHUT, _OPEN)
+        seen = ((now / was - least) / (most - least)).clamp(0, 1)
+        trust[:, inside] = (known * seen)[:, None]
     return trust
 
 

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fsh.trainer.models.blocks import AdaIN, FirstDown, InstanceNorm, Residual, convolve_with_box
+from fsh.trainer.models.composition import Answer
 from fsh.trainer.models.networks import Generator, channels_last
 from fsh.trainer.models.norms import EPSILON
-from fsh.trainer.models.references import Answer, References
+from fsh.trainer.models.references import References
 
 
 class FoldedGenerator(nn.Module):

@@ -26,14 +26,9 @@ from fsh.trainer.models.blocks import (
     conv,
     linear,
 )
+from fsh.trainer.models.composition import Answer, answered_maps, first_answer
 from fsh.trainer.models.inner_mouth import InnerMouth, MouthDiscriminator
-from fsh.trainer.models.references import (
-    Answer,
-    References,
-    answered_maps,
-    first_answer,
-    given_maps,
-)
+from fsh.trainer.models.references import References, given_maps
 
 Network = TypeVar("Network", bound=nn.Module)
 #: Attributes that Python gives every class by itself.

@@ -1,17 +1,8 @@
-"""Photos of a person as the generator sees them, and the picture put together of what it answers.
+"""Photos of a person as the generator sees them.
 
 Beside the landmark image, G is given K photos bent to the target's landmarks
 (:mod:`fsh.trainer.models.face_warp`), where that is to be trusted, and one photo as it is, whose
-background stays. Its answer is a residual flow of each photo, at its own size, and, at twice that,
-a share of each photo, of the still one and of paint, and the paint. The picture is put together at
-the photos' size:
-
-    ``picture = Σ_k share_k · photo_k(warp_k + flow_k) + share_s · still + share_p · paint``
-
-with shares that sum to 1 at every place. Between the lips, as far as no photo is open there, all of
-it is paint of another kind (:mod:`fsh.trainer.models.inner_mouth`): flows would shut the mouth with
-the lips, of which every photo has plenty. So skin, hair and teeth are copied in focus, and painted
-is what no photo shows.
+background stays. What is made of them: :mod:`fsh.trainer.models.composition`.
 """
 
 from __future__ import annotations
@@ -24,8 +15,7 @@ from torch import Tensor
 
 from fsh.schemas.mesh import MESH_POINTS
 from fsh.trainer.models.face_warp import (
-    enlarged,
-    enlarged_reads,
+    FAR,
     front_depth,
     landmark_warp,
     mesh_warp,
@@ -39,18 +29,13 @@ from fsh.trainer.models.thin_plate import places
 _GIVEN, _GIVEN_STILL = 8, 4
 #: The photos are bent, and shares and paint answered, on a grid so many times as fine as the
 #: network's: at 64 pixels an eye is three pixels high.
-_FINE = 2
+FINE = 2
 #: Mouths are painted in patches whose side is this part of the picture's.
 _MOUTH = 4
-#: Largest residual flow, in shares of the picture's side: around the face, where the warp guesses,
-#: and in the face, where the mesh knows.
-_FLOW, _FLOW_IN_FACE = 0.1, 0.015
 #: Displacements are given in this unit's parts of the picture's side.
 _DISPLACEMENT = 0.25
-#: Shares before anything is learned, as logits: bent photos copy, the others hardly.
-_COPY, _STILL, _PAINT = 1.0, -2.0, -2.0
-#: Trust enters the shares as its logarithm times this; the smallest is so much.
-_TRUST_WEIGHT, _LEAST_TRUST = 2.0, 0.02
+#: Around a still photo's face, in shares of the side: its edge, and its hair, kept by so much.
+_FACE_EDGE, _HAIR, _HAIR_KEPT = 0.025, 0.1, 0.25
 
 
 class Photos(NamedTuple):
@@ -88,7 +73,7 @@ class Photos(NamedTuple):
         Args:
             real: (N, 4); None: all of each.
         """
-        fine = _FINE * side
+        fine = FINE * side
         small = at_side(pictures, fine) if pictures.shape[-1] > fine else pictures
         front = pictures.new_zeros(len(pictures), 1, 0, 0)
         if points.shape[-2] == MESH_POINTS:
@@ -127,63 +112,9 @@ class References(NamedTuple):
         return MouthPatch(self.mouth_maps, self.mouth_inside, self.mouth_frame)
 
 
-class Answer(NamedTuple):
-    """What G makes of references.
-
-    Attributes:
-        maps: (B, M, H, H), see :func:`answered_maps`.
-        mouth: (B, 3, S, S), what is between the lips, −1…1.
-    """
-
-    maps: Tensor
-    mouth: Tensor
-
-
-class Composition(NamedTuple):
-    """A picture and how it was put together.
-
-    Attributes:
-        picture: (B, 3, P, P), −1…1.
-        shares: (B, K + 2, 2H, 2H), of each bent photo, the still one and the paint; their sum is 1.
-        flow: (B, K, 2, H, H), residual flow in shares of the picture's side.
-        mouth: (B, 3, S, S), the paint between the lips, in their patch.
-    """
-
-    picture: Tensor
-    shares: Tensor
-    flow: Tensor
-    mouth: Tensor
-
-    @property
-    def painted(self) -> Tensor:
-        """Mean share of paint, a scalar: 0 copies everything, 1 nothing."""
-        return self.shares[:, -1].mean()
-
-    @property
-    def unevenness(self) -> Tensor:
-        """Mean absolute first difference of the flow, a scalar: what keeps it smooth."""
-        across, down = self.flow.diff(dim=-1).abs().mean(), self.flow.diff(dim=-2).abs().mean()
-        return across + down
-
-
 def given_maps(count: int) -> int:
     """C, the number of maps that G sees of ``count`` photos; 0 for none."""
     return count * _GIVEN + _GIVEN_STILL if count else 0
-
-
-def answered_maps(count: int) -> int:
-    """M, the number of maps that G answers with; without photos an image's three channels.
-
-    A flow of each photo first; then, :data:`_FINE` times as fine (``F.pixel_shuffle``), a share of
-    each photo, of the still one and of paint, and the paint's three channels.
-    """
-    return 2 * count + (count + 5) * _FINE**2 if count else 3
-
-
-def first_answer(count: int) -> Tensor:
-    """(M,) what G answers before it has learned anything: the bent photos, where trusted."""
-    shares = torch.tensor([_COPY] * count + [_STILL, _PAINT, 0.0, 0.0, 0.0])
-    return torch.cat([torch.zeros(2 * count), shares.repeat_interleave(_FINE**2)])
 
 
 def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
@@ -214,7 +145,7 @@ def prepare(
             scene than the still one.
     """
     batch, count = photos.points.shape[:2]
-    fine, points = _FINE * side, photos.points.flatten(0, 1)
+    fine, points = FINE * side, photos.points.flatten(0, 1)
     if target.shape[1] == MESH_POINTS:
         warp = mesh_warp(target, points, fine, photos.front.flatten(0, 1))
     else:
@@ -225,8 +156,12 @@ def prepare(
     shown = read(photos.fine.flatten(0, 1), warp.reads)
     moved = warp.displacement / _DISPLACEMENT
     bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face], 1), side)
-    kept = _inside(places(batch, side, still.real), still.real)
-    maps = [bent.unflatten(0, (batch, count)).flatten(1, 2), at_side(still.fine, side), kept]
+    kept = _inside(places(batch, fine, still.real), still.real) * _beside_head(still.front)
+    maps = [
+        bent.unflatten(0, (batch, count)).flatten(1, 2),
+        at_side(still.fine, side),
+        at_side(kept, side),
+    ]
     known = trust.unflatten(0, (batch, count))
     face = warp.face.unflatten(0, (batch, count)).amax(1)
     mouth_side = photos.pictures.shape[-1] // _MOUTH
@@ -236,40 +171,28 @@ def prepare(
         still=still.pictures,
         maps=torch.cat(maps, 1),
         reads=warp.reads.unflatten(0, (batch, count)),
-        trust=torch.cat([known[:, :, 0], 1 - face], 1),
+        trust=torch.cat([known[:, :, 0], (1 - face) * kept], 1),
         mouth_maps=mouth.maps,
         mouth_inside=mouth.inside,
         mouth_frame=mouth.frame,
     )
 
 
-def compose(answer: Answer, references: References, how: str = "bilinear") -> Composition:
-    """Put pictures together at the photos' own size.
+def _beside_head(front: Tensor) -> Tensor:
+    """(B, 1, F, F): how far still photos show what stays where it is: not their face, hardly the
+    hair around it. Else both would stay behind when the head moves away.
 
     Args:
-        answer: what G made of landmark image and maps.
-        how: photos are read, ``bilinear`` or ``bicubic``.
+        front: (B, 1, F, F), see :class:`Photos`.
     """
-    maps = answer.maps.float()
-    pictures, count, side = references.pictures, *references.pictures.shape[1:4:2]
-    around = F.avg_pool2d(references.trust[:, -1:], _FINE)[:, None]
-    most = _FLOW_IN_FACE + (_FLOW - _FLOW_IN_FACE) * around
-    flow = most * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
-    fine = F.pixel_shuffle(maps[:, 2 * count :], _FINE)
-    known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
-    shares = torch.cat([fine[:, : count + 1] + known, fine[:, count + 1 : -3]], 1).softmax(1)
-    reads = enlarged_reads(references.reads.flatten(0, 1), side)
-    reads = reads + enlarged(flow.flatten(0, 1), side)
-    copies = read(pictures.flatten(0, 1), reads, how).unflatten(0, (-1, count))
-    weights = enlarged(shares, side)[:, :, None]
-    paint = enlarged(torch.tanh(fine[:, -3:]), side)
-    picture = (weights[:, :count] * copies).sum(1)
-    picture = picture + weights[:, count] * references.still + weights[:, count + 1] * paint
-    mouth = answer.mouth.float()
-    painted, inside = references.mouth.in_picture(mouth, side)
-    hidden = 1 - enlarged(references.trust[:, :count].amax(1, keepdim=True), side)
-    picture = picture + inside * hidden * (painted - picture)
-    return Composition(picture, shares, flow, mouth)
+    if not front.numel():
+        return front.new_ones(())
+    face = (front < FAR).to(front)
+    near, hair = (
+        F.max_pool2d(face, 2 * reach + 1, 1, reach)
+        for reach in (round(share * front.shape[-1]) for share in (_FACE_EDGE, _HAIR))
+    )
+    return (1 - near) * (1 - hair * (1 - _HAIR_KEPT))
 
 
 def at_side(pictures: Tensor, side: int) -> Tensor:

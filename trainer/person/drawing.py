@@ -13,7 +13,7 @@ from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.data.pictures import to_pictures
-from fsh.trainer.models.references import compose
+from fsh.trainer.models.composition import compose
 from fsh.trainer.person.photo_references import PhotoReferences
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
 

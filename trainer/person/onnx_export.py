@@ -23,10 +23,11 @@ from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.folder_kinds import ONNX
 from fsh.schemas.outputs import require_own_folder
 from fsh.schemas.temporary import replacing_folder
+from fsh.trainer.models.composition import compose
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.inner_mouth import mouth_maps
 from fsh.trainer.models.networks import Embedder, bake
-from fsh.trainer.models.references import References, at_side, compose, given_maps
+from fsh.trainer.models.references import References, at_side, given_maps
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
 

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fsh.trainer.config import LossConfig
+from fsh.trainer.models.composition import Composition, compose
 from fsh.trainer.models.networks import Discriminator
-from fsh.trainer.models.references import Composition, References, at_side, compose
+from fsh.trainer.models.references import References, at_side
 from fsh.trainer.training.mouth_loss import Mouths, mouth_discriminator_loss
 
 #: Pixels within this share of the side, one sixteenth, are near a landmark.

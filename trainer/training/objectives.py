@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fsh.trainer.config import LossConfig
+from fsh.trainer.models.composition import Composition
 from fsh.trainer.models.networks import Discriminator, Embedder, Generator
-from fsh.trainer.models.references import Composition
 from fsh.trainer.training.losses import (
     ContentLoss,
     Episodes,

@@ -7,15 +7,13 @@ from solid_head import placed
 from tiny_data import template
 
 from fsh.trainer.config import NetworkConfig
+from fsh.trainer.models.composition import Answer, answered_maps, compose, first_answer
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake
 from fsh.trainer.models.references import (
-    Answer,
     Photos,
-    answered_maps,
+    References,
     at_side,
-    compose,
-    first_answer,
     given_maps,
     nearest_photos,
     prepare,
@@ -34,6 +32,11 @@ def prepared(target, points, real=None, still=COUNT - 1, **more):
     known = None if real is None else real.flatten(0, 1)
     ready = Photos.of(pictures.flatten(0, 1), points.flatten(0, 1), SIDE, known)
     return prepare(target, ready.take(place), ready.take(place[:, still]), SIDE, **more)
+
+
+def inside_of(bent: References) -> torch.Tensor:
+    """bool (2H, 2H): wholly inside the first target's face."""
+    return (bent.maps[0, 7] == 1).repeat_interleave(2, 0).repeat_interleave(2, 1)
 
 
 def answer(mouth: float = 0.0, **changes: float) -> Answer:
@@ -70,8 +73,7 @@ def test_still_photo_and_paint_are_shown_where_their_shares_say_so():
     around = around.repeat_interleave(2, 3)
     shown = compose(answer(still=50.0), bent)
     assert (shown.picture - bent.still)[around].abs().median() < 1e-4
-    inside = (bent.maps[0, 7] == 1).repeat_interleave(2, 0).repeat_interleave(2, 1)
-    assert bent.trust[0, -1][inside].max() == 0
+    assert bent.trust[0, -1][inside_of(bent)].max() == 0
     painted = compose(answer(paint=50.0), bent)
     assert painted.picture.abs().max() < 1e-5 and float(painted.painted) > 0.99
 
@@ -80,7 +82,7 @@ def test_a_photo_that_is_not_trusted_is_hardly_copied():
     mesh = placed()[None]
     points = torch.stack([placed(x=2.0), placed()])[None]
     bent = prepared(mesh, points)
-    face = bent.trust[0, -1] == 0
+    face = inside_of(bent)
     shares = compose(answer(), bent).shares[0]
     assert shares[0][face].max() < 0.01 and shares[1][face].min() > 0.85
 
@@ -88,13 +90,24 @@ def test_a_photo_that_is_not_trusted_is_hardly_copied():
 def test_of_another_scene_only_the_face_is_trusted_and_only_what_is_real():
     mesh = placed()[None]
     points = mesh[:, None].expand(-1, COUNT, -1, -1)
-    face = prepared(mesh, points).trust[0, -1] == 0
+    whole = prepared(mesh, points)
+    face = inside_of(whole)
+    around = (whole.maps[0, 7] == 0).repeat_interleave(2, 0).repeat_interleave(2, 1)
     only = prepared(mesh, points, face_only=torch.tensor([[True, False]])).trust[0]
-    assert only[0][~face].max() == 0 and only[0][face].min() > 0.2 and only[1].min() > 0.4
+    assert only[0][around].max() == 0 and only[0][face].min() > 0.2 and only[1].min() > 0.4
     real = torch.tensor([[[0.0, 0, 0.5, 1], [0, 0, 1, 1]]])
     half = prepared(mesh, points, real=real, still=0)
     assert half.trust[0, 0, :, 18:].max() == 0 and half.trust[0, 1, :, 18:].min() > 0.4
-    assert half.maps[0, -1, :, 9:].max() == 0 and half.maps[0, -1, :, :7].min() == 1
+    assert half.maps[0, -1, :, 9:].max() == 0 and half.maps[0, -1, 0, :7].min() == 1
+
+
+def test_the_still_photo_does_not_show_the_head_where_it_was():
+    meshes = placed(x=0.7)[None]
+    bent = prepared(meshes, placed(x=0.3)[None, None].expand(-1, COUNT, -1, -1))
+    still = bent.trust[0, -1]
+    y, old, new, far = SIDE, round(0.3 * 2 * SIDE), round(0.7 * 2 * SIDE), 2 * SIDE - 1
+    assert still[y, old] == still[y, new] == 0 and still[0, far] == 1
+    assert bent.maps[0, -1, y // 2, old // 2] == 0 and bent.maps[0, -1, y // 2, new // 2] == 1
 
 
 def test_landmarks_do_where_there_are_no_meshes():

@@ -1,0 +1,115 @@
+"""Pictures put together of photos: what G answers, and what becomes of it.
+
+G is given photos (:mod:`fsh.trainer.models.references`). Its answer is a residual flow of each
+photo, at its own size, and, at twice that, a share of each photo, of the still one and of paint,
+and the paint. The picture is put together at the photos' size:
+
+    ``picture = Σ_k share_k · photo_k(warp_k + flow_k) + share_s · still + share_p · paint``
+
+with shares that sum to 1 at every place. Between the lips, as far as no photo is open there, all of
+it is paint of another kind (:mod:`fsh.trainer.models.inner_mouth`): flows would shut the mouth with
+the lips, of which every photo has plenty. So skin, hair and teeth are copied in focus, and painted
+is what no photo shows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fsh.trainer.models.face_warp import enlarged, enlarged_reads, read
+from fsh.trainer.models.references import FINE, References
+
+#: Largest residual flow, in shares of the picture's side: around the face, where the warp guesses,
+#: and in the face, where the mesh knows.
+_FLOW, _FLOW_IN_FACE = 0.1, 0.015
+#: Shares before anything is learned, as logits: bent photos copy, the others hardly.
+_COPY, _STILL, _PAINT = 1.0, -2.0, -2.0
+#: Trust enters the shares as its logarithm times this; the smallest is so much.
+_TRUST_WEIGHT, _LEAST_TRUST = 2.0, 0.02
+
+
+class Answer(NamedTuple):
+    """What G makes of references.
+
+    Attributes:
+        maps: (B, M, H, H), see :func:`answered_maps`.
+        mouth: (B, 3, S, S), what is between the lips, −1…1.
+    """
+
+    maps: Tensor
+    mouth: Tensor
+
+
+class Composition(NamedTuple):
+    """A picture and how it was put together.
+
+    Attributes:
+        picture: (B, 3, P, P), −1…1.
+        shares: (B, K + 2, 2H, 2H), of each bent photo, the still one and the paint; their sum is 1.
+        flow: (B, K, 2, H, H), residual flow in shares of the picture's side.
+        mouth: (B, 3, S, S), the paint between the lips, in their patch.
+    """
+
+    picture: Tensor
+    shares: Tensor
+    flow: Tensor
+    mouth: Tensor
+
+    @property
+    def painted(self) -> Tensor:
+        """Mean share of paint, a scalar: 0 copies everything, 1 nothing."""
+        return self.shares[:, -1].mean()
+
+    @property
+    def unevenness(self) -> Tensor:
+        """Mean absolute first difference of the flow, a scalar: what keeps it smooth."""
+        across, down = self.flow.diff(dim=-1).abs().mean(), self.flow.diff(dim=-2).abs().mean()
+        return across + down
+
+
+def answered_maps(count: int) -> int:
+    """M, the number of maps that G answers with; without photos an image's three channels.
+
+    A flow of each photo first; then, :data:`FINE` times as fine (``F.pixel_shuffle``), a share of
+    each photo, of the still one and of paint, and the paint's three channels.
+    """
+    return 2 * count + (count + 5) * FINE**2 if count else 3
+
+
+def first_answer(count: int) -> Tensor:
+    """(M,) what G answers before it has learned anything: the bent photos, where trusted."""
+    shares = torch.tensor([_COPY] * count + [_STILL, _PAINT, 0.0, 0.0, 0.0])
+    return torch.cat([torch.zeros(2 * count), shares.repeat_interleave(FINE**2)])
+
+
+def compose(answer: Answer, references: References, how: str = "bilinear") -> Composition:
+    """Put pictures together at the photos' own size.
+
+    Args:
+        answer: what G made of landmark image and maps.
+        how: photos are read, ``bilinear`` or ``bicubic``.
+    """
+    maps = answer.maps.float()
+    pictures, count, side = references.pictures, *references.pictures.shape[1:4:2]
+    around = F.avg_pool2d(references.trust[:, -1:], FINE)[:, None]
+    most = _FLOW_IN_FACE + (_FLOW - _FLOW_IN_FACE) * around
+    flow = most * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
+    fine = F.pixel_shuffle(maps[:, 2 * count :], FINE)
+    known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
+    shares = torch.cat([fine[:, : count + 1] + known, fine[:, count + 1 : -3]], 1).softmax(1)
+    reads = enlarged_reads(references.reads.flatten(0, 1), side)
+    reads = reads + enlarged(flow.flatten(0, 1), side)
+    copies = read(pictures.flatten(0, 1), reads, how).unflatten(0, (-1, count))
+    weights = enlarged(shares, side)[:, :, None]
+    paint = enlarged(torch.tanh(fine[:, -3:]), side)
+    picture = (weights[:, :count] * copies).sum(1)
+    picture = picture + weights[:, count] * references.still + weights[:, count + 1] * paint
+    mouth = answer.mouth.float()
+    painted, inside = references.mouth.in_picture(mouth, side)
+    hidden = 1 - enlarged(references.trust[:, :count].amax(1, keepdim=True), side)
+    picture = picture + inside * hidden * (painted - picture)
+    return Composition(picture, shares, flow, mouth)
