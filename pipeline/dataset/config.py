@@ -8,7 +8,7 @@ from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
-ANALYSIS_VERSION = 4
+ANALYSIS_VERSION = 5
 #: The same for one landmark backend, so that the finished work of the others stays.
 BACKEND_VERSIONS = {"mediapipe": 3}
 #: Backends that find landmarks in the pictures as they are stored, JPEG and all. So landmarks can

@@ -85,7 +85,7 @@ def shard(
                 remedy="check the disk, remove this folder, and run again",
             )
     seconds = time.monotonic() - began
-    return shard_report(data, config, len(spans), seconds=seconds, worked=worked)
+    return shard_report(data, config, spans, seconds=seconds, worked=worked)
 
 
 @contextmanager

@@ -113,7 +113,10 @@ class Fetcher:
             local = not urls.is_url(job.requests[0].url)
             if file.facts.jumps:
                 folder = tempfile.TemporaryDirectory(dir=self.data.incoming)
-                file, local = retriever.with_one_clock(file, Path(stack.enter_context(folder))), False
+                file, local = (
+                    retriever.with_one_clock(file, Path(stack.enter_context(folder))),
+                    False,
+                )
             return self._named(file, license, attempts, local=local)
 
     def _named(

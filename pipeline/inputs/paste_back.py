@@ -17,8 +17,8 @@ from fsh.pipeline.faces.crop import CropWindow, crop_image
 from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photo_faces import locate_largest_face
+from fsh.pipeline.media.animated_pictures import is_moving
 from fsh.pipeline.media.footage import Footage, open_footage
-from fsh.pipeline.media.media_kind import is_video
 from fsh.pipeline.media.pictures import read_photo
 from fsh.schemas.landmarks import BROWS, POINTS, found
 from fsh.schemas.progress import Progress
@@ -75,7 +75,7 @@ def read_paste_target(
     Raises:
         FshError: if it is neither, or shows no face.
     """
-    if not is_video(path):
+    if path.is_file() and not is_moving(path):
         photo = read_photo(path, say=progress.say)
         window, points = locate_largest_face(path, photo, spec, backend)
         return PasteTarget(np.zeros(1), points[None], [window], None, photo)

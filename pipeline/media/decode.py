@@ -22,7 +22,7 @@ from typing import IO, NamedTuple
 import ffmpeg
 import numpy as np
 
-from fsh.pipeline.media.clock import Clock, clock_of_file
+from fsh.pipeline.media.clock import clock_of_file
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError

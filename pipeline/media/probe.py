@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from fsh.pipeline.media.ffmpeg import file_url
+from fsh.pipeline.media.animated_pictures import is_animated
 from fsh.pipeline.media.clock import (
     Timeline,
     clock_of,
@@ -16,6 +16,8 @@ from fsh.pipeline.media.clock import (
     shown_stream,
     survey,
 )
+from fsh.pipeline.media.ffmpeg import file_url
+from fsh.pipeline.media.media_kind import PICTURE, media_kind
 from fsh.pipeline.media.sound import codec_name
 from fsh.schemas.errors import FshError
 
@@ -36,6 +38,8 @@ _CONTAINERS = {
     "h264": "h264",
     "hevc": "hevc",
     "nut": "nut",
+    "gif": "gif",
+    "apng": "png",
 }
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1"})
 _SHORTEST_SIDE, _LONGEST_SIDE = 32, 8192
@@ -57,6 +61,7 @@ class MediaFacts:
         truncated: whether the file ends before the duration that it states.
         jumps: whether its time runs back or leaps, as in files that were joined
             (:mod:`fsh.pipeline.media.one_clock`).
+        pictures_end: seconds; after that there is sound alone.
     """
 
     duration: float
@@ -71,6 +76,7 @@ class MediaFacts:
     extension: str = ""
     truncated: bool = False
     jumps: bool = False
+    pictures_end: float = 0.0
 
 
 class NotAVideo(FshError):
@@ -92,13 +98,19 @@ def _rebuild(what: str, where: str, remedy: str, code: str) -> NotAVideo:
     return NotAVideo(what, where=where, remedy=remedy, code=code)
 
 
-def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
+def probe(path: Path, timeout: float = 20.0, *, measure: bool = True) -> MediaFacts:
     """Open a file, decode its first frame, find its end, and report what it is.
+
+    A file without an index is read to its end for that.
 
     Accepted: any codec that decodes, 10 bit, rotated, variable frame rate, sides of 32 to 8192
     pixels (8K included), with or without sound. Refused: images, sound alone (cover art does not
     make it a video), playlists and web pages, and files that hold less than two thirds of the
     duration that they state.
+
+    Args:
+        timeout: seconds that a read may take.
+        measure: whether to look for the end, rather than believe what the file states.
 
     Raises:
         NotAVideo: if it is not a video that can be decoded, and why.
@@ -107,15 +119,18 @@ def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
         if path.stat().st_size == 0:
             raise NotAVideo("an empty file", where=path, code="empty")
         with _opened(path, timeout) as container:
-            return _examine(container, path)
+            return _examine(container, path, measure)
     except (av.FFmpegError, ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotAVideo(
-            f"not a readable video ({_guessed_kind(path) or reason})", where=path, code="not_media"
+            f"not a readable video ({_guessed_kind(path) or reason})",
+            where=path,
+            remedy=_remedy(path),
+            code="not_media",
         ) from error
 
 
-def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
+def _examine(container: av.container.InputContainer, path: Path, measure: bool) -> MediaFacts:
     """The facts of an open container; raises NotAVideo."""
     stream = shown_stream(container)
     if stream is None:
@@ -140,9 +155,13 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
         width, height = height, width
     fps = float(stream.average_rate or stream.guessed_rate or 0)
     promised = _promised(container)
-    timeline = _timeline(container, promised, path)
+    timeline = Timeline(promised, promised)
+    if measure:
+        timeline = _timeline(container, promised, path)
     if not timeline.end and fps:  # raw streams have no times, and are played at their rate
         timeline = replace(timeline, end=timeline.pictures / fps)
+    if container.format.name in ("gif", "apng") and timeline.pictures < 2:
+        raise NotAVideo("an image", where=path, remedy="give a video file", code="not_media")
     end = timeline.end
     cut = end < 0.9 * promised - 0.5 and not timeline.jumps
     if cut and end < _LEAST_SHARE * promised:
@@ -168,6 +187,7 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
         extension="webm" if extension == "mkv" and codec in _WEBM_CODECS else extension,
         truncated=cut,
         jumps=timeline.jumps,
+        pictures_end=timeline.pictures_end,
     )
 
 
@@ -189,9 +209,7 @@ def _promised(container: av.container.InputContainer) -> float:
     return max(0.0, (container.duration or 0) / av.time_base - max(0.0, zero))
 
 
-def _timeline(
-    container: av.container.InputContainer, promised: float, path: Path
-) -> Timeline:
+def _timeline(container: av.container.InputContainer, promised: float, path: Path) -> Timeline:
     """What is really in the file: the end of one with an index, all packets of any other."""
     if _is_indexed(container):
         end = clock_of(container).zero + Fraction(promised)
@@ -215,6 +233,13 @@ def _opened(path: Path, timeout: float = 20.0) -> av.container.InputContainer:
         metadata_errors="replace",
         options={"protocol_whitelist": "file", "format_whitelist": ",".join(_CONTAINERS)},
     )
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a file that is no video."""
+    if is_animated(path):
+        return "make a video of it first: ffmpeg -i FILE NEW.mp4"
+    return "give a video file" if media_kind(path) == PICTURE else ""
 
 
 def _guessed_kind(path: Path) -> str:
