@@ -256,7 +256,7 @@ def _rewrite(schema: pa.Schema) -> str:
     """How to get a table back that cannot be read."""
     if table_title(schema) == table_title(CLIPS):
         return "run `fsh shard` again"
-    return "remove it and run `fsh ingest` with the same lists again"
+    return "move it away and run `fsh ingest` with the same lists again"
 
 
 def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:

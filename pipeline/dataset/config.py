@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from fsh.pipeline.media.shots import CUT_CHANGE, CUT_RATIO
 from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
 
@@ -49,8 +50,8 @@ class AnalysisConfig:
     look_every: float = 0.2
     search_every: float = 1.0
     max_fps: float = 25.0
-    cut_ratio: float = 3.5
-    cut_change: float = 15.0
+    cut_ratio: float = CUT_RATIO
+    cut_change: float = CUT_CHANGE
     lost: float = 0.5
     longest: float = 10.0
     shortest: float = 0.5

@@ -84,7 +84,7 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
         raise FshError(
             f"{len(lost)} clips are in no shard, such as {lost[0]}",
             where=data.shard_notes,
-            remedy="remove this folder and run again",
+            remedy="move this folder away and run again",
         )
     write_clips(clips, data.clips)
     counts = dataset_counts(clips, shards)

@@ -82,7 +82,7 @@ def shard(
             raise FshError(
                 f"results of {len(pending)} spans were damaged again and again",
                 where=data.work / pending[0].video_id,
-                remedy="check the disk, remove this folder, and run again",
+                remedy="check the disk, move this folder away, and run again",
             )
     seconds = time.monotonic() - began
     return shard_report(data, config, spans, seconds=seconds, worked=worked)

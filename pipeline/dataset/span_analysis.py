@@ -107,9 +107,7 @@ def find_tracks(
     shots, clock, searched = shot_detector.shots(), np.array(times), search.searched()
     tracks = [
         track
-        for number, (shot, seen) in enumerate(
-            link_detections(searched, shots, lost=analysis.lost)
-        )
+        for number, (shot, seen) in enumerate(link_detections(searched, shots, lost=analysis.lost))
         for track in split_track(
             number,
             shot,
