@@ -45,7 +45,7 @@ class Footage:
             duration: of the video, seconds; where an open span ends unless there are frames after.
         """
         if not len(times):
-            end = max(duration, span.start) if span.open_end else span.end
+            end = max(duration, span.end) if span.open_end else span.end
             return cls(times, times, span.start, end)
         steps = np.diff(times)
         step = float(np.median(steps)) if len(steps) else 0.04
@@ -55,7 +55,7 @@ class Footage:
         # What is less than a frame at either end is the first and the last frame's.
         if times[0] - span.start <= step * 1.5:
             begins[0] = span.start
-        end = max(duration, float(ends[-1])) if span.open_end else span.end
+        end = max(span.end, duration, float(ends[-1])) if span.open_end else span.end
         if end - ends[-1] <= step * 1.5:
             ends[-1] = end
         return cls(begins, np.minimum(ends, end), span.start, end)

@@ -159,7 +159,7 @@ def _find_face(
             where=path,
             remedy="they are counted in order of appearance, from the left, from 0",
         )
-    return times, path_of(tracks, people, face, searched, len(times))
+    return times, path_of(tracks, people, face, searched, shots, len(times))
 
 
 def _embeddings(

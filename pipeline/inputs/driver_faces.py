@@ -140,6 +140,7 @@ def path_of(
     people: Sequence[int],
     who: int | None,
     searched: Sequence[SearchedFrame],
+    shots: Sequence[Shot],
     count: int,
 ) -> FacePath:
     """Where the face of one person is.
@@ -149,6 +150,7 @@ def path_of(
         people: whose each track is.
         who: the one of them; None: the one who is largest for longest.
         searched: the frames in which faces were searched.
+        shots: as for :func:`face_tracks`.
         count: frames of the video.
     """
     if who is None:
@@ -157,34 +159,50 @@ def path_of(
             weights[person] += weight_of(track)
         who = max(weights, key=lambda person: weights[person])
     own = [track for track, person in zip(tracks, people, strict=True) if person == who]
+    numbers = np.array([frame for frame, _ in searched])
+    cut_shots = _without_transitions(shots)
     boxes, tracked = np.full((count, 4), np.nan, np.float32), np.zeros(count, bool)
-    chosen = []
+    chosen: list[tuple[LinkedDetections, np.ndarray]] = []
     for track in sorted(own, key=lambda track: -weight_of(track)):
         frames, some = interpolate_boxes(track.detections)
         if not tracked[frames].any():
             boxes[frames], tracked[frames] = some, True
-            chosen.append(track)
+            chosen.append((track, some))
+    for track, some in chosen:
+        first, last = _unsearched_around(track, numbers, cut_shots)
+        for frames, box in (
+            (slice(first, track.detections[0].frame), some[0]),
+            (slice(track.detections[-1].frame + 1, last), some[-1]),
+        ):
+            if not tracked[frames].any():
+                boxes[frames], tracked[frames] = box, True
     known = np.flatnonzero(tracked)
     for k in range(4):
         boxes[:, k] = np.interp(np.arange(count), known, boxes[known, k])
     shown = np.zeros(count, bool)
     for track, person in zip(tracks, people, strict=True):
         if person != who:
-            shown[track.detections[0].frame : track.detections[-1].frame + 1] = True
-    # Frames that were not searched are not without a face: at either end it is there as far as
-    # the next frame that was, or that shows somebody else.
-    numbers = np.array([frame for frame, _ in searched])
-    ends = np.union1d(numbers, np.flatnonzero(shown & ~tracked))
-    first = ends[ends < known[0]].max(initial=-1)
-    last = ends[ends > known[-1]].min(initial=count)
-    tracked[first + 1 : known[0]] = tracked[known[-1] : last] = True
+            shown[slice(*_unsearched_around(track, numbers, cut_shots))] = True
     doubtful = {
         frame: appearances
-        for track in chosen
+        for track, _ in chosen
         for frame, appearances in _doubtful_frames(track.detections, numbers).items()
     }
     others = tuple(sorted(set(people) - {who}))
     return FacePath(boxes, tracked, doubtful, _ranges(shown & ~tracked), others)
+
+
+def _unsearched_around(
+    track: LinkedDetections, searched: np.ndarray, shots: Sequence[Shot]
+) -> tuple[int, int]:
+    """The frames around a track as far as the next that was searched, or the shot's edge.
+
+    Frames that were not searched are not without a face.
+    """
+    begin, end = track.detections[0].frame, track.detections[-1].frame
+    shot = next(shot for shot in shots if shot.first <= begin < shot.last)
+    first = max(shot.first, searched[searched < begin].max(initial=-1) + 1)
+    return int(first), int(min(shot.last, searched[searched > end].min(initial=2**62)))
 
 
 def _ranges(flags: np.ndarray) -> tuple[tuple[int, int], ...]:

@@ -7,6 +7,7 @@ Nothing here knows of faces. In reading order:
 - ``clock``: which stream is shown, where a file's time begins and ends.
 - ``probe``: what a file is by its content, and which files are accepted.
 - ``one_clock``: a copy with one time, of files whose time runs back.
+- ``color_tags``: which colours numbers mean; ``color_filters``: any of them as standard RGB.
 - ``decode``: frames with exact times, and sound, through ffmpeg.
 - ``shots``: where a video cuts or fades.
 - ``media_kind``: picture or video, by the first bytes.

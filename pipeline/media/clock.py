@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 
+from fsh.pipeline.media.color_tags import ColorReading
 from fsh.pipeline.media.ffmpeg import file_url
 from fsh.schemas.errors import FshError
 
@@ -33,10 +34,12 @@ class Clock:
     Attributes:
         place: the stream's place among the video streams, as ffmpeg counts them (``v:0`` …).
         zero: second 0 in the container's own time.
+        colors: how its colours are to be read.
     """
 
     place: int
     zero: Fraction
+    colors: ColorReading
 
 
 @dataclass
@@ -89,7 +92,7 @@ def clock_of(container: av.container.InputContainer) -> Clock:
         if s is not None and s.start_time is not None and s.time_base
     ]
     place = container.streams.video.index(stream) if stream is not None else 0
-    return Clock(place, min(starts, default=Fraction(0)))
+    return Clock(place, min(starts, default=Fraction(0)), ColorReading.of(stream))
 
 
 def clock_of_file(path: Path) -> Clock:

@@ -23,6 +23,7 @@ import ffmpeg
 import numpy as np
 
 from fsh.pipeline.media.clock import clock_of_file
+from fsh.pipeline.media.color_filters import as_standard
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError
@@ -88,8 +89,10 @@ def read_region(
     """
     left, top, right, bottom = region
 
+    colors = clock_of_file(path).colors
+
     def cropped(stream: ffmpeg.Stream) -> ffmpeg.Stream:
-        whole = stream.filter("scale", *size).filter("setsar", 1)
+        whole = as_standard(stream, size, colors).filter("setsar", 1)
         return whole.filter("crop", right - left, bottom - top, left, top, exact=1)
 
     yield from _read(path, cropped, "rgb24", start, end, late=0.001)

@@ -17,7 +17,7 @@ from fsh.pipeline.media.clock import (
     survey,
 )
 from fsh.pipeline.media.ffmpeg import file_url
-from fsh.pipeline.media.media_kind import PICTURE, media_kind
+from fsh.pipeline.media.media_kind import PICTURE, VIDEO, media_kind
 from fsh.pipeline.media.sound import codec_name
 from fsh.schemas.errors import FshError
 
@@ -237,6 +237,8 @@ def _opened(path: Path, timeout: float = 20.0) -> av.container.InputContainer:
 
 def _remedy(path: Path) -> str:
     """What to do about a file that is no video."""
+    if media_kind(path) == VIDEO and (known := _guessed_kind(path)):
+        return "fetch or copy it again, or let the camera mend it" if "cut off" in known else ""
     if is_animated(path):
         return "make a video of it first: ffmpeg -i FILE NEW.mp4"
     return "give a video file" if media_kind(path) == PICTURE else ""
@@ -254,4 +256,6 @@ def _guessed_kind(path: Path) -> str:
         "a web page": (b"<!doctype html", b"<html", b"<!DOCTYPE html", b"<HTML"),
         "a playlist": (b"#EXTM3U", b"<MPD", b"ffconcat"),
     }
+    if head[4:8] == b"ftyp" and media_kind(path) != PICTURE:
+        return "cut off before its end, where its index is: the recording was not finished"
     return next((kind for kind, marks in kinds.items() if head.lstrip().startswith(marks)), "")
