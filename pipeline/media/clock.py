@@ -34,11 +34,13 @@ class Clock:
     Attributes:
         place: the stream's place among the video streams, as ffmpeg counts them (``v:0`` …).
         zero: second 0 in the container's own time.
+        tick: seconds; what the container counts its pictures' time in.
         colors: how its colours are to be read.
     """
 
     place: int
     zero: Fraction
+    tick: Fraction
     colors: ColorReading
 
 
@@ -92,7 +94,8 @@ def clock_of(container: av.container.InputContainer) -> Clock:
         if s is not None and s.start_time is not None and s.time_base
     ]
     place = container.streams.video.index(stream) if stream is not None else 0
-    return Clock(place, min(starts, default=Fraction(0)), ColorReading.of(stream))
+    tick = Fraction(stream.time_base or 0) if stream is not None else Fraction(0)
+    return Clock(place, min(starts, default=Fraction(0)), tick, ColorReading.of(stream))
 
 
 def clock_of_file(path: Path) -> Clock:

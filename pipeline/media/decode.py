@@ -211,7 +211,8 @@ def _decode(
     if start:
         edges["start"] = _text(clock.zero + Fraction(first))
     if end is not None:
-        edges["end"] = _text(clock.zero + Fraction(end + _SLACK))
+        # ffmpeg rounds it to a tick, which in some containers is as long as a frame.
+        edges["end"] = _text(clock.zero + Fraction(end + _SLACK) + clock.tick)
     stream = (
         transform(stream.filter("trim", **edges) if edges else stream)
         .filter("format", pixel_format)

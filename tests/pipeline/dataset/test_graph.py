@@ -58,6 +58,10 @@ def test_the_report_and_the_tables_agree(made):
         "realtime_factor",
     }
     assert (report.videos, report.clips_kept, report.clips_rejected) == (4, 3, {"unreadable": 1})
+    assert report.seconds_in == pytest.approx(1.6 + 1.4 + 1.2 + 1)  # the broken one said nothing
+    rejected = sum(report.seconds_rejected.values())
+    assert report.seconds_in == pytest.approx(report.seconds_kept + rejected)
+    assert report.seconds_rejected["unreadable"] == 1 and report.seconds_kept > 3
     clips = read_clips(data.clips)
     card = DatasetCard.read(data.card)
     assert {clip.identity for clip in clips if clip.kept} == {"ann", "bob", "cyd"}
