@@ -30,6 +30,7 @@ from fsh.pipeline.faces.tracking import LinkedDetections, SearchedFrame, fixed_w
 from fsh.pipeline.inputs.driver_faces import FacePath, face_tracks, looks_at, path_of, tell_apart
 from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, read_track
 from fsh.pipeline.media.decode import enclosing_region, proxy_size
+from fsh.pipeline.media.ffmpeg import tell_choice
 from fsh.pipeline.media.footage import Footage, open_footage
 from fsh.pipeline.media.shots import Shot, ShotDetector
 from fsh.schemas.errors import FshError
@@ -108,6 +109,7 @@ def read_driver(
     if path.suffix.lower() in TRACK_SUFFIXES:
         track = read_track(path, spec, fps)
         return Driver(track.times, track.landmarks, [], spec, mesh=track.mesh)
+    tell_choice(progress.say)
     footage = open_footage(path, fps)
     times, path_taken = _find_face(footage, backend, face, progress, path)
     windows = windows_over_time(path_taken.boxes, times, spec)

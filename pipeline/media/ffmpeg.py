@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import imageio_ffmpeg
 #: repository's head give no version, but always that.
 OLDEST = "5.1"
 _OLDEST_LIBRARY = (57, 28)
+
+
+#: The choices that were told.
+_told: list[Chosen] = []
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,12 @@ def version_of(text: str) -> tuple[str, bool]:
     return name[1], numbers < _OLDEST_LIBRARY
 
 
-def said_of_choice() -> str:
-    """What to tell about the choice, one line; empty if the system's own runs, or there is none."""
+def tell_choice(say: Callable[[str], None]) -> None:
+    """Say, once in a process, that an ffmpeg which is there does not run, and why."""
     now = chosen()
-    if not now.instead_of:
-        return ""
-    return f"{now.instead_of}: the wheel's own {now.version} is used instead"
+    if now.instead_of and now not in _told:
+        _told.append(now)
+        say(f"{now.instead_of}: the wheel's own {now.version} is used instead")
 
 
 def file_url(path: Path) -> str:
