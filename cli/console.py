@@ -65,7 +65,7 @@ class ProgressBar:
             transient=True,
         )
         self._progress.start()
-        self._progress.add_task(self._what, total=self._total, completed=done, note="")
+        self._progress.add_task(self._what, total=self._total, completed=int(done), note="")
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._done += amount

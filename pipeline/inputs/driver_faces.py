@@ -170,12 +170,12 @@ def path_of(
             chosen.append((track, some))
     for track, some in chosen:
         first, last = _unsearched_around(track, numbers, cut_shots)
-        for frames, box in (
+        for part, box in (
             (slice(first, track.detections[0].frame), some[0]),
             (slice(track.detections[-1].frame + 1, last), some[-1]),
         ):
-            if not tracked[frames].any():
-                boxes[frames], tracked[frames] = box, True
+            if not tracked[part].any():
+                boxes[part], tracked[part] = box, True
     known = np.flatnonzero(tracked)
     for k in range(4):
         boxes[:, k] = np.interp(np.arange(count), known, boxes[known, k])
