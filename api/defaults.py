@@ -8,9 +8,12 @@ from pathlib import Path
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import PersonFolder, RunFolder
+from fsh.schemas.text import shown
 from fsh.threads import available_cores
 
 AnyPath = str | Path
+#: People named in one message at most.
+_NAMED = 8
 #: Called once with the settings in force, defaults filled in, before the work begins.
 Announce = Callable[[Mapping[str, object]], None]
 
@@ -46,6 +49,35 @@ def newest_run(runs: AnyPath = "runs") -> Path:
     return _newest(found)
 
 
+def person_folder(person: AnyPath, people: AnyPath = "people") -> Path:
+    """The folder that is meant by a person's path or name: ``PEOPLE/NAME`` where that is a person.
+
+    A path that leads to a person's folder is taken as it is.
+
+    Raises:
+        FshError: if there is no such person, naming those that there are.
+    """
+    path = Path(person)
+    named = Path(people) / path
+    is_name = not path.is_absolute() and len(path.parts) == 1
+    for folder in (path, named) if is_name else (path,):
+        if PersonFolder(folder).card.is_file():
+            return folder
+    if is_name and not path.exists() and not named.exists():
+        known = sorted(one.name for one in Path(people).glob("*") if _is_person(one))
+        there = f"{people} has {', '.join(map(shown, known[:_NAMED]))}" if known else ""
+        raise FshError(
+            "no such person",
+            where=named,
+            remedy=there or "run `fsh personalize` first, or give the person's folder",
+        )
+    return named if is_name and named.exists() else path
+
+
+def _is_person(folder: Path) -> bool:
+    return not folder.name.startswith(".") and PersonFolder(folder).card.is_file()
+
+
 def newest_person(people: AnyPath = "people") -> Path:
     """The folder of the person made last.
 
@@ -53,8 +85,7 @@ def newest_person(people: AnyPath = "people") -> Path:
         FshError: if there is none.
     """
     folders: Iterable[Path] = Path(people).glob("*")
-    named = (one for one in folders if not one.name.startswith("."))  # others are unfinished
-    found = {one: PersonFolder(one).card for one in named if PersonFolder(one).card.is_file()}
+    found = {one: PersonFolder(one).card for one in folders if _is_person(one)}
     if not found:
         raise FshError("no person here", where=people, remedy="run `fsh personalize` first")
     return _newest(found)

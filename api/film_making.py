@@ -19,8 +19,10 @@ from fsh.pipeline.inputs.driver import Driver, read_driver
 from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, save_track
 from fsh.pipeline.inputs.paste_back import PasteTarget, paste_frames, read_paste_target
 from fsh.pipeline.inputs.preflight import preflight
+from fsh.pipeline.media.animated_pictures import is_animated
 from fsh.pipeline.media.containers import PICTURES, FilmFormat, film_format
 from fsh.pipeline.media.encode import video_encoder, write_video
+from fsh.pipeline.media.one_clock import with_one_clock
 from fsh.pipeline.media.picture_files import require_pictures_folder, write_pictures
 from fsh.pipeline.media.sound import plan_sound
 from fsh.pipeline.provenance.media_types import (
@@ -50,6 +52,10 @@ class FilmOptions:
         compare: show driver, landmarks and person side by side.
         fps: frames per second of a folder of pictures, or of a track that does not say.
         paste_back: a full-size photo or video of the person to put the head into.
+        driver_face: which of a driver's faces moves the person, by number from 0, in order of
+            appearance, from the left; None: that of whoever is largest for longest.
+        face: which face of the target is replaced, counted as the driver's; in a photo from the
+            left. Without a target it is the driver's.
         save_landmarks: where to keep the driver's landmarks as a track.
         format: ``mp4``, ``mov``, ``mkv``, ``webm``, ``gif``, or ``png`` for a folder of pictures;
             None: as the film's name ends.
@@ -58,7 +64,7 @@ class FilmOptions:
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
 
     Raises:
-        FshError: if ``fps`` is below 1.
+        FshError: if ``fps`` is below 1, or the number of a face below 0.
     """
 
     absolute: bool = False
@@ -66,6 +72,8 @@ class FilmOptions:
     compare: bool = False
     fps: float = 25.0
     paste_back: AnyPath | None = None
+    driver_face: int | None = None
+    face: int | None = None
     save_landmarks: AnyPath | None = None
     format: str | None = None
     mark: bool = True
@@ -75,6 +83,16 @@ class FilmOptions:
     def __post_init__(self) -> None:
         if not self.fps >= 1:  # so that NaN is refused too
             raise FshError(f"fps must be at least 1, not {self.fps:g}")
+        for number in (self.driver_face, self.face):
+            if number is not None and number < 0:
+                raise FshError(f"faces are counted from 0, not {number}")
+
+    @property
+    def face_that_drives(self) -> int | None:
+        """The driver's face, by number; None: the one that is largest for longest."""
+        if self.driver_face is None and not self.paste_back:
+            return self.face
+        return self.driver_face
 
 
 @dataclass(frozen=True)
@@ -129,14 +147,22 @@ class FilmMaker:
         """Load the landmark backend, and read the target if there is one."""
         backend, target = load_backend(spec.backend), None
         if options.paste_back:
-            target = read_paste_target(Path(options.paste_back), spec, backend, progress)
+            target = read_paste_target(
+                Path(options.paste_back), spec, backend, progress, options.face
+            )
         return cls(options, spec, backend, target, progress)
 
     def read_driver(self, driving: Path) -> Driver:
         """The driver, with its crops if they are to be shown; its landmarks are kept if asked."""
         keep, fps = self.options.compare, self.options.fps
         driver = read_driver(
-            driving, self.spec, self.backend, self.progress, keep_frames=keep, fps=fps
+            driving,
+            self.spec,
+            self.backend,
+            self.progress,
+            keep_frames=keep,
+            fps=fps,
+            face=self.options.face_that_drives,
         )
         if path := self.options.save_landmarks:
             save_track(Path(path), driver.landmarks, driver.times, self.spec, driver.mesh)
@@ -150,7 +176,9 @@ class FilmMaker:
         marks: marking.Marking | None,
     ) -> Film:
         """Draw a film, write and mark it; without ``marks`` the person's card records it."""
-        difficulties = preflight(driver.landmarks, driver.spec.size, driver.mesh)
+        difficulties = preflight(
+            driver.landmarks, driver.spec.size, driver.mesh, driver.away, driver.faces
+        )
         for line in difficulties.warnings():
             self.progress.say(f"{shown(request.driving.name)}: {line}")
         faces, bridged = self._moved(person, driver)
@@ -245,10 +273,13 @@ class FilmMaker:
         """The driver, if its sound gets into the film; sound that does not is reported."""
         if not driving.is_file() or driving.suffix.lower() in TRACK_SUFFIXES:
             return None
-        plan, lacking = plan_sound(driving, film)
+        if is_animated(driving):
+            return None
+        file, _ = with_one_clock(driving)
+        plan, lacking = plan_sound(file, film)
         if lacking:
-            self.progress.say(f"{driving.name}: the film is silent: {lacking}")
-        return driving if plan else None
+            self.progress.say(f"{shown(driving.name)}: the film is silent: {lacking}")
+        return file if plan else None
 
 
 def require_film_place(output: Path, wanted: str | None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fsh import marking
-from fsh.defaults import Announce, AnyPath, as_paths
+from fsh.defaults import Announce, AnyPath, as_paths, person_folder
 from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest, require_film_place
 from fsh.pipeline.inputs.input_name import input_name
 from fsh.pipeline.inputs.landmark_track import require_track_name
@@ -56,6 +56,8 @@ def animate(
     compare: bool = False,
     fps: float = 25.0,
     paste_back: AnyPath | None = None,
+    driver_face: int | None = None,
+    face: int | None = None,
     save_landmarks: AnyPath | None = None,
     format: str | None = None,
     mark: bool = True,
@@ -67,7 +69,7 @@ def animate(
     """Draw a person frame by frame from a driver's landmarks; keep sound, rate and duration.
 
     Args:
-        person: the person's folder.
+        person: the person's folder, or a name in ``people``.
         driving: a video whose face moves the person, a folder of its pictures, or a landmark track
             (.npy, .npz).
         output: the film; its name ends in .mp4, .mov, .mkv, .webm or .gif. It is marked as
@@ -77,6 +79,9 @@ def animate(
         compare: show driver, landmarks and person side by side.
         fps: frames per second of a folder of pictures, or of a track that does not say.
         paste_back: a full-size photo or video of the person to put the head into.
+        driver_face: which of the driver's faces moves the person, from 0 in order of appearance,
+            from the left; None: that of whoever is largest for longest.
+        face: which face of the target, if there is one, else of the driver.
         save_landmarks: where to keep the driver's landmarks as a track.
         format: png for a folder of pictures; otherwise the ending decides.
         mark: False leaves the film unmarked, which the person's card then records.
@@ -95,6 +100,8 @@ def animate(
         compare=compare,
         fps=fps,
         paste_back=paste_back,
+        driver_face=driver_face,
+        face=face,
         save_landmarks=save_landmarks,
         format=format,
         mark=mark,
@@ -119,7 +126,7 @@ def animate_each(
     """:func:`animate` for every pair of person and driver; each driver is read once.
 
     Args:
-        people: folders of people, one or several.
+        people: folders of people, or names in ``people``, one or several.
         drivers: what drives them, as :func:`animate` takes it; one or several.
         output: of one film; of several, their folder, in which they are MP4 files if
             ``options.format`` is not given.
@@ -131,7 +138,7 @@ def animate_each(
         FshError: as :func:`animate` does, or if two films would have one name.
     """
     begun, progress = time.monotonic(), progress or Silent()
-    folders, videos = as_paths(people), as_paths(drivers)
+    folders, videos = list(map(person_folder, as_paths(people))), as_paths(drivers)
     if options.save_landmarks and len(videos) > 1:
         raise FshError(
             "save_landmarks (--save-landmarks) keeps one track, and there are several drivers"

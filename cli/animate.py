@@ -13,7 +13,10 @@ from fsh.cli import console, options
 def animate(
     person: Annotated[
         list[Path] | None,
-        typer.Option("--person", help="The person's folder; default: the newest. Repeatable."),
+        typer.Option(
+            "--person",
+            help="The person's folder, or a name in --people; default: the newest. Repeatable.",
+        ),
     ] = None,
     driving: Annotated[
         list[Path],
@@ -54,6 +57,24 @@ def animate(
             "--paste-back", help="A full-size photo or video of the person to put the head into."
         ),
     ] = None,
+    driver_face: Annotated[
+        int | None,
+        typer.Option(
+            "--driver-face",
+            help="Whose face drives where a driver shows several people, from 0 in order of "
+            "appearance, from the left; default: whoever is largest for longest.",
+            min=0,
+        ),
+    ] = None,
+    face: Annotated[
+        int | None,
+        typer.Option(
+            "--face",
+            help="Which face of --paste-back's target is replaced, from the left, from 0; without "
+            "a target: as --driver-face.",
+            min=0,
+        ),
+    ] = None,
     fps: Annotated[
         float, typer.Option(help="Frames per second of a folder or of an .npy track.", min=1)
     ] = 25.0,
@@ -76,16 +97,17 @@ def animate(
     `-o FOLDER --format png` writes its frames as PNG files, with their times in `times.json`.
 
     The driver's motion is put on the person's own face shape. What is difficult about a driver
-    (shaking, lost face, extreme pose) is told before drawing; frames in which no face is found are
-    bridged. With `--paste-back` the head goes into a full-size photo or video: it stays where the
-    head is there, and the driver gives its expression and how far it turns. The film is marked as
-    AI-generated, in its pixels and in a signed C2PA manifest; a consent statement in the person's
-    card is held to. A file that is there is replaced only if it is a film of fsh's.
+    (shaking, lost face, extreme pose, a cut to another person) is told before drawing; frames in
+    which the face is not found are bridged. With `--paste-back` the head goes into a full-size
+    photo or video: it stays where the head is there, and the driver gives its expression and how
+    far it turns. The film is marked as AI-generated, in its pixels and in a signed C2PA manifest;
+    a consent statement in the person's card is held to. A file that is there is replaced only if
+    it is a film of fsh's.
 
     Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
     `fsh animate --person people/a --person people/b --driving talk.mp4 -o films --format webm`
     """
-    from fsh.defaults import newest_person
+    from fsh.defaults import newest_person, person_folder
     from fsh.films import FilmOptions, animate_each
 
     chosen = FilmOptions(
@@ -94,13 +116,15 @@ def animate(
         compare=compare,
         fps=fps,
         paste_back=paste_back,
+        driver_face=driver_face,
+        face=face,
         save_landmarks=save_landmarks,
         format=format,
         mark=not no_mark,
         signing_key=signing_key,
         watermark_key=watermark_key,
     )
-    people_meant = person or [newest_person(people)]
+    people_meant = [person_folder(one, people) for one in person or [newest_person(people)]]
     with console.progress(quiet) as bar:
         announce = console.announcing("animate", quiet)
         made = animate_each(

@@ -45,7 +45,8 @@ class ProgressBar:
 
     def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
         self.stop()
-        self._what, self._unit, self._total, self._note = one_line(what), unit, total, ""
+        self._what, self._unit, self._note = one_line(what), unit, ""
+        self._total = None if total is None else max(total, done)
         self._done, self._before, self._begun = done, done, time.monotonic()
         self._printed = self._begun - 4  # the first line comes after a second, others every five
         if self._quiet or not err.is_terminal:
@@ -64,14 +65,16 @@ class ProgressBar:
             transient=True,
         )
         self._progress.start()
-        self._progress.add_task(self._what, total=total, completed=int(done), note="")
+        self._progress.add_task(self._what, total=self._total, completed=int(done), note="")
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         self._done += amount
         self._note = one_line(note) or self._note
+        if self._total is not None and self._done > self._total:
+            self._total = self._done  # it was an estimate: there is more than was thought
         if self._progress is not None:
             task = self._progress.task_ids[0]
-            self._progress.update(task, advance=amount, note=self._note)
+            self._progress.update(task, advance=amount, total=self._total, note=self._note)
             return
         now = time.monotonic()
         if not self._quiet and now - self._printed >= 5:
@@ -93,7 +96,7 @@ class ProgressBar:
             return f"{self._what}: {done} {self._unit}, {seconds:.0f} s {self._note}".rstrip()
         new = self._done - self._before
         left = f"{seconds * (self._total - self._done) / new:.0f} s left" if new else "…"
-        percent = 100 * self._done / self._total
+        percent = int(100 * self._done / self._total)  # 100 only when it is done
         whole = f"{done}/{self._total:,.0f} {self._unit}, {percent:.0f} %, {left}"
         return f"{self._what}: {whole} {self._note}".rstrip()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -30,6 +29,7 @@ def doctor(json: options.Json = False) -> None:
         ("apache-beam", True, lambda: version("apache-beam")),
         ("webdataset", True, lambda: version("webdataset")),
         ("yt-dlp", False, _youtube),
+        ("proxy", False, _proxies),
     ]
     results, broken = {}, False
     for name, needed, check in checks:
@@ -49,10 +49,25 @@ def doctor(json: options.Json = False) -> None:
 
 
 def _ffmpeg() -> str:
-    from fsh.pipeline.media.ffmpeg import binary
+    from fsh.pipeline.media.ffmpeg import chosen
 
-    words = subprocess.run([binary(), "-version"], capture_output=True, text=True, check=True)
-    return f"{words.stdout.split(' Copyright')[0]} at {binary()}"
+    now = chosen()
+    if not now.version:
+        raise RuntimeError(
+            f"{now.path} does not run → pip install --force-reinstall imageio-ffmpeg"
+        )
+    instead = f", because {now.instead_of}: update it, or leave it" if now.instead_of else ""
+    return f"ffmpeg {now.version} at {now.path}{instead}"
+
+
+def _proxies() -> str:
+    """Whether a proxy is set, and that connections on this machine do not go through it."""
+    from fsh.pipeline.local_connections import proxy_variables
+
+    found = proxy_variables()
+    if not found:
+        return "none set"
+    return f"{', '.join(found)} set; connections on this machine do not go through it"
 
 
 def _opencv() -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from fsh.pipeline.local_connections import keep_local_connections_direct
 from fsh.schemas.errors import FshError
 
 #: Beam's runner in this process, and how it can share out the work.
@@ -35,6 +36,7 @@ def make_pipeline(
     Raises:
         FshError: if there is no such mode.
     """
+    keep_local_connections_direct()
     if mode not in MODES:
         raise FshError(f"no mode {mode!r}", remedy=f"use {', '.join(MODES)}")
     arguments = list(flags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -94,6 +94,7 @@ class DatasetCard:
         spec: how faces were cropped and landmarked.
         shards: every shard, in order of split and number.
         counts: videos, clips, identities and so on; numbers for people.
+        seconds: of the videos: ``in``, which is ``kept`` and the seconds of each reject reason.
         made_with: versions and configuration: ``config_hash``, ``fsh``, ``backend`` …
         sha256: hex SHA-256 of the file it was read from; empty if it was not.
         table: bytes and hex SHA-256 of the clips table; None as long as it is not written.
@@ -105,6 +106,7 @@ class DatasetCard:
     made_with: dict[str, str]
     sha256: str = field(default="", compare=False)
     table: tuple[int, str] | None = field(default=None, compare=False)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def split(self, name: str) -> list[ShardInfo]:
         return [shard for shard in self.shards if shard.split == name]
@@ -153,6 +155,7 @@ class DatasetCard:
             **{f"rai:{name}": text for name, text in RAI.items()},
             "fsh:spec": self.spec.to_json(),
             "fsh:counts": self.counts,
+            **({"fsh:seconds": dict(self.seconds)} if self.seconds else {}),
             "fsh:madeWith": self.made_with,
         }
 
@@ -208,7 +211,8 @@ class DatasetCard:
             spec = FaceSpec.from_json(data["fsh:spec"])
             sha256 = hashlib.sha256(content).hexdigest()
             counts, made_with = dict(data["fsh:counts"]), dict(data["fsh:madeWith"])
-            return cls(spec, tuple(shards), counts, made_with, sha256, table)
+            seconds = dict(data.get("fsh:seconds") or {})
+            return cls(spec, tuple(shards), counts, made_with, sha256, table, seconds)
         except (FileNotFoundError, NotADirectoryError):
             raise FshError("no data set here", where=path, remedy="run `fsh shard` first") from None
         except OSError as error:

@@ -34,10 +34,13 @@ class ErrorClass(StrEnum):
 
 
 class RejectReason(StrEnum):
-    """Why a face track, or a video that gave none, is not in the shards."""
+    """Why a face track, or a stretch of a video without any, is not in the shards."""
 
     # Found while a video is analysed.
+    NO_PICTURE = "no_picture"
+    TRANSITION = "transition"
     NO_FACE = "no_face"
+    EDGE = "edge"
     BRIEF_TRACK = "brief_track"
     TINY_FACE = "tiny_face"
     NO_LANDMARKS = "no_landmarks"
@@ -188,7 +191,7 @@ class Source(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip(_Record):
-    """One face track, or a video that gave none: a row of ``clips.parquet``.
+    """One face track, or a stretch of a video without any: a row of ``clips.parquet``.
 
     Scores are None where the track was not scored and NaN where there was too little to say. The
     columns are described in :data:`~fsh.schemas.tables.CLIPS`.
@@ -208,6 +211,8 @@ class Clip(_Record):
     track: int | None = None
     start: float | None = None
     end: float | None = None
+    cover_start: float | None = None
+    cover_end: float | None = None
     fps: float | None = None
     frames: int | None = None
     frames_failed: int | None = None

@@ -83,7 +83,7 @@ def recorded_pictures(run: Path) -> Iterator[RunPictures]:
             known = json.loads(path.read_text())
             yield RunPictures(run, run / known["folder"], frozenset(known["videos"]))
         except (ValueError, KeyError, TypeError) as error:
-            remedy = "remove the run's pictures, then this file"
+            remedy = "move the run's pictures away, then this file"
             raise FshError("cannot be read", where=path, remedy=remedy) from error
 
 

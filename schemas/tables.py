@@ -86,6 +86,8 @@ CLIPS = pa.schema(
         _field("track", _i, "number of the face track in the video, from 0"),
         _field("start", _d, "seconds on the video's clock: time of the first frame"),
         _field("end", _d, "seconds on the video's clock: time of the last frame"),
+        _field("cover_start", _d, "seconds: the stretch of the video that the row stands for"),
+        _field("cover_end", _d, "its end, seconds; the rows of a video cover all of it"),
         _field("fps", _f, "nominal frames per second of the stored frames"),
         _field("frames", _i, "frames stored"),
         _field("frames_failed", _i, "frames dropped because no landmarks were found"),
@@ -149,8 +151,8 @@ CLIPS = pa.schema(
     ],
     metadata={
         "title": "clips",
-        "description": "one row per face track, kept or rejected, and one per video that gave none",
-        "version": "3",
+        "description": "one row per face track, kept or rejected, and one per stretch without any",
+        "version": "4",
     },
 )
 
@@ -254,7 +256,7 @@ def _rewrite(schema: pa.Schema) -> str:
     """How to get a table back that cannot be read."""
     if table_title(schema) == table_title(CLIPS):
         return "run `fsh shard` again"
-    return "remove it and run `fsh ingest` with the same lists again"
+    return "move it away and run `fsh ingest` with the same lists again"
 
 
 def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:

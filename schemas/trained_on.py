@@ -79,7 +79,7 @@ class TrainedOn:
             raise FshError(
                 f"whom the run was trained on cannot be read ({error})",
                 where=path,
-                remedy="remove this file; then only the run's videos are known, not its people",
+                remedy="move this file away; then only the run's videos are known, not its people",
             ) from error
         return cls(tuple(map(_face, rows)), tuple(map(str, datasets)))
 

@@ -29,7 +29,7 @@ from fsh.schemas.progress import Progress
 from fsh.schemas.temporary import replacing, replacing_folder
 
 FORMAT = "fsh-checkpoint-1"
-_REMEDY = "remove this folder and make it again, or go on from an earlier one"
+_REMEDY = "go on from an earlier one, or make it again under another name"
 #: Name of the JSON to what a folder with it is, and the command that makes such folders.
 _MADE_BY = {
     CHECKPOINT_STATE: ("a checkpoint", "fsh train"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from fsh.pipeline.media.shots import CUT_CHANGE, CUT_RATIO
 from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
-ANALYSIS_VERSION = 4
+ANALYSIS_VERSION = 5
 #: The same for one landmark backend, so that the finished work of the others stays.
 BACKEND_VERSIONS = {"mediapipe": 3}
 #: Backends that find landmarks in the pictures as they are stored, JPEG and all. So landmarks can
@@ -49,8 +50,8 @@ class AnalysisConfig:
     look_every: float = 0.2
     search_every: float = 1.0
     max_fps: float = 25.0
-    cut_ratio: float = 3.5
-    cut_change: float = 15.0
+    cut_ratio: float = CUT_RATIO
+    cut_change: float = CUT_CHANGE
     lost: float = 0.5
     longest: float = 10.0
     shortest: float = 0.5

@@ -13,6 +13,7 @@ import cv2
 import jinja2
 import numpy as np
 
+from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.integrity import decodes
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
@@ -82,11 +83,14 @@ def summary(clips: Sequence[Clip]) -> dict[str, object]:
             "frames": sum(clip.frames or 0 for clip in part),
             "seconds": round(sum((clip.end or 0) - (clip.start or 0) for clip in part)),
         }
-    rejected = Counter(str(clip.reason or "") for clip in clips if not clip.kept)
+    rejected, spent = Counter(counted(clips)), seconds_of(clips)
     return {
         "videos": len({clip.video_id for clip in clips}),
         "clips_kept": len(kept),
         "clips_rejected": dict(rejected.most_common()),
+        "seconds_in": spent.total,
+        "seconds_kept": spent.kept,
+        "seconds_rejected": spent.rejected,
         "splits": splits,
     }
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.shards import note_of, remove_stale_shards
 from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.span_store import pending_spans, remove_stale_spans
-from fsh.pipeline.dataset.spans import plan_spans
+from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
@@ -39,6 +39,10 @@ class ShardReport:
         videos: stored videos.
         clips_kept: clips in the shards.
         clips_rejected: reason to number of tracks, and of videos that gave none.
+        seconds_in: of the videos that were asked for: ``seconds_kept``, and all of
+            ``seconds_rejected``.
+        seconds_kept: in kept clips.
+        seconds_rejected: reason to seconds.
         samples, shards: in the data set.
         seconds: that the run took.
         realtime_factor: seconds of video worked on in this run, per second.
@@ -47,6 +51,9 @@ class ShardReport:
     videos: int
     clips_kept: int
     clips_rejected: dict[str, int]
+    seconds_in: float
+    seconds_kept: float
+    seconds_rejected: dict[str, float]
     samples: int
     shards: int
     seconds: float
@@ -77,11 +84,12 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
         raise FshError(
             f"{len(lost)} clips are in no shard, such as {lost[0]}",
             where=data.shard_notes,
-            remedy="remove this folder and run again",
+            remedy="move this folder away and run again",
         )
     write_clips(clips, data.clips)
     counts = dataset_counts(clips, shards)
-    DatasetCard(config.analysis.spec, tuple(shards), counts, versions(config)).write(data.card)
+    card = DatasetCard(config.analysis.spec, tuple(shards), counts, versions(config))
+    replace(card, seconds=seconds_of(clips).to_card()).write(data.card)
     remove_stale_shards(data, shards)
     remove_stale_spans(data, spans, config.analysis)
     data.clips_without_shards.unlink()
@@ -116,7 +124,7 @@ def dataset_counts(clips: Sequence[Clip], shards: Sequence[ShardInfo]) -> dict[s
         "identities": len({clip.identity for clip in kept}),
         "samples": sum(shard.samples for shard in shards),
         "frames": sum(shard.frames for shard in shards),
-        "rejected": len(clips) - len(kept),
+        "rejected": sum(counted(clips).values()),
     }
 
 
@@ -132,12 +140,12 @@ def versions(config: ShardConfig) -> dict[str, str]:
 
 
 def shard_report(
-    data: DataFolder, config: ShardConfig, spans: int, *, seconds: float, worked: float
+    data: DataFolder, config: ShardConfig, spans: Sequence[Span], *, seconds: float, worked: float
 ) -> ShardReport:
     """What the finished tables say.
 
     Args:
-        spans: number of all spans of the data set.
+        spans: all spans of the data set.
         seconds: that the run took.
         worked: seconds of video that it worked on.
 
@@ -145,19 +153,24 @@ def shard_report(
         FshError: if too many of the spans failed.
     """
     card = DatasetCard.read(data.card)
-    reasons = Counter(clip.reason.value for clip in read_clips(data.clips) if clip.reason)
-    failed = sum(reasons[reason] for reason in FAILURES)
-    if failed > config.max_failed * spans:
-        causes = ", ".join(f"{reasons[reason]} {reason}" for reason in FAILURES if reasons[reason])
+    clips = read_clips(data.clips)
+    reasons, spent = counted(clips), seconds_of(clips, spans)
+    failures = {reason: reasons[reason] for reason in FAILURES if reason in reasons}
+    failed = sum(failures.values())
+    if failed > config.max_failed * len(spans):
+        causes = ", ".join(f"{count} {reason}" for reason, count in failures.items())
         raise FshError(
-            f"{failed} of {spans} spans failed ({causes})",
+            f"{failed} of {len(spans)} spans failed ({causes})",
             where=data.clips,
             remedy="see the column error; run again with retry once the cause is gone",
         )
     return ShardReport(
         videos=card.counts["videos"],
         clips_kept=card.counts["clips"],
-        clips_rejected=dict(sorted(reasons.items())),
+        clips_rejected=reasons,
+        seconds_in=spent.total,
+        seconds_kept=spent.kept,
+        seconds_rejected=spent.rejected,
         samples=card.counts["samples"],
         shards=len(card.shards),
         seconds=round(seconds, 3),

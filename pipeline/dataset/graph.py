@@ -22,6 +22,7 @@ from fsh.pipeline.dataset.span_store import discard_span_of, pending_spans, reco
 from fsh.pipeline.dataset.span_worker import analyze_in_worker
 from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.pipeline.locks import locked
+from fsh.pipeline.media.ffmpeg import tell_choice
 from fsh.pipeline.runner import LOCAL, make_pipeline
 from fsh.pipeline.sandbox import JobFailed, SandboxPool
 from fsh.schemas.card import ShardInfo
@@ -57,6 +58,7 @@ def shard(
             failed. What did not fail is in the data set all the same.
     """
     began = time.monotonic()
+    tell_choice(progress.say)
     data = DataFolder(data.root.resolve())
     spans = plan_spans(stored_sources(data), config.analysis.span)
     # Processes of Beam's, or threads that share sandboxes: either way one sandbox per worker.
@@ -82,10 +84,10 @@ def shard(
             raise FshError(
                 f"results of {len(pending)} spans were damaged again and again",
                 where=data.work / pending[0].video_id,
-                remedy="check the disk, remove this folder, and run again",
+                remedy="check the disk, move this folder away, and run again",
             )
     seconds = time.monotonic() - began
-    return shard_report(data, config, len(spans), seconds=seconds, worked=worked)
+    return shard_report(data, config, spans, seconds=seconds, worked=worked)
 
 
 @contextmanager

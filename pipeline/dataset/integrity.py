@@ -24,7 +24,7 @@ from fsh.schemas.sample import MESH, StoredSample, read_samples
 from fsh.schemas.tables import read_clips
 
 #: What makes a damaged shard anew, whatever became of it.
-REMEDY = "remove this file and run `fsh shard` again"
+REMEDY = "move this file away and run `fsh shard` again"
 _CHANGED = "run `fsh shard` again"
 
 

@@ -27,6 +27,7 @@ from fsh.schemas.tar import open_archive
 #: What is known of a clip before it is landmarked; all else is made anew.
 _KEPT = (
     *("clip_id", "video_id", "shot", "track", "start", "end", "width", "height"),
+    *("cover_start", "cover_end"),
     *("crop_left", "crop_top", "crop_side", "face_px", "drift", "detected", "score"),
     *("reason", "error"),
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fsh.pipeline.dataset.accounting import Footage, rest_of, row_without_clip
 from fsh.pipeline.dataset.clip_storage import ClipFrames, loaded_backend, store_clip
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import crop_tracks
@@ -26,11 +27,11 @@ from fsh.pipeline.faces.search import FaceSearch
 from fsh.pipeline.faces.tracking import Track, link_detections, split_track
 from fsh.pipeline.media.decode import proxy_size, read_proxy
 from fsh.pipeline.media.probe import MediaFacts, probe
-from fsh.pipeline.media.shots import ShotDetector
+from fsh.pipeline.media.shots import Shot, ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, RejectReason
+from fsh.schemas.records import Clip, RejectReason, known
 from fsh.schemas.tables import write_clips
 
 #: Share of the work that the first decode is, roughly.
@@ -52,31 +53,38 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     shutil.rmtree(folder.root, ignore_errors=True)
     folder.root.mkdir(parents=True)
     path = data.root / span.path
-    facts = probe(path)
+    facts = probe(path, measure=span.open_end)
     progress = SpanProgress(folder.progress)
-    times, tracks = find_tracks(path, facts, span, analysis, progress)
+    times, tracks, shots, searched = find_tracks(path, facts, span, analysis, progress)
+    footage = Footage.of_frames(times, span, facts.duration)
     clips, to_crop = [], []
     for track in tracks:
         if reason := why_not_cropped(track, times, analysis):
-            clips.append(replace(clip_of_track(span, facts, track, times, analysis), reason=reason))
+            clip = clip_of_track(span, facts, track, footage, times, analysis)
+            clips.append(replace(clip, reason=reason))
         else:
             to_crop.append(track)
     for number, cropped in enumerate(crop_tracks(path, facts, times, to_crop, analysis)):
         progress.update(_FIRST_DECODE + (1 - _FIRST_DECODE) * number / len(to_crop))
-        clip = clip_of_track(span, facts, cropped.track, times, analysis)
+        clip = clip_of_track(span, facts, cropped.track, footage, times, analysis)
         frames = ClipFrames.of_track(cropped, analysis)
         clips.append(store_clip(folder, path, clip, frames, analysis))
-    if not tracks:
-        clips.append(clip_without_face(span, facts))
+    size = facts.width, facts.height
+    for reason, start, end in rest_of(footage, [t.frames for t in tracks], shots, searched):
+        clips.append(row_without_clip(span, size, reason, start, end))
     progress.end()
-    write_clips(sorted(clips, key=lambda clip: clip.clip_id or ""), folder.clips)
+    write_clips(sorted(clips, key=lambda c: (c.clip_id or "", known(c.start))), folder.clips)
     return len(to_crop)
 
 
 def find_tracks(
     path: Path, facts: MediaFacts, span: Span, analysis: AnalysisConfig, progress: SpanProgress
-) -> tuple[np.ndarray, list[Track]]:
-    """The first decode: seconds of every frame of the span, and the tracks in it."""
+) -> tuple[np.ndarray, list[Track], list[Shot], list[int]]:
+    """The first decode of a span.
+
+    Returns:
+        Seconds of every frame, the tracks and the shots, and the frames that were searched.
+    """
     size = proxy_size(facts.width, facts.height, analysis.proxy)
     scale = np.array([facts.width / size[0], facts.height / size[1]] * 2, np.float32)
     shot_detector = ShotDetector(analysis.cut_ratio, analysis.cut_change)
@@ -88,19 +96,18 @@ def find_tracks(
         look_every=analysis.look_every,
         search_every=analysis.search_every,
     )
-    for time, pixels in read_proxy(path, size, span.start, span.end):
+    end = None if span.open_end else span.end
+    for time, pixels in read_proxy(path, size, span.start, end):
         search.add_frame(pixels[: size[1]], len(times), time)
         shot_detector.add_frame(time, pixels)
         times.append(time)
-        progress.update(_FIRST_DECODE * (time - span.start) / span.seconds)
-    if not times:
+        progress.update(_FIRST_DECODE * (time - span.start) / max(span.seconds, 1e-3))
+    if not times and span.start < probe(path).pictures_end:
         raise FshError("no frame could be decoded", where=path)
-    shots, clock = shot_detector.shots(), np.array(times)
+    shots, clock, searched = shot_detector.shots(), np.array(times), search.searched()
     tracks = [
         track
-        for number, (shot, seen) in enumerate(
-            link_detections(search.searched(), shots, lost=analysis.lost)
-        )
+        for number, (shot, seen) in enumerate(link_detections(searched, shots, lost=analysis.lost))
         for track in split_track(
             number,
             shot,
@@ -111,7 +118,7 @@ def find_tracks(
             look_every=analysis.look_every,
         )
     ]
-    return clock, tracks
+    return clock, tracks, shots, [frame for frame, _ in searched]
 
 
 def why_not_cropped(
@@ -123,22 +130,16 @@ def why_not_cropped(
     return RejectReason.TINY_FACE if track.face_side < analysis.smallest_face else None
 
 
-def clip_without_face(span: Span, facts: MediaFacts) -> Clip:
-    """The row that stands for a span without any track."""
-    return Clip(
-        video_id=span.video_id,
-        start=span.start,
-        end=span.end,
-        width=facts.width,
-        height=facts.height,
-        reason=RejectReason.NO_FACE,
-    )
-
-
 def clip_of_track(
-    span: Span, facts: MediaFacts, track: Track, times: np.ndarray, analysis: AnalysisConfig
+    span: Span,
+    facts: MediaFacts,
+    track: Track,
+    footage: Footage,
+    times: np.ndarray,
+    analysis: AnalysisConfig,
 ) -> Clip:
     """What is known of a track before it is cropped."""
+    cover = footage.covered(track.frames)
     start, end = float(times[track.frames[0]]), float(times[track.frames[-1]])
     return Clip(
         clip_id=clip_id(span.video_id, start, track.number),
@@ -147,6 +148,8 @@ def clip_of_track(
         track=track.number,
         start=start,
         end=end,
+        cover_start=cover[0],
+        cover_end=cover[1],
         width=facts.width,
         height=facts.height,
         crop_left=track.window[0],

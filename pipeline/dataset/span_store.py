@@ -46,6 +46,8 @@ def record_failure(
         video_id=span.video_id,
         start=span.start,
         end=span.end,
+        cover_start=span.start,
+        cover_end=span.end,
         reason=reason,
         # Without the data folder's own path: the table must not depend on where it lies.
         error=detail.replace(f"{data.root}/", ""),

@@ -13,8 +13,6 @@ from fsh.schemas.records import Source, known
 
 #: The last span may be this many times as long as asked for, rather than leave a short rest.
 _LONGEST_LAST = 1.25
-#: Seconds that a video may go on after the end that its container states.
-_DURATION_ERROR = 1.0
 
 
 @dataclass(frozen=True, order=True)
@@ -26,6 +24,8 @@ class Span:
         start, end: seconds; frames of [start, end) belong to the span.
         path: of the video, below the data folder.
         sha256: of the video.
+        open_end: whether all that comes after ``end``, where the video is thought to end, belongs
+            to it.
     """
 
     video_id: str
@@ -33,6 +33,7 @@ class Span:
     end: float
     path: str
     sha256: str
+    open_end: bool = False
 
     @property
     def seconds(self) -> float:
@@ -54,16 +55,19 @@ def plan_spans(sources: Iterable[Source], length: float) -> list[Span]:
     spans = []
     for video_id, wanted in sorted(by_video(sources).items()):
         path, sha256 = wanted[-1].path, wanted[-1].sha256
+        duration = known(wanted[-1].duration)
         for first, last in merge_ranges(map(_range_of, wanted)):
-            for start, end in divide_range(first, last, length):
-                spans.append(Span(video_id, start, end, path, sha256))
+            to_end = last == float("inf")
+            parts = divide_range(first, max(duration, first) if to_end else last, length)
+            for start, end in parts:
+                is_open = to_end and end == parts[-1][1]
+                spans.append(Span(video_id, start, end, path, sha256, is_open))
     return spans
 
 
 def _range_of(source: Source) -> tuple[float, float]:
-    """Seconds at which the wanted part of a video starts and ends."""
-    end = known(source.duration) + _DURATION_ERROR if source.end is None else source.end
-    return source.start or 0.0, end
+    """Seconds at which the wanted part of a video starts and ends; infinity: with the video."""
+    return source.start or 0.0, float("inf") if source.end is None else source.end
 
 
 def merge_ranges(ranges: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

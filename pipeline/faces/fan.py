@@ -87,7 +87,9 @@ def load_network(weights: Path) -> FAN:
         network.load_state_dict(state)
     except Exception as error:  # torch raises whatever its unpickler meets
         raise FshError(
-            f"not FAN weights ({type(error).__name__})", where=weights, remedy="remove the file"
+            f"not FAN weights ({type(error).__name__})",
+            where=weights,
+            remedy="move the file away, and it is fetched anew",
         ) from error
     return network.eval()
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,15 +87,18 @@ class Fetcher:
         incoming = self.data.incoming
         incoming.mkdir(parents=True, exist_ok=True)
         if not urls.is_url(url):
-            return self._store(retriever.local_file(Path(url)), job, attempts)
+            return self._store(retriever, retriever.local_file(Path(url)), job, attempts)
         if shutil.disk_usage(incoming).free < RESERVED_BYTES:
             raise NoRoom(incoming)
         with tempfile.TemporaryDirectory(dir=incoming) as folder:
             rule = AddressRule.for_url(url, trusted=_trusted(job))
-            return self._store(retriever.linked_file(url, Path(folder), rule), job, attempts)
+            file = retriever.linked_file(url, Path(folder), rule)
+            return self._store(retriever, file, job, attempts)
 
-    def _store(self, file: RetrievedFile, job: Job, attempts: int) -> FetchOutcome:
-        """Put a file under its final name.
+    def _store(
+        self, retriever: Retriever, file: RetrievedFile, job: Job, attempts: int
+    ) -> FetchOutcome:
+        """Put a file under its final name; one whose time runs back is stored with one clock.
 
         Raises:
             Failure: if its content was erased, or its licence is not let in.
@@ -105,11 +109,28 @@ class Fetcher:
         if license == "unknown":
             license = next((r.license for r in job.requests if r.license), "unknown")
         check_license(license, self.options.license)
+        with ExitStack() as stack:
+            local = not urls.is_url(job.requests[0].url)
+            if file.facts.jumps:
+                folder = tempfile.TemporaryDirectory(dir=self.data.incoming)
+                file, local = (
+                    retriever.with_one_clock(file, Path(stack.enter_context(folder))),
+                    False,
+                )
+            return self._named(file, license, attempts, local=local)
+
+    def _named(
+        self, file: RetrievedFile, license: str, attempts: int, *, local: bool
+    ) -> FetchOutcome:
+        """A file that is let in under its name among the videos.
+
+        Raises:
+            Failure: if it cannot be put there.
+        """
         facts = file.facts
         metadata = {**file.metadata, "truncated": True} if facts.truncated else dict(file.metadata)
         video_id = file.video_id or ids.content_id(file.sha256)
         name = f"{video_id}.{facts.extension}"
-        local = not urls.is_url(job.requests[0].url)
         try:
             final = store_video(file.path, name, self.data, copy=self.options.copy, local=local)
         except OSError as error:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fsh.pipeline.media.one_clock import copy_with_one_clock
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo, probe
 from fsh.pipeline.sandbox import JobFailed, Sandbox
+from fsh.schemas.disk import NoRoom
 from fsh.schemas.records import RejectReason
 
 _MEMORY = 4 * 2**30
+#: Bytes a second that a copy is written with at least.
+_SLOWEST = 5_000_000
 
 
 class Prober:
@@ -43,6 +47,22 @@ class Prober:
             code = "hang" if failure.kind is RejectReason.TIMEOUT else "crash"
             what = f"probing failed: {failure.kind}, {failure.detail}"
             raise NotAVideo(what, where=self._path, code=code) from None
+
+    def copy_with_one_clock(self, path: Path, copy: Path) -> None:
+        """:func:`~fsh.pipeline.media.one_clock.copy_with_one_clock` in the worker.
+
+        Raises:
+            NotAVideo: if the file cannot be copied; its code is ``clock``.
+            NoRoom: if the disk is full.
+        """
+        try:
+            size = path.stat().st_size
+            patience = self.timeout + size / _SLOWEST
+            self.sandbox.run(copy_with_one_clock, path, copy, timeout=patience)
+        except JobFailed as failure:
+            if isinstance(failure.__cause__, NoRoom):
+                raise failure.__cause__ from None
+            raise NotAVideo(failure.detail, where=path, code="clock") from None
 
     def probe(self, path: Path) -> MediaFacts:
         """:meth:`start` and :meth:`result` at once."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.licenses import check_license
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.prober import Prober
+from fsh.pipeline.media.one_clock import SUFFIX
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo
 from fsh.schemas import ids, urls
 from fsh.schemas.records import ErrorClass
@@ -145,6 +146,27 @@ class Retriever:
             upload_date=str(video.info.get("upload_date") or ""),
             metadata=video.info,
         )
+
+    def with_one_clock(self, file: RetrievedFile, folder: Path) -> RetrievedFile:
+        """A copy in which time runs on, of a file in which it runs back or leaps.
+
+        Its hash stays that of the file that was retrieved, by which it is known again.
+
+        Args:
+            folder: where the copy is written.
+
+        Raises:
+            Failure: if it cannot be copied.
+            NoRoom: no room for it.
+        """
+        copy = folder / f"video{SUFFIX}"
+        try:
+            self.prober.copy_with_one_clock(file.path, copy)
+            facts = self.prober.probe(copy)
+        except NotAVideo as error:
+            raise Failure(ErrorClass.PERMANENT, error.code or "clock", error.what) from error
+        metadata = {**file.metadata, "one_clock": True}
+        return replace(file, path=copy, facts=facts, bytes=copy.stat().st_size, metadata=metadata)
 
     def _facts(self) -> MediaFacts:
         """What the container of the file says whose probing was begun.

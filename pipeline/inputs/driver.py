@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -24,20 +23,16 @@ from fsh.pipeline.faces.crop import (
 )
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
+from fsh.pipeline.faces.embedding import embed_face
 from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.faces.search import appearance_of
-from fsh.pipeline.faces.tracking import (
-    Detection,
-    SearchedFrame,
-    fixed_window,
-    interpolate_boxes,
-    link_detections,
-    sides,
-)
+from fsh.pipeline.faces.tracking import LinkedDetections, SearchedFrame, fixed_window, sides
+from fsh.pipeline.inputs.driver_faces import FacePath, face_tracks, looks_at, path_of, tell_apart
 from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, read_track
 from fsh.pipeline.media.decode import enclosing_region, proxy_size
+from fsh.pipeline.media.ffmpeg import tell_choice
 from fsh.pipeline.media.footage import Footage, open_footage
-from fsh.pipeline.media.shots import Shot
+from fsh.pipeline.media.shots import Shot, ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.landmarks import POINTS
@@ -48,7 +43,6 @@ from fsh.schemas.spec import FaceSpec
 _PROXY = 360  # pixels of the shorter side when searching for the face
 _LOOK_EVERY = 0.1  # seconds between two searched frames
 _SEARCH_EVERY = 1.0  # seconds between two searches of the whole frame
-_LOST = 1.0  # seconds a face may be undetected within a track
 #: Correlation with the face before or after, below which a frame in between does not show it.
 _SAME_FACE = 0.4
 _FOLLOW = 0.6  # seconds over which a moving window is smoothed
@@ -70,6 +64,8 @@ class Driver:
         frames: uint8 (N, S, S, 3) RGB crops, or None if they were not asked for.
         mesh: float32 (N, 478, 3), crop pixels, NaN as ``landmarks``; None if the landmark backend,
             or the stored track, gives none.
+        away: seconds from and to which somebody else is shown instead, for each time.
+        faces: how many people the video shows; 1 for a stored track.
         real: float32 (N, 4), the part of each crop that shows the video: left, top, right, bottom
             edges in crop pixels; None for a stored track.
     """
@@ -81,23 +77,8 @@ class Driver:
     frames: np.ndarray | None = None
     mesh: np.ndarray | None = None
     real: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class FacePath:
-    """Where one face is in every frame of a video.
-
-    Attributes:
-        boxes: float32 (N, 4) source pixels; the nearest known one where the face is not tracked.
-        tracked: bool (N,), the frames in which it is tracked.
-        doubtful: numbers of the tracked frames between two detections among which the face was
-            searched in vain, each with the appearances of the face before and after, float32
-            (2, 256): it may have turned away, or be gone for a moment.
-    """
-
-    boxes: np.ndarray
-    tracked: np.ndarray
-    doubtful: dict[int, np.ndarray]
+    away: tuple[tuple[float, float], ...] = ()
+    faces: int = 1
 
 
 def read_driver(
@@ -108,6 +89,7 @@ def read_driver(
     *,
     keep_frames: bool = False,
     fps: float = 25.0,
+    face: int | None = None,
     on_frame: OnFrame | None = None,
 ) -> Driver:
     """Find the main face of a video and its landmarks in every frame.
@@ -117,20 +99,20 @@ def read_driver(
             (:mod:`fsh.pipeline.inputs.landmark_track`), in which nothing needs to be found.
         keep_frames: whether to return the crops too (0.2 MB a frame at 256 px).
         fps: frames per second of a folder, or of a track that does not state them.
+        face: whose face, by number from 0, in order of appearance, from the left; None: of the
+            person who is largest for longest.
         on_frame: called for every frame, in order.
 
     Raises:
-        FshError: if it is nothing of the kind, or shows no face.
+        FshError: if it is nothing of the kind, shows no face, or none of that number.
     """
     if path.suffix.lower() in TRACK_SUFFIXES:
         track = read_track(path, spec, fps)
         return Driver(track.times, track.landmarks, [], spec, mesh=track.mesh)
+    tell_choice(progress.say)
     footage = open_footage(path, fps)
-    times, searched = _search_footage(footage, backend, progress)
-    face = main_face(searched, len(times))
-    if face is None:
-        raise FshError("no face found", where=path, remedy="give a video that shows a face")
-    windows = windows_over_time(face.boxes, times, spec)
+    times, path_taken = _find_face(footage, backend, face, progress, path)
+    windows = windows_over_time(path_taken.boxes, times, spec)
     frames = np.zeros((len(times), spec.size, spec.size, 3), np.uint8) if keep_frames else None
 
     def keep(number: int, time: float, crop: np.ndarray) -> None:
@@ -139,33 +121,96 @@ def read_driver(
         if on_frame is not None:
             on_frame(number, time, crop)
 
-    faces = _landmark_footage(footage, face, windows, spec, backend, progress, keep)
+    faces = _landmark_footage(footage, path_taken, windows, spec, backend, progress, keep)
     progress.stop()
     if not faces.found.any():
         raise FshError("no landmarks found on the face", where=path, remedy="try another video")
     real = np.stack([real_window(window, footage.size, spec.size) for window in windows])
-    return Driver(times, faces.points, windows, spec, frames, faces.mesh, real)
+    ends = np.append(times[1:], times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0.04))
+    away = tuple((float(times[a]), float(ends[b - 1])) for a, b in path_taken.away)
+    count = 1 + len(path_taken.others)
+    return Driver(times, faces.points, windows, spec, frames, faces.mesh, real, away, count)
 
 
-def _search_footage(
-    footage: Footage, backend: LandmarkBackend, progress: Progress
-) -> tuple[np.ndarray, list[SearchedFrame]]:
-    """The first pass, in small: seconds of every frame, float64 (N,), and the faces found."""
+def _find_face(
+    footage: Footage, backend: LandmarkBackend, face: int | None, progress: Progress, path: Path
+) -> tuple[np.ndarray, FacePath]:
+    """The first pass, in small: seconds of every frame, float64 (N,), and where the face is.
+
+    Args:
+        path: as the user gave it, for messages.
+    """
     width, height = footage.size
     size = proxy_size(width, height, _PROXY)
     scale = np.array([width / size[0], height / size[1]] * 2, np.float32)
     # Boxes come from dlib's landmarks, as in photos; the model is loaded only once.
     framing = backend if isinstance(backend, DlibLandmarks) else DlibLandmarks()
+    times, searched, shots = _search_footage(footage, framing, size, scale, progress)
+    tracks = face_tracks(searched, shots)
+    if not tracks:
+        raise FshError("no face found", where=path, remedy="give a video that shows a face")
+    people = [0] * len(tracks)
+    if len(tracks) > 1:
+        embeddings = _embeddings(footage, tracks, framing, size, scale, progress)
+        people = tell_apart(tracks, embeddings)
+    if face is not None and face not in people:
+        count = len(set(people))
+        found = "one face" if count == 1 else f"{count} faces, 0 to {count - 1}"
+        raise FshError(
+            f"no face number {face}: it shows {found}",
+            where=path,
+            remedy="they are counted in order of appearance, from the left, from 0",
+        )
+    return times, path_of(tracks, people, face, searched, shots, len(times))
+
+
+def _embeddings(
+    footage: Footage,
+    tracks: Sequence[LinkedDetections],
+    framing: DlibLandmarks,
+    size: tuple[int, int],
+    scale: np.ndarray,
+    progress: Progress,
+) -> dict[int, np.ndarray]:
+    """Face embeddings float32 (n, 128) of each track, by its number, in one more pass in small."""
+    wanted = looks_at(tracks)
+    owner = {id(one): i for i, track in enumerate(tracks) for one in track.detections}
+    found: dict[int, list[np.ndarray]] = {}
+    progress.start("telling faces apart", len(wanted), "frame")
+    for number, (_, pixels) in enumerate(footage.proxy(size)):
+        for one in wanted.get(number, ()):
+            box = one.box / scale
+            points = framing.landmarks(pixels[None, : size[1]], box[None]).points[0]
+            picture = cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_I420)
+            found.setdefault(owner[id(one)], []).append(embed_face(picture, points))
+        progress.advance(number in wanted)
+        if number >= max(wanted, default=0):
+            break
+    return {track: np.stack(vectors) for track, vectors in found.items()}
+
+
+def _search_footage(
+    footage: Footage,
+    framing: DlibLandmarks,
+    size: tuple[int, int],
+    scale: np.ndarray,
+    progress: Progress,
+) -> tuple[np.ndarray, list[SearchedFrame], list[Shot]]:
+    """Seconds of every frame, float64 (N,), the faces found, and the shots."""
+    shots = ShotDetector()
     search = AppearanceSearch(
         FaceDetector(), framing, scale, look_every=_LOOK_EVERY, search_every=_SEARCH_EVERY
     )
     times: list[float] = []
     progress.start(f"finding the face in {footage.path.name}", footage.expected, "frame")
-    for time, luma in footage.luma(size):
-        search.add_frame(luma, len(times), time)
+    for time, pixels in footage.proxy(size):
+        search.add_frame(pixels[: size[1]], len(times), time)
+        shots.add_frame(time, pixels)
         times.append(time)
         progress.advance()
-    return np.array(times), search.searched()
+    if not times:
+        raise FshError("no frame can be decoded", where=footage.path, remedy="give another video")
+    return np.array(times), search.searched(), shots.shots()
 
 
 def _landmark_footage(
@@ -209,55 +254,6 @@ def _landmark_footage(
         progress.advance()
     landmark_batch()
     return FaceLandmarks(points, mesh)
-
-
-def main_face(searched: Sequence[SearchedFrame], count: int) -> FacePath | None:
-    """The face that is largest for longest, or None if there is no face at all.
-
-    Args:
-        searched: the frames in which faces were searched.
-        count: frames of the video.
-    """
-    tracks = [track.detections for track in link_detections(searched, [Shot(0, count)], lost=_LOST)]
-    if not tracks:
-        return None
-    paths = [interpolate_boxes(track) for track in tracks]
-    weight = [float(sides(boxes).sum()) for _, boxes in paths]
-    boxes, tracked = np.full((count, 4), np.nan, np.float32), np.zeros(count, bool)
-    # The heaviest first; a lighter one fills in only where no other is tracked: somebody who left
-    # and came back, or the next shot's face.
-    chosen = []
-    for i in sorted(range(len(paths)), key=lambda i: -weight[i]):
-        frames, track = paths[i]
-        if not tracked[frames].any():
-            boxes[frames], tracked[frames] = track, True
-            chosen.append(i)
-    known = np.flatnonzero(tracked)
-    for k in range(4):
-        boxes[:, k] = np.interp(np.arange(count), known, boxes[known, k])
-    # Frames that were not searched are not without a face: at either end it is there as far as
-    # the next frame that was.
-    frames = np.array([frame for frame, _ in searched])
-    first = frames[frames < known[0]].max(initial=-1) + 1
-    last = frames[frames > known[-1]].min(initial=count)
-    tracked[first : known[0]] = tracked[known[-1] : last] = True
-    doubtful = {
-        frame: appearances
-        for i in chosen
-        for frame, appearances in _doubtful_frames(tracks[i], frames).items()
-    }
-    return FacePath(boxes, tracked, doubtful)
-
-
-def _doubtful_frames(track: Sequence[Detection], searched: np.ndarray) -> dict[int, np.ndarray]:
-    """See :attr:`FacePath.doubtful`; ``searched``: numbers of the searched frames, in order."""
-    doubtful: dict[int, np.ndarray] = {}
-    for before, after in pairwise(track):
-        between = np.searchsorted(searched, [before.frame + 1, after.frame])
-        if between[1] > between[0]:
-            appearances = np.stack([before.appearance, after.appearance])
-            doubtful |= dict.fromkeys(range(before.frame + 1, after.frame), appearances)
-    return doubtful
 
 
 def _shows_face(

@@ -16,9 +16,9 @@ import numpy as np
 from fsh.pipeline.faces.crop import CropWindow, crop_image
 from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.inputs.driver import read_driver
-from fsh.pipeline.inputs.photo_faces import locate_largest_face
+from fsh.pipeline.inputs.photo_faces import locate_face
+from fsh.pipeline.media.animated_pictures import is_moving
 from fsh.pipeline.media.footage import Footage, open_footage
-from fsh.pipeline.media.media_kind import is_video
 from fsh.pipeline.media.pictures import read_photo
 from fsh.schemas.landmarks import BROWS, POINTS, found
 from fsh.schemas.progress import Progress
@@ -68,18 +68,26 @@ class PasteTarget:
 
 
 def read_paste_target(
-    path: Path, spec: FaceSpec, backend: LandmarkBackend, progress: Progress
+    path: Path,
+    spec: FaceSpec,
+    backend: LandmarkBackend,
+    progress: Progress,
+    face: int | None = None,
 ) -> PasteTarget:
     """Find the face in a photo (the largest) or video (the largest for longest).
 
+    Args:
+        face: another one, by number from 0: in a photo from the left, in a video as
+            :func:`~fsh.pipeline.inputs.driver.read_driver` counts.
+
     Raises:
-        FshError: if it is neither, or shows no face.
+        FshError: if it is neither, or shows no face, or none of that number.
     """
-    if not is_video(path):
+    if path.is_file() and not is_moving(path):
         photo = read_photo(path, say=progress.say)
-        window, points = locate_largest_face(path, photo, spec, backend)
+        window, points = locate_face(path, photo, spec, backend, face)
         return PasteTarget(np.zeros(1), points[None], [window], None, photo)
-    driver = read_driver(path, spec, backend, progress)
+    driver = read_driver(path, spec, backend, progress, face=face)
     return PasteTarget(
         driver.times, driver.landmarks, driver.windows, open_footage(path, fps=25.0), None
     )

@@ -88,7 +88,7 @@ def require_one_person(
     raise FshError(
         what,
         where=paths[odd[0]].parent,
-        remedy="remove them, or allow it (mixed_ok, --mixed-ok) if they are all one person",
+        remedy="put them elsewhere, or allow it (mixed_ok, --mixed-ok) if they are all one person",
     )
 
 

@@ -123,20 +123,34 @@ def crop_faces(
     return candidates
 
 
-def locate_largest_face(
-    path: Path, image: np.ndarray, spec: FaceSpec, backend: LandmarkBackend
+def locate_face(
+    path: Path,
+    image: np.ndarray,
+    spec: FaceSpec,
+    backend: LandmarkBackend,
+    number: int | None = None,
 ) -> tuple[CropWindow, np.ndarray]:
-    """The crop window of a picture's largest face, and its landmarks (68, 2) in crop pixels.
+    """The crop window of one of a picture's faces, and its landmarks (68, 2) in crop pixels.
 
     Args:
         path: the picture's file, for the message.
+        number: which face, from the left, from 0; None: the largest.
 
     Raises:
-        FshError: if there is no face.
+        FshError: if there is no face, or none of that number.
     """
     found = find_faces(image, FaceDetector(), CnnDetector())
     faces = crop_faces(image, found, spec, backend, embed=False)
     if not faces:
         raise FshError("no face found", where=path, remedy="give a picture that shows a face")
-    largest = max(faces, key=lambda candidate: candidate.face.side)
-    return largest.window, largest.points
+    if number is None:
+        wanted = max(faces, key=lambda candidate: candidate.face.side)
+    elif number < len(faces):
+        wanted = sorted(faces, key=lambda candidate: float(candidate.face.box[0]))[number]
+    else:
+        raise FshError(
+            f"no face number {number}: it has {len(faces)}",
+            where=path,
+            remedy="they are counted from the left, from 0",
+        )
+    return wanted.window, wanted.points

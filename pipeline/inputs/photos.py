@@ -18,7 +18,7 @@ from fsh.pipeline.inputs.photo_choice import choose_faces, require_one_person
 from fsh.pipeline.inputs.photo_faces import FaceCandidate, crop_faces, find_faces
 from fsh.pipeline.inputs.photo_folder import RejectedPhoto, in_words
 from fsh.pipeline.inputs.video_stills import VideoStill, pick_stills
-from fsh.pipeline.media.media_kind import is_video
+from fsh.pipeline.media.animated_pictures import is_moving
 from fsh.pipeline.media.pictures import read_photo
 from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
@@ -158,7 +158,7 @@ def _find_candidates(
     photos: dict[Path, list[FaceCandidate]] = {}
     rejected = []
     progress.start("looking for the face", len(paths), "photos")
-    videos = {path for path in paths if is_video(path)}
+    videos = {path for path in paths if is_moving(path)}
     pictures: dict[bytes, Path] = {}
     for path in paths:
         if path in videos:

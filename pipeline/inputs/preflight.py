@@ -17,6 +17,8 @@ YAW, PITCH, MANY, SHAKE = 35.0, 25.0, 0.1, 0.025
 OPEN_MOUTH = 0.25
 #: A head turned further than this share of YAW or PITCH is no neutral start.
 _TURNED_START = 0.6
+#: Moments named in one message at most.
+_TIMES = 6
 _POSES = 120  # frames whose pose is measured, at most
 
 
@@ -29,6 +31,8 @@ class Preflight:
         shake: median shake of the head from frame to frame, in face heights.
         turned: share of the frames with an extreme pose.
         start: what keeps the first face from being neutral, empty if nothing does.
+        away: seconds from and to which somebody else is shown, and not the face that drives.
+        faces: how many people the driver shows.
     """
 
     frames: int
@@ -37,6 +41,8 @@ class Preflight:
     shake: float
     turned: float
     start: str
+    away: tuple[tuple[float, float], ...] = ()
+    faces: int = 1
 
     def to_json(self) -> dict:
         return asdict(self)
@@ -44,6 +50,18 @@ class Preflight:
     def warnings(self) -> list[str]:
         """One line for each thing that will show in the film."""
         lines = []
+        if self.away:
+            times = [f"{_clock(start)} to {_clock(end)}" for start, end in self.away]
+            more = f" and {len(times) - _TIMES} more" if len(times) > _TIMES else ""
+            lines.append(
+                f"cuts away to another person at {', '.join(times[:_TIMES])}{more}: bridged; "
+                f"--driver-face 0 to {self.faces - 1} chooses who drives"
+            )
+        elif self.faces > 1:
+            lines.append(
+                f"shows {self.faces} people, the largest for longest drives; "
+                f"--driver-face 0 to {self.faces - 1} chooses another"
+            )
         if self.lost:
             lines.append(
                 f"no face in {self.lost} of {self.frames} frames "
@@ -62,13 +80,29 @@ class Preflight:
         return lines
 
 
-def preflight(landmarks: np.ndarray, size: int, mesh: np.ndarray | None = None) -> Preflight:
+def _clock(seconds: float) -> str:
+    """A moment as players show it, with tenths."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
+    return f"{hours}:{text}" if hours else text
+
+
+def preflight(
+    landmarks: np.ndarray,
+    size: int,
+    mesh: np.ndarray | None = None,
+    away: tuple[tuple[float, float], ...] = (),
+    faces: int = 1,
+) -> Preflight:
     """Examine a driver's landmarks.
 
     Args:
         landmarks: (N, 68, 2) crop pixels, NaN where the face is lost; at least one is not.
         size: side of the crop, pixels.
         mesh: (N, 478, 3), the same, or None.
+        away, faces: as :class:`~fsh.pipeline.inputs.driver.Driver` has them.
     """
     there = found(landmarks)
     known = np.flatnonzero(there)
@@ -92,6 +126,8 @@ def preflight(landmarks: np.ndarray, size: int, mesh: np.ndarray | None = None) 
         shake=float(np.median(shake)) if len(shake) else 0.0,
         turned=float(np.mean((yaws > YAW) | (pitches > PITCH))),
         start=", ".join(reasons),
+        away=away,
+        faces=faces,
     )
 
 

@@ -1,8 +1,9 @@
 """Decoding through ffmpeg: frames of a stretch or a region of a video with exact times, and sound.
 
-Times are seconds on the video's clock, which starts where the container starts. They come from
-the presentation time stamps that ffmpeg's ``showinfo`` writes for every frame, so they are exact
-on variable frame rate and after seeking, and the same frame has the same time in every pass.
+Times are seconds on the video's clock (:mod:`fsh.pipeline.media.clock`). They come from the
+presentation time stamps that ffmpeg's ``showinfo`` writes for every frame, so they are exact on
+variable frame rate and after seeking, and the same frame has the same time in every pass. They
+always increase: of frames that share a time the first is taken.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import IO, NamedTuple
 import ffmpeg
 import numpy as np
 
+from fsh.pipeline.media.clock import clock_of_file
+from fsh.pipeline.media.color_filters import as_standard
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError
@@ -29,6 +32,11 @@ _BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
 _FRAME = re.compile(r"\] n: *\d+ pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
 #: ``-ss`` and ``trim`` round to microseconds; a frame on the edge must fall inside.
 _SLACK = 0.002  # seconds
+
+#: Seconds by which a frame may lie before the one it follows; then it is left out.
+_SLIP = 0.5
+#: With -copyts times are the container's own, whatever was sought.
+_GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-copyts")
 
 #: Part of a frame: left, top, right, bottom edges in pixels.
 Region = tuple[int, int, int, int]
@@ -81,8 +89,10 @@ def read_region(
     """
     left, top, right, bottom = region
 
+    colors = clock_of_file(path).colors
+
     def cropped(stream: ffmpeg.Stream) -> ffmpeg.Stream:
-        whole = stream.filter("scale", *size).filter("setsar", 1)
+        whole = as_standard(stream, size, colors).filter("setsar", 1)
         return whole.filter("crop", right - left, bottom - top, left, top, exact=1)
 
     yield from _read(path, cropped, "rgb24", start, end, late=0.001)
@@ -114,18 +124,36 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
     number = default_sound_number(path)
     if number is None:
         return b""
-    stream = ffmpeg.input(file_url(path), ss=f"{max(0.0, start - 1):.6f}")[str(number)]
+    zero = clock_of_file(path).zero
+    begin = max(0.0, start - 1)
+    stream = ffmpeg.input(file_url(path), **(_seeking(zero, begin) if begin else {}))
+    stream = stream[f"a:{number}"].filter("asetpts", f"PTS-({_text(zero + Fraction(begin))})/TB")
+    stream = stream.filter("atrim", start=0)
     stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
-    stream = stream.filter("atrim", start=f"{min(start, 1.0):.6f}", duration=f"{end - start:.6f}")
+    stream = stream.filter("atrim", start=f"{start - begin:.6f}", duration=f"{end - start:.6f}")
+    # FLAC refuses to begin with a few samples, which is what a cut may leave.
+    stream = stream.filter("asetnsamples", n=4096, p=0)
     out = stream.output(
         "pipe:", format="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
     )
     done = subprocess.run(
-        out.global_args("-hide_banner", "-nostdin", "-v", "error").compile(binary()),
+        out.global_args(*_GLOBAL, "-v", "error").compile(binary()),
         capture_output=True,
         check=False,
     )
     return done.stdout if done.returncode == 0 else b""
+
+
+def _seeking(zero: Fraction, start: float) -> dict[str, str | int | None]:
+    """Input options that seek to a second of the clock, or before it.
+
+    ffmpeg's own cut at that place would be wrong where the container's time does not begin at 0.
+    """
+    return {"seek_timestamp": 1, "ss": _text(zero + Fraction(start)), "noaccurate_seek": None}
+
+
+def _text(seconds: Fraction) -> str:
+    return f"{float(seconds):.6f}"
 
 
 def _read(
@@ -175,30 +203,32 @@ def _decode(
     Raises:
         FshError: if ffmpeg fails, with the last lines that it wrote.
     """
-    edges = {"start": f"{max(0.0, (start or 0.0) - _SLACK):.6f}"}
+    clock = clock_of_file(path)
+    first = max(0.0, (start or 0.0) - _SLACK)
+    options = _seeking(clock.zero, first) if seek else {}
+    stream = ffmpeg.input(file_url(path), threads=1, **options)[f"v:{clock.place}"]
+    edges = {}
+    if start:
+        edges["start"] = _text(clock.zero + Fraction(first))
     if end is not None:
-        edges["end"] = f"{end + _SLACK:.6f}"
-    # -start_at_zero makes the container's first time stamp zero, and -copyts keeps the clock
-    # running from there even after a seek: one clock for every pass.
-    stream = ffmpeg.input(
-        file_url(path), threads=1, **({"ss": edges["start"]} if seek else {})
-    ).video
+        # ffmpeg rounds it to a tick, which in some containers is as long as a frame.
+        edges["end"] = _text(clock.zero + Fraction(end + _SLACK) + clock.tick)
     stream = (
-        transform(stream.filter("trim", **edges))
+        transform(stream.filter("trim", **edges) if edges else stream)
         .filter("format", pixel_format)
         .filter("showinfo", checksum=0)
     )
     command = (
         stream.output("pipe:", format="rawvideo", fps_mode="passthrough")
-        .global_args("-hide_banner", "-nostdin", "-nostats", "-copyts", "-start_at_zero")
-        .global_args("-filter_threads", "1", "-v", "info")
+        .global_args(*_GLOBAL, "-filter_threads", "1", "-v", "info")
         .compile(binary())
     )
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout and process.stderr
-    log = _FrameLog(process.stderr)
+    log = _FrameLog(process.stderr, clock.zero)
     try:
-        yield from _read_frames(process.stdout, log, pixel_format, start, end)
+        frames = _read_frames(process.stdout, log, pixel_format, start, end)
+        yield from _forward(frames, path)
         process.stdout.close()
         if process.wait() != 0:
             raise FshError(f"cannot be decoded ({log.last_lines()})", where=path)
@@ -228,10 +258,30 @@ def _read_frames(
             yield Frame(time, pixels)
 
 
+def _forward(frames: Iterator[Frame], path: Path) -> Iterator[Frame]:
+    """Frames without those that come no later than the one before.
+
+    Raises:
+        FshError: if time runs back further than by a slip.
+    """
+    last = -float("inf")
+    for frame in frames:
+        if frame.time > last:
+            yield frame
+            last = frame.time
+        elif frame.time < last - _SLIP:
+            raise FshError(
+                f"its time runs back from {last:.2f} to {frame.time:.2f} s",
+                where=path,
+                remedy="give it one clock: ffmpeg -i FILE -c copy NEW.mkv",
+            )
+
+
 class _FrameLog:
     """ffmpeg's stderr, read in a thread: time and size of each frame, and the last other lines."""
 
-    def __init__(self, stderr: IO[bytes]) -> None:
+    def __init__(self, stderr: IO[bytes], zero: Fraction) -> None:
+        self._zero = zero
         self._entries: queue.SimpleQueue[tuple[float, int, int] | None] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=4)
         self._thread = threading.Thread(target=self._parse, args=(stderr,), daemon=True)
@@ -257,7 +307,8 @@ class _FrameLog:
                 if found := _FRAME.search(line):
                     pts, width, height = found.groups()
                     # Without a time stamp a frame cannot be placed: as NaN it is in no range.
-                    time = float("nan") if pts == "NOPTS" else float(int(pts) * base)
+                    known = pts != "NOPTS"
+                    time = float(int(pts) * base - self._zero) if known else float("nan")
                     self._entries.put((time, int(width), int(height)))
                 elif found := _BASE.search(line):
                     base = Fraction(int(found[1]), int(found[2]))

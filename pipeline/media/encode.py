@@ -9,7 +9,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange
 
+from fsh.pipeline.media.color_tags import tags_of
 from fsh.pipeline.media.containers import FilmFormat, film_format
 from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.sound import SoundTrack, plan_sound
@@ -127,6 +129,7 @@ def _video_stream(
     video = target.add_stream(encoder, rate=rate, options=options)
     assert isinstance(video, av.VideoStream)
     video.pix_fmt = "yuv420p"
+    video.codec_context.color_range = ColorRange.MPEG
     video.time_base = video.codec_context.time_base = _CLOCK
     return video
 
@@ -142,8 +145,17 @@ def _encode(
     if not video.codec_context.is_open:
         height, width = picture.shape[:2]
         video.width, video.height = width // 2 * 2, height // 2 * 2
+        # Said, because players that are not told guess by the size, and not all the same.
+        tags = tags_of(video.width, video.height)
+        video.codec_context.colorspace = tags.matrix
+        video.codec_context.color_primaries = tags.primaries
+        video.codec_context.color_trc = tags.transfer
     cropped = np.ascontiguousarray(picture[: video.height, : video.width])
-    frame = av.VideoFrame.from_ndarray(cropped, format="rgb24")
+    frame = av.VideoFrame.from_ndarray(cropped, format="rgb24").reformat(
+        format="yuv420p",
+        dst_colorspace=tags_of(video.width, video.height).converter,
+        dst_color_range=ColorRange.MPEG,
+    )
     frame.pts, frame.time_base, frame.duration = tick, _CLOCK, duration
     target.mux(video.encode(frame))
 

@@ -16,6 +16,9 @@ _VIDEOS = (
     *(b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\x01\xba", b"\0\0\x01\xb3"),
     *(b"0&\xb2u\x8ef\xcf\x11", b"\x06\x0e+4\x02\x05\x01\x01"),
 )
+#: Where packets of a transport stream begin, and how long they are: as broadcast, as cameras and
+#: discs store it (``.MTS``), and with error correction.
+_TRANSPORT = ((0, 188), (4, 192), (0, 204))
 #: Of files in boxes, as MP4 is: what says that they are pictures.
 _PICTURE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 
@@ -37,8 +40,12 @@ def media_kind(path: Path) -> str | None:
         return PICTURE if head[8:12] in _PICTURE_BRANDS else VIDEO
     if head.startswith(_VIDEOS) or (head[:4] == b"RIFF" and head[8:11] == b"AVI"):
         return VIDEO
-    transport = head[0:1] == b"G" and head[188:189] == b"G" and head[376:377] == b"G"
-    return VIDEO if transport else None
+    return VIDEO if any(_is_transport(head, *packets) for packets in _TRANSPORT) else None
+
+
+def _is_transport(head: bytes, first: int, length: int) -> bool:
+    """Whether packets of a transport stream begin at a place, each of so many bytes."""
+    return all(head[at : at + 1] == b"G" for at in (first, first + length, first + 2 * length))
 
 
 def is_video(path: Path) -> bool:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
 
+from fsh.pipeline.media.animated_pictures import is_animated
+from fsh.pipeline.media.clock import (
+    Timeline,
+    clock_of,
+    default_sound,
+    shown_stream,
+    survey,
+)
 from fsh.pipeline.media.ffmpeg import file_url
-from fsh.pipeline.media.sound import codec_name, default_sound
+from fsh.pipeline.media.media_kind import PICTURE, VIDEO, media_kind
+from fsh.pipeline.media.sound import codec_name
 from fsh.schemas.errors import FshError
 
 # Containers that are one self-contained file. Playlists and manifests are not among them: they
@@ -28,6 +38,8 @@ _CONTAINERS = {
     "h264": "h264",
     "hevc": "hevc",
     "nut": "nut",
+    "gif": "gif",
+    "apng": "png",
 }
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1"})
 _SHORTEST_SIDE, _LONGEST_SIDE = 32, 8192
@@ -40,13 +52,16 @@ class MediaFacts:
     """Container facts of a video file.
 
     Attributes:
-        duration: seconds; of a truncated file, those that are there.
+        duration: seconds from the first to the last picture or sound that is there.
         width, height: pixels as a player shows them: square ones, after rotation.
         fps: average frames per second.
         rotation: degrees clockwise that a player turns the coded picture: 0, 90, 180, 270.
         frames: number of frames that the container states, 0 if it does not.
         extension: a safe file name ending for this container, without the dot.
         truncated: whether the file ends before the duration that it states.
+        jumps: whether its time runs back or leaps, as in files that were joined
+            (:mod:`fsh.pipeline.media.one_clock`).
+        pictures_end: seconds; after that there is sound alone.
     """
 
     duration: float
@@ -60,6 +75,8 @@ class MediaFacts:
     pixel_format: str
     extension: str = ""
     truncated: bool = False
+    jumps: bool = False
+    pictures_end: float = 0.0
 
 
 class NotAVideo(FshError):
@@ -81,13 +98,19 @@ def _rebuild(what: str, where: str, remedy: str, code: str) -> NotAVideo:
     return NotAVideo(what, where=where, remedy=remedy, code=code)
 
 
-def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
+def probe(path: Path, timeout: float = 20.0, *, measure: bool = True) -> MediaFacts:
     """Open a file, decode its first frame, find its end, and report what it is.
+
+    A file without an index is read to its end for that.
 
     Accepted: any codec that decodes, 10 bit, rotated, variable frame rate, sides of 32 to 8192
     pixels (8K included), with or without sound. Refused: images, sound alone (cover art does not
     make it a video), playlists and web pages, and files that hold less than two thirds of the
     duration that they state.
+
+    Args:
+        timeout: seconds that a read may take.
+        measure: whether to look for the end, rather than believe what the file states.
 
     Raises:
         NotAVideo: if it is not a video that can be decoded, and why.
@@ -95,27 +118,24 @@ def probe(path: Path, timeout: float = 20.0) -> MediaFacts:
     try:
         if path.stat().st_size == 0:
             raise NotAVideo("an empty file", where=path, code="empty")
-        with av.open(
-            file_url(path),
-            timeout=timeout,
-            metadata_errors="replace",
-            options={"protocol_whitelist": "file", "format_whitelist": ",".join(_CONTAINERS)},
-        ) as container:
-            return _examine(container, path)
+        with _opened(path, timeout) as container:
+            return _examine(container, path, measure)
     except (av.FFmpegError, ValueError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotAVideo(
-            f"not a readable video ({_guessed_kind(path) or reason})", where=path, code="not_media"
+            f"not a readable video ({_guessed_kind(path) or reason})",
+            where=path,
+            remedy=_remedy(path),
+            code="not_media",
         ) from error
 
 
-def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
+def _examine(container: av.container.InputContainer, path: Path, measure: bool) -> MediaFacts:
     """The facts of an open container; raises NotAVideo."""
-    pictures = [s for s in container.streams.video if not _is_cover_art(s)]
-    if not pictures:
+    stream = shown_stream(container)
+    if stream is None:
         what = "sound and no video stream" if container.streams.audio else "no video stream"
         raise NotAVideo(what, where=path, remedy="give a video file", code="no_video")
-    stream = pictures[0]
     coded = stream.codec_context.width, stream.codec_context.height
     if max(coded) > _LONGEST_SIDE or 0 < min(coded) < _SHORTEST_SIDE:
         raise NotAVideo(
@@ -133,15 +153,20 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
     width, height = round(frame.width * aspect), frame.height
     if rotation in (90, 270):
         width, height = height, width
-    if stream.duration and stream.time_base:
-        duration = float(stream.duration * stream.time_base)
-    else:
-        duration = (container.duration or 0) / av.time_base
-    end = _measured_end(container) if duration else 0.0
-    cut = end < 0.9 * duration - 0.5
-    if cut and end < _LEAST_SHARE * duration:
+    fps = float(stream.average_rate or stream.guessed_rate or 0)
+    promised = _promised(container)
+    timeline = Timeline(promised, promised)
+    if measure:
+        timeline = _timeline(container, promised, path)
+    if not timeline.end and fps:  # raw streams have no times, and are played at their rate
+        timeline = replace(timeline, end=timeline.pictures / fps)
+    if container.format.name in ("gif", "apng") and timeline.pictures < 2:
+        raise NotAVideo("an image", where=path, remedy="give a video file", code="not_media")
+    end = timeline.end
+    cut = end < 0.9 * promised - 0.5 and not timeline.jumps
+    if cut and end < _LEAST_SHARE * promised:
         raise NotAVideo(
-            f"truncated: it promises {duration:.1f} s and ends after {end:.1f} s",
+            f"truncated: it promises {promised:.1f} s and ends after {end:.1f} s",
             where=path,
             remedy="fetch or copy it again",
             code="truncated",
@@ -150,49 +175,73 @@ def _examine(container: av.container.InputContainer, path: Path) -> MediaFacts:
     codec = stream.codec_context.codec.canonical_name  # not the decoder, as libdav1d is
     extension = _CONTAINERS.get(container.format.name, "bin")
     return MediaFacts(
-        duration=end if cut else duration,
+        duration=promised if _is_indexed(container) and not cut else end,
         width=width,
         height=height,
-        fps=float(stream.average_rate or stream.guessed_rate or 0),
+        fps=fps,
         rotation=rotation,
-        frames=stream.frames,
+        frames=stream.frames or (0 if timeline.jumps else timeline.pictures),
         video_codec=codec,
         audio_codec=codec_name(sound) if sound else "",
         pixel_format=stream.codec_context.pix_fmt or "",
         extension="webm" if extension == "mkv" and codec in _WEBM_CODECS else extension,
         truncated=cut,
+        jumps=timeline.jumps,
+        pictures_end=timeline.pictures_end,
     )
 
 
-def _measured_end(container: av.container.InputContainer) -> float:
-    """Seconds from the start to the end of the last packet that is really in the file."""
-    start = container.start_time or 0
-    for target in (start + (container.duration or 0), start):
-        container.seek(target, backward=True)
-        if last := _last_packet_end(container):
-            return last - start / av.time_base
-    return 0.0  # in some files a seek near the end fails: both places were tried
+def _is_indexed(container: av.container.InputContainer) -> bool:
+    """Whether the file has an index of all frames, in which no time can run back."""
+    stream = shown_stream(container)
+    return _CONTAINERS.get(container.format.name) == "mp4" and bool(stream and stream.frames)
 
 
-def _last_packet_end(container: av.container.InputContainer) -> float:
-    """End in seconds of the last intact packet from here on; 0 if there is none."""
-    last = 0.0
-    try:
-        for packet in container.demux():
-            if (
-                packet.pts is not None
-                and packet.size
-                and packet.time_base
-                and not packet.is_corrupt
-            ):
-                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    except av.FFmpegError:  # what came before it counts
-        return last
-    return last
+def _promised(container: av.container.InputContainer) -> float:
+    """Seconds, from second 0 of its clock on, that a file says it lasts; 0 if it does not."""
+    zero = float(clock_of(container).zero)
+    if _is_indexed(container):
+        streams = [s for s in (shown_stream(container), default_sound(container)) if s]
+        ends = [(s.start_time or 0) + s.duration for s in streams if s.duration]
+        bases = [s.time_base or 0 for s in streams if s.duration]
+        return max((float(e * b) for e, b in zip(ends, bases, strict=True)), default=0.0) - zero
+    # Some containers count from their own zero.
+    return max(0.0, (container.duration or 0) / av.time_base - max(0.0, zero))
 
 
-def _is_cover_art(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+def _timeline(container: av.container.InputContainer, promised: float, path: Path) -> Timeline:
+    """What is really in the file: the end of one with an index, all packets of any other."""
+    if _is_indexed(container):
+        end = clock_of(container).zero + Fraction(promised)
+        container.seek(round(end * av.time_base), backward=True)
+        if (found := survey(container)).end:
+            return replace(found, jumps=False)
+    # In some files a seek near the end fails, or nothing is there; streams cannot be sought.
+    with _opened(path) as again:
+        return survey(again)
+
+
+def _opened(path: Path, timeout: float = 20.0) -> av.container.InputContainer:
+    """A file of one of the containers, which opens no other file.
+
+    Args:
+        timeout: seconds that a read may take.
+    """
+    return av.open(
+        file_url(path),
+        timeout=timeout,
+        metadata_errors="replace",
+        options={"protocol_whitelist": "file", "format_whitelist": ",".join(_CONTAINERS)},
+    )
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a file that is no video."""
+    if media_kind(path) == VIDEO and (known := _guessed_kind(path)):
+        return "fetch or copy it again, or let the camera mend it" if "cut off" in known else ""
+    if is_animated(path):
+        return "make a video of it first: ffmpeg -i FILE NEW.mp4"
+    return "give a video file" if media_kind(path) == PICTURE else ""
 
 
 def _guessed_kind(path: Path) -> str:
@@ -207,4 +256,6 @@ def _guessed_kind(path: Path) -> str:
         "a web page": (b"<!doctype html", b"<html", b"<!DOCTYPE html", b"<HTML"),
         "a playlist": (b"#EXTM3U", b"<MPD", b"ffconcat"),
     }
+    if head[4:8] == b"ftyp" and media_kind(path) != PICTURE:
+        return "cut off before its end, where its index is: the recording was not finished"
     return next((kind for kind, marks in kinds.items() if head.lstrip().startswith(marks)), "")

@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 from scenedetect import AdaptiveDetector, FrameTimecode
 
+#: How many times the change at a cut exceeds that of its neighbours (the best published setting),
+#: and the least change of a cut: mean HSV difference, 0 to 255.
+CUT_RATIO, CUT_CHANGE = 3.5, 15.0
 #: Neighbours on each side that a cut must stand out from (the best published setting).
 _WINDOW = 3
 #: Longer side in pixels to which frames are shrunk before they are compared. PySceneDetect's own
@@ -41,7 +44,7 @@ class Shot(NamedTuple):
 class ShotDetector:
     """Is given every frame of a span once, in order, and then has its shots."""
 
-    def __init__(self, ratio: float, change: float) -> None:
+    def __init__(self, ratio: float = CUT_RATIO, change: float = CUT_CHANGE) -> None:
         """
         Args:
             ratio: how many times the change at a cut exceeds that of its neighbours.

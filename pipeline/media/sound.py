@@ -11,14 +11,12 @@ from typing import Any, NamedTuple, cast
 
 import av
 
+from fsh.pipeline.media.clock import clock_of, default_sound
 from fsh.pipeline.media.containers import FilmFormat
 from fsh.pipeline.media.ffmpeg import file_url
 
 #: Layouts of so many channels where a file does not say which they are.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-#: Containers whose clock, in a decode of one stream, starts with that stream (see
-#: :mod:`fsh.pipeline.media.decode`), because the others are discarded.
-_OWN_CLOCKS = frozenset({"mpegts", "mpeg"})
 #: Packets that are tried before sound is copied.
 _TRIED = 8
 _BIT_RATE = 96_000  # per channel
@@ -40,19 +38,12 @@ class SoundPlan(NamedTuple):
     layout: str = ""
 
 
-def default_sound(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The sound track that a player plays: the one marked as default, else the first."""
-    tracks = container.streams.audio
-    marked = [t for t in tracks if t.disposition & av.stream.Disposition.default]
-    return next(iter([*marked, *tracks]), None)
-
-
 def default_sound_number(path: Path) -> int | None:
-    """The number of the default sound track among a file's streams; None if it has no sound."""
+    """The default sound track's number among a file's sound tracks; None if it has no sound."""
     try:
         with av.open(file_url(path), metadata_errors="replace") as source:
             track = default_sound(source)
-            return None if track is None else track.index
+            return None if track is None else source.streams.audio.index(track)
     except (av.FFmpegError, OSError):
         return None
 
@@ -129,19 +120,11 @@ class SoundTrack:
             self._target.mux(packet)
 
 
-def clock_start(source: av.container.InputContainer) -> float:
-    """Where zero of the clock of decoded frames lies on the clock of the packets, seconds."""
-    videos = [s for s in source.streams.video if not _is_picture(s)]
-    if source.format.name in _OWN_CLOCKS and videos and videos[0].start_time is not None:
-        return float(videos[0].start_time * (videos[0].time_base or 0))
-    return (source.start_time or 0) / av.time_base
-
-
 def _copied(
     source: av.container.InputContainer, track: av.AudioStream
 ) -> Iterator[tuple[float, av.Packet]]:
     """Packets with the time at which they begin, on the clock of decoded frames."""
-    zero = Fraction(clock_start(source))
+    zero = clock_of(source).zero
     for packet in _demuxed(source, track):
         if packet.dts is None or packet.pts is None:
             continue
@@ -155,7 +138,7 @@ def _converted(
     source: av.container.InputContainer, track: av.AudioStream, plan: SoundPlan
 ) -> Iterator[tuple[float, av.AudioFrame]]:
     """As :func:`_copied`, decoded frames in the encoder's rate and layout."""
-    zero, end = Fraction(clock_start(source)), 0
+    zero, end = clock_of(source).zero, 0
     for frame in _resampled(_decoded(source, track), plan):
         # Resamplers keep the source's clock where they have nothing to do, and what they hold back
         # to the end has no time of its own.
@@ -228,10 +211,6 @@ def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
 
 def _track(source: av.container.InputContainer, number: int) -> av.AudioStream:
     return next(track for track in source.streams.audio if track.index == number)
-
-
-def _is_picture(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def codec_name(track: av.AudioStream) -> str:

@@ -59,7 +59,7 @@ def installation_signer() -> Signer:
             raise FshError(
                 "others can read this key",
                 where=folder / "signer.pem",
-                remedy="chmod 600, or delete the folder to get a new key",
+                remedy="chmod 600, or move the folder away to get a new key",
             )
     except (OSError, CannotBeWritten) as error:
         why = error.strerror if isinstance(error, OSError) else error.what

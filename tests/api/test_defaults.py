@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fsh.defaults import as_paths, as_texts, newest_person, newest_run, worker_count
+from fsh.defaults import (
+    as_paths,
+    as_texts,
+    newest_person,
+    newest_run,
+    person_folder,
+    worker_count,
+)
 from fsh.schemas.errors import FshError
 from fsh.threads import available_cores
 
@@ -42,6 +49,24 @@ def test_the_newest_person_is_the_one_made_last(tmp_path):
     assert newest_person(tmp_path) == tmp_path / "new"
     with pytest.raises(FshError, match="run `fsh personalize` first"):
         newest_person(tmp_path / "nowhere")
+
+
+def test_a_name_means_the_person_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("people/ann", "elsewhere/ann", "bob"):
+        Path(folder).mkdir(parents=True)
+        Path(folder, "person.json").touch()
+    Path("ann").mkdir()  # somebody's folder of that name, and no person
+    Path("ann", "photo.jpg").touch()
+    assert person_folder("ann") == Path("people/ann")
+    assert person_folder("ann", "elsewhere") == Path("elsewhere/ann")
+    assert person_folder("bob") == Path("bob") and person_folder("people/ann") == Path("people/ann")
+    assert person_folder(tmp_path / "people/ann") == tmp_path / "people/ann"
+    with pytest.raises(FshError, match="no such person → people has ann") as caught:
+        person_folder("anna")
+    assert caught.value.where == "people/anna"
+    with pytest.raises(FshError, match="run `fsh personalize` first"):
+        person_folder("anna", "nowhere")
 
 
 def test_one_or_several():

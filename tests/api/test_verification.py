@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixture_ffmpeg import binary
 from marked import ADA, PAYLOAD, PORTRAIT, marked_picture
 from PIL import Image
 
 from fsh import marking
 from fsh.pipeline.media.encode import write_video
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.provenance.manifest import Claims, Manifest, sign_file
 from fsh.pipeline.provenance.signing import installation_signer
 from fsh.pipeline.provenance.watermark import Watermark

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from command import fsh
 from faces_helpers import portrait
+from fixture_ffmpeg import binary
 from PIL import Image
 from untrained import untrained
 from videos import moving, write_video
 
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.trainer.person.person import Person
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 from command import fsh
@@ -47,6 +48,21 @@ def test_a_progress_bar_takes_no_name_for_markup(printed):
     bar.start("[/] [red]", None, "[/]x")
     bar.advance(note="[/] [bold]")
     bar.stop()
+
+
+def test_progress_never_passes_its_end(printed, monkeypatch):
+    """A total may be an estimate: frames of a file that states too few."""
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    bar = console.ProgressBar()
+    for total, done in ((3, 0), (10, 12), (0, 0)):
+        bar.start("frames", total, "frame", done=done)
+        for _ in range(5):
+            bar.advance()
+        bar.stop()
+    text = printed()
+    assert all(int(percent) <= 100 for percent in re.findall(r"(\d+) %", text))
+    assert not re.search(r"-\d+ s left", text)
 
 
 def test_results_in_a_pipe_have_whole_names(capsys):

@@ -6,12 +6,12 @@ import functools
 import subprocess
 from pathlib import Path
 
-from fsh.pipeline.media import ffmpeg
+from fixture_ffmpeg import binary
 
 
 @functools.cache
 def _encoders() -> str:
-    command = [ffmpeg.binary(), "-hide_banner", "-encoders"]
+    command = [binary(), "-hide_banner", "-encoders"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -51,4 +51,4 @@ def remux(source: Path, path: Path, *arguments: str) -> Path:
 
 
 def _run(*arguments: str) -> None:
-    subprocess.run([ffmpeg.binary(), "-v", "error", "-y", *arguments], check=True)
+    subprocess.run([binary(), "-v", "error", "-y", *arguments], check=True)

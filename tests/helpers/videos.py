@@ -9,8 +9,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from fixture_ffmpeg import binary
 
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.ids import content_id, file_sha256
 from fsh.schemas.layout import DataFolder

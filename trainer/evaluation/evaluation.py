@@ -75,9 +75,10 @@ def evaluate(
         [Reenactment.for_subject(subjects, i, one) for one in settings]
         for i in range(len(subjects))
     ]
-    paths = [part.path(*one) for several in parts for part in several for one in work]
+    every = [(part, one) for several in parts for part in several for one in work]
+    before = {part.path(*one) for part, one in every if part.is_stored(*one)}
     what = f"evaluate ({' and '.join(one.protocol for one in settings)})"
-    progress.start(what, len(paths), "result", done=sum(path.is_file() for path in paths))
+    progress.start(what, len(every), "result", done=len(before))
     for subject, several in zip(subjects, parts, strict=True):
         for part, evaluation in zip(several, evaluations, strict=True):
             evaluation.references[subject.identity] = without_pictures(part.reference)
@@ -87,10 +88,10 @@ def evaluate(
             for part, evaluation, result in zip(several, evaluations, stored, strict=True):
                 if result is None:
                     draw = draw or system.fit(part.photos(shots))
-                    fresh = not part.path(system, shots).is_file()
                     result = part.measure(system, shots, draw)
                     note = f"{shown(subject.identity)}, T = {shots}, {system.name}"
-                    progress.advance(int(fresh), note=note)
+                    # What was counted as done, and is damaged, does not count twice.
+                    progress.advance(int(part.path(system, shots) not in before), note=note)
                 key = (system.name, shots, subject.identity)
                 evaluation.results[key] = without_pictures(result)
         several.clear()  # and with them their frames

@@ -22,6 +22,7 @@ from fsh.trainer.evaluation.metric_networks import MetricNetwork
 from fsh.trainer.evaluation.results_store import (
     TURNED,
     SubjectResult,
+    has_result,
     read_result,
     write_result,
 )
@@ -83,6 +84,10 @@ class Reenactment:
     def path(self, system: EvaluatedSystem, shots: int) -> Path:
         """Where the result is kept."""
         return self._path(system.name, shots)
+
+    def is_stored(self, system: EvaluatedSystem, shots: int) -> bool:
+        """Whether there is a finished result, as far as its key says."""
+        return has_result(self.path(system, shots), self._key(system, shots))
 
     def stored(self, system: EvaluatedSystem, shots: int) -> SubjectResult | None:
         """The finished result; None if there is none, or it was made of something else."""

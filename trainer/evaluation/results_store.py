@@ -52,6 +52,15 @@ def write_result(path: Path, result: SubjectResult, key: str) -> None:
         np.savez_compressed(file, **arrays)
 
 
+def has_result(path: Path, key: str) -> bool:
+    """Whether a result with this key is there; its pictures are not read."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return str(stored["key"]) == key
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return False
+
+
 def read_result(path: Path, key: str) -> SubjectResult | None:
     """A finished result; None if there is none, or it has another key, or was cut short."""
     try:

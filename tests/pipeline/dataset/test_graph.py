@@ -49,12 +49,19 @@ def test_the_report_and_the_tables_agree(made):
         "videos",
         "clips_kept",
         "clips_rejected",
+        "seconds_in",
+        "seconds_kept",
+        "seconds_rejected",
         "samples",
         "shards",
         "seconds",
         "realtime_factor",
     }
     assert (report.videos, report.clips_kept, report.clips_rejected) == (4, 3, {"unreadable": 1})
+    assert report.seconds_in == pytest.approx(1.6 + 1.4 + 1.2 + 1)  # the broken one said nothing
+    rejected = sum(report.seconds_rejected.values())
+    assert report.seconds_in == pytest.approx(report.seconds_kept + rejected)
+    assert report.seconds_rejected["unreadable"] == 1 and report.seconds_kept > 3
     clips = read_clips(data.clips)
     card = DatasetCard.read(data.card)
     assert {clip.identity for clip in clips if clip.kept} == {"ann", "bob", "cyd"}
@@ -68,18 +75,19 @@ def test_the_report_and_the_tables_agree(made):
             part = content[clip.offset : clip.offset + clip.bytes]
             assert part.startswith(f"{clip.clip_id}_0000.json".encode())
             assert clip.shard.startswith(f"shards/{clip.split}/")
+        elif clip.reason is RejectReason.UNREADABLE:
+            assert clip.shard is None and "not a readable video" in clip.error
         else:
-            assert (clip.reason, clip.shard) == (RejectReason.UNREADABLE, None)
-            assert "not a readable video" in clip.error
+            assert (clip.reason, clip.clip_id, clip.shard) == (RejectReason.EDGE, None, None)
 
 
 def test_what_is_missing_in_the_table_is_null_but_a_kept_clip_has_an_empty_reason(made):
     rows = read_table(made[0].clips, CLIPS).to_pylist()
     for row in rows:
-        assert row["reason"] == ("" if row["kept"] else "unreadable")
+        assert row["reason"] in ([""] if row["kept"] else ["unreadable", "edge"])
         placed = ("identity", "identity_from", "split", "shard", "offset", "bytes")
         assert all((row[name] is not None) == row["kept"] for name in placed)
-        assert (row["error"] is None) == row["kept"]
+        assert (row["error"] is not None) == (row["reason"] == "unreadable")
 
 
 def work_times(data: DataFolder) -> dict:
@@ -122,7 +130,7 @@ def test_a_removed_video_leaves_nothing_behind(videos, tmp_path):
     report = shard(data, CONFIG, progress=Silent())
     assert (report.videos, report.clips_kept, report.shards) == (1, 1, 1)
     assert len([p for p in data.work.iterdir() if p.name.startswith("v-")]) == 1
-    assert {clip.identity for clip in read_clips(data.clips)} == {"ann"}
+    assert {clip.identity for clip in read_clips(data.clips)} == {"ann", None}
 
 
 def test_an_added_video_touches_only_its_own_span_and_shards(videos, tmp_path):

@@ -46,6 +46,11 @@ def run(path, analysis: AnalysisConfig = ANALYSIS, end: float = 60.0):
     return read_clips(folder.clips), samples
 
 
+def tracks(clips):
+    """The rows of face tracks; the others stand for stretches without one."""
+    return [clip for clip in clips if clip.clip_id]
+
+
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory):
     """Variable frame rate, one person, 3.5 s, a little over 25 frames a second."""
@@ -58,7 +63,7 @@ def talk(tmp_path_factory):
 
 def test_one_person_one_clip_with_all_its_scores(talk):
     _, clips, samples = talk
-    (clip,) = clips
+    (clip,) = tracks(clips)
     assert clip.clip_id == "v-test_00000000_00"
     assert clip.reason is None
     assert clip.frames == sum(len(jpegs) for _, _, jpegs in samples[clip.clip_id])
@@ -149,17 +154,18 @@ def test_no_clip_contains_a_cut(tmp_path):
 
 def test_a_video_without_faces_says_so(tmp_path):
     path = write_video(tmp_path / "none.mp4", [np.full((200, 320, 3), 90, np.uint8)] * 25)
-    ((clip,), samples) = run(path)
+    ((clip, after), samples) = run(path)
     assert (clip.reason, clip.kept, samples) == ("no_face", False, {})
     assert (clip.width, clip.height) == (320, 200)
+    assert (after.reason, after.start) == ("no_picture", clip.end)
 
 
 def test_short_and_tiny_faces_are_recorded_but_not_cropped(tmp_path):
     path = write_video(tmp_path / "short.mp4", moving(0.4))
-    ((clip,), samples) = run(path)
-    assert (clip.reason, samples) == ("brief_track", {})
-    ((clip,), samples) = run(path, replace(ANALYSIS, shortest=0.1, smallest_face=900))
-    assert (clip.reason, samples) == ("tiny_face", {})
+    clips, samples = run(path)
+    assert ([clip.reason for clip in tracks(clips)], samples) == (["brief_track"], {})
+    clips, samples = run(path, replace(ANALYSIS, shortest=0.1, smallest_face=900))
+    assert ([clip.reason for clip in tracks(clips)], samples) == (["tiny_face"], {})
 
 
 def test_what_is_no_video_is_an_error(tmp_path):

@@ -51,7 +51,10 @@ def test_several_ranges_of_one_video():
         (220.0, 340.0),
         (340.0, 400.0),
     ]
-    assert [(span.start, span.end) for span in plan_spans([whole], 400.0)] == [(0.0, 301.0)]
+    assert [(span.start, span.end) for span in plan_spans([whole], 400.0)] == [(0.0, 300.0)]
+    open_ends = [span.open_end for span in plan_spans([whole], 100.0)]
+    assert open_ends == [False, False, True]
+    assert not any(span.open_end for span in plan_spans(sources, 120.0))
 
 
 def test_the_folder_of_a_span_depends_on_what_decides_its_pixels():

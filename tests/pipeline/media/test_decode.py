@@ -7,6 +7,7 @@ import subprocess
 import av
 import numpy as np
 import pytest
+from fixture_ffmpeg import binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving, write_video
@@ -18,7 +19,6 @@ from fsh.pipeline.media.decode import (
     read_region,
     read_sound,
 )
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.errors import FshError
 

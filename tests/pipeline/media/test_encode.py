@@ -7,9 +7,9 @@ import subprocess
 import av
 import numpy as np
 import pytest
+from fixture_ffmpeg import binary
 
 from fsh.pipeline.media.encode import write_video
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.schemas.errors import FshError
 
 

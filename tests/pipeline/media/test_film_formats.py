@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from fixture_ffmpeg import binary
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,7 +18,6 @@ from PIL import Image
 from fsh.pipeline.media.containers import FORMATS, film_format
 from fsh.pipeline.media.decode import read_proxy, read_sound
 from fsh.pipeline.media.encode import gif_times, write_video
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.picture_files import TIMES, require_pictures_folder, write_pictures
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.media.sound import plan_sound

@@ -12,11 +12,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from fixture_ffmpeg import binary
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.provenance import signing
 from fsh.pipeline.provenance.manifest import Claims, read_manifest, sign_file
 from fsh.pipeline.provenance.media_types import media_type

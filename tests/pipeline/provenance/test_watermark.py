@@ -8,13 +8,13 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
+from fixture_ffmpeg import binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
 from fsh.pipeline.media.decode import read_proxy
 from fsh.pipeline.media.encode import write_video
-from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark
 from fsh.pipeline.provenance.watermark_code import decode_jointly, watermark_code

@@ -45,6 +45,17 @@ def world(tmp_path_factory):
     return data, runs
 
 
+class Bar(Silent):
+    """Progress that never passes its end."""
+
+    def start(self, what, total, unit, done=0):
+        self.total, self.done = total, done
+
+    def advance(self, amount=1, note=""):
+        self.done += amount
+        assert self.done <= self.total
+
+
 def settings_of(folder, protocol="fsth", **changes):
     missing = {"fid": "no weights"}
     plain = EvaluationSettings(protocol, 32, (1, 2), 0, PlainAnalyzer(), {}, missing, folder)
@@ -106,8 +117,9 @@ def test_a_second_call_does_nothing_and_a_change_only_what_it_must(world, tmp_pa
     subjects = subjects_of_split(data, SPEC, inputs=3, held_out=3)[:2]
 
     def call(steps: int = 1):
-        setting = settings_of(tmp_path, shots=(1,))
-        (outcome,) = evaluate(subjects, entered([runs["fsth"]], steps), [setting], Silent())
+        setting, bar = settings_of(tmp_path, shots=(1,)), Bar()
+        (outcome,) = evaluate(subjects, entered([runs["fsth"]], steps), [setting], bar)
+        assert bar.done == bar.total == 10
         return result_rows(outcome), setting.analyzer.analyses
 
     before, analyses = call()

@@ -1,0 +1,183 @@
+"""The clock of a video: which of its streams is shown, where its time begins and where it ends.
+
+Second 0 is where pictures or sound begin, whichever is first, whatever number the container gives
+that moment: a recording's transport stream begins anywhere. Everything in fsh counts from there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from fsh.pipeline.media.color_tags import ColorReading
+from fsh.pipeline.media.ffmpeg import file_url
+from fsh.schemas.errors import FshError
+
+#: Seconds by which a stream's time may run back: some muxers order packets loosely.
+_BACK = 0.2
+#: Seconds that a packet is taken to last at most.
+_LONGEST = 1.0
+#: Containers of streams, in which a pause that long is a new recording, and not a pause.
+_JOINED = frozenset({"mpegts", "mpeg", "flv"})
+_JOINED_GAP, _GAP = 10.0, 3600.0  # seconds
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a video's pictures are, and their second 0.
+
+    Attributes:
+        place: the stream's place among the video streams, as ffmpeg counts them (``v:0`` …).
+        zero: second 0 in the container's own time.
+        tick: seconds; what the container counts its pictures' time in.
+        colors: how its colours are to be read.
+    """
+
+    place: int
+    zero: Fraction
+    tick: Fraction
+    colors: ColorReading
+
+
+@dataclass
+class Timeline:
+    """What the packets of a file say of its time.
+
+    Attributes:
+        end: seconds on the clock; the end of the last packet of pictures or sound.
+        pictures_end: the same, of pictures alone.
+        pictures: packets of pictures.
+        jumps: whether time runs back or leaps, as in files that were joined.
+    """
+
+    end: float = 0.0
+    pictures_end: float = 0.0
+    pictures: int = 0
+    jumps: bool = False
+
+
+def is_cover_art(stream: av.VideoStream) -> bool:
+    """Whether a video stream is a picture that belongs to the file, and nothing to be played."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def shown_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The video stream that a player plays: no cover, no still; marked as default; the largest."""
+    streams = [s for s in container.streams.video if not is_cover_art(s)]
+    moving = [s for s in streams if s.frames != 1]
+
+    def rank(stream: av.VideoStream) -> tuple[bool, int]:
+        default = bool(stream.disposition & av.stream.Disposition.default)
+        return default, stream.codec_context.width * stream.codec_context.height
+
+    return max(moving or streams, key=rank, default=None)
+
+
+def default_sound(container: av.container.InputContainer) -> av.AudioStream | None:
+    """The sound track that a player plays: the one marked as default, else the first."""
+    tracks = container.streams.audio
+    marked = [t for t in tracks if t.disposition & av.stream.Disposition.default]
+    return next(iter([*marked, *tracks]), None)
+
+
+def clock_of(container: av.container.InputContainer) -> Clock:
+    """The clock of an open file; its place is 0 if there is no video stream."""
+    stream, sound = shown_stream(container), default_sound(container)
+    starts = [
+        s.start_time * Fraction(s.time_base)
+        for s in (stream, sound)
+        if s is not None and s.start_time is not None and s.time_base
+    ]
+    place = container.streams.video.index(stream) if stream is not None else 0
+    tick = Fraction(stream.time_base or 0) if stream is not None else Fraction(0)
+    return Clock(place, min(starts, default=Fraction(0)), tick, ColorReading.of(stream))
+
+
+def clock_of_file(path: Path) -> Clock:
+    """The clock of a file.
+
+    Raises:
+        FshError: if it cannot be opened.
+    """
+    try:
+        known = path.stat()
+    except OSError as error:
+        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+    return _clock_of_file(path, known.st_size, known.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _clock_of_file(path: Path, _size: int, _changed: int) -> Clock:
+    try:
+        options = {"protocol_whitelist": "file"}
+        with av.open(file_url(path), metadata_errors="replace", options=options) as container:
+            return clock_of(container)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FshError(f"cannot be decoded ({reason})", where=path) from error
+
+
+def longest_gap(container: av.container.InputContainer) -> float:
+    """Seconds that time may leap forward before it is another recording's."""
+    return _JOINED_GAP if container.format.name in _JOINED else _GAP
+
+
+class JumpDetector:
+    """Is given the packets of a file in order, and knows where a stream's time runs back or leaps.
+
+    Args:
+        gap: seconds that time may leap forward.
+    """
+
+    def __init__(self, gap: float) -> None:
+        self._gap = gap
+        #: Of each stream the time of decoding of its last packet, and the latest that was shown.
+        self._last: dict[int, tuple[float, float]] = {}
+
+    def jumps(self, packet: av.Packet) -> bool:
+        """Whether the next packet of a stream is no successor of the one before."""
+        if packet.dts is None or packet.pts is None:  # its time is known, and not its place
+            return False
+        stream, base = packet.stream_index, packet.time_base
+        order, shown = float(packet.dts * base), float(packet.pts * base)
+        last, reach = self._last.get(stream, (order, order))
+        jump = order < last - _BACK or order > max(last, reach) + self._gap
+        self._last[stream] = order, max(order, shown if jump else max(shown, reach))
+        return jump
+
+
+def survey(container: av.container.InputContainer) -> Timeline:
+    """Read all packets from here on and say what time they take; damaged ones do not count."""
+    known, zero = Timeline(), float(clock_of(container).zero)
+    detector = JumpDetector(longest_gap(container))
+    stream, sound = shown_stream(container), default_sound(container)
+    for packet in packets(container, [s for s in (stream, sound) if s is not None]):
+        is_picture = stream is not None and packet.stream_index == stream.index
+        known.pictures += is_picture
+        if packet.pts is None or packet.time_base is None or packet.is_corrupt:
+            continue
+        time = float(packet.pts * packet.time_base) - zero
+        known.jumps |= detector.jumps(packet)
+        # In files with a pause the frame before it lasts as long, in the order of decoding.
+        end = time + min(float((packet.duration or 0) * packet.time_base), _LONGEST)
+        known.end = max(known.end, end)
+        if is_picture:
+            known.pictures_end = max(known.pictures_end, end)
+    return known
+
+
+def packets(
+    container: av.container.InputContainer, streams: list[av.VideoStream | av.AudioStream]
+) -> Iterator[av.Packet]:
+    """The packets of some streams that hold something, as far as the file can be read."""
+    try:
+        for packet in container.demux(streams):
+            if packet.size:
+                yield packet
+    except (av.FFmpegError, EOFError):
+        return  # what came before counts
