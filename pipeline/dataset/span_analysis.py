@@ -7,7 +7,6 @@ here runs inside a sandbox.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import crop_tracks
 from fsh.pipeline.dataset.relandmarking import relandmark_span
 from fsh.pipeline.dataset.span_progress import SpanProgress
+from fsh.pipeline.dataset.span_store import span_results
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.search import FaceSearch
@@ -29,7 +29,7 @@ from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.pipeline.media.shots import ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.records import Clip, RejectReason
 from fsh.schemas.tables import write_clips
 
@@ -48,12 +48,17 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     """
     if (count := relandmark_span(data, span, analysis)) is not None:
         return count
-    folder = span.folder(data, analysis)
-    shutil.rmtree(folder.root, ignore_errors=True)
-    folder.root.mkdir(parents=True)
-    path = data.root / span.path
+    progress = SpanProgress(span.folder(data, analysis).progress)
+    with span_results(data, span, analysis) as folder:
+        count = _analyze(data.root / span.path, folder, span, analysis, progress)
+    progress.end()
+    return count
+
+
+def _analyze(
+    path: Path, folder: SpanFolder, span: Span, analysis: AnalysisConfig, progress: SpanProgress
+) -> int:
     facts = probe(path)
-    progress = SpanProgress(folder.progress)
     times, tracks = find_tracks(path, facts, span, analysis, progress)
     clips, to_crop = [], []
     for track in tracks:
@@ -68,7 +73,6 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
         clips.append(store_clip(folder, path, clip, frames, analysis))
     if not tracks:
         clips.append(clip_without_face(span, facts))
-    progress.end()
     write_clips(sorted(clips, key=lambda clip: clip.clip_id or ""), folder.clips)
     return len(to_crop)
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import apache_beam as beam
 
+from fsh.pipeline.engine.runner import Engine, opened
+from fsh.pipeline.engine.stop_signal import StopSignal, stop_signal
+from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.journal import FetchOutcome, Job
@@ -23,11 +26,9 @@ from fsh.pipeline.ingest.progress import showing_progress
 from fsh.pipeline.ingest.rate_limit import RateLimiter
 from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_failures
 from fsh.pipeline.ingest.requests import Listing, Request, unique
-from fsh.pipeline.ingest.stop_signal import StopSignal, stop_signal
 from fsh.pipeline.ingest.storage import RESERVED_BYTES
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
-from fsh.pipeline.runner import make_pipeline
 from fsh.schemas import urls
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
@@ -93,7 +94,7 @@ def _ingest_locked(
         _announce_rate(plan.jobs, options, progress)
         progress.start("ingest", len(plan.jobs), "videos")
         with showing_progress(data, progress):
-            _run(plan.jobs, data, options, stop)
+            _run(plan.jobs, data, options, stop, progress)
         progress.stop()
         ledger.replay()
         ledger.compact(drop_journals=True)
@@ -105,22 +106,26 @@ def _ingest_locked(
     return report
 
 
-def _run(jobs: Sequence[Job], data: DataFolder, options: IngestOptions, stop: StopSignal) -> None:
+def _run(
+    jobs: Sequence[Job],
+    data: DataFolder,
+    options: IngestOptions,
+    stop: StopSignal,
+    progress: Progress,
+) -> None:
     """The graph: one element per video, ids and paths only."""
-    try:
-        with make_pipeline(
-            options.runner, workers=_workers(jobs, options), flags=options.flags
-        ) as pipeline:
-            _ = (
-                pipeline
-                | "videos" >> beam.Create(jobs)
-                | "spread" >> beam.Reshuffle()
-                | "fetch and record" >> beam.ParDo(FetchVideos(data, options, stop))
-                | "by cause" >> beam.combiners.Count.PerElement()
-            )
-    except BaseException:  # Ctrl-C is one: workers that wait or download must end first
-        stop.set()
-        raise
+    engine = Engine(options.runner, _workers(jobs, options), flags=options.flags)
+    ticket = Ticket.of(data, stop, elsewhere=not engine.is_local)
+
+    def graph(pipeline: beam.Pipeline) -> None:
+        _ = (
+            pipeline
+            | "videos" >> engine.elements(jobs)
+            | "fetch and record" >> beam.ParDo(FetchVideos(data, options, stop))
+        )
+
+    with opened(engine, ticket, progress) as at_work:
+        at_work.run(graph)
 
 
 def _expand_playlists(

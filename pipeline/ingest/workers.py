@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
+from fsh.pipeline.engine.stop_signal import StopSignal
 from fsh.pipeline.ingest.failures import REMEDIES, Failure, Interrupted
 from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.prober import Prober
-from fsh.pipeline.ingest.stop_signal import StopSignal
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
