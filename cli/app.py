@@ -73,9 +73,10 @@ def main() -> None:
         logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
     try:
         app(prog_name="fsh")
-    except KeyboardInterrupt:
-        print("fsh: stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:  # Typer makes this of Ctrl-C
+        if end.code == 130:
+            print("fsh: stopped; run the same command again to go on", file=sys.stderr)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

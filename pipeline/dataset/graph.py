@@ -36,7 +36,6 @@ from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.pipeline.dataset.workers import AnalyzeSpans, WriteShards
 from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.engine.runner import Engine, OpenEngine, opened
-from fsh.pipeline.engine.sandboxes import sandbox_pool
 from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.locks import locked
@@ -73,7 +72,7 @@ def shard(
     spans = plan_spans(stored_sources(data), config.analysis.span)
     engine = Engine(runner, workers, mode, tuple(flags))
     worked = 0.0
-    with locked(data, "shard"), _at_work(data, config, engine, progress) as at_work:
+    with locked(data, "shard"), _at_work(data, engine, progress) as at_work:
         drop_changed_notes(data, progress)
         for number in range(_ROUNDS):
             retry = config.retry_failed and not number
@@ -120,7 +119,7 @@ def shard_part(
     engine = Engine(None, workers, mode)
     with (
         locked(data, "shard", part=str(part)),
-        _at_work(data, config, engine, progress, part) as at_work,
+        _at_work(data, engine, progress, part) as at_work,
     ):
         retry = config.retry_failed
         pending = pending_spans(data, spans, config.analysis, retry_failed=retry)
@@ -132,20 +131,13 @@ def shard_part(
 
 @contextmanager
 def _at_work(
-    data: DataFolder,
-    config: ShardConfig,
-    engine: Engine,
-    progress: Progress,
-    part: Part | None = None,
+    data: DataFolder, engine: Engine, progress: Progress, part: Part | None = None
 ) -> Iterator[OpenEngine]:
     """An engine that is ready, as long as this run has not stopped."""
-    try:
-        with stop_signal(data, "shard", part.name if part else "") as stop:
-            ticket = Ticket.of(data, stop, elsewhere=not engine.is_local)
-            with opened(engine, ticket, progress) as at_work:
-                yield at_work
-    finally:
-        sandbox_pool(config.memory_limit).close()
+    with stop_signal(data, "shard", part.name if part else "") as stop:
+        ticket = Ticket.of(data, stop, elsewhere=not engine.is_local)
+        with opened(engine, ticket, progress) as at_work:
+            yield at_work
 
 
 def _longest_first(span: Span) -> tuple[float, Span]:

@@ -8,6 +8,7 @@ some engines, and a bundle can be anything from one element to all of them.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from fsh.pipeline.dataset.shards import DamagedClip, ShardPlan, write_shard
 from fsh.pipeline.dataset.span_store import is_finished, record_failure
 from fsh.pipeline.dataset.span_worker import analyze_in_worker
 from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.engine.idle_pool import NotWanted
 from fsh.pipeline.engine.sandboxes import sandbox_pool
 from fsh.pipeline.engine.ticket import RunStopped, Ticket
 from fsh.pipeline.media.ffmpeg import binary
@@ -56,6 +58,12 @@ class AnalyzeSpans(beam.DoFn):
     def setup(self) -> None:
         self._ticket.check(binary)
         self._given_up = threading.Event()
+        most = _cores() if self._ticket.elsewhere else self._at_once
+        self._sandboxes = sandbox_pool(self._config.memory_limit, most)
+
+    def teardown(self) -> None:
+        if not self._ticket.elsewhere:  # the run is at its end
+            self._sandboxes.close()
 
     def process(self, batch: Sequence[Span]) -> Iterator[str]:
         """A batch's spans are done in their order, by whichever sandbox is free."""
@@ -91,9 +99,9 @@ class AnalyzeSpans(beam.DoFn):
         timeout = _START + self._config.video_timeout * span.seconds
         job = (analyze_in_worker, self._data, span, self._config.analysis)
         try:
-            with sandbox_pool(self._config.memory_limit).taken() as sandbox:
+            with self._sandboxes.taken(self._wanted) as sandbox:
                 sandbox.run(*job, timeout=timeout, wanted=self._wanted)
-        except JobAbandoned:
+        except (JobAbandoned, NotWanted):
             raise RunStopped from None
         except JobFailed as failure:
             if isinstance(failure.__cause__, NoRoom):
@@ -114,6 +122,11 @@ class AnalyzeSpans(beam.DoFn):
                 where=path,
                 remedy="mount that folder on every worker, or `fsh ingest --copy` the files",
             )
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class WriteShards(beam.DoFn):

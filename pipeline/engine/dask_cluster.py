@@ -52,6 +52,8 @@ def dask_flags(
     with ExitStack() as stack:
         stack.callback(logger.setLevel, before)
         if not address and not chosen.scheduler_file:
+            if quiet:  # what is logged at the import of Beam in its processes
+                stack.enter_context(dask.config.set({"distributed.logging": {"root": "critical"}}))
             cluster = distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,

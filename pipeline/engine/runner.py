@@ -5,8 +5,10 @@ A local run names Beam's FnApiRunner: without a name, Beam would download anothe
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -146,9 +148,10 @@ class OpenEngine:
             FshError: if the engine gave up, or a worker cannot take part.
         """
         try:
-            pipeline = _pipeline(self.engine.name, self.flags)
-            build(pipeline)
-            self._finish(pipeline.run())
+            with _quiet() if self.ticket.elsewhere else nullcontext():
+                pipeline = _pipeline(self.engine.name, self.flags)
+                build(pipeline)
+                self._finish(pipeline.run())
         except BaseException as error:  # Ctrl-C is one
             self.ticket.stop.set()
             if not isinstance(error, Exception):
@@ -169,6 +172,18 @@ class OpenEngine:
                     result.client.close(timeout=5)
         if (state := str(getattr(result, "state", "DONE"))) not in ("DONE", "UNKNOWN"):
             raise RuntimeError(f"the job ended as {state}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what engines log here: their workers' messages, and the error that is raised then."""
+    before = logging.root.manager.disable
+    if not os.environ.get("FSH_DEBUG"):
+        logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _pipeline(name: str, flags: Sequence[str]) -> beam.Pipeline:

@@ -9,12 +9,11 @@ from fsh.pipeline.sandbox import Sandbox
 
 
 @cache
-def sandbox_pool(memory_limit: int) -> IdlePool[Sandbox]:
-    """This process's sandboxes of that limit: as many as there were jobs at the same time.
-
-    A job takes one that is idle, because it has loaded its models already.
+def sandbox_pool(memory_limit: int, most: int) -> IdlePool[Sandbox]:
+    """This process's sandboxes of that limit; a job takes one that has loaded its models already.
 
     Args:
         memory_limit: see :class:`~fsh.pipeline.sandbox.Sandbox`.
+        most: at work at the same time: engines hand a process as many bundles as they like.
     """
-    return IdlePool(lambda: Sandbox(memory_limit), Sandbox.close)
+    return IdlePool(lambda: Sandbox(memory_limit), Sandbox.close, most=most)

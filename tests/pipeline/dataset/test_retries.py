@@ -152,7 +152,7 @@ def test_a_finished_span_is_not_done_again(videos, once, tmp_path, monkeypatch):
     every = graph.plan_spans(graph.stored_sources(data), ANALYSIS.span)
     monkeypatch.setattr(graph, "pending_spans", lambda *_, **__: [])
     began = time.monotonic()
-    with graph._at_work(data, CONFIG, Engine(), Silent()) as at_work:
+    with graph._at_work(data, Engine(), Silent()) as at_work:
         graph._analyze(at_work, data, CONFIG, every)
     assert time.monotonic() - began < 5
     assert {path: path.stat().st_mtime_ns for path in data.work.glob("v-*/*/*")} == done
