@@ -20,6 +20,7 @@ from fsh.cli import (
     forget,
     ingest,
     inspect,
+    options,
     personalize,
     shard,
     train,
@@ -46,8 +47,8 @@ The way through, in one working folder, each command resumable:
 2 wrong usage.""",
 )
 
-app.command("ingest")(ingest.ingest)
-app.command("shard", context_settings=shard.BEAM_FLAGS)(shard.shard)
+app.command("ingest", context_settings=options.ENGINE_FLAGS)(ingest.ingest)
+app.command("shard", context_settings=options.ENGINE_FLAGS)(shard.shard)
 app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("personalize")(personalize.personalize)

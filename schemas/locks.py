@@ -60,6 +60,26 @@ def owning(
             os.close(handle)
 
 
+@contextmanager
+def taking_turns(lock: Path, *, where: Path) -> Iterator[None]:
+    """Wait for a lock file that is only ever held for a moment, and hold it.
+
+    Args:
+        lock: the file, which stays. where: what is worked on.
+
+    Raises:
+        FshError: if the place cannot be written, or has no locks.
+    """
+    with explaining_refusals(where, nothing_else=True):
+        handle = _opened(lock)
+    try:
+        with explaining_refusals(where, nothing_else=True):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _taken(lock: Path, command: str, where: Path, remedy: str, shared: bool) -> int:
     while True:
         handle = _opened(lock)

@@ -13,7 +13,9 @@ from fsh.schemas.errors import FshError
 _IN_TEXT = re.compile(r"\bfsh\.schemas\.\w+\.\w+: (.+?)(?= \[while running|\\n|\n|['\"]\)?$|$)")
 _NO_FSH = re.compile(r"No module named '(fsh[\w.]*|apache_beam[\w.]*)'")
 _UNREACHABLE = re.compile(
-    r"failed to connect to all addresses|didn't get control connection|StatusCode\.UNAVAILABLE|Connection refused", re.IGNORECASE
+    r"failed to connect to all addresses|didn't get control connection|FutureTimeoutError"
+    r"|StatusCode\.UNAVAILABLE|Connection refused",
+    re.IGNORECASE,
 )
 _LOST = re.compile(
     r"KilledWorker|lost connection|Socket closed|worker.{0,40}(died|disconnected|unresponsive)"

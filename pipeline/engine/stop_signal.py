@@ -27,6 +27,11 @@ class StopSignal:
 
     path: Path
 
+    @property
+    def run(self) -> str:
+        """The run's own name, which no other run has."""
+        return self.path.name.rpartition("-")[2]
+
     def set(self) -> None:
         """Stop the run."""
         self.path.unlink(missing_ok=True)

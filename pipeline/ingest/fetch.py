@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from fsh.schemas import ids, urls
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass, SourceState
+from fsh.schemas.temporary import temporary_folder
 
 
 @dataclass
@@ -89,9 +89,9 @@ class Fetcher:
             return self._store(retriever.local_file(Path(url)), job, attempts)
         if shutil.disk_usage(incoming).free < RESERVED_BYTES:
             raise NoRoom(incoming)
-        with tempfile.TemporaryDirectory(dir=incoming) as folder:
+        with temporary_folder(incoming / "fetch") as folder:
             rule = AddressRule.for_url(url, trusted=_trusted(job))
-            return self._store(retriever.linked_file(url, Path(folder), rule), job, attempts)
+            return self._store(retriever.linked_file(url, folder, rule), job, attempts)
 
     def _store(self, file: RetrievedFile, job: Job, attempts: int) -> FetchOutcome:
         """Put a file under its final name.

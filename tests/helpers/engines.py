@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,11 +38,12 @@ def need_dask() -> None:
 
 def prism() -> str:
     """Path of Beam's Go runner."""
-    places = [shutil.which("prism"), Path.home() / "go" / "bin" / "prism"]
+    beside = Path(sys.executable).with_name("prism")
+    places = [beside, shutil.which("prism"), Path.home() / "go" / "bin" / "prism"]
     found = next((str(path) for path in places if path and Path(path).is_file()), "")
     version = "v2.77.0"
     command = f"go install github.com/apache/beam/sdks/v2/go/cmd/prism@{version}"
-    need("" if found else f"no prism on the path or in ~/go/bin: {command}")
+    need("" if found else f"no prism beside Python, on the path or in ~/go/bin: {command}")
     return found
 
 
@@ -82,10 +83,8 @@ def running(*command: object, log: Path, **more: str) -> Iterator[subprocess.Pop
 
 def kill_group(process: subprocess.Popen) -> None:
     """Kill -9 a process and whatever else is in its group."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
