@@ -15,7 +15,7 @@ from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
 
 if TYPE_CHECKING:  # Apache Beam takes a second to import
-    from fsh.pipeline.dataset.graph import ShardReport
+    from fsh.pipeline.dataset.finish import PartReport, ShardReport
     from fsh.pipeline.dataset.integrity import IntegrityReport
     from fsh.pipeline.ingest.options import IngestOptions
     from fsh.pipeline.ingest.plan import IngestPlan
@@ -33,6 +33,8 @@ def ingest(
     workers: int = 0,
     cookies: AnyPath | None = None,
     runner: str | None = None,
+    flags: Sequence[str] = (),
+    part: str | None = None,
     max_failures: float = 0.5,
     progress: Progress | None = None,
 ) -> IngestReport:
@@ -50,8 +52,10 @@ def ingest(
         rate: videos an hour from YouTube; 0: no limit.
         workers: videos at a time; 0: 8 from the net, else one per core.
         cookies: a cookies.txt for video sites that want a login.
-        runner: a Beam runner; None: this machine.
-        max_failures: share of failed requests above which this raises.
+        runner: ``dask`` or another engine (docs/scale.md); None: this machine. ``flags`` are its
+            own.
+        part: such as ``3/40``: only that share of the videos, beside other parts.
+        max_failures: share of failed requests above which this raises; not of a part's.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
@@ -69,6 +73,8 @@ def ingest(
         workers=workers,
         cookies=cookies,
         runner=runner,
+        flags=tuple(flags),
+        part=part,
         max_failures=max_failures,
     )
     return run_ingest(as_texts(lists), DataFolder(Path(data)), options, progress or Silent())
@@ -100,12 +106,13 @@ def shard(
     runner: str | None = None,
     mode: str = "multi_threading",
     flags: Sequence[str] = (),
+    part: str | None = None,
     retry: bool = False,
     video_timeout: float | None = None,
     max_failures: float | None = None,
     announce: Announce | None = None,
     progress: Progress | None = None,
-) -> ShardReport:
+) -> ShardReport | PartReport:
     """Find shots, faces and landmarks in the ingested videos; write WebDataset tar shards.
 
     The same input gives the same bytes, whatever the workers or the runner. Run again, it does
@@ -122,7 +129,10 @@ def shard(
             :class:`~fsh.pipeline.dataset.config.FilterConfig`, as for ``min_seconds``.
         min_seconds: shortest clip kept.
         workers: parallel workers; 0: one per core.
-        runner: a Beam runner; None: this machine. ``flags`` are its own.
+        runner: ``dask`` or another engine (docs/scale.md); None: this machine. ``flags`` are its
+            own.
+        part: such as ``3/40``: only analyse that share of the videos, beside other parts. Without
+            it, what they have done is made into the data set.
         mode: of a local run: ``in_memory``, ``multi_threading`` or ``multi_processing``.
         retry: work again on videos that crashed or hung.
         video_timeout: seconds allowed per second of video; None: the default of
@@ -136,6 +146,12 @@ def shard(
     """
     from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
     from fsh.pipeline.dataset.graph import shard as run_shard
+    from fsh.pipeline.dataset.graph import shard_part
+    from fsh.pipeline.engine.parts import Part
+
+    share = Part.parse(part) if part else None
+    if share and runner:
+        raise FshError("--part and --runner are two ways to share work out: give one of them")
 
     progress = progress or Silent()
     folder = DataFolder(Path(data))
@@ -149,7 +165,10 @@ def shard(
     count = worker_count(workers)
     if announce:
         settings: dict[str, object] = {"data": data, "faces": spec, "max_fps": max_fps}
-        announce({**settings, "workers": count, "runner": runner or "local", "audio": audio})
+        where = {"part": share} if share else {"runner": runner or "local"}
+        announce({**settings, "workers": count, **where, "audio": audio})
+    if share:
+        return shard_part(folder, config, share, workers=count, mode=mode, progress=progress)
     return run_shard(
         folder,
         config,
@@ -215,12 +234,16 @@ def check_shards(
     return check_dataset(DataFolder(Path(data)), progress or Silent(), decode_frames=frames)
 
 
-def _options(rate: float = 300, cookies: AnyPath | None = None, **others: Any) -> IngestOptions:
+def _options(
+    rate: float = 300, cookies: AnyPath | None = None, part: str | None = None, **others: Any
+) -> IngestOptions:
     """The options of :func:`ingest` as the pipeline takes them."""
+    from fsh.pipeline.engine.parts import Part
     from fsh.pipeline.ingest.options import IngestOptions
 
     file = Path(cookies) if cookies else None
-    return IngestOptions(rate_per_hour=rate, cookies=file, **others)
+    share = Part.parse(part) if part else None
+    return IngestOptions(rate_per_hour=rate, cookies=file, part=share, **others)
 
 
 def _changed(settings: Any, **values: Any) -> Any:

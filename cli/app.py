@@ -20,6 +20,7 @@ from fsh.cli import (
     forget,
     ingest,
     inspect,
+    options,
     personalize,
     shard,
     train,
@@ -46,8 +47,8 @@ The way through, in one working folder, each command resumable:
 2 wrong usage.""",
 )
 
-app.command("ingest")(ingest.ingest)
-app.command("shard", context_settings=shard.BEAM_FLAGS)(shard.shard)
+app.command("ingest", context_settings=options.ENGINE_FLAGS)(ingest.ingest)
+app.command("shard", context_settings=options.ENGINE_FLAGS)(shard.shard)
 app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("personalize")(personalize.personalize)
@@ -73,9 +74,10 @@ def main() -> None:
         logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
     try:
         app(prog_name="fsh")
-    except KeyboardInterrupt:
-        print("fsh: stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:  # Typer makes this of Ctrl-C
+        if end.code == 130:
+            print("fsh: stopped; run the same command again to go on", file=sys.stderr)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

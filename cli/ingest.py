@@ -33,6 +33,7 @@ def ingest(
         Path | None, typer.Option(help="A cookies.txt for video sites that want a login.")
     ] = None,
     runner: options.Runner = None,
+    part: options.Part = None,
     max_failures: Annotated[
         float, typer.Option(help="Share of failed requests above which the exit status is 1.")
     ] = 0.5,
@@ -48,8 +49,17 @@ def ingest(
     with `url` and perhaps `start`, `end`, `identity`, `bbox`; VoxCeleb's metadata CSV; HDTF's text
     files; a folder; a channel or playlist. Run it again: only what is missing is done.
 
-    Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run`
+    An engine's own flags come last, after the lists.
+
+    Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run` ·
+    `fsh ingest vox.csv --runner dask --dask_scheduler_file cluster.json`
     """
+    lists, flags = split_flags(lists)
+    if flags and not runner:
+        raise typer.BadParameter(f"unknown {' '.join(flags)} (engines' flags need --runner)")
+    if not lists:
+        raise typer.BadParameter("no list: lists come first, an engine's flags last")
+
     from fsh.dataset_making import ingest as run_ingest
     from fsh.dataset_making import plan_ingest
     from fsh.pipeline.ingest.report import TooManyFailures
@@ -62,6 +72,8 @@ def ingest(
         "workers": workers,
         "cookies": cookies,
         "runner": runner,
+        "flags": tuple(flags),
+        "part": part,
         "max_failures": max_failures,
     }
     if not quiet:
@@ -78,3 +90,19 @@ def ingest(
             console.show_result(failure.report.to_json(), as_json=json, title="Ingested")
             raise
     console.show_result(report.to_json(), as_json=json, title="Ingested")
+
+
+def split_flags(words: list[str]) -> tuple[list[str], list[str]]:
+    """Lists, and the flags that fsh does not know, with their values.
+
+    Raises:
+        typer.BadParameter: if there is a list after a flag and its value.
+    """
+    first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    lists, flags = words[:first], words[first:]
+    value_due = False
+    for word in flags:
+        if not word.startswith("-") and not value_due:
+            raise typer.BadParameter(f"{word}: lists come first, an engine's flags last")
+        value_due = word.startswith("-") and "=" not in word
+    return lists, flags

@@ -15,8 +15,20 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only th
 Workers = Annotated[int, typer.Option(help="Parallel workers; 0: one per core.", min=0)]
 Runner = Annotated[
     str | None,
-    typer.Option(help="A Beam runner (FlinkRunner, SparkRunner, DataflowRunner); default: here."),
+    typer.Option(
+        help="An engine: dask (a cluster, or --workers processes here), portable, flink, spark, "
+        "dataflow, or any Beam runner; its own flags follow. Default: here."
+    ),
 ]
+Part = Annotated[
+    str | None,
+    typer.Option(
+        help="Only this share of the work, such as 3/40, beside other parts: for array jobs.",
+        metavar="I/N",
+    ),
+]
+#: Flags that fsh does not know go to the Beam runner that was named.
+ENGINE_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 Landmarks = Annotated[
     str,
     typer.Option(

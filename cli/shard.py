@@ -9,9 +9,6 @@ import typer
 
 from fsh.cli import console, options
 
-#: Flags that fsh does not know go to the Beam runner that was named.
-BEAM_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
 
 def shard(
     context: typer.Context,
@@ -26,6 +23,7 @@ def shard(
     min_seconds: Annotated[float | None, typer.Option(help="Shortest clip kept.")] = None,
     workers: options.Workers = 0,
     runner: options.Runner = None,
+    part: options.Part = None,
     mode: Annotated[
         str, typer.Option(help="Local run: in_memory, multi_threading or multi_processing.")
     ] = "multi_threading",
@@ -56,14 +54,15 @@ def shard(
 
     Scores of every face track are stored, then filtered: changing a filter decodes nothing again.
     The same input gives the same bytes, whatever the workers or the runner. Run it again: only
-    what is missing, or was changed or damaged since, is done. Flags that fsh does not know go to
-    Beam when `--runner` is given.
+    what is missing, or was changed or damaged since, is done. On more than one machine: with an
+    engine (flags that fsh does not know go to it), or with parts, after which a plain `fsh shard`
+    writes the shards; docs/scale.md shows both.
 
     Examples: `fsh shard` · `fsh shard --workers 8 --audio` · `fsh shard --check` ·
-    `fsh shard --runner FlinkRunner --flink_master localhost:8081`
+    `fsh shard --runner dask --dask_client_address tcp://head:8786` · `fsh shard --part 3/40`
     """
     if context.args and not runner:
-        raise typer.BadParameter(f"unknown {' '.join(context.args)} (Beam flags need --runner)")
+        raise typer.BadParameter(f"unknown {' '.join(context.args)} (engines' flags need --runner)")
     if check or check_frames:
         show_check(data, frames=check_frames, as_json=json, quiet=quiet)
         return
@@ -83,13 +82,15 @@ def shard(
             runner=runner,
             mode=mode,
             flags=context.args,
+            part=part,
             retry=retry,
             video_timeout=video_timeout,
             max_failures=max_failures,
             announce=console.announcing("shard", quiet),
             progress=bar,
         )
-    console.show_result(report.to_json(), as_json=json, title="Sharded")
+    title = f"Analysed part {part}" if part else "Sharded"
+    console.show_result(report.to_json(), as_json=json, title=title)
 
 
 def show_check(data: Path, *, frames: bool, as_json: bool, quiet: bool) -> None:

@@ -12,18 +12,22 @@ from fsh.schemas.temporary import remove_abandoned
 
 
 @contextmanager
-def locked(data: DataFolder, command: str = "ingest", *, by: str = "") -> Iterator[None]:
+def locked(
+    data: DataFolder, command: str = "ingest", *, by: str = "", part: str = ""
+) -> Iterator[None]:
     """Hold a data folder's lock for a command; what dead processes left there is removed.
 
     Args:
         command: ``ingest`` or ``shard``; the two have locks of their own.
         by: the command that holds it, if it is another one.
+        part: such as ``3/40``: a part, which other parts may be beside.
 
     Raises:
         FshError: if another process holds it, or the folder cannot be written.
     """
     remedy = "wait for it, or give another --data"
-    with owning(data.lock(command), by or command, where=data.root, remedy=remedy):
+    name = f"{command} --part {part}" if part else by or command
+    with owning(data.lock(command), name, where=data.root, remedy=remedy, shared=bool(part)):
         shards = [data.shards / split for split in SPLITS]
         places = (data.records, data.work, data.shard_notes, data.clips.parent, *shards)
         remove_abandoned(data.root, *places)

@@ -13,22 +13,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.records import RejectReason
 
+#: Seconds between two looks whether a job is still wanted.
+_LOOK = 1.0
 _MEMORY_WORDS = ("MemoryError", "bad allocation", "bad_alloc", "Cannot allocate memory")
 
 
@@ -43,6 +44,14 @@ class JobFailed(Exception):
     def __init__(self, kind: RejectReason, detail: str) -> None:
         super().__init__(kind, detail)
         self.kind, self.detail = kind, detail
+
+
+class JobAbandoned(Exception):
+    """Nobody wants the job's result any more; its worker was killed."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Sandbox:
@@ -61,14 +70,24 @@ class Sandbox:
         self._process: subprocess.Popen | None = None
         self._busy = False
 
-    def run(self, work: Callable[..., Any], *args: Any, timeout: float) -> Any:
+    def run(
+        self,
+        work: Callable[..., Any],
+        *args: Any,
+        timeout: float,
+        wanted: Callable[[], bool] = _always,
+    ) -> Any:
         """Call a module-level function in the worker and return what it returns.
+
+        Args:
+            wanted: asked about once a second; False ends the job.
 
         Raises:
             JobFailed: if it raised, crashed, or took longer than ``timeout`` seconds.
+            JobAbandoned: if it was not wanted any more.
         """
         self.start(work, *args)
-        return self.result(timeout)
+        return self.result(timeout, wanted)
 
     def start(self, work: Callable[..., Any], *args: Any) -> None:
         """Begin a job; the caller can do something else before it asks for the result."""
@@ -80,16 +99,21 @@ class Sandbox:
         with contextlib.suppress(BrokenPipeError):  # it has just died: the result will say so
             self._jobs.send((work, args))
 
-    def result(self, timeout: float) -> Any:
+    def result(self, timeout: float, wanted: Callable[[], bool] = _always) -> Any:
         """What the job that was started gave, at most ``timeout`` seconds from now.
 
         Raises:
-            JobFailed: see :meth:`run`.
+            JobFailed, JobAbandoned: see :meth:`run`.
         """
+        until = time.monotonic() + timeout
         try:
-            if not self._results.poll(timeout):
-                self.close()
-                raise JobFailed(RejectReason.TIMEOUT, f"no result after {timeout:g} s")
+            while not self._results.poll(max(0.0, min(_LOOK, until - time.monotonic()))):
+                if not wanted():
+                    self.close()
+                    raise JobAbandoned
+                if time.monotonic() >= until:
+                    self.close()
+                    raise JobFailed(RejectReason.TIMEOUT, f"no result after {timeout:g} s")
             failure, value = self._results.recv()
         except (EOFError, OSError):
             raise JobFailed(*self._cause_of_death()) from None
@@ -160,34 +184,6 @@ class Sandbox:
             return RejectReason.MEMORY, last
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return RejectReason.CRASHED, f"worker died of {name} {last}".strip()
-
-
-class SandboxPool:
-    """A fixed number of sandboxes that take the next job as they become free."""
-
-    def __init__(self, size: int, memory_limit: int = 0) -> None:
-        self._idle: queue.SimpleQueue[Sandbox] = queue.SimpleQueue()
-        self._all = [Sandbox(memory_limit) for _ in range(size)]
-        for sandbox in self._all:
-            self._idle.put(sandbox)
-        self._threads = ThreadPoolExecutor(size)
-
-    def submit(self, work: Callable[..., Any], *args: Any, timeout: float) -> Future:
-        """Queue a job; its future gives the result or raises JobFailed."""
-        return self._threads.submit(self._run, work, *args, timeout=timeout)
-
-    def close(self) -> None:
-        """Kill the workers; jobs that are running fail."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        for sandbox in self._all:
-            sandbox.close()
-
-    def _run(self, work: Callable[..., Any], *args: Any, timeout: float) -> Any:
-        sandbox = self._idle.get()
-        try:
-            return sandbox.run(work, *args, timeout=timeout)
-        finally:
-            self._idle.put(sandbox)
 
 
 def _serve(jobs_fd: int, results_fd: int, life_fd: int, memory_limit: int) -> None:

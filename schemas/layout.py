@@ -69,9 +69,9 @@ class DataFolder:
         """The file that ``command`` (``ingest``, ``shard``) holds while it works here."""
         return self.records / (".lock" if command == "ingest" else f".lock-{command}")
 
-    def ingest_run(self, run: str) -> Path:
-        """An empty file that is there as long as an ingest run is to go on."""
-        return self.records / f".run-{run}"
+    def run_file(self, command: str, run: str) -> Path:
+        """An empty file that is there as long as a run of ``command`` is to go on."""
+        return self.records / f".run-{command}-{run}"
 
     @property
     def clips(self) -> Path:
@@ -140,8 +140,8 @@ class SpanFolder:
 
     @property
     def progress(self) -> Path:
-        """Text, the share of the work that is done; only while a worker is at it."""
-        return self.root / "progress"
+        """Text beside it, the share of the work that is done; only while a run is at it."""
+        return self.root.with_name(f"{self.root.name}.progress")
 
     def clip(self, clip_id: str) -> Path:
         """Tar without end, the samples of one clip."""

@@ -29,7 +29,9 @@ os.register_at_fork(after_in_child=_close_inherited)
 
 
 @contextmanager
-def owning(lock: Path, command: str, *, where: Path, remedy: str) -> Iterator[None]:
+def owning(
+    lock: Path, command: str, *, where: Path, remedy: str, shared: bool = False
+) -> Iterator[None]:
     """Hold a lock file, which says who works there and since when, and remove it at the end.
 
     The kernel releases it when the process dies: what a dead owner left is no obstacle.
@@ -38,29 +40,51 @@ def owning(lock: Path, command: str, *, where: Path, remedy: str) -> Iterator[No
         lock: the file; its folder is made.
         command: such as ``train``.
         where: what is worked in. remedy: what a second process can do.
+        shared: other processes may hold it as well, if they say so too; the last one removes it.
 
     Raises:
         FshError: if another process holds it, or the place cannot be written.
     """
     with explaining_refusals(where, nothing_else=True):
         lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = _taken(lock, command, where, remedy)
+        handle = _taken(lock, command, where, remedy, shared)
     _held.add(handle)
     try:
         yield
     finally:
         if handle in _held:  # else this is a fork of the owner
             _held.discard(handle)
-            with suppress(OSError):
+            with suppress(OSError):  # others hold it: it stays for them
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 lock.unlink(missing_ok=True)
             os.close(handle)
 
 
-def _taken(lock: Path, command: str, where: Path, remedy: str) -> int:
+@contextmanager
+def taking_turns(lock: Path, *, where: Path) -> Iterator[None]:
+    """Wait for a lock file that is only ever held for a moment, and hold it.
+
+    Args:
+        lock: the file, which stays. where: what is worked on.
+
+    Raises:
+        FshError: if the place cannot be written, or has no locks.
+    """
+    with explaining_refusals(where, nothing_else=True):
+        handle = _opened(lock)
+    try:
+        with explaining_refusals(where, nothing_else=True):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _taken(lock: Path, command: str, where: Path, remedy: str, shared: bool) -> int:
     while True:
         handle = _opened(lock)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             # Whoever held it may have removed it in between: then it guards nothing any more.
             if not _is_at(lock, handle):
                 os.close(handle)

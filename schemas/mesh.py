@@ -22,11 +22,13 @@ MESH_LIDS = (((160, 159, 158), (144, 145, 153)), ((385, 386, 387), (380, 374, 37
 #: The rims of mouth and eyes, upper and lower, point over point.
 UPPER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-UPPER_LIDS = (33, 246, 161, 160, 159, 158, 157, 173, 133), (
-    *(362, 398, 384, 385, 386, 387, 388, 466, 263),
+UPPER_LIDS = (
+    (33, 246, 161, 160, 159, 158, 157, 173, 133),
+    (*(362, 398, 384, 385, 386, 387, 388, 466, 263),),
 )
-LOWER_LIDS = (33, 7, 163, 144, 145, 153, 154, 155, 133), (
-    *(362, 382, 381, 380, 374, 373, 390, 249, 263),
+LOWER_LIDS = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133),
+    (*(362, 382, 381, 380, 374, 373, 390, 249, 263),),
 )
 #: How far the iris' middle lies above the line between the corners of the mean head's eye, in half
 #: widths of the eye: looking straight ahead.

@@ -11,6 +11,6 @@ In the data's order:
 - :mod:`selection`: which clips are kept (:mod:`filters`), who they show (:mod:`identity`), which
   identity and split each gets (:mod:`assignment`), which shard each lies in
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report
-- :mod:`graph`: all of that as one Beam pipeline
+- :mod:`graph`: all of that in order, the heavy steps of it (:mod:`workers`) on Beam
 - :mod:`contact_sheet`: the result as a page; :mod:`integrity`: whether it is what its card says
 """

@@ -63,6 +63,31 @@ class ShardReport:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class PartReport:
+    """What a part of an array job has found.
+
+    Attributes:
+        part: such as ``3/40``.
+        spans: stretches of videos that fall to it; pending: those that were not done before.
+        failed: of its spans.
+        clips: face tracks that were cropped in its spans.
+        seconds: that the part took.
+        realtime_factor: seconds of video worked on, per second.
+    """
+
+    part: str
+    spans: int
+    pending: int
+    failed: int
+    clips: int
+    seconds: float
+    realtime_factor: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
 def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[ShardInfo]) -> None:
     """Write the clips table and the card of the data set, and remove what is not in it.
 
@@ -175,4 +200,31 @@ def shard_report(
         shards=len(card.shards),
         seconds=round(seconds, 3),
         realtime_factor=round(worked / seconds, 3),
+    )
+
+
+def part_report(
+    data: DataFolder,
+    config: ShardConfig,
+    part: str,
+    spans: Sequence[Span],
+    pending: Sequence[Span],
+    *,
+    seconds: float,
+) -> PartReport:
+    """What the finished tables of a part's spans say.
+
+    Args:
+        spans: all of the part's; pending: those that this run has worked on.
+        seconds: that the run took.
+    """
+    rows = [read_clips(span.folder(data, config.analysis).clips) for span in spans]
+    return PartReport(
+        part=part,
+        spans=len(spans),
+        pending=len(pending),
+        failed=sum(any(clip.reason in FAILURES for clip in clips) for clips in rows),
+        clips=sum(bool(clip.samples) for clips in rows for clip in clips),
+        seconds=round(seconds, 3),
+        realtime_factor=round(sum(span.seconds for span in pending) / seconds, 3),
     )

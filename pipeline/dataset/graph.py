@@ -1,39 +1,50 @@
-"""``fsh shard`` as a Beam pipeline: from stored videos to a data set."""
+"""``fsh shard`` as two Beam graphs, spans and shards, and what is settled in between.
+
+The graphs are short: each is elements and one step. What the second one needs is not passed on but
+read from what is stored, because engines do not all bring a graph's results back, and because then
+it makes no difference who did the work, and when: an earlier run, or the parts of an array job.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindows
-from apache_beam.utils.shared import Shared
 
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.dataset.finish import ShardReport, shard_report, write_dataset
+from fsh.pipeline.dataset.finish import (
+    PartReport,
+    ShardReport,
+    part_report,
+    shard_report,
+    write_dataset,
+)
 from fsh.pipeline.dataset.integrity import drop_changed_notes
 from fsh.pipeline.dataset.selection import select_and_plan
-from fsh.pipeline.dataset.shards import DamagedClip, ShardPlan, samples_of_clip, write_shard
+from fsh.pipeline.dataset.shards import (
+    DamagedClip,
+    ShardPlan,
+    samples_of_clip,
+    written_as_planned,
+)
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.dataset.span_progress import progress_shown
-from fsh.pipeline.dataset.span_store import discard_span_of, pending_spans, record_failure
-from fsh.pipeline.dataset.span_worker import analyze_in_worker
+from fsh.pipeline.dataset.span_progress import progress_shown, shards_shown
+from fsh.pipeline.dataset.span_store import discard_span_of, pending_spans
 from fsh.pipeline.dataset.spans import Span, plan_spans
+from fsh.pipeline.dataset.workers import AnalyzeSpans, WriteShards
+from fsh.pipeline.engine.parts import Part
+from fsh.pipeline.engine.runner import Engine, OpenEngine, opened
+from fsh.pipeline.engine.stop_signal import stop_signal
+from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.locks import locked
 from fsh.pipeline.media.ffmpeg import tell_choice
-from fsh.pipeline.runner import LOCAL, make_pipeline
-from fsh.pipeline.sandbox import JobFailed, SandboxPool
 from fsh.schemas.card import ShardInfo
-from fsh.schemas.disk import NoRoom, is_disk_full, refused_by_system
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
-from fsh.schemas.records import RejectReason
 
-#: Seconds that starting a worker and loading its models may take, on top of the work.
-_START = 60.0
 #: Times that spans are worked on in one run, should what is stored of them be damaged.
 _ROUNDS = 4
 
@@ -51,7 +62,7 @@ def shard(
     """Make the data set of what is stored. Finished work is kept; run again, it does the rest.
 
     Args:
-        runner, workers, mode, flags: see :func:`fsh.pipeline.runner.make_pipeline`.
+        runner, workers, mode, flags: see :class:`fsh.pipeline.engine.runner.Engine`.
 
     Raises:
         FshError: if nothing is stored, or if more than ``config.max_failed`` of the spans
@@ -59,132 +70,154 @@ def shard(
     """
     began = time.monotonic()
     tell_choice(progress.say)
-    data = DataFolder(data.root.resolve())
+    data = DataFolder(data.root.absolute())
     spans = plan_spans(stored_sources(data), config.analysis.span)
-    # Processes of Beam's, or threads that share sandboxes: either way one sandbox per worker.
-    sandboxes = workers if runner in (None, LOCAL) and mode != "multi_processing" else 1
+    engine = Engine(runner, workers, mode, tuple(flags))
     worked = 0.0
-    with locked(data, "shard"):
+    with locked(data, "shard"), _at_work(data, engine, progress) as at_work:
         drop_changed_notes(data, progress)
-        pending = pending_spans(data, spans, config.analysis, retry_failed=config.retry_failed)
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
+            retry = config.retry_failed and not number
+            pending = pending_spans(data, spans, config.analysis, retry_failed=retry)
+            if pending and number:
+                videos = ", ".join(sorted({span.video_id for span in pending}))
+                progress.say(f"{data.work}: damaged results, analysed anew: {videos}")
             worked += sum(span.seconds for span in pending)
-            with (
-                _told_once(data),
-                progress_shown(data, config.analysis, spans, pending, progress),
-                make_pipeline(runner, workers=workers, mode=mode, flags=flags) as pipeline,
-            ):
-                make_dataset(pipeline, data, config, pending, sandboxes)
-            pending = pending_spans(data, spans, config.analysis, retry_failed=False)
-            if not pending:
+            with progress_shown(data, config.analysis, spans, pending, progress):
+                _analyze(at_work, data, config, pending)
+            infos = _shards(at_work, data, config, progress)
+            if not (left := pending_spans(data, spans, config.analysis, retry_failed=False)):
                 break
-            videos = ", ".join(sorted({span.video_id for span in pending}))
-            progress.say(f"{data.work}: damaged results, analysed anew: {videos}")
         else:
             raise FshError(
-                f"results of {len(pending)} spans were damaged again and again",
-                where=data.work / pending[0].video_id,
+                f"results of {len(left)} spans were damaged again and again",
+                where=data.work / left[0].video_id,
                 remedy="check the disk, move this folder away, and run again",
             )
+        write_dataset(data, config, infos)
     seconds = time.monotonic() - began
     return shard_report(data, config, spans, seconds=seconds, worked=worked)
 
 
-@contextmanager
-def _told_once(data: DataFolder) -> Iterator[None]:
-    """What the system refused, in one line: Beam repeats an error's message, and adds to it."""
-    try:
-        yield
-    except Exception as error:
-        if is_disk_full(error):
-            raise NoRoom(data.root) from error
-        if isinstance(error, FshError) or not (told := refused_by_system(error, data.root)):
-            raise
-        raise told from error
-
-
-def make_dataset(
-    pipeline: beam.Pipeline,
+def shard_part(
     data: DataFolder,
     config: ShardConfig,
-    pending: Sequence[Span],
-    sandboxes: int,
+    part: Part,
+    *,
+    workers: int = 1,
+    mode: str = "multi_threading",
+    progress: Progress,
+) -> PartReport:
+    """Analyse a share of the spans, beside other parts; :func:`shard` then makes the data set.
+
+    Raises:
+        FshError: if nothing is stored, or a whole :func:`shard` is at work.
+    """
+    began = time.monotonic()
+    data = DataFolder(data.root.absolute())
+    every = plan_spans(stored_sources(data), config.analysis.span)
+    # Of an order that only the list decides, so that a part is the same when it is started again.
+    spans = part.of(sorted(every, key=_longest_first))
+    engine = Engine(None, workers, mode)
+    with (
+        locked(data, "shard", part=str(part)),
+        _at_work(data, engine, progress, part) as at_work,
+    ):
+        retry = config.retry_failed
+        pending = pending_spans(data, spans, config.analysis, retry_failed=retry)
+        with progress_shown(data, config.analysis, spans, pending, progress):
+            _analyze(at_work, data, config, pending)
+    seconds = time.monotonic() - began
+    return part_report(data, config, str(part), spans, pending, seconds=seconds)
+
+
+@contextmanager
+def _at_work(
+    data: DataFolder, engine: Engine, progress: Progress, part: Part | None = None
+) -> Iterator[OpenEngine]:
+    """An engine that is ready, as long as this run has not stopped."""
+    with stop_signal(data, "shard", part.name if part else "") as stop:
+        ticket = Ticket.of(data, stop, elsewhere=not engine.is_local)
+        with opened(engine, ticket, progress) as at_work:
+            yield at_work
+
+
+def _longest_first(span: Span) -> tuple[float, Span]:
+    return -span.seconds, span
+
+
+def _analyze(
+    at_work: OpenEngine, data: DataFolder, config: ShardConfig, pending: Sequence[Span]
 ) -> None:
-    """All steps from spans to the data set's card.
-
-    Stored results that turn out to be damaged are discarded, so that their spans are pending again
-    afterwards, and the data set is left as it was.
+    """Raises:
+    FshError: if the workers left spans undone.
     """
-    _ = (
-        pipeline
-        | "Spans" >> beam.Create(pending)
-        | "Spread spans" >> beam.Reshuffle()
-        | "Find and crop clips" >> beam.ParDo(AnalyzeSpans(data, config, sandboxes))
-        | "When all are done" >> beam.combiners.ToList()
-        | "Filter, name, split, plan" >> beam.FlatMap(lambda _: select_and_plan(data, config))
-        | "Spread shards" >> beam.Reshuffle()
-        | "Write shards" >> beam.FlatMap(lambda plan: _written(data, plan))
-        | "When all are written" >> beam.combiners.ToList()
-        | "Write table and card" >> beam.Map(lambda infos: write_dataset(data, config, infos))
-    )
+    if not pending:
+        return
+    engine = at_work.engine
+    at_once = engine.workers if engine.shares_sandboxes else 1
+    unseen = frozenset(span.path for span in pending if not (data.root / span.path).exists())
+    work = engine.batches(sorted(pending, key=_longest_first))
+    step = AnalyzeSpans(data, config, at_work.ticket, at_once, unseen)
 
+    def graph(pipeline: beam.Pipeline) -> None:
+        _ = pipeline | "Spans" >> engine.elements(work) | "Find and crop clips" >> beam.ParDo(step)
 
-def _written(data: DataFolder, plan: ShardPlan) -> Iterator[ShardInfo]:
-    """The shard; nothing if tars of its clips are damaged, whose spans are then discarded."""
-    try:
-        yield write_shard(data, plan)
-    except DamagedClip:
-        for clip in plan.clips:
-            try:
-                for _ in samples_of_clip(data, clip):
-                    pass
-            except DamagedClip:
-                discard_span_of(data, clip.tar)
-
-
-class AnalyzeSpans(beam.DoFn):
-    """Spans to the ids of their videos, once their clips and scores are stored.
-
-    The bundle's spans are queued longest first, for whichever sandbox is free: Beam's own way
-    of sharing out a local run is fixed beforehand and would leave workers idle.
-    """
-
-    def __init__(self, data: DataFolder, config: ShardConfig, sandboxes: int) -> None:
-        self._data, self._config, self._sandboxes = data, config, sandboxes
-        self._shared = Shared()
-
-    def setup(self) -> None:
-        self._pool = self._shared.acquire(
-            lambda: SandboxPool(self._sandboxes, self._config.memory_limit)
+    at_work.run(graph)
+    if undone := pending_spans(data, pending, config.analysis, retry_failed=False):
+        raise FshError(
+            f"{len(undone)} of {len(pending)} spans were not finished by the workers",
+            where=data.work,
+            remedy="every worker must write into this folder; run again: it does the rest",
         )
 
-    def start_bundle(self) -> None:
-        self._bundle: list[Span] = []
 
-    def process(self, span: Span) -> None:
-        self._bundle.append(span)
+def _shards(
+    at_work: OpenEngine, data: DataFolder, config: ShardConfig, progress: Progress
+) -> list[ShardInfo]:
+    """Settle what is in the data set, and write its shards; what they hold.
 
-    def finish_bundle(self) -> Iterator:
-        order = sorted(self._bundle, key=lambda span: (-span.seconds, span))
-        jobs = [(span, self._start(span)) for span in order]
-        for span, job in jobs:
-            try:
-                job.result()
-            except JobFailed as failure:
-                if isinstance(failure.__cause__, NoRoom):
-                    raise failure.__cause__ from None  # no fault of the video's
-                self._record(span, failure)
-            yield GlobalWindows.windowed_value(span.video_id)
+    Stored results that turn out to be damaged are discarded: their spans are pending afterwards.
+    """
+    plans = select_and_plan(data, config)
+    to_write = [plan for plan in plans if not written_as_planned(data, plan)]
+    notes = [data.shard_note(plan.split, plan.number) for plan in to_write]
+    for note in notes:
+        note.unlink(missing_ok=True)  # until the new one is written, nothing is known
+    if to_write:
+        engine = at_work.engine
+        work = [(plan,) for plan in to_write]
 
-    def _start(self, span: Span) -> Future:
-        return self._pool.submit(
-            analyze_in_worker,
-            self._data,
-            span,
-            self._config.analysis,
-            timeout=_START + self._config.video_timeout * span.seconds,
-        )
+        def graph(pipeline: beam.Pipeline) -> None:
+            _ = (
+                pipeline
+                | "Shards" >> engine.elements(work)
+                | "Write shards" >> beam.ParDo(WriteShards(data, at_work.ticket))
+            )
 
-    def _record(self, span: Span, failure: JobFailed) -> None:
-        reason = RejectReason(failure.kind)
-        record_failure(self._data, span, self._config.analysis, reason, failure.detail)
+        with shards_shown(notes, progress):
+            at_work.run(graph)
+    written = []
+    for plan in plans:
+        if info := written_as_planned(data, plan):
+            written.append(info)
+        elif not _discard_damaged(data, plan):
+            raise FshError(
+                "not written by the workers",
+                where=data.shard(plan.split, plan.number),
+                remedy="every worker must write into this folder; run again: it does the rest",
+            )
+    return written
+
+
+def _discard_damaged(data: DataFolder, plan: ShardPlan) -> int:
+    """Discard the spans of all clips of a shard whose tars are damaged; how many clips."""
+    damaged = 0
+    for clip in plan.clips:
+        try:
+            for _ in samples_of_clip(data, clip):
+                pass
+        except DamagedClip:
+            damaged += 1
+            discard_span_of(data, clip.tar)
+    return damaged

@@ -7,13 +7,13 @@ changed to find landmarks in the pictures as they are stored.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
 
 from fsh.pipeline.dataset.clip_storage import ClipFrames, store_clip
 from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED, AnalysisConfig
+from fsh.pipeline.dataset.span_store import span_results
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.backends import BACKENDS
 from fsh.pipeline.faces.crop import CropWindow
@@ -65,18 +65,16 @@ def _is_whole(clip: Clip) -> bool:
 def _relandmark(
     data: DataFolder, span: Span, analysis: AnalysisConfig, before: SpanFolder, clips: list[Clip]
 ) -> int:
-    folder = span.folder(data, analysis)
-    shutil.rmtree(folder.root, ignore_errors=True)
-    folder.root.mkdir(parents=True)
     made = []
-    for clip in clips:
-        spec = analysis.spec.hash if clip.spec else None
-        fresh = Clip(**{name: getattr(clip, name) for name in _KEPT}, spec=spec)
-        if clip.samples:
-            frames = _stored_frames(before, clip, analysis.spec.size)
-            fresh = store_clip(folder, data.root / span.path, fresh, frames, analysis)
-        made.append(fresh)
-    write_clips(made, folder.clips)
+    with span_results(data, span, analysis) as folder:
+        for clip in clips:
+            spec = analysis.spec.hash if clip.spec else None
+            fresh = Clip(**{name: getattr(clip, name) for name in _KEPT}, spec=spec)
+            if clip.samples:
+                frames = _stored_frames(before, clip, analysis.spec.size)
+                fresh = store_clip(folder, data.root / span.path, fresh, frames, analysis)
+            made.append(fresh)
+        write_clips(made, folder.clips)
     return sum(bool(clip.samples) for clip in clips)
 
 

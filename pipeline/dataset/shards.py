@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -187,20 +187,37 @@ def samples_of_clip(data: DataFolder, clip: ShardClip) -> Iterator[StoredSample]
         raise DamagedClip(clip, error) from error
 
 
-def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
+def written_as_planned(data: DataFolder, plan: ShardPlan) -> ShardInfo | None:
+    """What a shard holds, if it is there already as planned."""
+    note = ShardNote.read(data.shard_note(plan.split, plan.number))
+    if note and note.plan == plan.digest and is_as_noted(data, note):
+        return note.info
+    return None
+
+
+def _publish_always() -> None:
+    """Nothing speaks against it."""
+
+
+def write_shard(
+    data: DataFolder, plan: ShardPlan, before_publishing: Callable[[], None] = _publish_always
+) -> ShardInfo:
     """Write a shard, unless it is there already as planned; returns what it holds.
+
+    Two may do so at the same time: each writes a file of its own, and the last one gives the shard
+    its name, with the same bytes.
+
+    Args:
+        before_publishing: raises if this must not be the shard any more.
 
     Raises:
         DamagedClip: if a clip's own tar is gone or damaged; the shard is left as it was.
     """
+    if written := written_as_planned(data, plan):
+        return written
     path = data.shard(plan.split, plan.number)
-    note_path = data.shard_note(plan.split, plan.number)
-    note = ShardNote.read(note_path)
-    if note and note.plan == plan.digest and is_as_noted(data, note):
-        return note.info
     samples = frames = 0
     places: dict[str, tuple[int, int]] = {}
-    note_path.unlink(missing_ok=True)  # until the new one is written, nothing is known
     with replacing(path) as temporary, temporary.open("wb") as file:
         for clip in plan.clips:
             begin = file.tell()
@@ -210,6 +227,7 @@ def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
                 frames += sample.frames
             places[clip.clip_id] = (begin, file.tell() - begin)
         write_members(file, [], end=True)
+        before_publishing()
     info = ShardInfo(
         path=str(path.relative_to(data.root)),
         split=plan.split,
@@ -218,7 +236,7 @@ def write_shard(data: DataFolder, plan: ShardPlan) -> ShardInfo:
         bytes=path.stat().st_size,
         sha256=file_sha256(path),
     )
-    ShardNote(plan.digest, info, places).write(note_path)
+    ShardNote(plan.digest, info, places).write(data.shard_note(plan.split, plan.number))
     return info
 
 

@@ -7,7 +7,6 @@ here runs inside a sandbox.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import crop_tracks
 from fsh.pipeline.dataset.relandmarking import relandmark_span
 from fsh.pipeline.dataset.span_progress import SpanProgress
+from fsh.pipeline.dataset.span_store import span_results
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.search import FaceSearch
@@ -30,7 +30,7 @@ from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.pipeline.media.shots import Shot, ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.records import Clip, RejectReason, known
 from fsh.schemas.tables import write_clips
 
@@ -49,12 +49,17 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     """
     if (count := relandmark_span(data, span, analysis)) is not None:
         return count
-    folder = span.folder(data, analysis)
-    shutil.rmtree(folder.root, ignore_errors=True)
-    folder.root.mkdir(parents=True)
-    path = data.root / span.path
+    progress = SpanProgress(span.folder(data, analysis).progress)
+    with span_results(data, span, analysis) as folder:
+        count = _analyze(data.root / span.path, folder, span, analysis, progress)
+    progress.end()
+    return count
+
+
+def _analyze(
+    path: Path, folder: SpanFolder, span: Span, analysis: AnalysisConfig, progress: SpanProgress
+) -> int:
     facts = probe(path, measure=span.open_end)
-    progress = SpanProgress(folder.progress)
     times, tracks, shots, searched = find_tracks(path, facts, span, analysis, progress)
     footage = Footage.of_frames(times, span, facts.duration)
     clips, to_crop = [], []
@@ -72,7 +77,6 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     size = facts.width, facts.height
     for reason, start, end in rest_of(footage, [t.frames for t in tracks], shots, searched):
         clips.append(row_without_clip(span, size, reason, start, end))
-    progress.end()
     write_clips(sorted(clips, key=lambda c: (c.clip_id or "", known(c.start))), folder.clips)
     return len(to_crop)
 

@@ -1,15 +1,16 @@
 """How far spans have come: each worker writes it into a small file, one thread reads and shows it.
 
-A file works on every runner that shares the data folder, and a worker that is killed leaves
-nothing but a file that the next attempt deletes with the rest.
+A file works on every runner that shares the data folder. It lies beside the span's results and says
+nothing about them: several workers on one span write the same file, whoever publishes removes it,
+and what a killed run leaves goes when the data set is written.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fsh.pipeline.dataset.config import AnalysisConfig
@@ -38,7 +39,8 @@ class SpanProgress:
         now = self._clock()
         if now - self._written >= _INTERVAL:
             self._written = now
-            self._file.write_text(f"{min(1.0, max(0.0, share)):.4f}")
+            with suppress(FileNotFoundError):  # the video was forgotten meanwhile
+                self._file.write_text(f"{min(1.0, max(0.0, share)):.4f}")
 
     def end(self) -> None:
         self._file.unlink(missing_ok=True)
@@ -50,6 +52,26 @@ def read_progress(file: Path) -> float:
         return float(file.read_text())
     except (OSError, ValueError):  # not begun, just ended, or read while it is being written
         return 0.0
+
+
+@contextmanager
+def polled(read: Callable[[], object], progress: Progress) -> Iterator[None]:
+    """Call ``read`` again and again meanwhile, and once more in the end; then stop the bar."""
+    stop = threading.Event()
+
+    def read_until_stopped() -> None:
+        while not stop.wait(_INTERVAL):
+            read()
+
+    thread = threading.Thread(target=read_until_stopped, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        read()
+        progress.stop()
 
 
 @contextmanager
@@ -69,22 +91,23 @@ def progress_shown(
     lengths = {span.folder(data, analysis): span.seconds for span in pending}
     total = sum(span.seconds for span in spans)
     progress.start("videos", total, "s of video", done=total - sum(lengths.values()))
-    reader = _FolderReader(lengths, progress)
-    stop = threading.Event()
-
-    def read_until_stopped() -> None:
-        while not stop.wait(_INTERVAL):
-            reader.read()
-
-    thread = threading.Thread(target=read_until_stopped, daemon=True)
-    thread.start()
-    try:
+    with polled(_FolderReader(lengths, progress).read, progress):
         yield
-    finally:
-        stop.set()
-        thread.join()
-        reader.read()
-        progress.stop()
+
+
+@contextmanager
+def shards_shown(files: Iterable[Path], progress: Progress) -> Iterator[None]:
+    """Show how many of these files, which are not there before, are there meanwhile."""
+    left = set(files)
+    progress.start("shards", len(left), "shards")
+
+    def read() -> None:
+        if there := {file for file in left if file.is_file()}:
+            left.difference_update(there)
+            progress.advance(len(there))
+
+    with polled(read, progress):
+        yield
 
 
 class _FolderReader:

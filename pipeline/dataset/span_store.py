@@ -1,10 +1,18 @@
-"""What is stored of finished and failed spans: a table each, and a tar per cropped clip."""
+"""What is stored of finished and failed spans: a table each, and a tar per cropped clip.
+
+Workers may do a span twice, also at the same time, and die at any moment. So each writes into a
+folder of its own, which takes the span's name in one step; who comes second leaves it at that.
+Workers remove nothing but what is theirs alone; what is damaged or not asked for any more is
+removed by the command that holds the data folder's lock.
+"""
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +22,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder, SpanFolder
 from fsh.schemas.records import FAILURES, Clip, RejectReason
 from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.temporary import remove_abandoned, temporary_folder
 
 #: What :meth:`fsh.schemas.layout.DataFolder.span` calls folders; no other folder is fsh's.
 _SPAN_NAME = re.compile(r"\d{9,}-[0-9a-f]+")
@@ -40,8 +49,6 @@ def record_failure(
     Args:
         detail: the cause in one line.
     """
-    folder = span.folder(data, analysis)
-    shutil.rmtree(folder.root, ignore_errors=True)
     failed = Clip(
         video_id=span.video_id,
         start=span.start,
@@ -53,7 +60,47 @@ def record_failure(
         error=detail.replace(f"{data.root}/", ""),
         spec=analysis.spec.hash,
     )
-    write_clips([failed], folder.clips)
+    with span_results(data, span, analysis) as folder:
+        write_clips([failed], folder.clips)
+
+
+def is_finished(data: DataFolder, span: Span, analysis: AnalysisConfig) -> bool:
+    """Whether a span's results, or its failure, are stored."""
+    return span.folder(data, analysis).clips.is_file()
+
+
+@contextmanager
+def span_results(data: DataFolder, span: Span, analysis: AnalysisConfig) -> Iterator[SpanFolder]:
+    """Yield an empty folder for a span's results; at the end they are published in one step.
+
+    If another worker has published its own meanwhile, these are dropped, except that results take
+    the place of a failure. An error in the block publishes nothing.
+    """
+    folder = span.folder(data, analysis)
+    with temporary_folder(folder.root) as temporary:
+        yield SpanFolder(temporary)
+        _publish(SpanFolder(temporary), folder)
+
+
+def _publish(made: SpanFolder, folder: SpanFolder) -> None:
+    made.root.chmod(0o755)
+    try:
+        made.root.rename(folder.root)
+        return
+    except OSError as error:
+        # A network file system may have done it although its answer was lost.
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) and made.clips.exists():
+            raise
+    if folder.clips.is_file() and not (_is_failure(folder) and not _is_failure(made)):
+        return
+    # A failure is there, or what a discarded table has left: the table comes last, it is the sign.
+    for tar in made.root.glob("*.tar"):
+        tar.replace(folder.root / tar.name)
+    made.clips.replace(folder.clips)
+
+
+def _is_failure(folder: SpanFolder) -> bool:
+    return any(clip.reason in FAILURES for clip in _clips_or_none(folder.clips) or ())
 
 
 def pending_spans(
@@ -62,11 +109,11 @@ def pending_spans(
     """The spans that are not done. Failed ones are, unless they are to be tried again."""
     pending = []
     for span in spans:
-        table = span.folder(data, analysis).clips
-        if not table.is_file():
+        folder = span.folder(data, analysis)
+        if not folder.clips.is_file():
             pending.append(span)
-        elif retry_failed and any(clip.reason in FAILURES for clip in _clips_or_none(table) or ()):
-            table.unlink()
+        elif retry_failed and _is_failure(folder):
+            _discard(folder)
             pending.append(span)
     return pending
 
@@ -87,7 +134,7 @@ def read_finished(
         clips = _clips_or_none(folder.clips)
         tars = [folder.clip(clip.clip_id) for clip in clips or () if clip.clip_id and clip.samples]
         if clips is None or not all(tar.is_file() for tar in tars):
-            folder.clips.unlink(missing_ok=True)
+            _discard(folder)
             whole = False
             continue
         for clip in clips:
@@ -103,7 +150,13 @@ def discard_span_of(data: DataFolder, tar: str) -> None:
     Args:
         tar: path below the data folder.
     """
-    SpanFolder((data.root / tar).parent).clips.unlink(missing_ok=True)
+    _discard(SpanFolder((data.root / tar).parent))
+
+
+def _discard(folder: SpanFolder) -> None:
+    """Remove a span's results; the table first, since it says that they are there."""
+    folder.clips.unlink(missing_ok=True)
+    shutil.rmtree(folder.root, ignore_errors=True)
 
 
 def _clips_or_none(table: Path) -> list[Clip] | None:
@@ -115,14 +168,22 @@ def _clips_or_none(table: Path) -> list[Clip] | None:
 
 
 def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: AnalysisConfig) -> None:
-    """Delete results of videos, ranges and settings that are no longer asked for."""
+    """Delete results of videos, ranges and settings that are no longer asked for.
+
+    What killed workers left half done goes as well.
+    """
     current = {span.folder(data, analysis).root for span in spans}
     videos = {folder.parent for folder in current}
     for video in data.work.iterdir() if data.work.is_dir() else ():
         if video == data.shard_notes or not video.is_dir():
             continue
+        remove_abandoned(video)
         for result in video.iterdir():
-            if result not in current and _SPAN_NAME.fullmatch(result.name) and result.is_dir():
+            if result in current or not _SPAN_NAME.fullmatch(result.stem):
+                continue
+            if result.is_dir():
                 shutil.rmtree(result)
+            elif result == SpanFolder(result.with_suffix("")).progress:
+                result.unlink()
         if video not in videos and not any(video.iterdir()):
             video.rmdir()

@@ -44,8 +44,11 @@ def remove_erased(
     step("temporary files")
     own = (data.records, data.videos, data.clips.parent, data.work, data.shards)
     for folder in own:  # the user may keep other things in the data folder
-        for path in folder.rglob(TEMPORARY):
-            path.unlink()
+        for path in list(folder.rglob(TEMPORARY)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     shutil.rmtree(data.incoming, ignore_errors=True)
     data.clips_without_shards.unlink(missing_ok=True)
     step("inspect page")

@@ -10,6 +10,5 @@ In the data's order:
   :mod:`ytdlp`; :mod:`prober` and :mod:`licenses` decide whether it is let in; :mod:`storage`
   gives it its name
 - what became of it: :mod:`failures`, :mod:`journal`, :mod:`ledger`, :mod:`report`
-- the run: :mod:`run` is the graph of :mod:`workers`; :mod:`progress` shows it, :mod:`stop_signal`
-  stops it
+- the run: :mod:`run` is the graph of :mod:`workers`; :mod:`progress` shows it
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ from fsh.schemas import ids, urls
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass, SourceState
+from fsh.schemas.temporary import temporary_folder
 
 
 @dataclass
@@ -90,9 +90,9 @@ class Fetcher:
             return self._store(retriever, retriever.local_file(Path(url)), job, attempts)
         if shutil.disk_usage(incoming).free < RESERVED_BYTES:
             raise NoRoom(incoming)
-        with tempfile.TemporaryDirectory(dir=incoming) as folder:
+        with temporary_folder(incoming / "fetch") as folder:
             rule = AddressRule.for_url(url, trusted=_trusted(job))
-            file = retriever.linked_file(url, Path(folder), rule)
+            file = retriever.linked_file(url, folder, rule)
             return self._store(retriever, file, job, attempts)
 
     def _store(
@@ -112,11 +112,8 @@ class Fetcher:
         with ExitStack() as stack:
             local = not urls.is_url(job.requests[0].url)
             if file.facts.jumps:
-                folder = tempfile.TemporaryDirectory(dir=self.data.incoming)
-                file, local = (
-                    retriever.with_one_clock(file, Path(stack.enter_context(folder))),
-                    False,
-                )
+                folder = stack.enter_context(temporary_folder(self.data.incoming / "clock"))
+                file, local = retriever.with_one_clock(file, folder), False
             return self._named(file, license, attempts, local=local)
 
     def _named(

@@ -123,10 +123,14 @@ def now() -> str:
 class Journal:
     """One worker's append-only file: a record is wholly in it and on the disk, or not at all."""
 
-    def __init__(self, data: DataFolder) -> None:
+    def __init__(self, data: DataFolder, run: str = "") -> None:
+        """
+        Args:
+            run: name of the run that it belongs to, with which its own begins.
+        """
         folder = data.journals
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{uuid.uuid4().hex}.jsonl"
+        self.path = folder / f"{run}{uuid.uuid4().hex}.jsonl"
         self._descriptor = os.open(
             self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
         )
@@ -162,9 +166,9 @@ class Journal:
                 raise
 
 
-def read_journals(data: DataFolder) -> Iterator[JournalRecord]:
-    """The records of all journals, later ones last."""
-    for path in journal_files(data):
+def read_journals(data: DataFolder, run: str = "") -> Iterator[JournalRecord]:
+    """The records of a run's journals, or of all, later ones last."""
+    for path in journal_files(data, run):
         for record in parse_journal(path.read_bytes()):
             if "outcome" in record:
                 yield JournalRecord.from_json(record)
@@ -179,7 +183,7 @@ def parse_journal(content: bytes) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def journal_files(data: DataFolder) -> list[Path]:
-    """Oldest first, so that later records win."""
-    paths = data.journals.glob("*.jsonl")
+def journal_files(data: DataFolder, run: str = "") -> list[Path]:
+    """Those of a run, or all; oldest first, so that later records win."""
+    paths = data.journals.glob(f"{run}*.jsonl")
     return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -14,6 +14,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.locks import taking_turns
 from fsh.schemas.records import Source, SourceState
 from fsh.schemas.tables import read_sources, write_sources
 
@@ -34,9 +35,9 @@ class Ledger:
             self.sources = {source.request_id: source for source in read_sources(data.sources)}
         self.replay()
 
-    def replay(self) -> None:
-        """Take in what the journals hold."""
-        for record in read_journals(self.data):
+    def replay(self, run: str = "") -> None:
+        """Take in what a run's journals hold, or all of them."""
+        for record in read_journals(self.data, run):
             for request in record.requests:
                 source = source_of(request, record.outcome)
                 self.finished.add(source.request_id)
@@ -64,6 +65,15 @@ class Ledger:
         if drop_journals:
             for path in journal_files(self.data):
                 path.unlink()
+
+
+def merge_journals(data: DataFolder) -> None:
+    """Bring the table up to date while others, such as other parts, may do so as well.
+
+    The journals stay: others may be reading them. A whole run takes them in and drops them.
+    """
+    with taking_turns(data.lock("table"), where=data.sources):
+        Ledger(data).compact(drop_journals=False)
 
 
 def source_of(request: Request, outcome: FetchOutcome, first_seen: str = "") -> Source:

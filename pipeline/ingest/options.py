@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.rate_limit import RateLimiter
+from fsh.pipeline.ingest.requests import Request
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass
@@ -38,7 +40,8 @@ class IngestOptions:
         attempts: how often one run tries a video that fails for a transient reason.
         cookies: a cookie file for video sites.
         limits: when a download is given up on.
-        runner, flags: Beam's; None is this machine.
+        runner, flags: see :class:`fsh.pipeline.engine.runner.Engine`; None is this machine.
+        part: the share of the videos that is fetched, by their names; None: all.
 
     Raises:
         FshError: if an option has a value that it does not know, or the cookie file is missing.
@@ -57,14 +60,23 @@ class IngestOptions:
     limits: DownloadLimits = field(default_factory=DownloadLimits)
     runner: str | None = None
     flags: tuple[str, ...] = ()
+    part: Part | None = None
 
     def __post_init__(self) -> None:
         if self.license not in ("any", "cc"):
             raise FshError(f"license is any or cc, not {self.license} (--license)")
         if self.retry not in RETRIES:
             raise FshError(f"retry is {', '.join(RETRIES)}, not {self.retry} (--retry)")
+        if self.part and self.runner:
+            raise FshError("--part and --runner are two ways to share work out: give one of them")
         if self.cookies and not self.cookies.is_file():
             raise FshError("no such cookie file", where=self.cookies)
+
+    def share_of(self, requests: Iterable[Request]) -> list[Request]:
+        """The requests that fall to this run: all for one video fall to the same part."""
+        if not self.part:
+            return list(requests)
+        return self.part.by_name(requests, lambda request: request.key)
 
     def rate_limiter(
         self, data: DataFolder, stopped: Callable[[], bool] = lambda: False

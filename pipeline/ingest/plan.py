@@ -55,7 +55,7 @@ def plan_ingest(
     """Parse the lists and say what a run would do; nothing is fetched but lists named by URL."""
     options = options or IngestOptions()
     listing = read_lists(lists)
-    requests = unique(listing.requests)
+    requests = options.share_of(unique(listing.requests))
     ledger = Ledger(data) if data else None
     sources = sources_of(requests, ledger) if ledger else []
     folder = data or DataFolder(Path())

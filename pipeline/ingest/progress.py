@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fsh.pipeline.ingest.journal import journal_files, parse_journal
-from fsh.pipeline.ingest.ledger import Ledger
+from fsh.pipeline.ingest.ledger import merge_journals
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
@@ -19,13 +19,17 @@ from fsh.schemas.progress import Progress
 class JournalTail:
     """Reads what was added to the journals of a data folder since it read them last."""
 
-    def __init__(self, data: DataFolder) -> None:
-        self._data = data
+    def __init__(self, data: DataFolder, run: str = "") -> None:
+        """
+        Args:
+            run: whose journals are read; empty: all.
+        """
+        self._data, self._run = data, run
         self._read: dict[Path, int] = {}  # bytes, by journal
 
     def new_records(self) -> Iterator[dict[str, Any]]:
         """Whole records and notes, as :func:`parse_journal` gives them."""
-        for path in journal_files(self._data):
+        for path in journal_files(self._data, self._run):
             with path.open("rb") as file:
                 file.seek(self._read.get(path, 0))
                 content = file.read()
@@ -36,7 +40,12 @@ class JournalTail:
 
 @contextmanager
 def showing_progress(
-    data: DataFolder, progress: Progress, *, every: float = 0.3, compact_every: float = 600.0
+    data: DataFolder,
+    progress: Progress,
+    *,
+    run: str = "",
+    every: float = 0.3,
+    compact_every: float = 600.0,
 ) -> Iterator[None]:
     """Advance a progress bar by one for each video that any worker records meanwhile.
 
@@ -44,10 +53,11 @@ def showing_progress(
     or sharded, meanwhile.
 
     Args:
+        run: whose videos are shown; empty: all.
         every: seconds between two readings of the journals.
         compact_every: seconds between two writings of the table.
     """
-    tail, shown = JournalTail(data), set[str]()
+    tail, shown = JournalTail(data, run), set[str]()
     done = threading.Event()
 
     def show_new_records() -> None:
@@ -66,7 +76,7 @@ def showing_progress(
             if time.monotonic() - compacted > compact_every:
                 compacted = time.monotonic()
                 with suppress(NoRoom):  # the workers meet it as well, and end the run
-                    Ledger(data).compact(drop_journals=False)
+                    merge_journals(data)
 
     thread = threading.Thread(target=show_until_done, name="ingest progress", daemon=True)
     thread.start()

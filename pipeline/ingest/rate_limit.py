@@ -1,7 +1,8 @@
-"""How often hosts are asked: one token bucket per host group for all workers on a machine.
+"""How often hosts are asked: one token bucket per host group for all workers of a data folder.
 
-The state is a small file under a lock, so the rate holds for any number of threads and processes,
-and a run that was killed and started again does not begin with a full bucket.
+The state is a small file under a lock, so the rate holds for any number of threads, processes and
+machines that share the folder and the time of day, and a run that was killed and started again
+does not begin with a full bucket.
 """
 
 from __future__ import annotations
@@ -167,11 +168,16 @@ class RateLimiter:
             if hosts.get(host, HostState()).strikes:
                 hosts[host] = replace(hosts[host], strikes=0)
 
-    def forget_strikes(self) -> None:
-        """A new run begins: every host may be asked again; what was taken of the rates stays."""
+    def forget_strikes(self, older: float = 0.0) -> None:
+        """A new run begins: every host may be asked again; what was taken of the rates stays.
+
+        Args:
+            older: seconds; only strikes that old are forgotten, because others may be at work.
+        """
         with self._state() as hosts:
             for name, host in hosts.items():
-                hosts[name] = replace(host, strikes=0)
+                if self.clock() - host.struck >= older:
+                    hosts[name] = replace(host, strikes=0)
 
     def rate(self, host: str) -> float:
         """Requests an hour; 0: no limit."""

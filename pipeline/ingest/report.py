@@ -25,6 +25,7 @@ class IngestReport:
             not reached, worth another try; not let in.
         causes: error code → videos.
         fetched: videos that this run tried.
+        part: such as ``3/40``: all but ``rows`` is of that part alone; empty: of everything.
     """
 
     rows: int
@@ -41,9 +42,13 @@ class IngestReport:
     refused: int
     causes: Mapping[str, int]
     fetched: int
+    part: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return json_of_counts(asdict(self))
+        shown = json_of_counts(asdict(self))
+        if not self.part:
+            del shown["part"]
+        return shown
 
 
 class TooManyFailures(FshError):
@@ -53,7 +58,7 @@ class TooManyFailures(FshError):
 
 
 def make_report(
-    listing: Listing, requests: Sequence[Request], ledger: Ledger, fetched: int
+    listing: Listing, requests: Sequence[Request], ledger: Ledger, fetched: int, part: str = ""
 ) -> IngestReport:
     """The state of these requests in the ledger, whichever run brought it about."""
     sources = sources_of(requests, ledger)
@@ -75,6 +80,7 @@ def make_report(
         refused=ends[ErrorClass.REFUSED],
         causes=dict(codes.most_common()),
         fetched=fetched,
+        part=part,
     )
 
 

@@ -12,22 +12,23 @@ from pathlib import Path
 
 import apache_beam as beam
 
+from fsh.pipeline.engine.runner import Engine, opened
+from fsh.pipeline.engine.stop_signal import StopSignal, stop_signal
+from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
-from fsh.pipeline.ingest.journal import FetchOutcome, Job
-from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of
+from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
+from fsh.pipeline.ingest.ledger import Ledger, merge_journals, plan_jobs, source_of
 from fsh.pipeline.ingest.licenses import check_license
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.progress import showing_progress
-from fsh.pipeline.ingest.rate_limit import RateLimiter
+from fsh.pipeline.ingest.rate_limit import MIN_STRIKE_SECONDS, RateLimiter
 from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_failures
 from fsh.pipeline.ingest.requests import Listing, Request, unique
-from fsh.pipeline.ingest.stop_signal import StopSignal, stop_signal
 from fsh.pipeline.ingest.storage import RESERVED_BYTES
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
-from fsh.pipeline.runner import make_pipeline
 from fsh.schemas import urls
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
@@ -48,6 +49,7 @@ def ingest(
         TooManyFailures: after everything is recorded, if more failed than allowed.
         FshError: nothing to ingest, another ingest at work, a full disk.
     """
+    data = DataFolder(data.root.absolute()) if options.runner else data
     listing = read_lists(lists)
     for bad in listing.bad_lines:
         progress.say(f"malformed, left out: {bad}")
@@ -58,9 +60,10 @@ def ingest(
         )
     for note in listing.notes:
         progress.say(note)
-    with locked(data):
+    part = options.part
+    with locked(data, part=str(part or "")):
         try:
-            with stop_signal(data) as stop:
+            with stop_signal(data, "ingest", part.name if part else "") as stop:
                 return _ingest_locked(listing, data, options, stop, progress)
         except NoRoom as full:
             raise FshError(
@@ -77,50 +80,90 @@ def _ingest_locked(
     stop: StopSignal,
     progress: Progress,
 ) -> IngestReport:
-    shutil.rmtree(data.incoming, ignore_errors=True)
     limiter = options.rate_limiter(data)
-    limiter.forget_strikes()
+    if not options.part:
+        shutil.rmtree(data.incoming, ignore_errors=True)
+    limiter.forget_strikes(MIN_STRIKE_SECONDS if options.part else 0.0)
     ledger = Ledger(data)
     requests, unreadable = _expand_playlists(unique(listing.requests), options, limiter, progress)
+    requests = options.share_of(requests)
+    own = set(options.share_of(request for request, _ in unreadable))
+    unreadable = [(request, outcome) for request, outcome in unreadable if request in own]
     plan = plan_jobs(requests, ledger.sources, data, options.retry)
-    for source in plan.up_to_date:
-        ledger.put(_with_license_checked(source, options))
-    for request, outcome in unreadable:
-        ledger.put(source_of(request, outcome))
-    ledger.compact(drop_journals=True)
+    known = [_with_license_checked(source, options) for source in plan.up_to_date]
+    known += [source_of(request, outcome) for request, outcome in unreadable]
+    if options.part:
+        _record(known, [*requests, *own], ledger, data, stop)
+    for source in known:
+        ledger.put(source)
+    _settle(ledger, data, options)
     ledger.finished.clear()
     if plan.jobs:
         _announce_rate(plan.jobs, options, progress)
         progress.start("ingest", len(plan.jobs), "videos")
-        with showing_progress(data, progress):
-            _run(plan.jobs, data, options, stop)
+        with showing_progress(data, progress, run=stop.run):
+            _run(plan.jobs, data, options, stop, progress)
         progress.stop()
-        ledger.replay()
-        ledger.compact(drop_journals=True)
+        ledger.replay(stop.run)
+        _settle(ledger, data, options)
         _check_finished(plan.jobs, ledger, data, stop)
-    shutil.rmtree(data.incoming, ignore_errors=True)
+    if not options.part:
+        shutil.rmtree(data.incoming, ignore_errors=True)
     requests += [request for request, _ in unreadable]
-    report = make_report(listing, requests, ledger, len(plan.jobs))
-    require_few_failures(report, options.max_failures)
+    report = make_report(listing, requests, ledger, len(plan.jobs), str(options.part or ""))
+    if not options.part:  # a part is too small to judge
+        require_few_failures(report, options.max_failures)
     return report
 
 
-def _run(jobs: Sequence[Job], data: DataFolder, options: IngestOptions, stop: StopSignal) -> None:
+def _settle(ledger: Ledger, data: DataFolder, options: IngestOptions) -> None:
+    """Write the table. Beside other parts only what the journals hold is brought into it."""
+    if options.part:
+        merge_journals(data)
+    else:
+        ledger.compact(drop_journals=True)
+
+
+def _record(
+    known: Sequence[Source],
+    requests: Sequence[Request],
+    ledger: Ledger,
+    data: DataFolder,
+    stop: StopSignal,
+) -> None:
+    """What a part knows without fetching, and the table does not, goes into its journal."""
+    by_id = {request.request_id: request for request in requests}
+    news = [
+        source
+        for source in known
+        if source.request_id in by_id and ledger.sources.get(source.request_id) != source
+    ]
+    if not news:
+        return
+    journal = Journal(data, stop.run)
+    for source in news:
+        request = by_id[source.request_id]
+        journal.append(Job(request.key, (request,)), FetchOutcome.of_source(source))
+    journal.close()
+
+
+def _run(
+    jobs: Sequence[Job],
+    data: DataFolder,
+    options: IngestOptions,
+    stop: StopSignal,
+    progress: Progress,
+) -> None:
     """The graph: one element per video, ids and paths only."""
-    try:
-        with make_pipeline(
-            options.runner, workers=_workers(jobs, options), flags=options.flags
-        ) as pipeline:
-            _ = (
-                pipeline
-                | "videos" >> beam.Create(jobs)
-                | "spread" >> beam.Reshuffle()
-                | "fetch and record" >> beam.ParDo(FetchVideos(data, options, stop))
-                | "by cause" >> beam.combiners.Count.PerElement()
-            )
-    except BaseException:  # Ctrl-C is one: workers that wait or download must end first
-        stop.set()
-        raise
+    engine = Engine(options.runner, _workers(jobs, options), flags=options.flags)
+    ticket = Ticket.of(data, stop, elsewhere=not engine.is_local)
+    step = FetchVideos(data, options, stop, ticket if ticket.elsewhere or options.part else None)
+
+    def graph(pipeline: beam.Pipeline) -> None:
+        _ = pipeline | "videos" >> engine.elements(jobs) | "fetch and record" >> beam.ParDo(step)
+
+    with opened(engine, ticket, progress) as at_work:
+        at_work.run(graph)
 
 
 def _expand_playlists(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.temporary import temporary_folder
 
 #: Bytes of the disk that are left free, so that the ledger can still be written.
 RESERVED_BYTES = 32 * 2**20
@@ -34,13 +34,13 @@ def store_video(source: Path, name: str, data: DataFolder, *, copy: bool, local:
     stored = final.is_file() and not final.is_symlink()
     if not copy and (stored or _is_same(source, final)):  # a link to itself would lead nowhere
         return final
-    with tempfile.TemporaryDirectory(dir=data.incoming) as folder:
+    with temporary_folder(data.incoming / "link") as folder:
         if copy:
-            copied = Path(folder, "copy")
+            copied = folder / "copy"
             shutil.copyfile(source, copied)
             _move_durably(copied, final)
         else:
-            link = Path(folder, "link")
+            link = folder / "link"
             link.symlink_to(source.absolute())
             link.replace(final)
     return final

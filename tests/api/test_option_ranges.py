@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fsh
-from fsh.pipeline.runner import make_pipeline
+from fsh.pipeline.engine.runner import Engine
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_train():
 
 def test_mode_of_a_local_run():
     with pytest.raises(fsh.FshError, match="no mode 'x' → use in_memory, multi_threading"):
-        make_pipeline(mode="x")
+        Engine(mode="x")
 
 
 def test_answers():

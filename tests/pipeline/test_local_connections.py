@@ -9,8 +9,12 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
+from fsh.pipeline.engine.runner import Engine, opened
+from fsh.pipeline.engine.stop_signal import stop_signal
+from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.local_connections import keep_local_connections_direct, proxy_variables
-from fsh.pipeline.runner import make_pipeline
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.progress import Silent
 
 #: Nobody answers there, and nobody refuses.
 NOWHERE = "http://10.255.255.1:3128"
@@ -49,8 +53,17 @@ def test_exceptions_are_added_and_those_that_are_there_stay(monkeypatch):
 @pytest.mark.parametrize(
     "name", ["http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "grpc_proxy"]
 )
-def test_two_workers_reach_each_other(monkeypatch, name):
+def test_two_workers_reach_each_other(tmp_path, monkeypatch, name):
     monkeypatch.setenv(name, NOWHERE)
-    with make_pipeline(workers=2) as pipeline:
+    data = DataFolder(tmp_path)
+
+    def graph(pipeline: beam.Pipeline) -> None:
         squares = pipeline | beam.Create([1, 2, 3]) | beam.Reshuffle() | beam.Map(lambda x: x * x)
         assert_that(squares, equal_to([1, 4, 9]))
+
+    data.records.mkdir(parents=True)
+    with (
+        stop_signal(data, "shard") as stop,
+        opened(Engine(workers=2), Ticket.of(data, stop, elsewhere=False), Silent()) as at_work,
+    ):
+        at_work.run(graph)

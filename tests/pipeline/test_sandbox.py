@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from sandbox_jobs import (
     own_id,
 )
 
-from fsh.pipeline.sandbox import JobFailed, Sandbox, SandboxPool
+from fsh.pipeline.engine.idle_pool import IdlePool
+from fsh.pipeline.sandbox import JobAbandoned, JobFailed, Sandbox
 
 
 def alive(pid: int) -> bool:
@@ -104,14 +106,29 @@ def test_workers_and_their_children_die_with_whoever_started_them(tmp_path):
 
 
 def test_a_pool_shares_jobs_and_outlives_a_crash():
-    pool = SandboxPool(2)
-    try:
-        jobs = [pool.submit(double, x, timeout=20) for x in range(6)]
-        bad = pool.submit(exit_with_3, timeout=20)
-        more = pool.submit(double, 50, timeout=20)
+    pool = IdlePool(Sandbox, Sandbox.close)
+
+    def run(work, *arguments):
+        with pool.taken() as sandbox:
+            return sandbox.run(work, *arguments, timeout=20)
+
+    with ThreadPoolExecutor(2) as threads:
+        jobs = [threads.submit(run, double, x) for x in range(6)]
+        bad = threads.submit(run, exit_with_3)
+        more = threads.submit(run, double, 50)
         assert [job.result() for job in jobs] == [0, 2, 4, 6, 8, 10]
         with pytest.raises(JobFailed):
             bad.result()
         assert more.result() == 100
-    finally:
-        pool.close()
+    pids = {run(own_id) for _ in range(3)}
+    assert len(pids) == 1  # the one used last is used again
+    pool.close()
+    assert gone(pids.pop())
+
+
+def test_a_job_that_nobody_wants_any_more_is_killed(sandbox, tmp_path):
+    note = tmp_path / "pid"
+    with pytest.raises(JobAbandoned):
+        sandbox.run(hang_with_child, str(note), timeout=60, wanted=lambda: not note.exists())
+    assert gone(int(note.read_text()))
+    assert sandbox.run(double, 4, timeout=20) == 8

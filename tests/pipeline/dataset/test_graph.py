@@ -203,18 +203,25 @@ def test_no_way_to_run_it_changes_a_byte(workers, mode, made, videos, tmp_path):
     assert contents(data) == contents(made[0])
 
 
+class RecordedBar:
+    """What a Progress was told of one bar."""
+
+    def __init__(self, total: float, done: float) -> None:
+        self.total, self.moves, self.notes = total, [done], []
+
+
 class RecordedProgress:
-    """A Progress that remembers its calls."""
+    """A Progress that remembers its calls, by bar."""
 
     def __init__(self) -> None:
-        self.total, self.moves, self.notes = 0.0, [], []
+        self.bars: dict[str, RecordedBar] = {}
 
     def start(self, what: str, total: float | None, unit: str, done: float = 0) -> None:
-        self.total, self.moves = total, [done]
+        self.bars[what] = self.bar = RecordedBar(total, done)
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        self.moves.append(amount)
-        self.notes.append(note)
+        self.bar.moves.append(amount)
+        self.bar.notes.append(note)
 
     def say(self, line: str) -> None: ...
 
@@ -224,9 +231,16 @@ class RecordedProgress:
 def test_progress_reaches_its_total_and_tells_clips_a_second(videos, tmp_path):
     data = ingest(tmp_path, videos)
     shown = RecordedProgress()
+    report = shard(data, CONFIG, progress=shown)
+    assert list(shown.bars) == ["videos", "shards"]
+    for bar in shown.bars.values():
+        assert sum(bar.moves) == pytest.approx(bar.total)
+        assert min(bar.moves) >= 0
+    assert shown.bars["shards"].total == report.shards
+    notes = shown.bars["videos"].notes
+    assert notes[-1].endswith("clips/s") and float(notes[-1].split()[0]) > 0
+    shown = RecordedProgress()
     shard(data, CONFIG, progress=shown)
-    assert sum(shown.moves) == pytest.approx(shown.total)
-    assert min(shown.moves) >= 0
-    assert shown.notes[-1].endswith("clips/s") and float(shown.notes[-1].split()[0]) > 0
-    shard(data, CONFIG, progress=shown)
-    assert shown.moves == [pytest.approx(shown.total)]
+    assert list(shown.bars) == ["videos"]
+    assert shown.bars["videos"].moves == [pytest.approx(shown.bars["videos"].total)]
+    assert not list(data.work.rglob("*.progress"))

@@ -195,6 +195,9 @@ def test_journals_and_temporary_files_are_searched_and_removed(data):
     os.write(journal._descriptor, b'{"requests": [{"url": "' + source.url.encode())
     journal.close()
     shutil.copy(data.root / "inspect.html", data.shards / "train" / ".fsh-train-000000-x.tmp")
+    half = data.work / "v-0" / ".000000000-ab-fsh-1-00000000-00000000.tmp"
+    half.mkdir(parents=True)  # what a killed `fsh shard` was writing of a span
+    (half / "clip.tar").write_bytes(b"faces")
     (data.incoming / "tmp").mkdir(parents=True)
     (data.videos / f"{source.video_id}.webm").write_bytes(b"another container")
     erase_targets(data, source.video_id)

@@ -43,7 +43,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(clips, tmp_path, smal
         with pytest.raises(FshError, match="no room left on the disk") as caught:
             ingest([str(listing)], data, options(workers=2), Silent())
         assert "run the same command again" in caught.value.remedy
-        assert not list(data.records.glob(data.ingest_run("*").name))
+        assert not list(data.records.glob(data.run_file("ingest", "*").name))
         done = sources(data)
         assert 0 < len(done) < 12
         assert all((data.root / row.path).stat().st_size == row.bytes for row in done)

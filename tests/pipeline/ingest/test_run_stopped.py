@@ -76,7 +76,7 @@ def test_ctrl_c_ends_waits_and_downloads_and_the_next_run_goes_on(data, clips, t
         # What is waited for drips for minutes: only a run that cuts it off ends before, however
         # loaded the machine is.
         assert child.wait(timeout=DRIPS / 2) != 0
-        assert not list(data.records.glob(data.ingest_run("*").name))
+        assert not list(data.records.glob(data.run_file("ingest", "*").name))
         done = recorded_urls(data)
         assert 0 < len(done) < 8
         for i in range(8):

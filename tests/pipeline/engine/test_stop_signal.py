@@ -12,7 +12,7 @@ import loopback
 import pytest
 from ingest_runs import recorded_urls
 
-from fsh.pipeline.ingest.stop_signal import stop_signal
+from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
 

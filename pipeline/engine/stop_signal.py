@@ -1,4 +1,4 @@
-"""How one ingest run tells its workers to stop, whatever threads, processes or machines they are.
+"""How one run tells its workers to stop, whatever threads, processes or machines they are.
 
 A flag in memory would reach only the workers of one process. The signal is therefore a file in the
 data folder, which all workers share: as long as it is there the run goes on, and whoever deletes it
@@ -27,6 +27,11 @@ class StopSignal:
 
     path: Path
 
+    @property
+    def run(self) -> str:
+        """The run's own name, which no other run has."""
+        return self.path.name.rpartition("-")[2]
+
     def set(self) -> None:
         """Stop the run."""
         self.path.unlink(missing_ok=True)
@@ -41,18 +46,22 @@ class StopSignal:
 
 
 @contextmanager
-def stop_signal(data: DataFolder) -> Iterator[StopSignal]:
+def stop_signal(data: DataFolder, command: str = "ingest", part: str = "") -> Iterator[StopSignal]:
     """The signal of a run that begins now and holds the data folder's lock.
 
     It is set when the block is left, in whatever way. Workers that outlived an earlier run, which
-    was killed, are stopped as well.
+    was killed, are stopped as well: those of the same part, or all if this run has all the work.
+
+    Args:
+        command: ``ingest`` or ``shard``.
+        part: which part of the work this run has (:attr:`fsh.pipeline.engine.parts.Part.name`).
 
     Raises:
         NoRoom: if there is no room for the signal's file.
     """
-    for old in data.records.glob(data.ingest_run("*").name):
+    for old in data.records.glob(data.run_file(command, f"{part}*").name):
         StopSignal(old).set()
-    signal = StopSignal(data.ingest_run(uuid.uuid4().hex))
+    signal = StopSignal(data.run_file(command, f"{part}{uuid.uuid4().hex}"))
     with explaining_refusals(signal.path):
         signal.path.touch()
     try:

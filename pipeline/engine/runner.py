@@ -1,0 +1,219 @@
+"""Which Beam runner a graph runs on, and the running.
+
+A local run names Beam's FnApiRunner: without a name, Beam would download another runner first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from fsh.pipeline.engine.dask_cluster import dask_flags
+from fsh.pipeline.engine.failures import told_in_one_line
+from fsh.pipeline.engine.ticket import Ticket
+from fsh.pipeline.local_connections import keep_local_connections_direct
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Progress
+
+#: Beam's runner in this process, and how it can share out the work.
+LOCAL = "FnApiRunner"
+MODES = ("in_memory", "multi_threading", "multi_processing")
+#: Names of engines to Beam's; other names are given to Beam as they are.
+ENGINES = {
+    "local": LOCAL,
+    "dask": "apache_beam.runners.dask.dask_runner.DaskRunner",
+    "portable": "PortableRunner",
+    "prism": "PrismRunner",
+    "flink": "FlinkRunner",
+    "spark": "SparkRunner",
+    "dataflow": "DataflowRunner",
+}
+#: Elements of a graph at most: an engine's scheduler keeps an account of each.
+_MOST_BATCHES = 10_000
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where a graph is to run.
+
+    Attributes:
+        runner: a key of :data:`ENGINES`, the name of a Beam runner, or None: this machine.
+        workers: bundles that a local run works on at a time; with one, ``mode`` is in_memory. Of
+            Dask without a cluster: processes of its own.
+        mode: a local run's in_memory, multi_threading or multi_processing.
+        flags: further flags, given to Beam as they are.
+
+    Raises:
+        FshError: if there is no such mode.
+    """
+
+    runner: str | None = None
+    workers: int = 1
+    mode: str = "multi_threading"
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise FshError(f"no mode {self.mode!r}", remedy=f"use {', '.join(MODES)}")
+
+    @property
+    def name(self) -> str:
+        """As Beam knows it."""
+        return ENGINES.get((self.runner or "local").lower(), self.runner or LOCAL)
+
+    @property
+    def is_local(self) -> bool:
+        return self.name == LOCAL
+
+    @property
+    def is_dask(self) -> bool:
+        return self.name == ENGINES["dask"]
+
+    @property
+    def shares_sandboxes(self) -> bool:
+        """Whether one process does all the work, with as many sandboxes as there are workers."""
+        return self.is_local and self.mode != "multi_processing"
+
+    def batches(self, work: Sequence[_T]) -> list[tuple[_T, ...]]:
+        """The elements of a graph, each some of the work; all of it for one process that shares.
+
+        Args:
+            work: what takes longest comes first.
+        """
+        if self.shares_sandboxes:
+            return [tuple(work)] if work else []
+        count = min(len(work), _MOST_BATCHES)
+        return [tuple(work[i::count]) for i in range(count)]
+
+    def elements(self, work: Sequence[_T]) -> beam.PTransform:
+        """A graph's beginning: its elements, so that each may go to another worker."""
+        return _Elements(tuple(work), shuffled=not self.is_dask)
+
+
+class _Elements(beam.PTransform):
+    """Elements that are not fused with what follows: else one worker would do everything.
+
+    Grouping by a key is what no runner can do without sending elements around; Reshuffle means the
+    same but does nothing on some. Dask takes one element per task instead, and would sort keys by
+    building a task for every pair of partitions.
+    """
+
+    def __init__(self, work: tuple[Any, ...], *, shuffled: bool) -> None:
+        super().__init__()
+        self._work, self._shuffled = work, shuffled
+
+    def expand(self, begin: Any) -> Any:
+        if not self._shuffled:
+            return begin | "elements" >> beam.Create(self._work)
+        return (
+            begin
+            | "numbered" >> beam.Create(list(enumerate(self._work)))
+            | "spread" >> beam.GroupByKey()
+            | "elements" >> beam.FlatMap(_values)
+        )
+
+
+def _values(group: tuple[int, Any]) -> list[Any]:
+    return list(group[1])
+
+
+@dataclass(frozen=True)
+class OpenEngine:
+    """An engine that is ready to run graphs, one after the other.
+
+    Attributes:
+        engine: which.
+        ticket: what its workers are let in with.
+        flags: all that Beam gets.
+    """
+
+    engine: Engine
+    ticket: Ticket
+    flags: tuple[str, ...]
+
+    def run(self, build: Callable[[beam.Pipeline], object]) -> None:
+        """Build a graph and run it to its end.
+
+        Whatever ends it early stops its workers, which would go on on other machines.
+
+        Raises:
+            FshError: if the engine gave up, or a worker cannot take part.
+        """
+        try:
+            with _quiet() if self.ticket.elsewhere else nullcontext():
+                pipeline = _pipeline(self.engine.name, self.flags)
+                build(pipeline)
+                self._finish(pipeline.run())
+        except BaseException as error:  # Ctrl-C is one
+            self.ticket.stop.set()
+            if not isinstance(error, Exception):
+                raise
+            told = told_in_one_line(error, self.ticket.data.root, self.engine.runner, self.flags)
+            raise told from error
+
+    def _finish(self, result: Any) -> None:
+        try:
+            result.wait_until_finish()
+        except BaseException:
+            with suppress(Exception):  # runners that cannot be told to stop say so
+                result.cancel()
+            raise
+        finally:
+            if self.engine.is_dask:
+                with suppress(Exception):
+                    result.client.close(timeout=5)
+        if (state := str(getattr(result, "state", "DONE"))) not in ("DONE", "UNKNOWN"):
+            raise RuntimeError(f"the job ended as {state}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what engines log here: their workers' messages, and the error that is raised then."""
+    before = logging.root.manager.disable
+    if not os.environ.get("FSH_DEBUG"):
+        logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _pipeline(name: str, flags: Sequence[str]) -> beam.Pipeline:
+    try:
+        return beam.Pipeline(runner=name, options=PipelineOptions(list(flags)))
+    except (ValueError, ImportError, AttributeError) as error:
+        raise FshError(
+            f"no runner {name!r} ({error})",
+            remedy=f"use {', '.join(ENGINES)} or the whole name of a Beam runner's class",
+        ) from None
+
+
+@contextmanager
+def opened(engine: Engine, ticket: Ticket, progress: Progress) -> Iterator[OpenEngine]:
+    """Make an engine ready, for as long as the block lasts.
+
+    Args:
+        progress: is told when workers come and go.
+
+    Raises:
+        FshError: if it cannot be reached, or what it needs is not installed.
+    """
+    keep_local_connections_direct()
+    flags = engine.flags
+    if engine.is_local:
+        mode = "in_memory" if engine.workers == 1 else engine.mode
+        flags += (f"--direct_num_workers={engine.workers}", f"--direct_running_mode={mode}")
+    if not engine.is_dask:
+        yield OpenEngine(engine, ticket, flags)
+        return
+    with dask_flags(engine.flags, engine.workers, progress) as found:
+        yield OpenEngine(engine, ticket, found)

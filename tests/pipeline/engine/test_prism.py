@@ -1,0 +1,61 @@
+"""The portable contract, for which Flink, Spark and Dataflow stand too: Beam's Go job server, and a
+worker pool of its own that starts the workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from engines import descendants, kill_group, prism_job_server, start_fsh, wait_until, worker_pool
+from erasable import contents
+
+from fsh.schemas.layout import DataFolder
+
+
+def command(data: DataFolder, server: str, pool: str) -> list[object]:
+    return [
+        *("shard", "--landmarks", "dlib", "--data", data.root, "--runner", "portable"),
+        *("--job_endpoint", server),
+        *("--environment_type", "EXTERNAL", "--environment_config", pool),
+    ]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_one_line_and_no_finished_span(data, local, tmp_path):
+    """The job is lost with its worker; the same command goes on and gives the same bytes."""
+    log = tmp_path / "shard.log"
+    tables = lambda: {p: p.stat().st_ino for p in data.work.glob("v-*/*/clips.parquet")}  # noqa: E731
+    with prism_job_server(tmp_path) as server, worker_pool(tmp_path) as (pool, process):
+        first = start_fsh(*command(data, server, pool), log=log)
+        try:
+            wait_until(tables, "a span", first)
+            (worker,) = (
+                pid
+                for pid in descendants(process.pid)
+                if b"SdkHarness" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                and b"-c\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            )
+            os.kill(worker, signal.SIGKILL)
+            assert first.wait() == 1
+        finally:
+            kill_group(first)
+        last = log.read_text().splitlines()[-1]
+        assert last.startswith("fsh: portable ") and "what is finished stays" in last, last
+        assert "Traceback" not in log.read_text()
+        before = tables()
+        assert before
+        again = start_fsh(*command(data, server, pool), log=log)
+        assert again.wait() == 0, log.read_text()
+    assert before.items() <= tables().items(), "finished work was done again"
+    assert contents(data) == local
+
+
+@pytest.mark.slow
+def test_a_job_server_or_a_pool_that_is_not_there_is_named(data, tmp_path):
+    log = tmp_path / "shard.log"
+    words = command(data, "localhost:1", "localhost:2")
+    assert start_fsh(*words, "--job_server_timeout", 3, log=log).wait() == 1
+    last = log.read_text().splitlines()[-1]
+    assert last.startswith("fsh: portable does not answer at localhost:1"), last
