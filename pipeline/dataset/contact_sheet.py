@@ -20,7 +20,7 @@ from fsh.schemas.ids import clip_of, stable_hash
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Clip, known
-from fsh.schemas.sample import StoredSample, frame_extension, samples_in
+from fsh.schemas.sample import StoredSample, samples_in
 from fsh.schemas.tables import read_clips
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import page_text
@@ -114,7 +114,7 @@ def strip_of(data: DataFolder, clip: Clip, damage: DamageReport, count: int = 4)
         if bad:
             damage.frames += len(bad)
             more = f", nor can {len(bad) - 1} of the others shown" if len(bad) > 1 else ""
-            error = sample.damaged(frame_extension(bad[0]), f"cannot be decoded{more}")
+            error = sample.damaged(f"frame {bad[0]}", f"cannot be decoded{more}")
             damage.add(known(clip.shard), str(error))
     except FshError as error:
         damage.clips += 1

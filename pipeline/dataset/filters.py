@@ -12,6 +12,9 @@ from fsh.pipeline.faces.scores import SHARPNESS_FALL
 from fsh.schemas.records import Clip, RejectReason, known
 from fsh.schemas.spec import FaceSpec
 
+#: Confidence from which on a sync offset is believed.
+SURE = 4.0
+
 
 def reject_reason(clip: Clip, filters: FilterConfig, spec: FaceSpec) -> RejectReason | None:
     """Why a clip is rejected; None if it is kept.
@@ -49,6 +52,13 @@ def verdicts(
     yield RejectReason.STILL, _number(clip.frame_difference) < filters.min_frame_difference
     yield RejectReason.NOT_TALKING, _number(clip.mouth_motion) < filters.min_mouth_motion
     yield RejectReason.MIXED, consistency < filters.min_identity_consistency
+    yield RejectReason.NO_SPEECH, _number(clip.speech) < filters.min_speech
+    confidence = _number(clip.sync_confidence)
+    yield RejectReason.OTHER_VOICE, confidence < filters.min_sync
+    late = abs(_number(clip.sync_offset)) > filters.max_sync_offset
+    yield RejectReason.OUT_OF_SYNC, late and confidence >= SURE
+    yield RejectReason.UNDER_TEXT, _number(clip.text_overlap) > filters.max_text
+    yield RejectReason.DUPLICATE, bool(clip.duplicate_of) and filters.duplicates < 1
 
 
 def cut_off(clip: Clip, spec: FaceSpec) -> float:

@@ -116,7 +116,18 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
         return b""
     stream = ffmpeg.input(file_url(path), ss=f"{max(0.0, start - 1):.6f}")[str(number)]
     stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
-    stream = stream.filter("atrim", start=f"{min(start, 1.0):.6f}", duration=f"{end - start:.6f}")
+    return _flac(
+        stream.filter("atrim", start=f"{min(start, 1.0):.6f}", duration=f"{end - start:.6f}")
+    )
+
+
+def silence(seconds: float) -> bytes:
+    """As much silence as a FLAC file, mono, 16 kHz."""
+    return _flac(ffmpeg.input("anullsrc=r=16000:cl=mono", f="lavfi", t=f"{seconds:.6f}"))
+
+
+def _flac(stream: ffmpeg.Stream) -> bytes:
+    """A sound as a FLAC file, the same bytes each time; empty if ffmpeg fails."""
     out = stream.output(
         "pipe:", format="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
     )

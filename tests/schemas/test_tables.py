@@ -203,8 +203,8 @@ def test_a_table_of_version_2_has_no_scores_of_a_mesh(tmp_path):
 
 def test_a_table_of_a_newer_version_says_so(tmp_path):
     path = tmp_path / "clips.parquet"
-    pq.write_table(old_table(version="4"), path)
-    with pytest.raises(SchemaMismatch, match=r"version 4, not 3\) → update fsh"):
+    pq.write_table(old_table(version="5"), path)
+    with pytest.raises(SchemaMismatch, match=r"version 5, not 4\) → update fsh"):
         read_clips(path)
 
 
