@@ -11,6 +11,7 @@ Nothing here knows of faces. In reading order:
 - ``pictures``: picture files as RGB arrays; ``deep_pictures``: those of more than eight bits,
   scaled by ``value_range``; ``color_profiles``: any colour space to sRGB.
 - ``footage``: a video or a folder of pictures behind one interface.
+- ``voice``: who speaks when, and how loud.
 - ``containers``: the formats of films; ``sound``: what becomes of a driver's sound in each.
 - ``encode``: writing a video with a time for each frame; ``picture_files``: as PNG files.
 """
