@@ -181,17 +181,17 @@ def inspect(
     data: AnyPath = "data",
     output: AnyPath | None = None,
     *,
-    limit: int = 200,
+    limit: int = 5000,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Count what a data set holds, and write one HTML page that shows the faces.
+    """Count what a data set holds, and write one HTML page to tune the filters by.
 
     What cannot be read is counted (``damaged``) and named on the page, which shows the rest.
 
     Args:
         data: the data folder.
         output: the page; None: ``inspect.html`` in the data folder.
-        limit: clips shown at most.
+        limit: clips with pictures at most.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Returns:

@@ -246,7 +246,12 @@ def read_samples(path: str | Path) -> Iterator[StoredSample]:
 
 
 def samples_in(
-    archive: mmap.mmap | bytes, path: str | Path, *, closed: bool = True
+    archive: mmap.mmap | bytes,
+    path: str | Path,
+    *,
+    closed: bool = True,
+    begin: int = 0,
+    size: int | None = None,
 ) -> Iterator[StoredSample]:
     """:func:`read_samples` of what is in memory; see :func:`fsh.schemas.tar.members`.
 
@@ -254,13 +259,13 @@ def samples_in(
         path: for messages.
     """
     sample: StoredSample | None = None
-    for name, start, size in members(archive, path, closed=closed):
+    for name, *place in members(archive, path, closed=closed, begin=begin, size=size):
         key, _, extension = name.partition(".")
         if sample is None or key != sample.key:
             if sample is not None:
                 yield sample
             sample = StoredSample(key, archive, path)
-        sample.places[extension] = (start, size)
+        sample.places[extension] = (place[0], place[1])
     if sample is not None:
         yield sample
 

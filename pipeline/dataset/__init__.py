@@ -14,5 +14,6 @@ In the data's order:
   identity and split each gets (:mod:`assignment`), which shard each lies in
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report
 - :mod:`graph`: all of that as one Beam pipeline
-- :mod:`contact_sheet`: the result as a page; :mod:`integrity`: whether it is what its card says
+- :mod:`contact_sheet`: the result as a page, of :mod:`clip_pictures` and what :mod:`browsing`
+  finds; :mod:`integrity`: whether it is what its card says
 """

@@ -1,4 +1,4 @@
-"""Synchrony of made-up syllables: found at the lag that was planted, and not where there is none."""
+"""Synchrony of made-up syllables: found at the planted lag, and not where there is none."""
 
 from __future__ import annotations
 
