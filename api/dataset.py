@@ -18,7 +18,7 @@ from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.outputs import owned_output, require_free_file
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.sample import SOUND, StoredSample, frame_extension, read_samples
+from fsh.schemas.sample import SOUND, StoredSample, read_samples
 from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import read_clips, read_sources
@@ -58,8 +58,9 @@ class DatasetSample:
 
     @property
     def sound(self) -> bytes | None:
-        """The run's sound as FLAC, if the data set was made with ``audio``."""
-        return self.stored[SOUND] if SOUND in self.stored.places else None
+        """The run's sound as FLAC; None if it was not kept (``audio``), or the video has none."""
+        has = SOUND in self.stored.places and not self.info.silent
+        return self.stored[SOUND] if has else None
 
     def __len__(self) -> int:
         """Frames stored."""
@@ -76,7 +77,7 @@ class DatasetSample:
         size = self.info.spec.size
         picture = np.empty((size, size, 3), np.uint8)
         if not decode_jpeg(self.stored.frame(index), size, picture):
-            raise self.stored.damaged(frame_extension(index), "cannot be decoded")
+            raise self.stored.damaged(f"frame {index}", "cannot be decoded")
         return picture
 
     def frames(self) -> np.ndarray:
@@ -180,17 +181,17 @@ def inspect(
     data: AnyPath = "data",
     output: AnyPath | None = None,
     *,
-    limit: int = 200,
+    limit: int = 5000,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Count what a data set holds, and write one HTML page that shows the faces.
+    """Count what a data set holds, and write one HTML page to tune the filters by.
 
     What cannot be read is counted (``damaged``) and named on the page, which shows the rest.
 
     Args:
         data: the data folder.
         output: the page; None: ``inspect.html`` in the data folder.
-        limit: clips shown at most.
+        limit: clips with pictures at most.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Returns:

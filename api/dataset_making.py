@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,8 @@ def shard(
     audio: bool = False,
     min_face: float | None = None,
     min_seconds: float | None = None,
+    text: bool = False,
+    filters: Mapping[str, float] | None = None,
     workers: int = 0,
     runner: str | None = None,
     mode: str = "multi_threading",
@@ -128,6 +130,9 @@ def shard(
         min_face: smallest face kept, source pixels; None: the default of
             :class:`~fsh.pipeline.dataset.config.FilterConfig`, as for ``min_seconds``.
         min_seconds: shortest clip kept.
+        text: whether text over the face is looked for, which needs ``fsh[text]``.
+        filters: thresholds by the names that :class:`~fsh.pipeline.dataset.config.FilterConfig`
+            gives them, such as ``{"max_text": 0.02}``; the others have their defaults.
         workers: parallel workers; 0: one per core.
         runner: ``dask`` or another engine (docs/scale.md); None: this machine. ``flags`` are its
             own.
@@ -142,9 +147,14 @@ def shard(
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: nothing ingested, or too many failures; what did not fail is in the data set.
+        FshError: nothing ingested, a threshold that there is not, or too many failures; what did
+            not fail is in the data set.
     """
-    from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
+    if text:
+        from fsh.pipeline.faces.overlaid_text import require_text_detector
+
+        require_text_detector()
+    from fsh.pipeline.dataset.config import AnalysisConfig, ShardConfig, filters_of
     from fsh.pipeline.dataset.graph import shard as run_shard
     from fsh.pipeline.dataset.graph import shard_part
     from fsh.pipeline.engine.parts import Part
@@ -157,8 +167,8 @@ def shard(
     folder = DataFolder(Path(data))
     spec = replace(FaceSpec(), backend=landmark_backend_for(folder, landmarks, progress), size=size)
     config = ShardConfig(
-        analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio),
-        filters=_changed(FilterConfig(), min_face=min_face, min_seconds=min_seconds),
+        analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio, text=text),
+        filters=_changed(filters_of(filters or {}), min_face=min_face, min_seconds=min_seconds),
         retry_failed=retry,
     )
     config = _changed(config, video_timeout=video_timeout, max_failed=max_failures)

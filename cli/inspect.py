@@ -15,18 +15,40 @@ def inspect(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The page; default DATA/inspect.html.")
     ] = None,
-    limit: Annotated[int, typer.Option(help="Clips shown at most.", min=1)] = 200,
+    limit: Annotated[int, typer.Option(help="Clips with pictures at most.", min=1)] = 5000,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Show a data set of any size: read it as it is looked at."),
+    ] = False,
+    host: Annotated[
+        str,
+        typer.Option(help="With --serve: where to listen; not 127.0.0.1 lets others in."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="With --serve; 0: 8737, or another if it is taken.", min=0)
+    ] = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Count what the data set holds, and make one HTML page that shows the faces.
+    """Count what the data set holds, and make one HTML page to tune the filters by.
 
-    The page stands alone (no network, no other files): counts by split, rejects by reason, score
-    histograms, and frames of every clip with its landmarks. What is damaged is said, and the rest
-    is shown; `fsh shard --check` reads everything.
+    The page stands alone (no network, no other files): every clip with its scores, kept or
+    rejected; sliders over the filters with what would remain, and the `fsh shard` options to copy;
+    search, and people beside their nearest neighbours. A click plays a clip with its landmarks.
+    Arrows, Enter, / and V do it from the keyboard. What is damaged is said, and the rest is shown;
+    `fsh shard --check` reads everything. `--serve` shows a million clips, every frame and stored
+    sound; it ends with Ctrl-C.
 
-    Example: `fsh inspect` and open `data/inspect.html`
+    Examples: `fsh inspect` and open `data/inspect.html` · `fsh inspect --serve`
     """
+    if serve:
+        from fsh.clip_pages import serve_clips
+
+        def opened(address: str) -> None:
+            console.err.print(f"{address}  (Ctrl-C ends)", markup=False, soft_wrap=True)
+
+        serve_clips(data, host=host, port=port, opened=opened)
+        return
     from fsh.dataset import inspect as write_page
 
     with console.progress(quiet) as bar:

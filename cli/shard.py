@@ -21,6 +21,20 @@ def shard(
         float | None, typer.Option(help="Smallest face kept, source pixels.")
     ] = None,
     min_seconds: Annotated[float | None, typer.Option(help="Shortest clip kept.")] = None,
+    text: Annotated[
+        bool,
+        typer.Option(
+            "--text", help="Look for text over the face (column text_overlap); needs fsh[text]."
+        ),
+    ] = False,
+    filter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Threshold of a filter, such as max_text=0.02 (docs/data.md has them all); "
+            "can be given several times.",
+        ),
+    ] = None,
     workers: options.Workers = 0,
     runner: options.Runner = None,
     part: options.Part = None,
@@ -59,6 +73,7 @@ def shard(
     writes the shards; docs/scale.md shows both.
 
     Examples: `fsh shard` · `fsh shard --workers 8 --audio` · `fsh shard --check` ·
+    `fsh shard --filter min_sync=2.5 --filter duplicates=0` ·
     `fsh shard --runner dask --dask_client_address tcp://head:8786` · `fsh shard --part 3/40`
     """
     if context.args and not runner:
@@ -78,6 +93,8 @@ def shard(
             audio=audio,
             min_face=min_face,
             min_seconds=min_seconds,
+            text=text,
+            filters=thresholds(filter or []),
             workers=workers,
             runner=runner,
             mode=mode,
@@ -91,6 +108,24 @@ def shard(
         )
     title = f"Analysed part {part}" if part else "Sharded"
     console.show_result(report.to_json(), as_json=json, title=title)
+
+
+def thresholds(given: list[str]) -> dict[str, float]:
+    """Filters' thresholds by name, as ``--filter`` gives them.
+
+    Raises:
+        typer.BadParameter: if one is not NAME=VALUE.
+    """
+    values = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        try:
+            values[name.strip().replace("-", "_")] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise typer.BadParameter(f"--filter {one!r} is not NAME=VALUE, such as max_text=0.02")
+    return values
 
 
 def show_check(data: Path, *, frames: bool, as_json: bool, quiet: bool) -> None:

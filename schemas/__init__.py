@@ -2,14 +2,15 @@
 
 In the data's order:
 
-- names and places: :mod:`urls`, :mod:`ids`, :mod:`layout`
+- names and places: :mod:`urls`, :mod:`ids`, :mod:`layout`, :mod:`span_layout`
 - what was asked for and who agreed to it: ``Source`` in :mod:`records`, :mod:`consent`
 - how faces are cropped and landmarked: :mod:`spec`, :mod:`landmarks`, :mod:`mesh` and
   :mod:`mesh_triangles`; in memory: :mod:`face_landmarks`, :mod:`clip`
 - what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`,
   and of older versions: :mod:`table_versions`
 - the shards: :mod:`sample` (member names and contents), :mod:`sample_info` (its JSON), :mod:`tar`
-  and :mod:`npy` (bytes); their description: :mod:`card`, in the words of :mod:`croissant`
+  and :mod:`npy` (bytes); their description: :mod:`card`, in the words of :mod:`croissant`,
+  and :mod:`dataset_readme`
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
   :mod:`temporary`, :mod:`disk`

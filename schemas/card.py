@@ -21,6 +21,9 @@ from fsh.schemas.temporary import replacing
 _TABLE = DataFolder(Path()).clips.as_posix()
 _SHARD = re.compile(r"shards/(train|val|test)/fsh-\1-\d{6,9}\.tar")
 _REMEDY = "run `fsh shard` again"
+#: The layout of samples that this version writes (:mod:`fsh.schemas.sample`). Cards of before it
+#: was stored are of layout 1.
+LAYOUT = 2
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class DatasetCard:
         made_with: versions and configuration: ``config_hash``, ``fsh``, ``backend`` …
         sha256: hex SHA-256 of the file it was read from; empty if it was not.
         table: bytes and hex SHA-256 of the clips table; None as long as it is not written.
+        layout: version of the samples' layout; older ones are read.
     """
 
     spec: FaceSpec
@@ -107,6 +111,7 @@ class DatasetCard:
     sha256: str = field(default="", compare=False)
     table: tuple[int, str] | None = field(default=None, compare=False)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    layout: int = LAYOUT
 
     def split(self, name: str) -> list[ShardInfo]:
         return [shard for shard in self.shards if shard.split == name]
@@ -154,6 +159,7 @@ class DatasetCard:
             "recordSet": self._records(),
             **{f"rai:{name}": text for name, text in RAI.items()},
             "fsh:spec": self.spec.to_json(),
+            "fsh:layout": self.layout,
             "fsh:counts": self.counts,
             **({"fsh:seconds": dict(self.seconds)} if self.seconds else {}),
             "fsh:madeWith": self.made_with,
@@ -197,7 +203,8 @@ class DatasetCard:
     @classmethod
     def read(cls, path: Path) -> DatasetCard:
         """Raises:
-        FshError: if there is no data set here, or the card cannot be read.
+        FshError: if there is no data set here, or the card cannot be read, or a newer fsh
+            wrote it.
         """
         try:
             content = path.read_bytes()
@@ -212,7 +219,13 @@ class DatasetCard:
             sha256 = hashlib.sha256(content).hexdigest()
             counts, made_with = dict(data["fsh:counts"]), dict(data["fsh:madeWith"])
             seconds = dict(data.get("fsh:seconds") or {})
-            return cls(spec, tuple(shards), counts, made_with, sha256, table, seconds)
+            layout = data.get("fsh:layout", 1)
+            if not isinstance(layout, int):
+                raise TypeError("the layout is no number")
+            if layout > LAYOUT:
+                what = f"written by a newer fsh (layout {layout} of samples, not {LAYOUT})"
+                raise FshError(what, where=path, remedy="update fsh")
+            return cls(spec, tuple(shards), counts, made_with, sha256, table, seconds, layout)
         except (FileNotFoundError, NotADirectoryError):
             raise FshError("no data set here", where=path, remedy="run `fsh shard` first") from None
         except OSError as error:

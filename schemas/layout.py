@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from fsh.schemas.ids import video_of
+from fsh.schemas.span_layout import SpanFolder
 
 SPLITS = ("train", "val", "test")
 #: How the names of locks beside outputs end.
@@ -25,6 +26,11 @@ class DataFolder:
     def card(self) -> Path:
         """JSON, Croissant: what the data set is; written last."""
         return self.root / "dataset.json"
+
+    @property
+    def readme(self) -> Path:
+        """Markdown: the data set's card for people, and for Hugging Face's ``datasets``."""
+        return self.root / "README.md"
 
     @property
     def inspect_page(self) -> Path:
@@ -125,27 +131,6 @@ class DataFolder:
 def shard_number(path: str | Path) -> int:
     """The number in a shard's file name, or its note's."""
     return int(Path(path).stem.rsplit("-", 1)[1])
-
-
-@dataclass(frozen=True, slots=True)
-class SpanFolder:
-    """What is finished of one span of a video, ``work/<video_id>/<start in ms>-<key>``."""
-
-    root: Path
-
-    @property
-    def clips(self) -> Path:
-        """Parquet, the span's rows of the clips table; written last: the sign that it is done."""
-        return self.root / "clips.parquet"
-
-    @property
-    def progress(self) -> Path:
-        """Text beside it, the share of the work that is done; only while a run is at it."""
-        return self.root.with_name(f"{self.root.name}.progress")
-
-    def clip(self, clip_id: str) -> Path:
-        """Tar without end, the samples of one clip."""
-        return self.root / f"{clip_id}.tar"
 
 
 @dataclass(frozen=True, slots=True)

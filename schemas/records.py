@@ -63,6 +63,11 @@ class RejectReason(StrEnum):
     STILL = "still"
     NOT_TALKING = "not_talking"
     MIXED = "mixed"
+    NO_SPEECH = "no_speech"
+    OTHER_VOICE = "other_voice"
+    OUT_OF_SYNC = "out_of_sync"
+    UNDER_TEXT = "under_text"
+    DUPLICATE = "duplicate"
 
 
 #: Reasons that say that a video, or a span of it, could not be worked on.
@@ -241,6 +246,12 @@ class Clip(_Record):
     gaze_y: float | None = None
     frame_difference: float | None = None
     identity_consistency: float | None = None
+    speech: float | None = None
+    sync_offset: float | None = None
+    sync_confidence: float | None = None
+    text_overlap: float | None = None
+    motion_print: str | None = None
+    duplicate_of: str | None = None
     embedding: np.ndarray | None = field(default=None, compare=False)
     spec: str | None = None
     kept: bool = False

@@ -2,11 +2,16 @@
 
 Members of a sample, in this order::
 
-    <key>.json             identity, times, fps, boxes, spec, which part of the crops is real
+    <key>.json             identity, times, fps, boxes, spec, where each frame's JPEG begins
+    <key>.preview.jpg      the JPEG of the frame in the middle
     <key>.landmarks.npy    float32 (frames, 68, 2), crop pixels
     <key>.mesh.npy         float16 (frames, 478, 3), crop pixels, only if the backend gives a mesh
-    <key>.000.jpg …        one JPEG per frame
+    <key>.frames.mjpeg     the frames' JPEGs, one after the other
     <key>.flac             the run's sound, only if it was asked for
+
+All samples of a data set have the same members, which Hugging Face's ``datasets`` asks for. In
+layout 1 each frame was a member, ``<key>.000.jpg`` …, there was no preview, and a silent video's
+sample had no sound; such samples are still read.
 
 Consecutive members with one key make a sample, and a key ends at the first dot, as in WebDataset
 (the tests compare with the ``webdataset`` package). Nothing else in fsh knows these names.
@@ -16,7 +21,9 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +33,13 @@ from fsh.schemas.ids import clip_of, video_of
 from fsh.schemas.landmarks import POINTS
 from fsh.schemas.mesh import MESH_POINTS
 from fsh.schemas.npy import npy_bytes, read_npy
-from fsh.schemas.sample_info import SampleInfo, real_of, video_id_of
+from fsh.schemas.sample_info import SampleInfo, offsets_of, real_of, video_id_of
 from fsh.schemas.tar import BLOCK, members, open_archive, padded
 
 MAX_FRAMES = 64
 #: What follows a sample's key and a dot.
 INFO, LANDMARKS, MESH, SOUND = "json", "landmarks.npy", "mesh.npy", "flac"
+PREVIEW, FRAMES = "preview.jpg", "frames.mjpeg"
 _REMEDY = "run `fsh shard` again"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
@@ -149,10 +157,34 @@ class StoredSample:
             raise self.damaged(member, f"is {points.dtype} {points.shape}, not {wanted}")
         return points
 
+    @cached_property
+    def frame_places(self) -> np.ndarray:
+        """First byte and length of every frame's JPEG, int64 (frames, 2).
+
+        Raises:
+            FshError: if frames are missing, or it is not said rightly where each begins.
+        """
+        if FRAMES not in self.places:  # layout 1
+            count = sum(name.endswith(".jpg") for name in self.places)
+            places = [self.place(f"{index:03d}.jpg") for index in range(count)]
+            return np.array(places, np.int64).reshape(-1, 2)
+        start, size = self.place(FRAMES)
+        try:
+            edges = offsets_of(self[INFO])
+        except ValueError as error:
+            raise self.damaged(INFO, f"cannot be read ({error})") from error
+        if len(edges) < 2 or edges[0] or edges[-1] != size or (np.diff(edges) <= 0).any():
+            raise self.damaged(INFO, f"does not say where in {FRAMES} each frame begins")
+        return np.stack([start + edges[:-1], np.diff(edges)], axis=1)
+
     @property
     def frames(self) -> int:
-        """Frames stored."""
-        return sum(name.endswith(".jpg") for name in self.places)
+        """Frames stored.
+
+        Raises:
+            FshError: as :attr:`frame_places` does.
+        """
+        return len(self.frame_places)
 
     def frame(self, index: int) -> bytes:
         """The JPEG of a frame.
@@ -160,7 +192,10 @@ class StoredSample:
         Raises:
             FshError: if the sample has no such frame.
         """
-        return self[frame_extension(index)]
+        if not 0 <= index < self.frames:
+            raise self.damaged(f"frame {index}", "is missing")
+        start, size = self.frame_places[index].tolist()
+        return self.archive[start : start + size]
 
     def check(self) -> SampleInfo:
         """Whether every member is there and is what it should be; pictures are not decoded.
@@ -176,15 +211,21 @@ class StoredSample:
             raise self.damaged(INFO, f"has {len(info.times)} times for {count} frames")
         if clip_of(self.key) != info.clip_id or video_of(info.clip_id) != info.video_id:
             raise self.damaged(INFO, f"is of another clip, {info.clip_id} of {info.video_id}")
-        known = {INFO, LANDMARKS, MESH, SOUND, *map(frame_extension, range(count))}
-        if unknown := sorted(set(self.places) - known):
+        if self.frames != count:
+            raise self.damaged("pictures", f"are {self.frames}, not {count}")
+        old = {f"{index:03d}.jpg" for index in range(count)}
+        pictures = {PREVIEW, FRAMES} if FRAMES in self.places else old
+        for name in sorted(pictures - set(self.places)):
+            self.place(name)
+        if unknown := sorted(set(self.places) - {INFO, LANDMARKS, MESH, SOUND, *pictures}):
             raise self.damaged(unknown[0], "does not belong to it")
-        for index in range(count):
-            start, size = self.place(frame_extension(index))
+        for index, (start, size) in enumerate(self.frame_places.tolist()):
             end = start + size
             first, last = self.archive[start : start + 2], self.archive[end - 2 : end]
             if (first, last) != (_JPEG_START, _JPEG_END):
-                raise self.damaged(frame_extension(index), "is no whole JPEG")
+                raise self.damaged(f"frame {index}", "is no whole JPEG")
+        if PREVIEW in pictures and self[PREVIEW] != self.frame(count // 2):
+            raise self.damaged(PREVIEW, "is not the frame in the middle")
         return info
 
     @property
@@ -205,7 +246,12 @@ def read_samples(path: str | Path) -> Iterator[StoredSample]:
 
 
 def samples_in(
-    archive: mmap.mmap | bytes, path: str | Path, *, closed: bool = True
+    archive: mmap.mmap | bytes,
+    path: str | Path,
+    *,
+    closed: bool = True,
+    begin: int = 0,
+    size: int | None = None,
 ) -> Iterator[StoredSample]:
     """:func:`read_samples` of what is in memory; see :func:`fsh.schemas.tar.members`.
 
@@ -213,20 +259,15 @@ def samples_in(
         path: for messages.
     """
     sample: StoredSample | None = None
-    for name, start, size in members(archive, path, closed=closed):
+    for name, *place in members(archive, path, closed=closed, begin=begin, size=size):
         key, _, extension = name.partition(".")
         if sample is None or key != sample.key:
             if sample is not None:
                 yield sample
             sample = StoredSample(key, archive, path)
-        sample.places[extension] = (start, size)
+        sample.places[extension] = (place[0], place[1])
     if sample is not None:
         yield sample
-
-
-def frame_extension(index: int) -> str:
-    """``"000.jpg"`` … ``"063.jpg"``: what WebDataset shows as the frame's field."""
-    return f"{index:03d}.jpg"
 
 
 def sample_members(
@@ -243,11 +284,14 @@ def sample_members(
         landmarks: (frames, 68, 2), crop pixels.
         mesh: (frames, 478, 3), crop pixels, or None if the landmark backend gives none.
     """
-    members = [
-        (f"{key}.{INFO}", info.to_json()),
-        (f"{key}.{LANDMARKS}", npy_bytes(landmarks.astype(np.float32))),
-    ]
-    if mesh is not None:
-        members.append((f"{key}.{MESH}", npy_bytes(mesh.astype(np.float16))))
-    members += [(f"{key}.{frame_extension(i)}", jpeg) for i, jpeg in enumerate(jpegs)]
-    return members + ([(f"{key}.{SOUND}", sound)] if sound else [])
+    pictures = list(jpegs)
+    edges = list(accumulate(map(len, pictures), initial=0))
+    members = {
+        INFO: replace(info, offsets=edges).to_json(),
+        PREVIEW: pictures[len(pictures) // 2],
+        LANDMARKS: npy_bytes(landmarks.astype(np.float32)),
+        MESH: b"" if mesh is None else npy_bytes(mesh.astype(np.float16)),
+        FRAMES: b"".join(pictures),
+        SOUND: sound,
+    }
+    return [(f"{key}.{name}", content) for name, content in members.items() if content]

@@ -6,9 +6,12 @@ import json
 import re
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from fsh.schemas.spec import FaceSpec
 
 _VIDEO = re.compile(rb'"video_id":\s?"([^"\\]*)"')
+_OFFSETS = re.compile(rb'"offsets":\s?\[([0-9, ]*)\]')
 _REAL = re.compile(rb'"real":\s?\[([^\]]*)\]')
 
 
@@ -27,6 +30,10 @@ class SampleInfo:
         spec: the crop and landmark specification.
         real: the part of the crops that shows the source: left, top, right, bottom edges in crop
             pixels; what lies outside is made up. None in samples of before it was stored.
+        offsets: of each frame's JPEG the first byte in ``<key>.frames.mjpeg``, and last the byte
+            after all of them. None in layout 1, where each frame is a member of its own.
+        silent: True where sound was asked for and the video has none: the sound is silence. None
+            elsewhere.
     """
 
     clip_id: str
@@ -38,11 +45,14 @@ class SampleInfo:
     crop: list[float]
     spec: FaceSpec
     real: list[float] | None = None
+    offsets: list[int] | None = None
+    silent: bool | None = None
 
     def to_json(self) -> bytes:
         data = {**asdict(self), "spec": self.spec.to_json()}
-        if self.real is None:  # a sample of an older version stays as it was
-            del data["real"]
+        for name in ("real", "offsets", "silent"):
+            if data[name] is None:  # a sample of an older version stays as it was
+                del data[name]
         return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
 
     @classmethod
@@ -61,6 +71,8 @@ class SampleInfo:
         if not all(isinstance(values, list) for values in lists):
             raise TypeError("times, boxes, crop or real are no list")
         numbers = (info.fps, *info.times, *info.crop, *real)
+        if info.offsets is not None and not isinstance(info.offsets, list):
+            raise TypeError("offsets are no list")
         if len(real) != 4 or not all(isinstance(value, int | float) for value in numbers):
             raise TypeError("fps, times or crop are no numbers, or real not four")
         return info
@@ -86,3 +98,15 @@ def real_of(info: bytes) -> tuple[float, float, float, float] | None:
         return None
     left, top, right, bottom = (float(edge) for edge in found[1].split(b","))
     return left, top, right, bottom
+
+
+def offsets_of(info: bytes) -> np.ndarray:
+    """``offsets`` of a sample's JSON, found in its text: int64, empty where they are not stored.
+
+    Raises:
+        ValueError: if they are no whole numbers.
+    """
+    found = _OFFSETS.search(info)
+    if found is None or not found[1].strip():
+        return np.empty(0, np.int64)
+    return np.array([int(edge) for edge in found[1].split(b",")], np.int64)

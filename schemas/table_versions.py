@@ -12,10 +12,14 @@ from fsh.schemas.records import RejectReason
 #: Names in version 1 of the table of clips. Version 1 did not say so.
 _OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
 _OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
-#: Columns that came with each version.
+#: Columns by the version of the table of clips that had them first.
 _NEW_COLUMNS = {
     3: ("mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y"),
-    4: ("cover_start", "cover_end"),
+    4: (
+        *("cover_start", "cover_end"),
+        *("speech", "sync_offset", "sync_confidence", "text_overlap"),
+        *("motion_print", "duplicate_of"),
+    ),
 }
 
 
@@ -47,7 +51,7 @@ def upgraded_table(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
         return table
     if version < 2:
         table = _with_new_names(table)
-    for name in (n for since, names in _NEW_COLUMNS.items() if version < since for n in names):
+    for name in (name for first, new in _NEW_COLUMNS.items() if version < first for name in new):
         if name not in table.schema.names:
             field = schema.field(name)
             table = table.append_column(field, pa.nulls(len(table), field.type))

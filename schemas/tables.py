@@ -137,6 +137,17 @@ CLIPS = pa.schema(
             "smallest cosine similarity between face embeddings along the "
             "track; low: two people in one track",
         ),
+        _field("speech", _f, "share of the clip with a voice, 0 to 1; null without sound"),
+        _field("sync_offset", _f, "seconds by which the voice comes after the mouth; see there"),
+        _field(
+            "sync_confidence",
+            _f,
+            "how far that offset stands out, in standard deviations: below 2.5 it may be anybody's "
+            "voice; null without sound, below 12 frames/s or 1.5 s",
+        ),
+        _field("text_overlap", _f, "share of the face's box under text; null if not asked for"),
+        _field("motion_print", _s, "motion of head and mouth: 6 signed bytes, 12.5 times a second"),
+        _field("duplicate_of", _s, "clip that shows the same footage with a larger face, or null"),
         _field(
             "embedding", pa.list_(_f), "128 values: mean dlib face embedding; null if not computed"
         ),

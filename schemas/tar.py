@@ -44,19 +44,25 @@ def open_archive(path: str | Path) -> mmap.mmap:
 
 
 def members(
-    archive: mmap.mmap | bytes, path: str | Path, *, closed: bool = True
+    archive: mmap.mmap | bytes,
+    path: str | Path,
+    *,
+    closed: bool = True,
+    begin: int = 0,
+    size: int | None = None,
 ) -> Iterator[tuple[str, int, int]]:
     """(name, offset of the content, size) of every regular file in an archive.
 
     Args:
         path: for messages.
         closed: whether it must end with zero blocks; parts of archives do not.
+        begin, size: the part of it that is looked at, bytes; None: until its end.
 
     Raises:
         FshError: at the first header that is none, content that reaches over the end, or zeros
             that are more than an archive's end.
     """
-    at, end = 0, len(archive)
+    at, end = begin, len(archive) if size is None else min(len(archive), begin + size)
     while at + BLOCK <= end:
         header = archive[at : at + BLOCK]
         name, digits, checksum, kind, magic, prefix = _HEADER.unpack(header)
@@ -65,20 +71,20 @@ def members(
                 raise FshError(f"damaged at byte {at}: zeros", where=path, remedy=_REMEDY)
             return
         try:
-            size, stated = _octal(digits), _octal(checksum)
+            length, stated = _octal(digits), _octal(checksum)
             title = name.rstrip(_NUL).decode()
             folder = prefix.rstrip(_NUL).decode()
         except ValueError as error:
             raise FshError(f"no tar header at byte {at}", where=path, remedy=_REMEDY) from error
         start = at + BLOCK
-        if magic != b"ustar" or size < 0 or start + size > end:
+        if magic != b"ustar" or length < 0 or start + length > end:
             raise FshError(f"damaged or cut short at byte {at}", where=path, remedy=_REMEDY)
         if (_byte_sum(header) - sum(header[_CHECKSUM]) + 8 * ord(" ") - stated) % _PRIME:
             raise FshError(f"damaged tar header at byte {at}", where=path, remedy=_REMEDY)
         if kind in _REGULAR:
             title = f"{folder}/{title}" if folder else title
-            yield title.rpartition("/")[2], start, size
-        at = start + padded(size)
+            yield title.rpartition("/")[2], start, length
+        at = start + padded(length)
     if closed:
         raise FshError("cut short: it has no end", where=path, remedy=_REMEDY)
 

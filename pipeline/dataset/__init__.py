@@ -6,11 +6,15 @@ In the data's order:
 - :mod:`spans`: their division into stretches, the units of work
 - :mod:`span_analysis`: one span to clips and scores, in a sandbox (:mod:`span_worker`);
   :mod:`cropping`: its second decode; :mod:`clip_storage`: landmarks, scores and samples of a clip;
-  :mod:`relandmarking`: the same from stored crops; :mod:`span_progress`: how far it has come
+  :mod:`later_scores`: scores made of what is stored; from stored crops: :mod:`relandmarking`,
+  :mod:`upgrading` (of older versions); :mod:`span_progress`: how far it has come
 - :mod:`span_store`: what is stored of finished and failed spans
-- :mod:`selection`: which clips are kept (:mod:`filters`), who they show (:mod:`identity`), which
+- :mod:`selection`: which clips are kept (:mod:`filters`), which show the same footage
+  (:mod:`duplicates`), who they show (:mod:`identity`), which
   identity and split each gets (:mod:`assignment`), which shard each lies in
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report
-- :mod:`graph`: all of that in order, the heavy steps of it (:mod:`workers`) on Beam
-- :mod:`contact_sheet`: the result as a page; :mod:`integrity`: whether it is what its card says
+- :mod:`graph`: all of that in order, the heavy steps of it (:mod:`workers`) on Beam;
+  :mod:`accounting`: where every second went
+- :mod:`contact_sheet`: the result as a page, of :mod:`clip_pictures` and what :mod:`browsing`
+  finds; :mod:`integrity`: whether it is what its card says
 """

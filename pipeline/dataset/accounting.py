@@ -219,3 +219,26 @@ def row_without_clip(
         cover_start=start,
         cover_end=end,
     )
+
+
+def accounted(clips: Iterable[Clip], span: Span) -> list[Clip]:
+    """Rows of an older table that did not account for every second, as of today's.
+
+    Between the tracks that it knew there was no face, as far as it tells.
+    """
+    clips = list(clips)
+    if any(clip.cover_start is not None for clip in clips):
+        return clips
+    tracks = [
+        replace(clip, cover_start=clip.start, cover_end=clip.end)
+        for clip in clips
+        if clip.start is not None and clip.end is not None
+    ]
+    size = next(((clip.width or 0, clip.height or 0) for clip in clips), (0, 0))
+    at, rest = span.start, []
+    covered = [(clip.cover_start or 0.0, clip.cover_end or 0.0) for clip in tracks]
+    for start, end in [*merge_ranges(covered), (span.end, span.end)]:
+        if start > at:
+            rest.append(row_without_clip(span, size, RejectReason.NO_FACE, at, start))
+        at = max(at, end)
+    return sorted([*tracks, *rest], key=lambda clip: (clip.clip_id or "", clip.start or 0.0))

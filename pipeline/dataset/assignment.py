@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from fsh.pipeline.dataset.duplicates import linked_names, with_duplicates
 from fsh.pipeline.dataset.identity import assign_splits, label_of, name_people
 from fsh.pipeline.tombstones import PinnedAssignments
 from fsh.schemas.records import Clip, IdentityOrigin, Source, known
@@ -48,8 +49,25 @@ def assign(
             pins, labels, name_people(kept, given, uploaders, same_person), strict=True
         )
     ]
-    split_of = {**assign_splits([name for name, _ in named]), **pinned.splits}
+    split_of = {**splits_of(kept, [name for name, _ in named]), **pinned.splits}
     return [Assignment(name, origin, split_of[name]) for name, origin in named]
+
+
+def splits_of(clips: Sequence[Clip], names: Sequence[str]) -> dict[str, str]:
+    """The split of every identity. Footage that is there under two names is in one split.
+
+    Args:
+        names: the identity of each clip.
+    """
+    name_of = {clip.clip_id: name for clip, name in zip(clips, names, strict=True)}
+    pairs = [
+        (name, name_of[clip.duplicate_of])
+        for clip, name in zip(clips, names, strict=True)
+        if clip.duplicate_of in name_of
+    ]
+    first = linked_names(names, pairs)
+    split_of = assign_splits([first[name] for name in names])
+    return {name: split_of[first[name]] for name in names}
 
 
 def pin_assignments(
@@ -66,7 +84,7 @@ def pin_assignments(
         erased: ids of videos.
         sources, same_person, pinned: see :func:`assign`.
     """
-    rest = [clip for clip in kept if clip.video_id not in erased]
+    rest = with_duplicates([clip for clip in kept if clip.video_id not in erased])
     whole = zip(kept, assign(kept, sources, same_person, pinned), strict=True)
     before = [assignment for clip, assignment in whole if clip.video_id not in erased]
     left = {clip.clip_id for clip in rest}

@@ -14,18 +14,22 @@ import simplejpeg
 
 from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED, AnalysisConfig
 from fsh.pipeline.dataset.cropping import CroppedTrack
+from fsh.pipeline.dataset.later_scores import SOUND_MARGIN, with_later_scores
+from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import CropWindow, box_to_crop, real_window
 from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.faces.scores import score_track
-from fsh.pipeline.media.decode import read_sound
+from fsh.pipeline.media.decode import read_sound, silence
+from fsh.pipeline.media.voice import SpanSound
 from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.ids import sample_key
-from fsh.schemas.layout import SpanFolder
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Clip, RejectReason, known
 from fsh.schemas.sample import MAX_FRAMES, sample_members
 from fsh.schemas.sample_info import SampleInfo
+from fsh.schemas.span_layout import SpanFolder
 from fsh.schemas.tar import write_members
 from fsh.schemas.temporary import replacing
 
@@ -40,7 +44,7 @@ class ClipFrames:
 
     Attributes:
         jpegs: n frames as they are stored.
-        pictures: uint8 (n, S, S, 3) RGB, in which landmarks are found.
+        pictures: uint8 (n, S, S, 3) RGB, in which landmarks are found; S is 0 where they are known.
         boxes: float32 (n, 4), face boxes in source pixels.
         times: float64 (n,), seconds on the video's clock.
         window: the crop window of all of them.
@@ -68,14 +72,25 @@ class ClipFrames:
 
     @classmethod
     def of_stored(
-        cls, jpegs: list[bytes], boxes: np.ndarray, times: np.ndarray, window: CropWindow
+        cls,
+        jpegs: list[bytes],
+        boxes: np.ndarray,
+        times: np.ndarray,
+        window: CropWindow,
+        *,
+        decode: bool = True,
     ) -> ClipFrames:
         """Frames that are stored already.
+
+        Args:
+            decode: whether pictures are wanted.
 
         Raises:
             ValueError: if one cannot be decoded, or they differ in size.
         """
-        pictures = np.stack([simplejpeg.decode_jpeg(data, "RGB") for data in jpegs])
+        pictures = np.empty((len(jpegs), 0, 0, 3), np.uint8)
+        if decode:
+            pictures = np.stack([simplejpeg.decode_jpeg(data, "RGB") for data in jpegs])
         return cls(jpegs, pictures, boxes, times, window)
 
     def __getitem__(self, rows: slice | np.ndarray) -> ClipFrames:
@@ -90,8 +105,14 @@ class ClipFrames:
         )
 
 
+def sound_of_span(data: DataFolder, span: Span) -> SpanSound:
+    """The sound that the clips of a span are scored by."""
+    path = data.root / span.path
+    return SpanSound(path, span.start - SOUND_MARGIN, span.end + SOUND_MARGIN)
+
+
 def store_clip(
-    folder: SpanFolder, path: Path, clip: Clip, frames: ClipFrames, analysis: AnalysisConfig
+    folder: SpanFolder, sound: SpanSound, clip: Clip, frames: ClipFrames, analysis: AnalysisConfig
 ) -> Clip:
     """Landmark and score a clip's frames and write its samples; returns the clip with all that.
 
@@ -100,7 +121,7 @@ def store_clip(
 
     Args:
         folder: of the span; the samples go into its ``clip(clip_id)``.
-        path: of the video, for its sound.
+        sound: of the span.
     """
     spec = analysis.spec
     boxes = box_to_crop(frames.boxes, frames.window, spec.size)
@@ -125,9 +146,37 @@ def store_clip(
         embedding=embeddings.mean(axis=0),
         **scores,
     )
-    runs = even_runs(len(points), MAX_FRAMES)
+    return write_clip(folder, sound, clip, frames, faces, analysis)
+
+
+def write_clip(
+    folder: SpanFolder,
+    sound: SpanSound,
+    clip: Clip,
+    frames: ClipFrames,
+    faces: FaceLandmarks,
+    analysis: AnalysisConfig,
+) -> Clip:
+    """Write the samples of a landmarked clip; returns it with its later scores.
+
+    Args:
+        frames: their ``pictures`` are not looked at.
+        faces: the landmarks of the frames, n > 0 faces in crop pixels.
+    """
+    clip = with_later_scores(
+        clip,
+        frames.jpegs,
+        frames.boxes,
+        faces.points,
+        frames.times,
+        frames.window,
+        sound=sound,
+        size=analysis.spec.size,
+        text=analysis.text,
+    )
+    runs = even_runs(len(faces.points), MAX_FRAMES)
     with replacing(folder.clip(known(clip.clip_id))) as temporary, temporary.open("wb") as file:
-        for members in samples_of(clip, frames, faces, runs, path, analysis):
+        for members in samples_of(clip, frames, faces, runs, sound.path, analysis):
             write_members(file, members, end=False)
     return replace(clip, samples=len(runs))
 
@@ -165,7 +214,10 @@ def samples_of(
         )
         sound = b""
         if analysis.audio:
-            sound = read_sound(path, part.times[0], part.times[-1] + 1 / fps)
+            begin, end = part.times[0], part.times[-1] + 1 / fps
+            sound = read_sound(path, begin, end)
+            if not sound:  # every sample has the same members
+                sound, info = silence(end - begin), replace(info, silent=True)
         key = sample_key(name, number)
         yield sample_members(key, info, some.points, part.jpegs, sound, some.mesh)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 
 from fsh.pipeline.media.shots import CUT_CHANGE, CUT_RATIO
+from fsh.schemas.errors import FshError
 from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
 
@@ -41,6 +44,7 @@ class AnalysisConfig:
         smallest_face: source pixels; tracks of smaller faces are recorded but not cropped.
         jpeg_quality: 1 to 100.
         audio: whether each sample carries its sound as FLAC.
+        text: whether text over the face is looked for.
         version: of the code that analyses.
     """
 
@@ -58,12 +62,15 @@ class AnalysisConfig:
     smallest_face: float = 48.0
     jpeg_quality: int = 95
     audio: bool = False
+    text: bool = False
     version: int = ANALYSIS_VERSION
 
     @property
     def hash(self) -> str:
         """12 hex digits that change when the pixels or scores would."""
         settings = asdict(self)
+        if self.version < 5:
+            del settings["text"]
         if self.spec.backend in BACKEND_VERSIONS:
             settings["backend_version"] = BACKEND_VERSIONS[self.spec.backend]
         return digest(settings)
@@ -91,6 +98,15 @@ class FilterConfig:
         min_mouth_motion: less is ``not_talking``; 0 keeps everybody, since a network also learns
             from a silent face.
         min_identity_consistency: cosine similarity along the track; less is ``mixed``: two people.
+        min_speech: share of the clip with a voice; less is ``no_speech``. 0 keeps the silent.
+        min_sync: confidence that the voice is the face's; less is ``other_voice``. Only of clips
+            with sound; 2.5 is a strict value, 0 keeps all.
+        max_sync_offset: seconds between mouth and voice; more is ``out_of_sync`` where the
+            confidence is 4 or more. 0.1 is a strict value, 1 keeps all.
+        max_text: share of the face's box under text; more is ``under_text``. 0.02 is a strict
+            value, 1 keeps all.
+        duplicates: 1 keeps all clips that show the same footage, 0 only one of them: the others
+            are ``duplicate``. They are in one split either way.
     """
 
     min_seconds: float = 1.0
@@ -106,6 +122,27 @@ class FilterConfig:
     min_frame_difference: float = 0.0008
     min_mouth_motion: float = 0.0
     min_identity_consistency: float = 0.80
+    min_speech: float = 0.0
+    min_sync: float = 0.0
+    max_sync_offset: float = 1.0
+    max_text: float = 1.0
+    duplicates: float = 1.0
+
+
+def filters_of(values: Mapping[str, float]) -> FilterConfig:
+    """The default thresholds, with those that are given.
+
+    Raises:
+        FshError: if there is none of a name, or a value is no number.
+    """
+    names = {one.name for one in fields(FilterConfig)}
+    for name, value in values.items():
+        if name not in names:
+            known = ", ".join(sorted(names))
+            raise FshError(f"there is no filter {name!r}", remedy=f"name one of {known}")
+        if math.isnan(value):
+            raise FshError(f"{name} is no number", remedy="give one, such as 0.5")
+    return FilterConfig(**values)
 
 
 @dataclass(frozen=True)

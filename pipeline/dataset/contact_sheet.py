@@ -1,50 +1,45 @@
-"""One HTML page that shows what a data set holds: counts, rejects, and the faces themselves."""
+"""One HTML page to tune filters by: every clip's scores, what would remain, and the faces."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-import cv2
 import jinja2
-import numpy as np
+import pyarrow as pa
 
 from fsh.pipeline.dataset.accounting import counted, seconds_of
-from fsh.pipeline.dataset.integrity import decodes
+from fsh.pipeline.dataset.browsing import ClipBrowser
+from fsh.pipeline.dataset.clip_pictures import ClipPlace, film_strip, stored_samples
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
-from fsh.schemas.ids import clip_of, stable_hash
+from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.progress import Progress
-from fsh.schemas.records import Clip, known
-from fsh.schemas.sample import StoredSample, frame_extension, samples_in
-from fsh.schemas.tables import read_clips
+from fsh.schemas.records import Clip
+from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables import CLIPS, read_table
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import page_text
 
-#: Side of a picture on the page, pixels.
-_THUMB = 128
+#: Columns that say where every second went.
+_ACCOUNTED = ["clip_id", "video_id", "kept", "reason", "error", "cover_start", "cover_end"]
+_AGAIN = "run `fsh shard` again"
 #: Lines about damage that are said; the page has them all.
 _LINES = 10
-#: Scores that are shown as histograms, and what the page calls them.
-_HISTOGRAMS = {
-    "face_px": "face size, pixels",
-    "sharpness": "sharpness",
-    "yaw": "yaw, degrees",
-    "mouth_motion": "mouth motion",
-}
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A clip on the page, with a few of its frames as data URIs."""
-
-    clip: Clip
-    pictures: list[str]
+#: Frames of a clip on a page that stands alone, by how many clips are shown at most.
+_FRAMES = ((400, 10), (1500, 5), (10**9, 2))
+#: What a page may do: nothing but run its own script and show what it holds.
+_ALONE = "img-src data:; media-src data:"
+#: … or what its server gives.
+SERVED = "img-src blob:; media-src 'self'; connect-src 'self'"
 
 
 @dataclass
@@ -70,23 +65,28 @@ class DamageReport:
         return {"shards": sorted(self.shards), "clips": self.clips, "frames": self.frames}
 
 
-def summary(clips: Sequence[Clip]) -> dict[str, object]:
+def summary(table: pa.Table) -> dict[str, Any]:
     """Counts of a table of clips, for people and for ``--json``."""
-    kept = [clip for clip in clips if clip.kept]
+    columns = {
+        name: table[name].to_pylist()
+        for name in ("kept", "split", "identity", "samples", "frames", "start", "end", "reason")
+    }
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     splits: dict[str, dict[str, int]] = {}
     for split in SPLITS:
-        part = [clip for clip in kept if clip.split == split]
+        part = [row for row in rows if row["kept"] and row["split"] == split]
         splits[split] = {
             "clips": len(part),
-            "identities": len({clip.identity for clip in part}),
-            "samples": sum(clip.samples or 0 for clip in part),
-            "frames": sum(clip.frames or 0 for clip in part),
-            "seconds": round(sum((clip.end or 0) - (clip.start or 0) for clip in part)),
+            "identities": len({row["identity"] for row in part}),
+            "samples": sum(row["samples"] or 0 for row in part),
+            "frames": sum(row["frames"] or 0 for row in part),
+            "seconds": round(sum((row["end"] or 0) - (row["start"] or 0) for row in part)),
         }
+    clips = [Clip.from_row(row) for row in table.select(_ACCOUNTED).to_pylist()]
     rejected, spent = Counter(counted(clips)), seconds_of(clips)
     return {
-        "videos": len({clip.video_id for clip in clips}),
-        "clips_kept": len(kept),
+        "videos": len(table["video_id"].unique()),
+        "clips_kept": sum(bool(row["kept"]) for row in rows),
         "clips_rejected": dict(rejected.most_common()),
         "seconds_in": spent.total,
         "seconds_kept": spent.kept,
@@ -95,52 +95,27 @@ def summary(clips: Sequence[Clip]) -> dict[str, object]:
     }
 
 
-def strip_of(data: DataFolder, clip: Clip, damage: DamageReport, count: int = 4) -> Strip:
-    """Evenly spaced frames of a kept clip, landmarks drawn, read straight from its shard.
+def open_browser(data: DataFolder, damage: DamageReport) -> ClipBrowser:
+    """The table of clips, to be browsed; a card that cannot be read is added to the damage.
 
-    Args:
-        damage: what cannot be read is added here; the strip shows the rest.
+    Raises:
+        FshError: if nothing has been sharded yet.
     """
-    pictures: list[str] = []
-    bad: list[int] = []
+    table = read_table(data.clips, CLIPS)
     try:
-        sample = _first_sample(data, clip)
-        landmarks, size = sample.landmarks, sample.info.spec.size
-        picks = np.linspace(0, len(landmarks) - 1, count).round().astype(int)
-        for index in dict.fromkeys(picks.tolist()):
-            jpeg = sample.frame(index)
-            sound = decodes(jpeg, size)
-            frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if sound else None
-            if frame is None:
-                bad.append(index)
-                continue
-            pictures.append(_data_uri(mark_landmarks(frame, landmarks[index])))
-        if bad:
-            damage.frames += len(bad)
-            more = f", nor can {len(bad) - 1} of the others shown" if len(bad) > 1 else ""
-            error = sample.damaged(frame_extension(bad[0]), f"cannot be decoded{more}")
-            damage.add(known(clip.shard), str(error))
+        spec = DatasetCard.read(data.card).spec
     except FshError as error:
-        damage.clips += 1
-        damage.add(clip.shard or "", str(error))
-    return Strip(clip, pictures)
+        spec = FaceSpec()
+        if data.card.exists():
+            damage.lines.append(str(error))
+    return ClipBrowser(table, spec)
 
 
-def mark_landmarks(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A copy of a frame, scaled to the thumbnail size, with a dot on each landmark."""
-    scale = _THUMB / frame.shape[0]
-    small = cv2.resize(frame, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)
-    for x, y in (points + 0.5) * scale - 0.5:
-        if max(abs(x), abs(y)) < 10 * _THUMB:  # neither NaN nor nonsense
-            cv2.circle(small, (round(float(x)), round(float(y))), 1, (80, 255, 80), -1, cv2.LINE_AA)
-    return small
-
-
-def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int = 200) -> dict:
+def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int = 5000) -> dict:
     """Write the page. What cannot be read is said, in lines and on the page, which shows the rest.
 
     Args:
-        limit: how many kept clips are shown at most; a fixed pseudo-random choice of them.
+        limit: how many clips have pictures at most; a fixed pseudo-random choice of them.
 
     Returns:
         The counts that stand on it (see :func:`summary`), and what is ``damaged``.
@@ -148,89 +123,113 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
     Raises:
         FshError: if nothing has been sharded yet.
     """
-    clips = read_clips(data.clips)
-    counts = summary(clips)
-    kept = [clip for clip in clips if clip.kept]
-    chosen = sorted(kept, key=lambda clip: stable_hash(known(clip.clip_id)))[:limit]
-    chosen.sort(key=lambda clip: (SPLITS.index(known(clip.split)), clip.identity, clip.clip_id))
     damage = DamageReport()
+    browser = open_browser(data, damage)
+    counts = summary(browser.table)
     check_sizes(data, damage)
-    strips = []
-    progress.start("contact sheet", len(chosen), "clip")
-    for clip in chosen:
-        strips.append(strip_of(data, clip, damage))
-        progress.advance()
-    progress.stop()
+    strips = _strips(data, browser.table, damage, progress, limit)
     for line in damage.lines[:_LINES]:
         progress.say(line)
     if len(damage.lines) > _LINES:
         progress.say(f"and {len(damage.lines) - _LINES} more; `fsh shard --check` names them all")
-    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
-        (files("fsh.pipeline.dataset") / "contact_sheet.html.j2").read_text()
-    )
-    page = template.render(
-        counts=counts,
-        damage=damage,
-        strips=strips,
-        shown=len(chosen),
-        rejected=[clip for clip in clips if not clip.kept],
-        histograms=[_histogram(kept, name, label) for name, label in _HISTOGRAMS.items()],
-    )
+    payload = {**page_data(browser), "columns": browser.columns(), "strips": strips}
+    page = page_html(payload, counts, damage, _ALONE)
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return {**counts, "damaged": damage.to_json()}
 
 
+def page_data(browser: ClipBrowser) -> dict[str, Any]:
+    """What every page is told of a data set."""
+    return {
+        "thresholds": browser.thresholds(),
+        "neighbours": browser.neighbours(),
+        "reasons": sorted(set(browser.reason_names) - {""}),
+        "total": len(browser.table),
+    }
+
+
+def page_html(
+    payload: Mapping[str, Any], counts: Mapping[str, Any], damage: DamageReport, allowed: str
+) -> str:
+    """The page as text, with a policy that lets nothing run but its own script.
+
+    Args:
+        payload: what its script is told.
+        allowed: directives of the policy beyond script and style.
+    """
+    here = files("fsh.pipeline.dataset")
+    script, style = ((here / f"browse.{kind}").read_text("utf-8") for kind in ("js", "css"))
+    policy = (
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; script-src {_hash(script)}; "
+        f"style-src {_hash(style)}; {allowed}"
+    )
+    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
+        (here / "browse.html.j2").read_text("utf-8")
+    )
+    # Inside a script element only "<" could end it; JSON has it nowhere but in strings.
+    text = json.dumps(payload, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    parts = {"script": script, "style": style, "data": text}
+    marks = {name: f"@@{name}@@" for name in parts}
+    page = template.render(policy=policy, counts=counts, damage=damage, **marks)
+    for name, part in parts.items():  # as they are: a policy's hash is of every byte
+        page = page.replace(marks[name], part, 1)
+    return page
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
 def check_sizes(data: DataFolder, damage: DamageReport) -> None:
-    """Add the shards that are missing or of another size than the card says, or a damaged card."""
-    if not data.card.exists():
-        return
+    """Add the shards that are missing or of another size than the card says."""
     try:
         card = DatasetCard.read(data.card)
-    except FshError as error:
-        damage.lines.append(str(error))
+    except FshError:
         return
     for shard in card.shards:
         if fault := shard.fault(data.root):
             damage.add(shard.path, str(fault))
 
 
-def _first_sample(data: DataFolder, clip: Clip) -> StoredSample:
-    """A clip's first sample, read from its part of the shard.
-
-    Raises:
-        FshError: if the shard is gone or damaged there.
-    """
-    if not clip.shard or clip.offset is None or not clip.bytes:
-        where = f"clip {clip.clip_id}"
-        raise FshError("is in no shard", where=where, remedy="run `fsh shard` again")
-    path = data.root / clip.shard
-    try:
-        with path.open("rb") as file:
-            file.seek(clip.offset)
-            part = file.read(clip.bytes)
-    except OSError as error:
-        what = f"clip {clip.clip_id} cannot be read ({error.strerror})"
-        raise FshError(what, where=path, remedy="run `fsh shard` again") from error
-    for sample in samples_in(part, path, closed=False):
-        if clip_of(sample.key) == clip.clip_id:
-            return sample
-        break
-    what = f"clip {clip.clip_id} is not where the table says"
-    raise FshError(what, where=path, remedy="run `fsh shard` again")
+def place_of(table: pa.Table, number: int) -> ClipPlace:
+    """Where the clip of a row is stored."""
+    names = ("clip_id", "shard", "offset", "bytes")
+    clip, shard, offset, size = (table[name][number].as_py() for name in names)
+    return ClipPlace(clip or "", shard, offset, size)
 
 
-def _data_uri(picture: np.ndarray) -> str:
-    _, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return "data:image/jpeg;base64," + base64.b64encode(coded.tobytes()).decode()
-
-
-def _histogram(clips: Sequence[Clip], name: str, label: str) -> dict[str, object]:
-    scores = (getattr(clip, name) for clip in clips)
-    values = np.array([score for score in scores if score is not None], np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return {"label": label, "bars": [], "low": "", "high": ""}
-    heights, edges = np.histogram(values, bins=24)
-    bars = (100 * heights / heights.max()).round().astype(int).tolist()
-    return {"label": label, "bars": bars, "low": f"{edges[0]:.3g}", "high": f"{edges[-1]:.3g}"}
+def _strips(
+    data: DataFolder, table: pa.Table, damage: DamageReport, progress: Progress, limit: int
+) -> dict[str, dict[str, Any]]:
+    """Pictures by clip, as the page's script takes them."""
+    names, samples = table["clip_id"].to_pylist(), table["samples"].to_pylist()
+    kept = table["kept"].to_pylist()
+    shown = [n for n, name in enumerate(names) if name and (kept[n] or samples[n])]
+    shown = sorted(shown, key=lambda n: (not kept[n], stable_hash(names[n])))[:limit]
+    frames = next(count for most, count in _FRAMES if len(shown) <= most)
+    found: dict[str, dict[str, Any]] = {}
+    progress.start("contact sheet", len(shown), "clip")
+    for number in sorted(shown):
+        progress.advance()
+        place = place_of(table, number)
+        if not kept[number] and not data.clip_tars(place.clip_id):
+            continue  # a rejected clip whose work was removed has no pictures
+        try:
+            strip = film_strip(stored_samples(data, place), frames)
+        except FshError as error:
+            damage.clips += 1
+            damage.add(place.shard or "", str(error))
+            continue
+        if strip.damaged:
+            damage.frames += strip.damaged
+            what = f"clip {place.clip_id}: {strip.damaged} of {frames} frames cannot be decoded"
+            where = data.root / (place.shard or "work")
+            damage.add(place.shard or "", str(FshError(what, where=where, remedy=_AGAIN)))
+        if strip.jpeg:
+            coded = (base64.b64encode(part).decode() for part in (strip.jpeg, strip.points))
+            found[place.clip_id] = dict(zip(("jpeg", "points"), coded, strict=True))
+            found[place.clip_id]["times"] = [round(time, 3) for time in strip.times]
+    progress.stop()
+    return found

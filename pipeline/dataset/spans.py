@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.sources import by_video
 from fsh.schemas.ids import digest
-from fsh.schemas.layout import DataFolder, SpanFolder
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Source, known
+from fsh.schemas.span_layout import SpanFolder
 
 #: The last span may be this many times as long as asked for, rather than leave a short rest.
 _LONGEST_LAST = 1.25

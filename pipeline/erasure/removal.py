@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fsh.pipeline.dataset.accounting import seconds_of
+from fsh.pipeline.dataset.duplicates import with_duplicates
 from fsh.pipeline.dataset.finish import dataset_counts, with_places
 from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
 from fsh.pipeline.erasure.shard_rewriting import rewrite_shard, unrecorded_shards
@@ -21,8 +22,9 @@ from fsh.pipeline.ingest.rate_limit import remove_hosts
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.card import DatasetCard, ShardInfo
+from fsh.schemas.dataset_readme import write_dataset_readme
 from fsh.schemas.errors import FshError
-from fsh.schemas.ids import file_sha256
+from fsh.schemas.ids import file_sha256, video_of
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Clip
 from fsh.schemas.tables import write_clips
@@ -86,7 +88,7 @@ def _remove_clips(data: DataFolder, erased: Tombstones, say: Callable[[str], Non
         replace(clip, shard=None, offset=None, bytes=None) if clip.shard in gone else clip
         for clip in left
     ]
-    left = with_places(data, left, filter(None, written.values()))
+    left = with_places(data, _without_links(left, erased), filter(None, written.values()))
     if not data.clips.is_file():
         _write_card(data, left, written, data.clips, say)
         return
@@ -94,6 +96,17 @@ def _remove_clips(data: DataFolder, erased: Tombstones, say: Callable[[str], Non
     with replacing(data.clips) as table:
         write_clips(left, table)
         _write_card(data, left, written, table, say)
+
+
+def _without_links(clips: Sequence[Clip], erased: Tombstones) -> list[Clip]:
+    """The clips, none of which is said to show what an erased one shows."""
+
+    def is_linked(clip: Clip) -> bool:
+        return bool(clip.duplicate_of) and erased.covers(video=video_of(clip.duplicate_of or ""))
+
+    if any(map(is_linked, clips)):
+        clips = with_duplicates(clips)
+    return [replace(clip, duplicate_of=None) if is_linked(clip) else clip for clip in clips]
 
 
 def _write_card(
@@ -117,6 +130,7 @@ def _write_card(
     counts = dataset_counts(clips, order)
     left = replace(card, shards=order, counts=counts, seconds=seconds_of(clips).to_card())
     left.write(data.card, table)
+    write_dataset_readme(data)
 
 
 def _remove_videos(data: DataFolder, erased: Tombstones) -> None:

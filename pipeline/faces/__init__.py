@@ -15,5 +15,6 @@ In reading order:
 - ``embedding``: identity embeddings; ``embedding_network``: dlib's network in NumPy.
 - ``arcface``: identity embeddings by ArcFace, where its weights are present.
 - ``pose``: yaw, pitch and roll from landmarks.
-- ``scores``: sharpness, motion and the other scores of a track.
+- ``scores``: sharpness, motion and the other scores of a track; ``sync``: whether a voice is the
+  face's; ``overlaid_text``: captions over it; ``motion_print``: by what footage is known again.
 """

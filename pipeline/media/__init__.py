@@ -15,6 +15,7 @@ Nothing here knows of faces. In reading order:
   scaled by ``value_range``; ``color_profiles``: any colour space to sRGB.
 - ``animated_pictures``: pictures of several frames.
 - ``footage``: a video, an animated picture or a folder of pictures behind one interface.
+- ``voice``: who speaks when, and how loud.
 - ``containers``: the formats of films; ``sound``: what becomes of a driver's sound in each.
 - ``encode``: writing a video with a time for each frame; ``picture_files``: as PNG files.
 """

@@ -132,7 +132,16 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
     stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
     stream = stream.filter("atrim", start=f"{start - begin:.6f}", duration=f"{end - start:.6f}")
     # FLAC refuses to begin with a few samples, which is what a cut may leave.
-    stream = stream.filter("asetnsamples", n=4096, p=0)
+    return _flac(stream.filter("asetnsamples", n=4096, p=0))
+
+
+def silence(seconds: float) -> bytes:
+    """As much silence as a FLAC file, mono, 16 kHz."""
+    return _flac(ffmpeg.input("anullsrc=r=16000:cl=mono", f="lavfi", t=f"{seconds:.6f}"))
+
+
+def _flac(stream: ffmpeg.Stream) -> bytes:
+    """A sound as a FLAC file, the same bytes each time; empty if ffmpeg fails."""
     out = stream.output(
         "pipe:", format="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
     )

@@ -130,7 +130,7 @@ def test_frames_that_cannot_be_decoded_are_named(data):
     key = next(read_samples(data.shard("train", 0))).key
     zero_frames(data.shard("train", 0), only=key)
     sample = next(api.open_dataset(data.root).samples())
-    with pytest.raises(FshError, match=rf"000000\.tar: sample {key}: 000.jpg cannot be decoded"):
+    with pytest.raises(FshError, match=rf"000000\.tar: sample {key}: frame 0 cannot be decoded"):
         sample.frames()
 
 
@@ -138,7 +138,7 @@ def test_a_person_with_damaged_frames_is_drawn_from_the_others(data):
     spec = DatasetCard.read(data.card).spec
     before = subjects_of_split(data, spec, "train")
     key = next(read_samples(data.shard("train", 0))).key
-    zero_frames(data.shard("train", 0), only=f"{key}.000")
+    zero_frames(data.shard("train", 0), only=key, frame=0)
     after = subjects_of_split(data, spec, "train")
     assert [s.damaged for s in before] == ["", ""]
     assert after[0].damaged.startswith("1 of 8 frames of clip") and after[1].damaged == ""
@@ -193,7 +193,7 @@ def test_check_finds_a_frame_that_only_looks_whole(tmp_path):
     (info,) = DatasetCard.read(made.card).shards
     shard = made.root / info.path
     sample = next(read_samples(shard))
-    start, size = sample.place("002.jpg")
+    start, size = sample.frame_places[2].tolist()
     content = bytearray(shard.read_bytes())
     content[start + size // 2 : start + size - 2] = bytes(size - size // 2 - 2)
     shard.write_bytes(content)

@@ -7,23 +7,28 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fsh.schemas.sample import LANDMARKS, MESH
-from fsh.schemas.tar import members, write_members
+from fsh.schemas.sample import FRAMES, LANDMARKS, MESH, samples_in
+from fsh.schemas.tar import write_members
 
 
-def zero_frames(path: Path, *, only: str = "") -> int:
-    """Overwrite JPEGs with zeros, those of samples whose key holds ``only``; how many."""
+def zero_frames(path: Path, *, only: str = "", frame: int | None = None) -> int:
+    """Overwrite JPEGs with zeros, those of samples whose key holds ``only``; how many.
+
+    Args:
+        frame: the number of the one frame of each; None: all of them.
+    """
     content = bytearray(path.read_bytes())
     places = [
-        (n, a, size)
-        for n, a, size in members(bytes(content), path, closed=False)
-        if n.endswith(".jpg")
+        place
+        for sample in samples_in(bytes(content), path, closed=False)
+        if only in sample.key
+        for number, place in enumerate(sample.frame_places.tolist())
+        if frame in (None, number)
     ]
-    chosen = [(at, size) for name, at, size in places if only in name]
-    for at, size in chosen:
+    for at, size in places:
         content[at : at + size] = bytes(size)
     path.write_bytes(content)
-    return len(chosen)
+    return len(places)
 
 
 def _with_member(
@@ -68,8 +73,11 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "without landmarks": _with_member(
         lambda name, data: None if name.endswith(LANDMARKS) else (name, data)
     ),
-    "without a frame": _with_member(
-        lambda name, data: None if name.endswith(".000.jpg") else (name, data)
+    "without frames": _with_member(
+        lambda name, data: None if name.endswith(FRAMES) else (name, data)
+    ),
+    "without the last frame's end": _with_member(
+        lambda name, data: (name, data[:-9]) if name.endswith(FRAMES) else (name, data)
     ),
     "JSON that is none": _replaced(".json", b'{"clip_id": '),
     "JSON of another kind": _replaced(".json", b"[1, 2]"),

@@ -97,7 +97,8 @@ def test_a_sample_is_read_back_by_tarfile_and_its_bytes_repeat(count, jpeg, audi
         heads = archive.getmembers()
         read = {head.name: archive.extractfile(head).read() for head in heads}
     assert list(read.items()) == members
-    assert SampleInfo.from_json(read["v_0_0_0000.json"]) == info
+    edges = [len(jpeg) * i for i in range(count + 1)]
+    assert SampleInfo.from_json(read["v_0_0_0000.json"]) == replace(info, offsets=edges)
     assert all(head.mtime == 0 for head in heads)
 
 
@@ -128,10 +129,13 @@ def test_a_mesh_is_stored_in_half_precision_and_may_be_missing(tmp_path):
         short = sample_members("v_0_0_0002", info, points, jpegs, mesh=mesh[:1])
         write_members(file, short, end=True)
     without, stored, damaged = read_samples(path)
+    info = replace(info, offsets=[0, 4, 8])
     assert without.mesh is None and without.check() == info
     assert stored.mesh.dtype == np.float16 and stored.check() == info
     assert np.array_equal(stored.mesh, mesh.astype(np.float16), equal_nan=True)
-    assert [*stored.places] == ["json", "landmarks.npy", "mesh.npy", "000.jpg", "001.jpg", "flac"]
+    assert [*stored.places] == [
+        *("json", "preview.jpg", "landmarks.npy", "mesh.npy", "frames.mjpeg", "flac")
+    ]
     with pytest.raises(FshError, match=r"mesh.npy is float16 \(1, 478, 3\), not float16 \(2, 478"):
         damaged.check()
 
@@ -167,7 +171,9 @@ def test_plain_webdataset_reads_a_sample(tmp_path):
         write_members(file, members, end=True)
     (sample,) = wds.WebDataset(str(path), shardshuffle=False).decode("rgb8")
     assert sample["__key__"] == "v_0_0_0000"
-    assert sample["001.jpg"].shape == (8, 8, 3)
+    assert sample["preview.jpg"].shape == (8, 8, 3)
+    begin, end = sample["json"]["offsets"][1:]
+    assert sample["frames.mjpeg"][begin:end] == buffer.getvalue()
     assert sample["landmarks.npy"].shape == (2, 68, 2)
     assert sample["json"]["identity"] == "me"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fsh.schemas import landmarks as points
 from fsh.schemas.errors import FshError
-from fsh.schemas.sample import LANDMARKS, MESH, StoredSample, frame_extension, read_samples
+from fsh.schemas.sample import LANDMARKS, MESH, StoredSample, read_samples
 
 _REMEDY = "run `fsh shard` again"
 
@@ -103,12 +103,13 @@ def index_sample(sample: StoredSample) -> IndexedSample:
         FshError: if the sample lacks one of its files, or one of them is damaged.
     """
     landmarks, mesh = sample.landmarks, sample.mesh
-    places = [sample.place(frame_extension(i)) for i in range(len(landmarks))]
+    if sample.frames != len(landmarks):
+        raise sample.damaged("pictures", f"are {sample.frames}, not {len(landmarks)}")
     return IndexedSample(
         key=sample.key,
         video=sample.video_id,
         found=np.flatnonzero(points.found(landmarks)).astype(np.int16),
-        pictures=np.array(places, np.int64).reshape(-1, 2),
+        pictures=sample.frame_places,
         landmarks=sample.place(LANDMARKS),
         mesh=None if mesh is None else sample.place(MESH),
         real=sample.real,

@@ -15,7 +15,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash, video_of
 from fsh.schemas.landmarks import POINTS, found
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import StoredSample, frame_extension, read_samples
+from fsh.schemas.sample import StoredSample, read_samples
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.plan import plan_data
@@ -190,7 +190,7 @@ def _subject(
         for row, number in enumerate(numbers):
             s, i = places[number]
             if not decode_jpeg(samples[s].frame(i), spec.size, pictures[row]):
-                raise samples[s].damaged(frame_extension(i), "cannot be decoded")
+                raise samples[s].damaged(f"frame {i}", "cannot be decoded")
             points[row] = samples[s].landmarks[i]
             if (mesh := samples[s].mesh) is not None:
                 meshes.append(mesh[i].astype(np.float32))

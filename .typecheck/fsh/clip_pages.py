@@ -1,0 +1,1 @@
+../../api/clip_pages.py
