@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
+from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.outputs import require_data_folder
@@ -32,6 +33,12 @@ def ingest(
     rate: float = 300,
     workers: int = 0,
     cookies: AnyPath | None = None,
+    cookies_from_browser: str = "",
+    proxy: str = "",
+    yt_dlp_options: str = "",
+    max_height: int = 1080,
+    ranges: bool = False,
+    only: Sequence[str] = (),
     runner: str | None = None,
     max_failures: float = 0.5,
     progress: Progress | None = None,
@@ -50,6 +57,13 @@ def ingest(
         rate: videos an hour from YouTube; 0: no limit.
         workers: videos at a time; 0: 8 from the net, else one per core.
         cookies: a cookies.txt for video sites that want a login.
+        cookies_from_browser: take a browser's cookies instead: ``firefox``, ``chrome:Profile 1``.
+        proxy: URL of a proxy for everything but this machine; empty: the system's.
+        yt_dlp_options: further options of yt-dlp's command, as a shell takes them.
+        max_height: lines of the largest picture asked for, where a site has a choice.
+        ranges: of videos on sites, fetch only the ranges that the lists ask for.
+        only: conditions on the lists' labels, such as ``language=English`` or ``age>=18``; rows
+            that do not meet them all are left out.
         runner: a Beam runner; None: this machine.
         max_failures: share of failed requests above which this raises.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
@@ -68,6 +82,12 @@ def ingest(
         rate=rate,
         workers=workers,
         cookies=cookies,
+        cookies_from_browser=cookies_from_browser,
+        proxy=proxy,
+        yt_dlp_options=yt_dlp_options,
+        max_height=max_height,
+        ranges=ranges,
+        only=only,
         runner=runner,
         max_failures=max_failures,
     )
@@ -96,6 +116,7 @@ def shard(
     audio: bool = False,
     min_face: float | None = None,
     min_seconds: float | None = None,
+    only: Sequence[str] = (),
     workers: int = 0,
     runner: str | None = None,
     mode: str = "multi_threading",
@@ -121,6 +142,8 @@ def shard(
         min_face: smallest face kept, source pixels; None: the default of
             :class:`~fsh.pipeline.dataset.config.FilterConfig`, as for ``min_seconds``.
         min_seconds: shortest clip kept.
+        only: conditions on the labels of the ingested lists, such as ``language=English``; clips
+            of others are rejected as ``other_label``.
         workers: parallel workers; 0: one per core.
         runner: a Beam runner; None: this machine. ``flags`` are its own.
         mode: of a local run: ``in_memory``, ``multi_threading`` or ``multi_processing``.
@@ -144,6 +167,7 @@ def shard(
         analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio),
         filters=_changed(FilterConfig(), min_face=min_face, min_seconds=min_seconds),
         retry_failed=retry,
+        only=tuple(map(Condition.parse, only)),
     )
     config = _changed(config, video_timeout=video_timeout, max_failed=max_failures)
     count = worker_count(workers)
@@ -215,12 +239,29 @@ def check_shards(
     return check_dataset(DataFolder(Path(data)), progress or Silent(), decode_frames=frames)
 
 
-def _options(rate: float = 300, cookies: AnyPath | None = None, **others: Any) -> IngestOptions:
+def _options(
+    rate: float = 300,
+    cookies: AnyPath | None = None,
+    cookies_from_browser: str = "",
+    proxy: str = "",
+    yt_dlp_options: str = "",
+    max_height: int = 1080,
+    only: Sequence[str] = (),
+    **others: Any,
+) -> IngestOptions:
     """The options of :func:`ingest` as the pipeline takes them."""
     from fsh.pipeline.ingest.options import IngestOptions
+    from fsh.pipeline.ingest.site_options import SiteOptions
 
-    file = Path(cookies) if cookies else None
-    return IngestOptions(rate_per_hour=rate, cookies=file, **others)
+    site = SiteOptions(
+        cookies=Path(cookies) if cookies else None,
+        browser=cookies_from_browser,
+        extra=yt_dlp_options,
+        max_height=max_height,
+        proxy=proxy,
+    )
+    conditions = tuple(map(Condition.parse, only))
+    return IngestOptions(rate_per_hour=rate, site=site, only=conditions, **others)
 
 
 def _changed(settings: Any, **values: Any) -> Any:

@@ -17,6 +17,13 @@ Runner = Annotated[
     str | None,
     typer.Option(help="A Beam runner (FlinkRunner, SparkRunner, DataflowRunner); default: here."),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Only what the lists label so: NAME=VALUE, NAME!=VALUE, NAME>=NUMBER; repeatable.",
+        metavar="CONDITION",
+    ),
+]
 Landmarks = Annotated[
     str,
     typer.Option(

@@ -24,6 +24,7 @@ def shard(
         float | None, typer.Option(help="Smallest face kept, source pixels.")
     ] = None,
     min_seconds: Annotated[float | None, typer.Option(help="Shortest clip kept.")] = None,
+    only: options.Only = None,
     workers: options.Workers = 0,
     runner: options.Runner = None,
     mode: Annotated[
@@ -79,6 +80,7 @@ def shard(
             audio=audio,
             min_face=min_face,
             min_seconds=min_seconds,
+            only=tuple(only or ()),
             workers=workers,
             runner=runner,
             mode=mode,

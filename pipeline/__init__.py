@@ -10,6 +10,7 @@ The rooms, in the order in which data passes them:
 - ``erasure``: removing a person or a video from everything that was made of it.
 - ``provenance``: watermark and signed manifest of what is drawn.
 
-Beside them: ``runner`` (Beam), ``sandbox`` (crash-proof child processes), ``locks`` and
+Beside them: ``runner`` (Beam), ``sandbox`` (crash-proof child
+processes; ``sandbox_answers`` is what they send), ``locks`` and
 ``tombstones`` (what was erased and must not come back).
 """

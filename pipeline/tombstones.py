@@ -114,6 +114,7 @@ class Tombstones:
             bbox_height=None,
             start=None,
             end=None,
+            labels="",
             license="unknown",
         )
 

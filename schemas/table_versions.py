@@ -12,8 +12,11 @@ from fsh.schemas.records import RejectReason
 #: Names in version 1 of the table of clips. Version 1 did not say so.
 _OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
 _OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
-#: Columns that version 2 had not.
-_NEW_COLUMNS = ("mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y")
+#: Columns that version 2 of the table of clips, and version 1 of that of sources, had not.
+_NEW_COLUMNS = {
+    "clips": ("mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y"),
+    "sources": ("labels", "file_start"),
+}
 
 
 def table_title(schema: pa.Schema) -> str:
@@ -40,12 +43,10 @@ def upgraded_table(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
             where=path,
             remedy="update fsh",
         )
-    if table_title(schema) != "clips":
-        return table
-    if version < 2:
+    if table_title(schema) == "clips" and version < 2:
         table = _with_new_names(table)
-    if version < 3:
-        for name in _NEW_COLUMNS:
+    if version < newest:
+        for name in _NEW_COLUMNS.get(table_title(schema), ()):
             if name not in table.schema.names:
                 field = schema.field(name)
                 table = table.append_column(field, pa.nulls(len(table), field.type))
@@ -63,4 +64,5 @@ def _with_new_names(table: pa.Table) -> pa.Table:
 
 
 def _version(schema: pa.Schema) -> int:
-    return int((schema.metadata or {}).get(b"version", b"1"))
+    said = (schema.metadata or {}).get(b"version", b"1")
+    return int(said) if said.isdigit() else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from fsh.schemas.conditions import Condition
 from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
 
@@ -112,6 +113,8 @@ class ShardConfig:
     """Everything ``fsh shard`` can be told.
 
     Attributes:
+        only: conditions on the labels of the user's lists; clips of sources that do not meet them
+            are ``other_label``.
         shard_bytes: aimed size of a shard.
         same_person: largest mean distance of the face embeddings of one person. Below dlib's own
             0.6 for single pictures: among many people there are look-alikes.
@@ -123,6 +126,7 @@ class ShardConfig:
 
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
+    only: tuple[Condition, ...] = ()
     shard_bytes: int = 128 * 2**20
     same_person: float = 0.40
     max_failed: float = 0.5
@@ -133,11 +137,12 @@ class ShardConfig:
     @property
     def hash(self) -> str:
         """12 hex digits of what decides the data set: not of time and memory limits."""
-        return digest(
-            {
-                "analysis": self.analysis.hash,
-                "filters": asdict(self.filters),
-                "shard_bytes": self.shard_bytes,
-                "same_person": self.same_person,
-            }
-        )
+        settings = {
+            "analysis": self.analysis.hash,
+            "filters": asdict(self.filters),
+            "shard_bytes": self.shard_bytes,
+            "same_person": self.same_person,
+        }
+        if self.only:  # without, the hash is what it was before there were conditions
+            settings["only"] = [asdict(condition) for condition in self.only]
+        return digest(settings)

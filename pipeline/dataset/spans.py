@@ -62,8 +62,8 @@ def plan_spans(sources: Iterable[Source], length: float) -> list[Span]:
 
 def _range_of(source: Source) -> tuple[float, float]:
     """Seconds at which the wanted part of a video starts and ends."""
-    end = known(source.duration) + _DURATION_ERROR if source.end is None else source.end
-    return source.start or 0.0, end
+    start, end = source.range_in_file
+    return start, known(source.duration) + _DURATION_ERROR if end is None else end
 
 
 def merge_ranges(ranges: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.rate_limit import RateLimiter
+from fsh.pipeline.ingest.site_options import SiteOptions
+from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass
@@ -36,12 +37,14 @@ class IngestOptions:
         workers: videos fetched at a time; 0: 8 if any comes from the net, else one per core.
         max_failures: share of failed videos above which the run is a failure.
         attempts: how often one run tries a video that fails for a transient reason.
-        cookies: a cookie file for video sites.
+        site: how video sites are asked; its proxy is for direct links as well.
+        ranges: fetch only the wanted ranges of videos on sites.
+        only: conditions on the lists' labels; what does not meet them is not asked for.
         limits: when a download is given up on.
         runner, flags: Beam's; None is this machine.
 
     Raises:
-        FshError: if an option has a value that it does not know, or the cookie file is missing.
+        FshError: if an option has a value that it does not know.
     """
 
     copy: bool = False
@@ -53,7 +56,9 @@ class IngestOptions:
     workers: int = 0
     max_failures: float = 0.5
     attempts: int = 3
-    cookies: Path | None = None
+    site: SiteOptions = field(default_factory=SiteOptions)
+    ranges: bool = False
+    only: tuple[Condition, ...] = ()
     limits: DownloadLimits = field(default_factory=DownloadLimits)
     runner: str | None = None
     flags: tuple[str, ...] = ()
@@ -63,8 +68,6 @@ class IngestOptions:
             raise FshError(f"license is any or cc, not {self.license} (--license)")
         if self.retry not in RETRIES:
             raise FshError(f"retry is {', '.join(RETRIES)}, not {self.retry} (--retry)")
-        if self.cookies and not self.cookies.is_file():
-            raise FshError("no such cookie file", where=self.cookies)
 
     def rate_limiter(
         self, data: DataFolder, stopped: Callable[[], bool] = lambda: False

@@ -17,7 +17,6 @@ from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.journal import FetchOutcome, Job
 from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of
 from fsh.pipeline.ingest.licenses import check_license
-from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.progress import showing_progress
 from fsh.pipeline.ingest.rate_limit import RateLimiter
@@ -25,6 +24,7 @@ from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_fa
 from fsh.pipeline.ingest.requests import Listing, Request, unique
 from fsh.pipeline.ingest.stop_signal import StopSignal, stop_signal
 from fsh.pipeline.ingest.storage import RESERVED_BYTES
+from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
 from fsh.pipeline.runner import make_pipeline
@@ -34,6 +34,9 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Source, SourceState
+
+#: Malformed lines that are shown one by one.
+_SHOWN = 20
 
 
 def ingest(
@@ -48,20 +51,17 @@ def ingest(
         TooManyFailures: after everything is recorded, if more failed than allowed.
         FshError: nothing to ingest, another ingest at work, a full disk.
     """
-    listing = read_lists(lists)
-    for bad in listing.bad_lines:
+    listing, requests = wanted_requests(lists, options)
+    for bad in listing.bad_lines[:_SHOWN]:
         progress.say(f"malformed, left out: {bad}")
-    if not listing.requests:
-        raise FshError(
-            "; ".join(listing.notes) or "nothing to ingest",
-            remedy="give a list with a url column, one URL or path per line, a folder, or a URL",
-        )
+    if more := len(listing.bad_lines[_SHOWN:]):
+        progress.say(f"and {more} more malformed lines; --dry-run --json names them all")
     for note in listing.notes:
         progress.say(note)
     with locked(data):
         try:
             with stop_signal(data) as stop:
-                return _ingest_locked(listing, data, options, stop, progress)
+                return _ingest_locked(listing, requests, data, options, stop, progress)
         except NoRoom as full:
             raise FshError(
                 "no room left on the disk; all finished videos are recorded",
@@ -72,6 +72,7 @@ def ingest(
 
 def _ingest_locked(
     listing: Listing,
+    requests: Sequence[Request],
     data: DataFolder,
     options: IngestOptions,
     stop: StopSignal,
@@ -81,7 +82,7 @@ def _ingest_locked(
     limiter = options.rate_limiter(data)
     limiter.forget_strikes()
     ledger = Ledger(data)
-    requests, unreadable = _expand_playlists(unique(listing.requests), options, limiter, progress)
+    requests, unreadable = _expand_playlists(requests, options, limiter, progress)
     plan = plan_jobs(requests, ledger.sources, data, options.retry)
     for source in plan.up_to_date:
         ledger.put(_with_license_checked(source, options))
@@ -137,12 +138,13 @@ def _expand_playlists(
         if not urls.is_playlist(request.url):
             expanded.append(request)
             continue
-        rule = AddressRule.for_url(request.url, trusted=request.trusted)
+        proxy = options.site.proxy
+        rule = AddressRule.for_url(request.url, trusted=request.trusted, proxy=proxy)
         try:
             limiter.acquire(urls.YOUTUBE)
             with tempfile.TemporaryDirectory(prefix="fsh-") as folder:
                 links = sites.playlist_videos(
-                    request.url, rule, options.limits, Path(folder), options.cookies
+                    request.url, rule, options.limits, Path(folder), options.site
                 )
             progress.say(f"{request.url}: {len(links)} videos")
             expanded += [replace(request, url=link) for link in links]

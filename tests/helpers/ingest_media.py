@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from fsh.pipeline.media import ffmpeg
+from fsh.pipeline.media.probe import MediaFacts, probe
 
 
 @functools.cache
@@ -52,3 +53,7 @@ def remux(source: Path, path: Path, *arguments: str) -> Path:
 
 def _run(*arguments: str) -> None:
     subprocess.run([ffmpeg.binary(), "-v", "error", "-y", *arguments], check=True)
+
+
+def probed(path: Path) -> MediaFacts:
+    return probe(path)
