@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
@@ -56,8 +56,8 @@ def from_plain(kind: Any, value: Any) -> Any:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _one_of(inner, value)
-    if origin in _LISTS or kind in _LISTS:
-        return _sequence(origin or kind, inner, value)
+    if origin in (*_LISTS, Sequence) or kind in _LISTS:
+        return _sequence(list if origin is Sequence else origin or kind, inner, value)
     if isinstance(kind, type) and is_dataclass(kind):
         return _record(kind, value)
     if isinstance(kind, type) and issubclass(kind, Enum):
