@@ -11,6 +11,6 @@ The rooms, in the order in which data passes them:
 - ``provenance``: watermark and signed manifest of what is drawn.
 
 Beside them: ``runner`` (Beam), ``sandbox`` (crash-proof child
-processes; ``sandbox_answers`` is what they send), ``locks`` and
-``tombstones`` (what was erased and must not come back).
+processes; ``sandbox_answers`` is what they send), ``locks``,
+``pages`` (what a browser shows) and ``tombstones`` (what was erased and must not come back).
 """

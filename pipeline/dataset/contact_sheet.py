@@ -6,14 +6,13 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
-import jinja2
 import numpy as np
 
 from fsh.pipeline.dataset.integrity import decodes
+from fsh.pipeline.pages import render_page
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, stable_hash
@@ -23,7 +22,6 @@ from fsh.schemas.records import Clip, known
 from fsh.schemas.sample import StoredSample, frame_extension, samples_in
 from fsh.schemas.tables import read_clips
 from fsh.schemas.temporary import replacing
-from fsh.schemas.text import page_text
 
 #: Side of a picture on the page, pixels.
 _THUMB = 128
@@ -161,10 +159,9 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         progress.say(line)
     if len(damage.lines) > _LINES:
         progress.say(f"and {len(damage.lines) - _LINES} more; `fsh shard --check` names them all")
-    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
-        (files("fsh.pipeline.dataset") / "contact_sheet.html.j2").read_text()
-    )
-    page = template.render(
+    page = render_page(
+        "fsh.pipeline.dataset",
+        "contact_sheet.html.j2",
         counts=counts,
         damage=damage,
         strips=strips,
