@@ -15,7 +15,7 @@ from fsh.pipeline.ingest.stop_signal import StopSignal
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.records import ErrorClass, SourceState
 
 
 class FetchVideos(beam.DoFn):
@@ -49,6 +49,8 @@ class FetchVideos(beam.DoFn):
             return
         try:
             outcome = self._outcome(job)
+            if self._stop.is_set() and outcome.state is not SourceState.STORED:
+                return  # whatever failed while all was taken down may be no fault of the video's
             self._journal.append(job, outcome)
         except Interrupted:
             return
