@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
+from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.outputs import require_data_folder
@@ -32,6 +33,12 @@ def ingest(
     rate: float = 300,
     workers: int = 0,
     cookies: AnyPath | None = None,
+    cookies_from_browser: str = "",
+    proxy: str = "",
+    yt_dlp_options: str = "",
+    max_height: int = 1080,
+    ranges: bool = False,
+    only: Sequence[str] = (),
     runner: str | None = None,
     flags: Sequence[str] = (),
     part: str | None = None,
@@ -52,6 +59,13 @@ def ingest(
         rate: videos an hour from YouTube; 0: no limit.
         workers: videos at a time; 0: 8 from the net, else one per core.
         cookies: a cookies.txt for video sites that want a login.
+        cookies_from_browser: take a browser's cookies instead: ``firefox``, ``chrome:Profile 1``.
+        proxy: URL of a proxy for everything but this machine; empty: the system's.
+        yt_dlp_options: further options of yt-dlp's command, as a shell takes them.
+        max_height: lines of the largest picture asked for, where a site has a choice.
+        ranges: of videos on sites, fetch only the ranges that the lists ask for.
+        only: conditions on the lists' labels, such as ``language=English`` or ``age>=18``; rows
+            that do not meet them all are left out.
         runner: ``dask`` or another engine (docs/scale.md); None: this machine. ``flags`` are its
             own.
         part: such as ``3/40``: only that share of the videos, beside other parts.
@@ -72,6 +86,12 @@ def ingest(
         rate=rate,
         workers=workers,
         cookies=cookies,
+        cookies_from_browser=cookies_from_browser,
+        proxy=proxy,
+        yt_dlp_options=yt_dlp_options,
+        max_height=max_height,
+        ranges=ranges,
+        only=only,
         runner=runner,
         flags=tuple(flags),
         part=part,
@@ -104,6 +124,7 @@ def shard(
     min_seconds: float | None = None,
     text: bool = False,
     filters: Mapping[str, float] | None = None,
+    only: Sequence[str] = (),
     workers: int = 0,
     runner: str | None = None,
     mode: str = "multi_threading",
@@ -133,6 +154,8 @@ def shard(
         text: whether text over the face is looked for, which needs ``fsh[text]``.
         filters: thresholds by the names that :class:`~fsh.pipeline.dataset.config.FilterConfig`
             gives them, such as ``{"max_text": 0.02}``; the others have their defaults.
+        only: conditions on the labels of the ingested lists, such as ``language=English``; clips
+            of others are rejected as ``other_label``.
         workers: parallel workers; 0: one per core.
         runner: ``dask`` or another engine (docs/scale.md); None: this machine. ``flags`` are its
             own.
@@ -170,6 +193,7 @@ def shard(
         analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio, text=text),
         filters=_changed(filters_of(filters or {}), min_face=min_face, min_seconds=min_seconds),
         retry_failed=retry,
+        only=tuple(map(Condition.parse, only)),
     )
     config = _changed(config, video_timeout=video_timeout, max_failed=max_failures)
     count = worker_count(workers)
@@ -245,15 +269,31 @@ def check_shards(
 
 
 def _options(
-    rate: float = 300, cookies: AnyPath | None = None, part: str | None = None, **others: Any
+    rate: float = 300,
+    cookies: AnyPath | None = None,
+    cookies_from_browser: str = "",
+    proxy: str = "",
+    yt_dlp_options: str = "",
+    max_height: int = 1080,
+    only: Sequence[str] = (),
+    part: str | None = None,
+    **others: Any,
 ) -> IngestOptions:
     """The options of :func:`ingest` as the pipeline takes them."""
     from fsh.pipeline.engine.parts import Part
     from fsh.pipeline.ingest.options import IngestOptions
+    from fsh.pipeline.ingest.site_options import SiteOptions
 
-    file = Path(cookies) if cookies else None
+    site = SiteOptions(
+        cookies=Path(cookies) if cookies else None,
+        browser=cookies_from_browser,
+        extra=yt_dlp_options,
+        max_height=max_height,
+        proxy=proxy,
+    )
+    conditions = tuple(map(Condition.parse, only))
     share = Part.parse(part) if part else None
-    return IngestOptions(rate_per_hour=rate, cookies=file, part=share, **others)
+    return IngestOptions(rate_per_hour=rate, site=site, only=conditions, part=share, **others)
 
 
 def _changed(settings: Any, **values: Any) -> Any:

@@ -6,16 +6,15 @@ import base64
 import json
 import math
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 from PIL import Image
 
 from fsh.marking import Marking
+from fsh.pipeline.pages import render_page
 from fsh.pipeline.provenance.manifest import Claims
 from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
@@ -23,7 +22,7 @@ from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import EvaluationFolder
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import markdown as in_markdown
-from fsh.schemas.text import one_line, page_text
+from fsh.schemas.text import one_line
 from fsh.trainer.evaluation.baselines import resized
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import TURN
@@ -158,10 +157,9 @@ def html_page(
     strips: Sequence[tuple[str, str]],
 ) -> str:
     """The HTML page; it stands alone."""
-    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
-        (files("fsh") / "evaluation_report.html.j2").read_text()
-    )
-    return template.render(
+    return render_page(
+        "fsh",
+        "evaluation_report.html.j2",
         title=title_of(about),
         about={n.replace("_", " "): _plain(value) for n, value in about.items() if value != {}},
         protocol=about["protocol"],

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 
 from fsh.defaults import AnyPath, as_paths
 from fsh.evaluation_report import data_uri
 from fsh.marking import Marking
+from fsh.pipeline.pages import render_page
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import StudyFolder
 from fsh.schemas.temporary import replacing
-from fsh.schemas.text import page_text
 from fsh.trainer.evaluation.baselines import BASELINES
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import mean_interval
@@ -87,12 +85,9 @@ def write_study(folder: Path, outcome: EvaluationResult, seed: int, marks: Marki
         shown.insert(triplet.fake, drawn)
         pictures = [data_uri(_jpeg(picture), "jpeg") for picture in marks.frames(shown)]
         questions.append({"name": triplet.name, "pictures": pictures})
-    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
-        (files("fsh") / "user_study.html.j2").read_text()
-    )
     key = {"study": name, "triplets": [asdict(t) for t in asked]}
     for file, text in (
-        (study.page, template.render(study=name, questions=questions)),
+        (study.page, render_page("fsh", "user_study.html.j2", study=name, questions=questions)),
         (study.key, json.dumps(key, indent=1) + "\n"),
     ):
         with replacing(file) as temporary:

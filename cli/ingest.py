@@ -32,6 +32,28 @@ def ingest(
     cookies: Annotated[
         Path | None, typer.Option(help="A cookies.txt for video sites that want a login.")
     ] = None,
+    cookies_from_browser: Annotated[
+        str, typer.Option(help="Take a browser's cookies: firefox, chrome, edge … [:PROFILE].")
+    ] = "",
+    proxy: Annotated[
+        str,
+        typer.Option(
+            help="Proxy for everything but this machine, such as socks5h://host:1080; default: "
+            "the system's.",
+            show_default=False,
+        ),
+    ] = "",
+    max_height: Annotated[
+        int, typer.Option(help="Lines of the largest picture, where a site has a choice.", min=1)
+    ] = 1080,
+    ranges: Annotated[
+        bool,
+        typer.Option("--ranges", help="Of videos on sites, fetch only the ranges in the lists."),
+    ] = False,
+    only: options.Only = None,
+    yt_dlp_options: Annotated[
+        str, typer.Option(help="Further options of yt-dlp, in one text.", metavar="TEXT")
+    ] = "",
     runner: options.Runner = None,
     part: options.Part = None,
     max_failures: Annotated[
@@ -45,13 +67,15 @@ def ingest(
 ) -> None:
     """Fetch or link the videos of a list, and record where each came from.
 
-    A list is recognised by its shape: one URL or path per line; CSV, TSV, Parquet or JSON lines
-    with `url` and perhaps `start`, `end`, `identity`, `bbox`; VoxCeleb's metadata CSV; HDTF's text
+    A list is recognised by its shape: one URL or path per line; CSV, TSV, Parquet or JSON with
+    `url` and perhaps `start`, `end`, `identity`, `bbox`, labels; VoxCeleb's metadata CSV or tree
+    of text files; AVSpeech's CSV; the JSON of TalkVid, CelebV-HQ and CelebV-Text; HDTF's text
     files; a folder; a channel or playlist. Run it again: only what is missing is done.
 
     An engine's own flags come last, after the lists.
 
     Examples: `fsh ingest urls.txt` · `fsh ingest talks/ --copy` · `fsh ingest vox.csv --dry-run` ·
+    `fsh ingest talkvid.json --only language=English --ranges` ·
     `fsh ingest vox.csv --runner dask --dask_scheduler_file cluster.json`
     """
     lists, flags = split_flags(lists)
@@ -71,14 +95,21 @@ def ingest(
         "rate": rate,
         "workers": workers,
         "cookies": cookies,
+        "cookies_from_browser": cookies_from_browser,
+        "proxy": proxy,
+        "yt_dlp_options": yt_dlp_options,
+        "max_height": max_height,
+        "ranges": ranges,
+        "only": tuple(only or ()),
         "runner": runner,
         "flags": tuple(flags),
         "part": part,
         "max_failures": max_failures,
     }
     if not quiet:
-        shown = {"data": data, "copy": copy, "license": license, "retry": retry}
-        console.show_settings("ingest", {**shown, "youtube_per_hour": f"{rate:g}"})
+        shown: dict[str, Any] = {"data": data, "copy": copy, "license": license, "retry": retry}
+        shown |= {"youtube_per_hour": f"{rate:g}", "max_height": max_height, "ranges": ranges}
+        console.show_settings("ingest", shown | ({"only": " ".join(only)} if only else {}))
     if dry_run:
         plan = plan_ingest(lists, data, **chosen)
         console.show_result(plan.to_json(), as_json=json, title="Would ingest")

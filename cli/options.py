@@ -29,6 +29,13 @@ Part = Annotated[
 ]
 #: Flags that fsh does not know go to the Beam runner that was named.
 ENGINE_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Only what the lists label so: NAME=VALUE, NAME!=VALUE, NAME>=NUMBER; repeatable.",
+        metavar="CONDITION",
+    ),
+]
 Landmarks = Annotated[
     str,
     typer.Option(

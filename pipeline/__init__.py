@@ -10,7 +10,7 @@ The rooms, in the order in which data passes them:
 - ``erasure``: removing a person or a video from everything that was made of it.
 - ``provenance``: watermark and signed manifest of what is drawn.
 
-Beside them: ``engine`` (Beam, and where it runs), ``sandbox`` (crash-proof child processes),
-``local_connections`` (no proxy on this machine), ``locks`` and ``tombstones`` (what was erased and
-must not come back).
+Beside them: ``engine`` (Beam, and where it runs), ``sandbox`` (crash-proof child processes;
+``sandbox_answers`` is what they send), ``local_connections`` (no proxy on this machine), ``locks``,
+``pages`` (what a browser shows) and ``tombstones`` (what was erased and must not come back).
 """

@@ -6,7 +6,9 @@ group of its own: killing the group takes its ffmpeg along. It stays alive betwe
 loading the face models takes longer than most clips do.
 
 Pools of the standard library and pebble were considered. Neither kills the worker's own children,
-and when the run itself is killed, both leave workers behind that go on writing.
+and when the run itself is killed, both leave workers behind that go on writing. Both also unpickle
+what a worker sends; one that a hostile file took over could then run code here. So results are JSON
+(:mod:`fsh.schemas.plain`), checked against the type that the job's function states.
 """
 
 from __future__ import annotations
@@ -20,17 +22,18 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from fsh.pipeline.sandbox_answers import MEMORY_WORDS, answer_of_job, read_answer, send_answer
 from fsh.schemas.errors import FshError
 from fsh.schemas.records import RejectReason
 
+#: Bytes of the largest result.
+_LARGEST = 64 * 2**20
 #: Seconds between two looks whether a job is still wanted.
-_LOOK = 1.0
-_MEMORY_WORDS = ("MemoryError", "bad allocation", "bad_alloc", "Cannot allocate memory")
+_LOOK = 0.5
 
 
 class JobFailed(Exception):
@@ -79,8 +82,11 @@ class Sandbox:
     ) -> Any:
         """Call a module-level function in the worker and return what it returns.
 
+        Its result must be plain and of the type that the function states, see
+        :mod:`fsh.schemas.plain`.
+
         Args:
-            wanted: asked about once a second; False ends the job.
+            wanted: asked about twice a second; False ends the job.
 
         Raises:
             JobFailed: if it raised, crashed, or took longer than ``timeout`` seconds.
@@ -95,29 +101,26 @@ class Sandbox:
         if self._busy or gone:  # the last result was never asked for, or the idle worker died
             self.close()
         self.launch()
-        self._busy = True
+        self._busy, self._work = True, work
         with contextlib.suppress(BrokenPipeError):  # it has just died: the result will say so
             self._jobs.send((work, args))
 
     def result(self, timeout: float, wanted: Callable[[], bool] = _always) -> Any:
         """What the job that was started gave, at most ``timeout`` seconds from now.
 
+        Args:
+            wanted: see :meth:`run`.
+
         Raises:
             JobFailed, JobAbandoned: see :meth:`run`.
         """
-        until = time.monotonic() + timeout
-        try:
-            while not self._results.poll(max(0.0, min(_LOOK, until - time.monotonic()))):
-                if not wanted():
-                    self.close()
-                    raise JobAbandoned
-                if time.monotonic() >= until:
-                    self.close()
-                    raise JobFailed(RejectReason.TIMEOUT, f"no result after {timeout:g} s")
-            failure, value = self._results.recv()
-        except (EOFError, OSError):
-            raise JobFailed(*self._cause_of_death()) from None
+        line = self._line(timeout, wanted)
         self._busy = False
+        try:
+            failure, value = read_answer(line, self._work)
+        except ValueError as error:  # nothing that our own worker sends
+            self.close()
+            raise JobFailed(RejectReason.CRASHED, f"the worker sent no result ({error})") from None
         if failure is None:
             return value
         if failure is RejectReason.MEMORY:
@@ -125,6 +128,35 @@ class Sandbox:
         if isinstance(value, FshError):
             raise JobFailed(failure, str(value)) from value
         raise JobFailed(failure, value)
+
+    def _line(self, timeout: float, wanted: Callable[[], bool]) -> bytes:
+        """The line that the worker sends, at most ``timeout`` seconds from now.
+
+        Raises:
+            JobFailed: if none comes, or it dies.
+            JobAbandoned: if it is not wanted any more.
+        """
+        parts, size, until = list[bytes](), 0, time.monotonic() + timeout
+        while True:
+            left = until - time.monotonic()
+            if not wait([self._results], max(0.0, min(_LOOK, left))):
+                if not wanted():
+                    self.close()
+                    raise JobAbandoned
+                if left <= 0:
+                    self.close()
+                    raise JobFailed(RejectReason.TIMEOUT, f"no result after {timeout:g} s")
+                continue
+            part = os.read(self._results, 2**16)
+            if not part:
+                raise JobFailed(*self._cause_of_death())
+            parts.append(part)
+            size += len(part)
+            if part.endswith(b"\n"):
+                return b"".join(parts)
+            if size > _LARGEST:
+                self.close()
+                raise JobFailed(RejectReason.CRASHED, f"the worker sent over {_LARGEST} bytes")
 
     def launch(self) -> None:
         """Start the worker if there is none: it loads while the caller does something else."""
@@ -141,7 +173,7 @@ class Sandbox:
         self._process.wait()
         self._process = None
         self._jobs.close()
-        self._results.close()
+        os.close(self._results)
         os.close(self._lifeline)
         self._stderr.close()
 
@@ -170,7 +202,7 @@ class Sandbox:
         for end in worker_ends:
             os.close(end)
         self._jobs = Connection(jobs_in, readable=False)
-        self._results = Connection(results_out, writable=False)
+        self._results = results_out
 
     def _cause_of_death(self) -> tuple[RejectReason, str]:
         """Kind and detail of the failure of a worker that died."""
@@ -180,7 +212,7 @@ class Sandbox:
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         self.close()
         last = lines[-1][-200:] if lines else ""
-        if any(word in line for word in _MEMORY_WORDS for line in lines):
+        if any(word in line for word in MEMORY_WORDS for line in lines):
             return RejectReason.MEMORY, last
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return RejectReason.CRASHED, f"worker died of {name} {last}".strip()
@@ -189,7 +221,6 @@ class Sandbox:
 def _serve(jobs_fd: int, results_fd: int, life_fd: int, memory_limit: int) -> None:
     """The worker: jobs in, results out, until whoever started it is gone."""
     jobs = Connection(jobs_fd, writable=False)
-    results = Connection(results_fd, readable=False)
     threading.Thread(target=_die_with_parent, args=(life_fd,), daemon=True).start()
     if memory_limit:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_limit, memory_limit))
@@ -198,19 +229,7 @@ def _serve(jobs_fd: int, results_fd: int, life_fd: int, memory_limit: int) -> No
             work, args = jobs.recv()
         except EOFError:
             return
-        answer: tuple[RejectReason | None, Any]
-        try:
-            answer = (None, work(*args))
-        except FshError as error:
-            memory = any(word in str(error) for word in _MEMORY_WORDS)
-            answer = (RejectReason.MEMORY if memory else RejectReason.UNREADABLE, error)
-        except MemoryError as error:
-            answer = (RejectReason.MEMORY, f"out of memory {error}".strip())
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            detail = f"{type(error).__name__}: {error} ({where.name}:{where.lineno})"
-            answer = (RejectReason.INTERNAL, detail)
-        results.send(answer)
+        send_answer(results_fd, answer_of_job(work, args))
 
 
 def _die_with_parent(life_fd: int) -> None:

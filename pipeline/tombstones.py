@@ -14,7 +14,10 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from fsh.schemas.disk import file_error
+from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.plain import from_plain
 from fsh.schemas.records import Source
 from fsh.schemas.temporary import replacing
 
@@ -35,6 +38,15 @@ class PinnedAssignments:
 
 
 @dataclass(frozen=True)
+class _Stored:
+    """The file's own form."""
+
+    salt: str
+    erased: list[str]
+    held: PinnedAssignments
+
+
+@dataclass(frozen=True)
 class Tombstones:
     """Hashes of what was erased.
 
@@ -50,12 +62,26 @@ class Tombstones:
 
     @classmethod
     def read(cls, data: DataFolder) -> Tombstones:
-        """A data folder's tombstones; none if nothing was ever erased in it."""
+        """A data folder's tombstones; none if nothing was ever erased in it.
+
+        Raises:
+            FshError: if they cannot be read: whoever was erased must not come back unnoticed.
+        """
+        path = data.tombstones
         try:
-            known = json.loads(data.tombstones.read_text())
+            known = from_plain(_Stored, json.loads(path.read_bytes()))
+            bytes.fromhex(known.salt)
         except FileNotFoundError:
             return cls()
-        return cls(known["salt"], frozenset(known["erased"]), PinnedAssignments(**known["held"]))
+        except OSError as error:
+            raise file_error(error, path) from error
+        except (ValueError, RecursionError) as error:
+            raise FshError(
+                f"the record of what was erased is damaged ({error})",
+                where=path,
+                remedy="put back a copy of it from a backup; nothing is done without it",
+            ) from error
+        return cls(known.salt, frozenset(known.erased), known.held)
 
     def covers(
         self, *, key: str = "", sha256: str = "", identity: str = "", video: str = ""
@@ -114,6 +140,7 @@ class Tombstones:
             bbox_height=None,
             start=None,
             end=None,
+            labels="",
             license="unknown",
         )
 

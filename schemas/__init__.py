@@ -14,5 +14,6 @@ In the data's order:
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
   :mod:`temporary`, :mod:`disk`
-- for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown)
+- for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown),
+  :mod:`plain` (values as JSON and back, checked), :mod:`conditions` (on the labels of lists)
 """

@@ -24,6 +24,11 @@ def youtube_id(key: str) -> str:
     return f"yt-{key}"
 
 
+def range_id(key: str, start: float, end: float) -> str:
+    """``yt-<id>-<start in ms>-<end in ms>``: a range of YouTube's video that is stored alone."""
+    return f"{youtube_id(key)}-{round(start * 1000)}-{round(end * 1000)}"
+
+
 def content_id(sha256: str) -> str:
     """``v-<first 16 hex digits>``: the id of a video known only by its bytes."""
     return f"v-{sha256[:16]}"

@@ -35,8 +35,10 @@ def _read_header(head: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError("only .npy of version 1.0 is read")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    except (SyntaxError, TypeError, EOFError) as error:
-        raise ValueError(f"no .npy header ({error})") from error
+    except ValueError:
+        raise
+    except Exception as error:  # NumPy takes the header apart with Python's own tokenizer
+        raise ValueError(f"no .npy header ({error!r})") from error
     if fortran or dtype.hasobject:
         raise ValueError("only plain arrays in C order are read")
     return shape, dtype, file.tell()

@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from fsh.schemas.conditions import label_in
 from fsh.schemas.errors import FshError
-from fsh.schemas.urls import source_key
+from fsh.schemas.text import storable, stored_text
+from fsh.schemas.urls import range_key, source_key
 
 
 class SourceState(StrEnum):
@@ -68,6 +70,8 @@ class RejectReason(StrEnum):
     OUT_OF_SYNC = "out_of_sync"
     UNDER_TEXT = "under_text"
     DUPLICATE = "duplicate"
+    # A condition on the labels of the user's list.
+    OTHER_LABEL = "other_label"
 
 
 #: Reasons that say that a video, or a span of it, could not be worked on.
@@ -109,6 +113,7 @@ class _Record:
     """Rows of a table to records and back.
 
     A null is read as the field's default. Enums are their values, and "" where there is none.
+    Texts that are no UTF-8, such as file names, are written with escapes and read back the same.
     """
 
     _enums: ClassVar[Mapping[str, type[StrEnum]]] = {}
@@ -123,7 +128,11 @@ class _Record:
             ValueError: if a column that has a fixed set of values holds another one.
             TypeError: if a column is unknown, or one without default is missing or null.
         """
-        values = {name: value for name, value in row.items() if value is not None}
+        values = {
+            name: stored_text(value) if isinstance(value, str) else value
+            for name, value in row.items()
+            if value is not None
+        }
         for name, kind in cls._enums.items():
             if value := values.pop(name, ""):
                 values[name] = kind(value)
@@ -135,7 +144,7 @@ class _Record:
         for name in self._enums:
             blank = None if name in self._null else ""
             row[name] = row[name].value if row[name] else blank
-        return row
+        return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +170,7 @@ class Source(_Record):
     bbox: tuple[float, float, float, float] | None = None
     bbox_width: int | None = None
     bbox_height: int | None = None
+    labels: str = ""
     state: SourceState
     error_class: ErrorClass | None = None
     error_code: str = ""
@@ -173,6 +183,7 @@ class Source(_Record):
     path: str = ""
     sha256: str = ""
     bytes: int | None = None
+    file_start: float | None = None
     duration: float | None = None
     width: int | None = None
     height: int | None = None
@@ -192,6 +203,24 @@ class Source(_Record):
     def key(self) -> str:
         """Which video was asked for (:func:`fsh.schemas.urls.source_key`)."""
         return source_key(self.url)
+
+    @property
+    def fetch_key(self) -> str:
+        """Which file was asked for: sources of one key share it."""
+        return self.key if self.file_start is None else range_key(self.url, self.start, self.end)
+
+    @property
+    def range_in_file(self) -> tuple[float, float | None]:
+        """Where the wanted part starts and ends in the stored file, seconds; None: at its end."""
+        begins = self.file_start or 0.0
+        end = None if self.end is None else max(0.0, self.end - begins)
+        return max(0.0, (self.start or 0.0) - begins), end
+
+    def label(self, name: str) -> str:
+        """What the list says of ``name``, such as ``language``; empty if it says nothing."""
+        if name in ("identity", "license", "uploader"):
+            return str(getattr(self, name))
+        return label_in(self.labels, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

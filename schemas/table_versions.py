@@ -12,14 +12,17 @@ from fsh.schemas.records import RejectReason
 #: Names in version 1 of the table of clips. Version 1 did not say so.
 _OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
 _OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
-#: Columns by the version of the table of clips that had them first.
-_NEW_COLUMNS = {
-    3: ("mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y"),
-    4: (
-        *("cover_start", "cover_end"),
-        *("speech", "sync_offset", "sync_confidence", "text_overlap"),
-        *("motion_print", "duplicate_of"),
-    ),
+#: Columns by the table, and the version of it that had them first.
+_NEW_COLUMNS: dict[str, dict[int, tuple[str, ...]]] = {
+    "clips": {
+        3: ("mouth_opening", "eye_opening", "eyes_shut", "gaze_x", "gaze_y"),
+        4: (
+            *("cover_start", "cover_end"),
+            *("speech", "sync_offset", "sync_confidence", "text_overlap"),
+            *("motion_print", "duplicate_of"),
+        ),
+    },
+    "sources": {2: ("labels", "file_start")},
 }
 
 
@@ -47,11 +50,10 @@ def upgraded_table(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
             where=path,
             remedy="update fsh",
         )
-    if table_title(schema) != "clips":
-        return table
-    if version < 2:
+    if table_title(schema) == "clips" and version < 2:
         table = _with_new_names(table)
-    for name in (name for first, new in _NEW_COLUMNS.items() if version < first for name in new):
+    added = _NEW_COLUMNS.get(table_title(schema), {})
+    for name in (name for first, new in added.items() if version < first for name in new):
         if name not in table.schema.names:
             field = schema.field(name)
             table = table.append_column(field, pa.nulls(len(table), field.type))
@@ -69,4 +71,5 @@ def _with_new_names(table: pa.Table) -> pa.Table:
 
 
 def _version(schema: pa.Schema) -> int:
-    return int((schema.metadata or {}).get(b"version", b"1"))
+    said = (schema.metadata or {}).get(b"version", b"1")
+    return int(said) if said.isdigit() else 1

@@ -44,8 +44,19 @@ SOURCES = pa.schema(
             "left, top, right, bottom in pixels of a frame of "
             "bbox_width × bbox_height, from the list; null if it has none",
         ),
-        _field("bbox_width", _i, "width that the list's box refers to, pixels"),
+        _field(
+            "bbox_width",
+            _i,
+            "width that the list's box refers to, pixels; 1 by 1: it is in shares of the frame; "
+            "both null: in pixels of the video",
+        ),
         _field("bbox_height", _i, "height that the list's box refers to, pixels"),
+        _field(
+            "labels",
+            _s,
+            "what else the list says (language, gender, emotion …), as a JSON object of texts; "
+            "empty if nothing",
+        ),
         _field("state", _s, "stored, failed or refused"),
         _field("error_class", _s, "permanent, transient or refused; empty if stored"),
         _field("error_code", _s, "short name of the cause, such as private, removed, http_404"),
@@ -58,7 +69,13 @@ SOURCES = pa.schema(
         _field("path", _s, "file below the data folder; empty until stored"),
         _field("sha256", _s, "hex SHA-256 of the stored file"),
         _field("bytes", pa.int64(), "size of the stored file"),
-        _field("duration", _d, "seconds, as the container says"),
+        _field(
+            "file_start",
+            _d,
+            "seconds of the video at which the stored file begins, if only the wanted range was "
+            "fetched; null: it is the whole video",
+        ),
+        _field("duration", _d, "seconds of the stored file, as the container says"),
         _field("width", _i, "pixels, after rotation"),
         _field("height", _i, "pixels, after rotation"),
         _field("fps", _d, "average frames per second"),
@@ -72,7 +89,7 @@ SOURCES = pa.schema(
     metadata={
         "title": "sources",
         "description": "one row per requested URL or file",
-        "version": "1",
+        "version": "2",
     },
 )
 
@@ -193,8 +210,9 @@ def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     """Write Parquet (zstd) under a temporary name, then rename; the same rows, the same bytes."""
     _check(table.schema, schema, path)
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    # As an open file: Arrow takes only paths that are UTF-8.
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
@@ -208,7 +226,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             that wrote it; also if it is damaged.
     """
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:
+            table = pq.read_table(file)
     except (FileNotFoundError, NotADirectoryError):
         command = "shard" if table_title(schema) == table_title(CLIPS) else "ingest"
         raise FshError(

@@ -20,6 +20,9 @@ _JOINERS = "\u200c\u200d"
 _MARKUP = re.compile(r"[\\`*<>\[\]|~&]|(?<![^\W_])_|_(?![^\W_])")
 _BREAK = re.compile(r"[ \t]*[\r\n][ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+#: What :func:`storable` escapes: lone surrogates, and what would be read back as an escape of one.
+_ESCAPED = re.compile(r"[\ud800-\udfff]|\\(?=u(?:d[89a-f][0-9a-f]{2}|005c))")
+_ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2}|005c)")
 
 
 def one_line(text: object) -> str:
@@ -53,6 +56,34 @@ def json_line(value: Mapping[str, Any]) -> str:
     """One JSON object in one line of UTF-8; names that are none keep their bytes as ``\\udcXX``."""
     text = json.dumps(value, ensure_ascii=False)
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def storable(text: str) -> str:
+    """A text that UTF-8 can hold, as tables want it; :func:`stored_text` gives back the same.
+
+    Bytes that are no UTF-8 become ``\\udcXX``, and a text without any stays as it is, unless it
+    holds such an escape itself.
+    """
+    if text.isascii() and "\\u" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def stored_text(text: str) -> str:
+    """What :func:`storable` was given."""
+    if "\\u" not in text:
+        return text
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def readable(text: str) -> str:
+    """A label as people read it: bytes that are no UTF-8 are taken for Windows' Latin letters."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+    except UnicodeEncodeError:  # halves of characters, as broken JSON has them
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _visible(character: str) -> str:

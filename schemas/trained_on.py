@@ -70,7 +70,8 @@ class TrainedOn:
             FshError: if the file is damaged.
         """
         try:
-            table = pq.read_table(path)
+            with path.open("rb") as file:
+                table = pq.read_table(file)
             rows = table.select(_FACES.names).cast(_FACES).to_pylist()
             datasets = json.loads((table.schema.metadata or {})[_DATASETS])
         except FileNotFoundError:

@@ -14,7 +14,8 @@ from pathlib import Path
 #: The host group of everything that is YouTube's.
 YOUTUBE = "youtube"
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\\)")
+#: A name with a colon in it, such as ``talk:1.mp4``, is none.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?:https?|ftp|file|data):", re.IGNORECASE)
 _YOUTUBE_HOST = re.compile(
     r"(?:[\w-]+\.)*(?:youtube(?:-nocookie)?\.com|youtu\.be|googlevideo\.com)"
 )
@@ -72,6 +73,11 @@ def source_key(url: str) -> str:
         return url
     host = parts.netloc.lower()
     return urllib.parse.urlunsplit((parts.scheme.lower(), host, parts.path, parts.query, ""))
+
+
+def range_key(url: str, start: float | None, end: float | None) -> str:
+    """:func:`source_key` of a part of a video that is fetched alone."""
+    return f"{source_key(url)}#t={start or 0.0:g},{'' if end is None else f'{end:g}'}"
 
 
 def host_group(url: str) -> str:

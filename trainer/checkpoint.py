@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -36,6 +38,8 @@ _MADE_BY = {
     PERSON_CARD: ("a person's folder", "fsh personalize"),
 }
 
+#: What a file of a folder may be called: nothing leads out of it.
+_FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 Opened = TypeVar("Opened")
 
 
@@ -95,13 +99,18 @@ def read_state(folder: Path, kind: str, manifest: str = CHECKPOINT_STATE) -> dic
         body = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise _absent(folder, manifest) from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise FshError("not JSON: cut short or changed", where=path, remedy=remedy) from None
     if not isinstance(body, dict) or body.get("format") != kind:
         found = body.get("format") if isinstance(body, dict) else type(body).__name__
         raise FshError(f"format is {found!r}, expected {kind!r}", where=path, remedy=remedy)
     if body.get("digest") != _digest(body):
         raise FshError("its contents do not fit its digest", where=path, remedy=remedy)
+    files = body.get("files")
+    if not isinstance(files, dict) or not all(
+        _FILE_NAME.fullmatch(name) and isinstance(sha256, str) for name, sha256 in files.items()
+    ):
+        raise FshError("it does not name its files", where=path, remedy=remedy)
     return body
 
 
@@ -128,7 +137,7 @@ def read_tensors(folder: Path, state: Mapping[str, Any], name: str) -> dict[str,
         FshError: if the file is missing, cut short, changed or not mentioned.
     """
     verify_file(folder, state, name)
-    return load_file(folder / name)
+    return _loaded(folder / name)
 
 
 def verify_file(folder: Path, state: Mapping[str, Any], name: str) -> None:
@@ -179,10 +188,17 @@ class Checkpoint:
         Raises:
             FshError: if the file has been removed since.
         """
-        try:
-            return load_file(self.folder / name)
-        except OSError as error:
-            raise FshError(f"cannot be read ({error})", where=self.folder / name) from error
+        return _loaded(self.folder / name)
+
+
+def _loaded(path: Path) -> dict[str, Tensor]:
+    """Raises:
+    FshError: if it cannot be read, or is no safetensors file.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise FshError(f"cannot be read ({error})", where=path, remedy=_REMEDY) from error
 
 
 def newest_sound(

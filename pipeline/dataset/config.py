@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from fsh.pipeline.media.shots import CUT_CHANGE, CUT_RATIO
+from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import digest
 from fsh.schemas.spec import FaceSpec
@@ -150,6 +151,8 @@ class ShardConfig:
     """Everything ``fsh shard`` can be told.
 
     Attributes:
+        only: conditions on the labels of the user's lists; clips of sources that do not meet them
+            are ``other_label``.
         shard_bytes: aimed size of a shard.
         same_person: largest mean distance of the face embeddings of one person. Below dlib's own
             0.6 for single pictures: among many people there are look-alikes.
@@ -161,6 +164,7 @@ class ShardConfig:
 
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
+    only: tuple[Condition, ...] = ()
     shard_bytes: int = 128 * 2**20
     same_person: float = 0.40
     max_failed: float = 0.5
@@ -171,11 +175,12 @@ class ShardConfig:
     @property
     def hash(self) -> str:
         """12 hex digits of what decides the data set: not of time and memory limits."""
-        return digest(
-            {
-                "analysis": self.analysis.hash,
-                "filters": asdict(self.filters),
-                "shard_bytes": self.shard_bytes,
-                "same_person": self.same_person,
-            }
-        )
+        settings = {
+            "analysis": self.analysis.hash,
+            "filters": asdict(self.filters),
+            "shard_bytes": self.shard_bytes,
+            "same_person": self.same_person,
+        }
+        if self.only:  # without, the hash is what it was before there were conditions
+            settings["only"] = [asdict(condition) for condition in self.only]
+        return digest(settings)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pyarrow as pa
 
 from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.browsing import ClipBrowser
 from fsh.pipeline.dataset.clip_pictures import ClipPlace, film_strip, stored_samples
+from fsh.pipeline.pages import render_page
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
@@ -27,7 +24,6 @@ from fsh.schemas.records import Clip
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import CLIPS, read_table
 from fsh.schemas.temporary import replacing
-from fsh.schemas.text import page_text
 
 #: Columns that say where every second went.
 _ACCOUNTED = ["clip_id", "video_id", "kept", "reason", "error", "cover_start", "cover_end"]
@@ -158,28 +154,8 @@ def page_html(
         payload: what its script is told.
         allowed: directives of the policy beyond script and style.
     """
-    here = files("fsh.pipeline.dataset")
-    script, style = ((here / f"browse.{kind}").read_text("utf-8") for kind in ("js", "css"))
-    policy = (
-        f"default-src 'none'; base-uri 'none'; form-action 'none'; script-src {_hash(script)}; "
-        f"style-src {_hash(style)}; {allowed}"
-    )
-    template = jinja2.Environment(autoescape=True, finalize=page_text).from_string(
-        (here / "browse.html.j2").read_text("utf-8")
-    )
-    # Inside a script element only "<" could end it; JSON has it nowhere but in strings.
-    text = json.dumps(payload, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    parts = {"script": script, "style": style, "data": text}
-    marks = {name: f"@@{name}@@" for name in parts}
-    page = template.render(policy=policy, counts=counts, damage=damage, **marks)
-    for name, part in parts.items():  # as they are: a policy's hash is of every byte
-        page = page.replace(marks[name], part, 1)
-    return page
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    shown = {"payload": payload, "counts": counts, "damage": damage}
+    return render_page("fsh.pipeline.dataset", "browse.html.j2", allowed, **shown)
 
 
 def check_sizes(data: DataFolder, damage: DamageReport) -> None:

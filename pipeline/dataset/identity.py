@@ -21,6 +21,8 @@ from fsh.schemas.records import Clip, IdentityOrigin, Source, known
 
 #: Shares of train, val and test, by identity.
 SHARES = (0.8, 0.1, 0.1)
+#: Smallest overlap of a clip's window with a source's box (:func:`box_overlap`) of the same face.
+LEAST_OVERLAP = 0.2
 #: Within one uploader the same person is more likely, so faces may differ this much more.
 _SAME_UPLOADER = 1.2
 #: Points whose distances to all others are computed at once.
@@ -30,7 +32,7 @@ _LARGEST = 4096
 _K = TypeVar("_K", int, str)
 
 
-def label_of(clip: Clip, sources: Sequence[Source], min_overlap: float = 0.2) -> str:
+def label_of(clip: Clip, sources: Sequence[Source], min_overlap: float = LEAST_OVERLAP) -> str:
     """The label that the user's list gives a clip; empty if it gives none.
 
     Args:
@@ -39,31 +41,41 @@ def label_of(clip: Clip, sources: Sequence[Source], min_overlap: float = 0.2) ->
             one with a range only what lies inside.
         min_overlap: smallest overlap with a source's box, see :func:`box_overlap`.
     """
-    start, end = known(clip.start), known(clip.end)
     best, label = 0.0, ""
     for source in sources:
-        shared = min(end, source.end or float("inf")) - max(start, source.start or 0.0)
-        if not source.identity or shared < 0.5 * (end - start):
+        if not source.identity:
             continue
-        overlap = box_overlap(clip, source)
+        overlap = overlap_with(clip, source)
         if overlap >= min_overlap and overlap > best:
             best, label = overlap, source.identity
     return label
 
 
+def overlap_with(clip: Clip, source: Source) -> float:
+    """:func:`box_overlap`, or 0 if most of the clip lies outside the source's range."""
+    start, end = known(clip.start), known(clip.end)
+    first, last = source.range_in_file
+    shared = min(end, float("inf") if last is None else last) - max(start, first)
+    return box_overlap(clip, source) if shared >= 0.5 * (end - start) else 0.0
+
+
 def box_overlap(clip: Clip, source: Source) -> float:
-    """Overlap of a clip's window with a source's box, as a share of the smaller; 1 without box."""
+    """Overlap of a clip's window with a source's box, as a share of the smaller; 1 without box.
+
+    A box refers to a frame of the size that the list states; where it states one side, the
+    video's aspect ratio gives the other; where none, the frame is the video's own.
+    """
     if source.bbox is None:
         return 1.0
     box = np.array(source.bbox, np.float64)
-    wide_scale = known(clip.width) / known(source.bbox_width)
-    high_scale = known(clip.height) / known(source.bbox_height)
-    box *= np.array([wide_scale, high_scale] * 2)
+    wide, high = source.bbox_width, source.bbox_height
+    wide_scale = known(clip.width) / wide if wide else None
+    high_scale = known(clip.height) / high if high else wide_scale or 1.0
+    box *= np.array([wide_scale or high_scale, high_scale] * 2)
     left, top, side = known(clip.window)
-    wide = min(left + side, box[2]) - max(left, box[0])
-    high = min(top + side, box[3]) - max(top, box[1])
+    shared = np.minimum([left + side, top + side], box[2:]) - np.maximum([left, top], box[:2])
     smaller = min(side * side, float((box[2:] - box[:2]).prod()))
-    return max(0.0, wide) * max(0.0, high) / max(smaller, 1e-9)
+    return float(np.maximum(shared, 0.0).prod()) / max(smaller, 1e-9)
 
 
 def cluster_people(embeddings: np.ndarray, uploaders: Sequence[str], distance: float) -> np.ndarray:

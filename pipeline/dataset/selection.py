@@ -9,13 +9,15 @@ from fsh.pipeline.dataset.assignment import assign
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
 from fsh.pipeline.dataset.duplicates import with_duplicates
 from fsh.pipeline.dataset.filters import reject_reason
+from fsh.pipeline.dataset.identity import LEAST_OVERLAP, overlap_with
 from fsh.pipeline.dataset.shards import ShardClip, ShardPlan, plan_shards
 from fsh.pipeline.dataset.sources import by_video, stored_sources
 from fsh.pipeline.dataset.span_store import read_finished
 from fsh.pipeline.dataset.spans import plan_spans
 from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
+from fsh.schemas.conditions import Condition, all_hold
 from fsh.schemas.layout import SPLITS, DataFolder
-from fsh.schemas.records import Clip, Source, known
+from fsh.schemas.records import Clip, RejectReason, Source, known
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.tables import write_clips
 
@@ -34,7 +36,10 @@ def select_and_plan(data: DataFolder, config: ShardConfig) -> list[ShardPlan]:
         return []
     pinned = Tombstones.read(data).pinned
     clips = filtered([f.clip for f in finished], config.filters, config.analysis.spec)
+    clips = labelled(clips, sources, config.only)
+    # Only what could be kept stands for other clips of the same footage.
     clips = filtered(with_duplicates(clips), config.filters, config.analysis.spec)
+    clips = labelled(clips, sources, config.only)
     clips = assigned(clips, sources, config.same_person, pinned)
     write_clips(clips, data.clips_without_shards)
     ready = [
@@ -58,6 +63,25 @@ def filtered(clips: Iterable[Clip], filters: FilterConfig, spec: FaceSpec) -> li
     """The clips with the reason why each is rejected, or as kept."""
     reasons = ((clip, reject_reason(clip, filters, spec)) for clip in clips)
     return [replace(clip, reason=reason, kept=reason is None) for clip, reason in reasons]
+
+
+def labelled(
+    clips: Sequence[Clip], sources: Iterable[Source], only: Sequence[Condition]
+) -> list[Clip]:
+    """The clips, those rejected that no source is of whose labels meet the conditions."""
+    if not only:
+        return list(clips)
+    known_by = by_video(sources)
+
+    def is_wanted(clip: Clip) -> bool:
+        theirs = (s for s in known_by[clip.video_id] if overlap_with(clip, s) >= LEAST_OVERLAP)
+        return any(all_hold(only, source.label) for source in theirs)
+
+    other = RejectReason.OTHER_LABEL
+    return [
+        replace(clip, kept=False, reason=other) if clip.kept and not is_wanted(clip) else clip
+        for clip in clips
+    ]
 
 
 def assigned(

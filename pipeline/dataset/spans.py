@@ -67,8 +67,9 @@ def plan_spans(sources: Iterable[Source], length: float) -> list[Span]:
 
 
 def _range_of(source: Source) -> tuple[float, float]:
-    """Seconds at which the wanted part of a video starts and ends; infinity: with the video."""
-    return source.start or 0.0, float("inf") if source.end is None else source.end
+    """Seconds of the file at which the wanted part starts and ends; infinity: with the file."""
+    start, end = source.range_in_file
+    return start, float("inf") if end is None else end
 
 
 def merge_ranges(ranges: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

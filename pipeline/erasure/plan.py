@@ -18,7 +18,7 @@ from fsh.schemas.records import Clip, Source
 from fsh.schemas.tables import read_clips
 
 #: What a video's id looks like inside a text.
-VIDEO_ID = re.compile(r"yt-[A-Za-z0-9_-]{11}|v-[0-9a-f]{16}")
+VIDEO_ID = re.compile(r"yt-[A-Za-z0-9_-]{11}(?:-\d{1,9}-\d{1,9})?|v-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)

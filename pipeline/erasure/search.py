@@ -23,6 +23,7 @@ from fsh.schemas.ids import content_id, file_sha256
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.sample import INFO, samples_in
 from fsh.schemas.tar import open_archive
+from fsh.schemas.text import json_line, stored_text
 
 #: Bytes of the largest file that is read as a text whatever it is.
 _LARGEST_TEXT = 2**28
@@ -75,8 +76,11 @@ class SearchTerms:
 
     def in_value(self, column: str, value: str) -> list[str]:
         """The terms that are in a table's value; a label must be the whole value."""
+        value = stored_text(value)
         found = [name for name in self.names if name in value]
         found += [word for word in self.words if word == value]
+        if column == "labels":
+            found += [word for word in self.words if json_line({"": word})[5:-1] in value]
         kinds = {"video_id": "video", "sha256": "sha256", "identity": "identity"}
         if column == "url" and self.erased.covers(key=urls.source_key(value)):
             found.append("an erased source")
@@ -129,8 +133,9 @@ def _in_content(path: Path, terms: SearchTerms) -> Iterator[str]:
 
 def _in_table(path: Path, terms: SearchTerms) -> Iterator[str]:
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        with path.open("rb") as file:
+            table = pq.read_table(file)
+    except (pa.ArrowException, OSError, ValueError) as error:
         yield f"cannot be read, so not searched: {error}"
         return
     for column in table.schema.names:

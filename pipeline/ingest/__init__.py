@@ -2,13 +2,14 @@
 
 In the data's order:
 
-- what lists ask for: :mod:`lists` recognises a list's shape, :mod:`list_tables` and :mod:`hdtf`
-  read tables and HDTF's sets; all give :mod:`requests`
-- how to ingest, and what a run would do: :mod:`options`, :mod:`plan`
+- what lists ask for: :mod:`lists` recognises a list's shape, :mod:`list_tables`,
+  :mod:`list_json`, :mod:`vox_tracks` and :mod:`hdtf` read tables, JSON, VoxCeleb's tree and HDTF's
+  sets, mostly as :mod:`list_records`; all give :mod:`requests`, of which some are :mod:`wanted`
+- how to ingest, and what a run would do: :mod:`options`, :mod:`site_options`, :mod:`plan`
 - one video: :mod:`fetch` tries it, keeping to :mod:`rate_limit` and :mod:`addresses`;
   :mod:`retrieval` gets the file from the disk, by :mod:`download`, or by :mod:`sites` and
-  :mod:`ytdlp`; :mod:`prober` and :mod:`licenses` decide whether it is let in; :mod:`storage`
-  gives it its name
+  :mod:`ytdlp`, or a part of it by :mod:`range_copy`; :mod:`prober` and :mod:`licenses`
+  decide whether it is let in; :mod:`storage` gives it its name
 - what became of it: :mod:`failures`, :mod:`journal`, :mod:`ledger`, :mod:`report`
 - the run: :mod:`run` is the graph of :mod:`workers`; :mod:`progress` shows it
 """

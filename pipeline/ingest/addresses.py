@@ -24,15 +24,27 @@ class AddressRule:
     Attributes:
         loopback: whether loopback addresses may be reached.
         hosts: private hosts, by the name or address the user wrote.
+        proxy: URL of the proxy that all but this machine is asked through; empty: the system's.
     """
 
     loopback: bool = False
     hosts: frozenset[str] = frozenset()
+    proxy: str = ""
 
     @classmethod
-    def for_url(cls, url: str, *, trusted: bool) -> AddressRule:
+    def for_url(cls, url: str, *, trusted: bool, proxy: str = "") -> AddressRule:
         host = host_group(url) if trusted else ""
-        return cls(is_loopback(host), frozenset({host} if host and host != YOUTUBE else ()))
+        hosts = frozenset({host} if host and host != YOUTUBE else ())
+        return cls(is_loopback(host), hosts, proxy)
+
+    def proxies_for(self, url: str) -> dict[str, str]:
+        """Scheme → proxy for a URL; none for this machine, which no proxy leads to."""
+        parts = split_url(url)
+        if parts and is_loopback(parts.hostname or ""):
+            return {}
+        if self.proxy:
+            return {"http": self.proxy, "https": self.proxy}
+        return urllib.request.getproxies()
 
     def check_url(self, url: str) -> None:
         """Raises:
@@ -50,7 +62,7 @@ class AddressRule:
         address = address_of(parts.hostname)
         if address is not None or is_loopback(parts.hostname):
             self._check(parts.hostname, str(address or "127.0.0.1"))
-        elif urllib.request.getproxies():  # the proxy will resolve the name: resolve it here first
+        elif self.proxies_for(url):  # the proxy will resolve the name: resolve it here first
             for found in _resolved(parts.hostname):
                 self._check(parts.hostname, found)
 
@@ -60,8 +72,15 @@ class AddressRule:
         Raises:
             Failure: if it is private and not allowed.
         """
-        if not _is_proxy(host):
+        if not self._is_proxy(host):
             self._check(host, connection.getpeername()[0])
+
+    def _is_proxy(self, host: str) -> bool:
+        """Whether a connection is to a proxy; through SOCKS any connection is."""
+        if self.proxy.lower().startswith("socks") and not is_loopback(host):
+            return True
+        proxies = [self.proxy] if self.proxy else urllib.request.getproxies().values()
+        return any(parts.hostname == host for proxy in proxies if (parts := split_url(proxy)))
 
     def _check(self, host: str, found: str) -> None:
         address = address_of(found)
@@ -81,8 +100,3 @@ def _resolved(host: str) -> list[str]:
         return [str(answer[4][0]) for answer in socket.getaddrinfo(host, None)]
     except OSError:
         return []  # only the proxy can resolve it
-
-
-def _is_proxy(host: str) -> bool:
-    proxies = [split_url(proxy) for proxy in urllib.request.getproxies().values()]
-    return any(proxy and proxy.hostname == host for proxy in proxies)

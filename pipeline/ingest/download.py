@@ -12,10 +12,11 @@ import http.client
 import re
 import socket
 import time
+import types
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +28,8 @@ from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
 from fsh.schemas.records import ErrorClass
 
-_AGENT = "fsh/0.1 (+https://pypi.org/project/fsh/)"
+_AGENT = "fsh/0.1"
+_NO_HEADERS: Mapping[str, str] = types.MappingProxyType({})
 _LIST_BYTES = 256 * 2**20
 _PAGE = re.compile(rb"\s*(?:<!doctype|<html|<\?xml|<head|<script|<!--|<mpd|#EXTM3U)", re.IGNORECASE)
 
@@ -84,19 +86,28 @@ def guarded(base: type[http.client.HTTPConnection], rule: PeerRule) -> Any:
     return Guarded
 
 
+def _through(socks: str, base: type[http.client.HTTPConnection]) -> Any:
+    """A connection class that goes through a SOCKS proxy, if there is one."""
+    if not socks:
+        return base
+    from yt_dlp.networking._urllib import make_socks_conn_class
+
+    return make_socks_conn_class(base, socks)
+
+
 class _Http(urllib.request.HTTPHandler):
-    def __init__(self, rule: AddressRule) -> None:
+    def __init__(self, rule: AddressRule, socks: str) -> None:
         super().__init__()
-        self._class = guarded(http.client.HTTPConnection, rule)
+        self._class = guarded(_through(socks, http.client.HTTPConnection), rule)
 
     def http_open(self, req):
         return self.do_open(self._class, req)
 
 
 class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, rule: AddressRule) -> None:
+    def __init__(self, rule: AddressRule, socks: str) -> None:
         super().__init__()
-        self._class = guarded(http.client.HTTPSConnection, rule)
+        self._class = guarded(_through(socks, http.client.HTTPSConnection), rule)
 
     def https_open(self, req):
         return self.do_open(self._class, req)
@@ -114,26 +125,34 @@ class _Redirect(urllib.request.HTTPRedirectHandler):
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
-def open_url(url: str, rule: AddressRule, timeout: float) -> Any:
-    """An open response with status 200.
+def open_url(
+    url: str, rule: AddressRule, timeout: float, headers: Mapping[str, str] = _NO_HEADERS
+) -> Any:
+    """An open response with status 200, or 206 if a range is asked for.
+
+    Args:
+        headers: sent besides the usual ones.
 
     Raises:
         Failure: whatever else comes of it.
     """
     rule.check_url(url)
     opener = urllib.request.OpenerDirector()
+    proxies = rule.proxies_for(url)
+    socks = next((p for p in proxies.values() if p.lower().startswith("socks")), "")
     for handler in (
-        urllib.request.ProxyHandler(),
-        _Http(rule),
-        _Https(rule),
+        urllib.request.ProxyHandler({} if socks else proxies),
+        _Http(rule, socks),
+        _Https(rule, socks),
         _Redirect(rule),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
     ):
         opener.add_handler(handler)
-    headers = {"User-Agent": _AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    usual = {"User-Agent": _AGENT, "Accept": "*/*"}
+    sent = {**usual, **headers, "Accept-Encoding": "identity"}
     try:
-        request = urllib.request.Request(url, headers=headers)
+        request = urllib.request.Request(url, headers=sent)
         response = opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         with error:
@@ -149,7 +168,7 @@ def open_url(url: str, rule: AddressRule, timeout: float) -> Any:
         raise Failure(ErrorClass.PERMANENT, "bad_url", f"{url}: {error}") from error
     except (http.client.HTTPException, ValueError) as error:
         raise Failure(ErrorClass.TRANSIENT, "network", f"{url}: {error!r}") from error
-    if response.status != 200:
+    if response.status != 200 and not (response.status == 206 and "Range" in sent):
         with response:
             raise Failure(ErrorClass.PERMANENT, "http_status", f"HTTP {response.status} from {url}")
     return response
@@ -178,7 +197,7 @@ def download(
             raise _too_large(url, length, limits)
         digest, size = hashlib.sha256(), 0
         speed = _SpeedCheck(url, limits, clock)
-        read = functools.partial(_read, response, url)
+        read = functools.partial(read_block, response, url)
         try:
             with target.open("wb") as file:
                 while block := read():
@@ -225,16 +244,17 @@ class _SpeedCheck:
         self._start, self._bytes = self._clock(), 0
 
 
-def content_type(url: str, timeout: float = 15.0) -> str:
+def content_type(url: str, proxy: str = "", timeout: float = 15.0) -> str:
     """The type that a host states for a URL the user named, or empty if it does not answer."""
+    rule = AddressRule.for_url(url, trusted=True, proxy=proxy)
     try:
-        with open_url(url, AddressRule.for_url(url, trusted=True), timeout) as response:
+        with open_url(url, rule, timeout) as response:
             return response.headers.get_content_type()
     except (Failure, NoRoom):  # fetching it will tell, and record, what is wrong
         return ""
 
 
-def download_list(url: str, target: Path) -> None:
+def download_list(url: str, target: Path, proxy: str = "") -> None:
     """Fetch a list that the user named by its URL.
 
     Raises:
@@ -242,7 +262,7 @@ def download_list(url: str, target: Path) -> None:
     """
     limits = DownloadLimits(max_bytes=_LIST_BYTES)
     try:
-        download(url, target, AddressRule.for_url(url, trusted=True), limits)
+        download(url, target, AddressRule.for_url(url, trusted=True, proxy=proxy), limits)
     except NotDirect:
         raise FshError("this is a web page, not a list", where=url) from None
     except Failure as failure:
@@ -251,7 +271,12 @@ def download_list(url: str, target: Path) -> None:
         raise FshError("no room left for the list", where=target.parent) from None
 
 
-def _read(response: Any, url: str) -> bytes:
+def read_block(response: Any, url: str) -> bytes:
+    """The next bytes of a response; empty at its end.
+
+    Raises:
+        Failure: if they do not come.
+    """
     try:
         return response.read1(2**18)
     except http.client.IncompleteRead as error:

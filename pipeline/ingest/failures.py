@@ -64,6 +64,9 @@ REMEDIES = {
     "--rate, or give the cookies of a signed-in browser (--cookies FILE); run again to go on",
     "no_js_runtime": "YouTube needs a JavaScript runtime: pip install 'yt-dlp[default,deno]', "
     "then run again with --retry all",
+    "outdated": "video sites change, and this yt-dlp does not know the change: pip install -U "
+    "'yt-dlp[default,deno]', then run again",
+    "no_ranges": "this host gives no parts of its videos: run again without --ranges",
     "http_429": "the host asked to slow down: the run waits and goes on",
 }
 
@@ -71,6 +74,13 @@ REMEDIES = {
 _MESSAGES: tuple[tuple[str, ErrorClass, str], ...] = (
     (r"confirm you.{0,3}re not a bot|unusual traffic", _TRANSIENT, "bot_wall"),
     (r"javascript runtime", _TRANSIENT, "no_js_runtime"),
+    (
+        r"not available on this app|requested format is not available|only images are available|"
+        r"(nsig|signature|player|challenge).{0,40}(extraction|solving) failed|unable to extract|"
+        r"failed to extract|precondition check failed|confirm you are on the latest version",
+        _TRANSIENT,
+        "outdated",
+    ),
     (r"rate.?limit|too many requests|http error 429|try again later", _TRANSIENT, "http_429"),
     (r"private video|video is private|this video is private", _PERMANENT, "private"),
     (r"account.{0,40}terminated|account.{0,40}closed", _PERMANENT, "account_gone"),
@@ -80,7 +90,6 @@ _MESSAGES: tuple[tuple[str, ErrorClass, str], ...] = (
     (r"premieres? in|live event will begin|is upcoming|not started", _TRANSIENT, "not_yet"),
     (r"live stream recording is not available", _PERMANENT, "removed"),
     (r"available (in|from) your (country|location)|geo.?restrict", _PERMANENT, "geo"),
-    (r"requested format is not available", _PERMANENT, "no_format"),
     (r"requires payment|\brent\b|\bpurchase", _PERMANENT, "paid"),
     (r"login required|log in|sign in|registered users|cookies", _PERMANENT, "login"),
     (r"\bdrm\b", _PERMANENT, "drm"),

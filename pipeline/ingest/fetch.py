@@ -25,7 +25,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids, urls
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass, SourceState
+from fsh.schemas.records import ErrorClass, SourceState, known
 from fsh.schemas.temporary import temporary_folder
 
 
@@ -91,8 +91,11 @@ class Fetcher:
         if shutil.disk_usage(incoming).free < RESERVED_BYTES:
             raise NoRoom(incoming)
         with temporary_folder(incoming / "fetch") as folder:
-            rule = AddressRule.for_url(url, trusted=_trusted(job))
-            file = retriever.linked_file(url, folder, rule)
+            rule = self._rule(job)
+            if (wanted := _range_alone(job)) is not None:
+                file = retriever.site_range(url, folder, rule, wanted)
+            else:
+                file = retriever.linked_file(url, folder, rule)
             return self._store(retriever, file, job, attempts)
 
     def _store(
@@ -143,6 +146,7 @@ class Fetcher:
             path=str(final.relative_to(self.data.root)),
             sha256=file.sha256,
             bytes=file.bytes,
+            file_start=file.begins,
             duration=facts.duration,
             width=facts.width,
             height=facts.height,
@@ -165,10 +169,14 @@ class Fetcher:
     def _check_allowed(self, job: Job) -> None:
         url = job.requests[0].url
         if urls.is_url(url):
-            AddressRule.for_url(url, trusted=_trusted(job)).check_url(url)
+            self._rule(job).check_url(url)
         elif not _trusted(job):
             text = f"{url}: a local path in a list from the net"
             raise Failure(ErrorClass.REFUSED, "local_path", text)
+
+    def _rule(self, job: Job) -> AddressRule:
+        url, proxy = job.requests[0].url, self.options.site.proxy
+        return AddressRule.for_url(url, trusted=_trusted(job), proxy=proxy)
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -176,6 +184,12 @@ class Fetcher:
             if self.stopped():
                 raise Interrupted
             time.sleep(min(left, 0.2))
+
+
+def _range_alone(job: Job) -> tuple[float, float] | None:
+    """Seconds at which the range starts and ends that is to be fetched alone."""
+    wanted = job.requests[0]
+    return (wanted.start or 0.0, known(wanted.end)) if wanted.alone else None
 
 
 def _trusted(job: Job) -> bool:

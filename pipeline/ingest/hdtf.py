@@ -61,11 +61,16 @@ def read_set(folder: Path, name: str) -> Listing:
         key, url = match.groups()
         named.add(key)
         height = _parse_height(heights.words(key))
+        try:
+            located = locate(url, folder)
+        except ValueError as error:
+            listing.bad_lines.append(BadLine(str(urls_file), number, str(error)))
+            continue
         for index, start, end in _ranges_of(key, times, listing):
             box = _box_of(f"{key}_{index}", boxes, listing)
             listing.requests.append(
                 Request(
-                    url=locate(url, folder),
+                    url=located,
                     list=str(urls_file),
                     line=number,
                     start=start,

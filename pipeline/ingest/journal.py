@@ -20,6 +20,7 @@ from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.requests import Request
 from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.plain import from_plain
 from fsh.schemas.records import ErrorClass, Source, SourceState
 
 
@@ -40,6 +41,7 @@ class FetchOutcome:
     path: str = ""
     sha256: str = ""
     bytes: int | None = None
+    file_start: float | None = None
     duration: float | None = None
     width: int | None = None
     height: int | None = None
@@ -69,10 +71,12 @@ class FetchOutcome:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> FetchOutcome:
-        """The outcome that :meth:`to_json` was given."""
-        error_class = ErrorClass(values["error_class"]) if values["error_class"] else None
-        enums = {"state": SourceState(values["state"]), "error_class": error_class}
-        return cls(**{**values, **enums})
+        """The outcome that :meth:`to_json` was given.
+
+        Raises:
+            ValueError: if it is none; fields of a newer version are left out.
+        """
+        return from_plain(cls, {**values, "error_class": values.get("error_class") or None})
 
     def to_json(self) -> dict[str, Any]:
         """As a journal holds it."""
@@ -103,10 +107,21 @@ class JournalRecord:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JournalRecord:
-        return cls(
-            tuple(map(Request.from_json, values["requests"])),
-            FetchOutcome.from_json(values["outcome"]),
+        """Raises:
+        ValueError: if it is none.
+        """
+        outcome = values.get("outcome")
+        if not isinstance(outcome, dict):
+            raise ValueError("no outcome")
+        record = cls(
+            from_plain(tuple[Request, ...], values.get("requests")),
+            FetchOutcome.from_json(outcome),
         )
+        for part in (*map(asdict, record.requests), asdict(record.outcome)):
+            for name, value in part.items():
+                if isinstance(value, int) and abs(value) >= (2**63 if name == "bytes" else 2**31):
+                    raise ValueError(f"{name}: {value} is too large for a table")
+        return record
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -171,16 +186,16 @@ def read_journals(data: DataFolder, run: str = "") -> Iterator[JournalRecord]:
     for path in journal_files(data, run):
         for record in parse_journal(path.read_bytes()):
             if "outcome" in record:
-                yield JournalRecord.from_json(record)
+                with contextlib.suppress(ValueError):  # one damaged line costs no other
+                    yield JournalRecord.from_json(record)
 
 
 def parse_journal(content: bytes) -> Iterator[dict[str, Any]]:
     """The JSON objects of a journal: records and notes. A line that a kill cut off is left out."""
-    for line in content.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            return
-        with contextlib.suppress(ValueError):
-            yield json.loads(line)
+    for line in content.split(b"\n")[:-1]:
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(record := json.loads(line), dict):
+                yield record
 
 
 def journal_files(data: DataFolder, run: str = "") -> list[Path]:

@@ -80,6 +80,8 @@ def source_of(request: Request, outcome: FetchOutcome, first_seen: str = "") -> 
     """The ledger's entry of one request."""
     if outcome.license in ("", "unknown") and request.license:
         outcome = replace(outcome, license=request.license)
+    if request.alone and outcome.file_start is None and outcome.state is not SourceState.STORED:
+        outcome = replace(outcome, file_start=request.start or 0.0)
     return Source(
         request_id=request.request_id,
         url=request.url,
@@ -91,6 +93,7 @@ def source_of(request: Request, outcome: FetchOutcome, first_seen: str = "") -> 
         bbox=request.bbox,
         bbox_width=request.bbox_width,
         bbox_height=request.bbox_height,
+        labels=request.labels,
         first_seen=first_seen or outcome.last_tried,
         **asdict(outcome),
     )
@@ -127,25 +130,36 @@ def plan_jobs(
     """
     known: dict[str, Source] = {}
     for source in sources.values():
-        key = source.key
+        key = source.fetch_key
         if key not in known or _rank(source) > _rank(known[key]):
             known[key] = source
     groups: dict[str, list[Request]] = defaultdict(list)
     for request in requests:
-        groups[request.key].append(request)
+        groups[request.fetch_key].append(request)
     plan = FetchPlan()
     for key, wanted in groups.items():
-        found = known.get(key)
-        if found is None or _is_fetched_again(found, data, retry):
-            plan.jobs.append(Job(key, tuple(wanted), found.attempts if found else 0))
-            continue
-        outcome = FetchOutcome.of_source(found)
+        stored = known.get(wanted[0].key), known.get(key)  # the whole video has every range
+        missing = []
         for request in wanted:
             before = sources.get(request.request_id)
-            plan.up_to_date.append(
-                source_of(request, outcome, before.first_seen if before else now())
-            )
+            if has := next((s for s in (*stored, before) if s and is_stored(s, data)), None):
+                plan.up_to_date.append(_as_found(request, has, before))
+            else:
+                missing.append(request)
+        found = known.get(key)
+        if missing and (found is None or _is_fetched_again(found, retry)):
+            attempts = found.attempts if found else 0
+            plan.jobs.append(Job(wanted[0].key, tuple(missing), attempts))
+        elif found:
+            plan.up_to_date += [
+                _as_found(request, found, sources.get(request.request_id)) for request in missing
+            ]
     return plan
+
+
+def is_stored(source: Source, data: DataFolder) -> bool:
+    """Whether a source's file was stored and is still there as it was."""
+    return source.state is SourceState.STORED and is_intact(source, data)
 
 
 def is_intact(source: Source, data: DataFolder) -> bool:
@@ -168,9 +182,16 @@ def _rank(source: Source) -> tuple[bool, str]:
     return source.state is SourceState.STORED, source.last_tried
 
 
-def _is_fetched_again(source: Source, data: DataFolder, retry: str) -> bool:
+def _as_found(request: Request, found: Source, before: Source | None) -> Source:
+    """The entry of a request that needs no fetching, since ``found`` is of the same file."""
+    outcome = FetchOutcome.of_source(found)
+    return source_of(request, outcome, before.first_seen if before else now())
+
+
+def _is_fetched_again(source: Source, retry: str) -> bool:
+    """Whether a file that is not there, or not any more, is fetched, given what is known of it."""
     if source.state is SourceState.STORED:
-        return not is_intact(source, data)
+        return True
     local = not urls.is_url(source.url)
     if retry != "none" and (local or source.error_code in ("license", "erased")):
         return True

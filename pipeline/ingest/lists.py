@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fsh.pipeline.ingest import download, hdtf, list_tables
+from fsh.pipeline.ingest import download, hdtf, list_json, list_records, list_tables, vox_tracks
 from fsh.pipeline.ingest.requests import (
     BadLine,
     Listing,
@@ -21,7 +21,7 @@ from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.disk import file_error
 from fsh.schemas.errors import FshError
-from fsh.schemas.text import shown
+from fsh.schemas.text import readable, shown
 
 _LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
 _LIST_SUFFIXES = frozenset(
@@ -29,29 +29,52 @@ _LIST_SUFFIXES = frozenset(
 )
 
 
-def read_lists(arguments: Iterable[str]) -> Listing:
+#: What becomes of bytes that an encoding does not know: a file's name may hold them.
+_ON_ERROR = {"utf-8-sig": "surrogateescape", "utf-16": "replace"}
+
+
+def read_lists(arguments: Iterable[str], proxy: str = "") -> Listing:
     """Everything that the arguments of a command ask for.
 
     An argument is a list file, a folder, a video file, or the URL of a video, a YouTube channel or
     playlist, or a list.
 
+    Args:
+        proxy: URL of a proxy that lists on the net are asked through; empty: the system's.
+
     Raises:
-        FshError: if an argument does not exist or cannot be read.
+        FshError: if an argument does not exist, cannot be read, or asks for nothing.
     """
     listing = Listing()
     for argument in arguments:
-        listing.extend(_read_argument(argument))
+        found = _read_argument(argument, proxy)
+        if not found.requests:
+            raise FshError(
+                f"nothing to ingest in it: {_what_is_there(found)}",
+                where=argument,
+                remedy="give a list with a url column, one URL or path per line, a folder, a URL",
+            )
+        listing.extend(found)
     return listing
 
 
-def _read_argument(argument: str) -> Listing:
+def _what_is_there(listing: Listing) -> str:
+    """What was found instead of requests."""
+    found = [note.split(": ", 1)[-1] for note in listing.notes]
+    if bad := listing.bad_lines:
+        what = f"{len(bad)} lines that cannot be understood"
+        found.append(f"{what}, such as line {bad[0].line}: {bad[0].why}")
+    return "; ".join(found) or "no entries"
+
+
+def _read_argument(argument: str, proxy: str) -> Listing:
     given, plain = argument, urls.user_path(argument)
     if not urls.exists(plain):
         argument = urls.with_scheme(argument.strip())
         plain = urls.user_path(argument)
     if urls.is_url(argument) and not urls.exists(plain):
-        if urls.host_group(argument) != urls.YOUTUBE and _is_list(argument):
-            return _read_remote(argument)
+        if urls.host_group(argument) != urls.YOUTUBE and _is_list(argument, proxy):
+            return _read_remote(argument, proxy)
         return Listing([Request(argument)])
     path = plain.absolute()
     if path.is_dir():
@@ -89,7 +112,10 @@ def read_list_file(path: Path, where: str, base: Path | None) -> Listing:
         return Listing([Request(where, trusted=base is not None)])
     if base is not None and (name := hdtf.set_name_of(path)) is not None:
         return hdtf.read_set(path.parent, name)
-    text = path.read_text(encoding=encoding, errors="surrogateescape")
+    try:
+        text = path.read_bytes().decode(encoding, _ON_ERROR[encoding])
+    except OSError as error:
+        raise file_error(error, path) from None
     return parse_list(text, where, base)
 
 
@@ -99,12 +125,14 @@ def parse_list(text: str, where: str, base: Path | None) -> Listing:
     content = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not content:
         return Listing(notes=[f"{shown(where)}: an empty list"])
+    if vox_tracks.is_track(text):
+        return vox_tracks.read_track(text, where, base)
     first = content[0].strip()
     if first[0] in "[{":
-        return list_tables.read_json(lines, where, base)
+        return list_json.read_json(lines, where, base)
     mark = list_tables.delimiter_of(first)
-    names = list_tables.column_names(first.split(mark) if mark else [first])
-    if list_tables.url_column(names) or _is_headerless_table(first, mark, base):
+    names = list_records.column_names(first.split(mark) if mark else [first])
+    if list_records.url_column(names) or _is_headerless_table(first, mark, base):
         return list_tables.read_delimited(lines, where, base)
     if mark and _is_table_without_urls(content, mark):
         return Listing(notes=[list_tables.no_urls_note(where, len(content) - 1, names)])
@@ -147,24 +175,32 @@ def _plain_requests(
     url = locate(entry, base)
     if base is not None and not urls.is_url(url) and Path(url).is_dir():
         return [Request(str(path), where, number) for path in media_files(Path(url))]
-    return [Request(url, where, number, start, end, identity=identity, trusted=base is not None)]
+    name = readable(identity)
+    return [Request(url, where, number, start, end, identity=name, trusted=base is not None)]
 
 
 def media_files(folder: Path) -> list[Path]:
-    """A folder's videos by their names' endings, sorted; hidden files and folders are left out."""
+    """A folder's videos by their names' endings, sorted; hidden files and folders are left out.
+
+    A dot or blank behind the ending, as other systems leave it, is no part of it.
+    """
     found = []
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
             Path(root, name)
             for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+            if not name.startswith(".") and _suffix(name) in VIDEO_SUFFIXES
         ]
     return found
 
 
+def _suffix(name: str) -> str:
+    return Path(name.rstrip(". ")).suffix.lower()
+
+
 def _read_folder(folder: Path) -> Listing:
-    """A folder's videos; if it has none, the lists in it, HDTF's sets among them."""
+    """A folder's videos; if it has none, the lists in it, HDTF's sets and VoxCeleb's tree too."""
     if videos := media_files(folder):
         return Listing([Request(str(path), str(folder), i) for i, path in enumerate(videos, 1)])
     listing = Listing()
@@ -175,25 +211,40 @@ def _read_folder(folder: Path) -> Listing:
     for path in files:
         if path.suffix.lower() in _LIST_SUFFIXES and hdtf.set_name_of(path) is None:
             listing.extend(read_list_file(path, str(path), folder))
-    if not listing.requests and not listing.notes:
+    if not listing.requests:
+        listing.extend(_read_tracks(folder))
+    if not listing.requests and not listing.notes and not listing.bad_lines:
         raise FshError("no videos and no lists in this folder", where=folder)
     return listing
 
 
-def _read_remote(url: str) -> Listing:
+def _read_tracks(folder: Path) -> Listing:
+    """VoxCeleb's tracks, however deep they lie; other texts down there are left out."""
+    listing = Listing()
+    for path in vox_tracks.track_files(folder):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise file_error(error, path) from None
+        if vox_tracks.is_track(text):
+            listing.extend(vox_tracks.read_track(text, str(path), folder))
+    return listing
+
+
+def _read_remote(url: str, proxy: str) -> Listing:
     """A list fetched off the net: its local paths and private addresses are refused later."""
     with tempfile.TemporaryDirectory(prefix="fsh-list-") as folder:
         path = Path(folder, "list")
-        download.download_list(url, path)
+        download.download_list(url, path, proxy)
         return read_list_file(path, url, None)
 
 
-def _is_list(url: str) -> bool:
+def _is_list(url: str, proxy: str) -> bool:
     """Whether a URL leads to a list: by its ending, else by the type that the host states."""
     suffix = Path(re.sub(r"[?#].*", "", url)).suffix.lower()
     if suffix in _LIST_SUFFIXES or suffix in VIDEO_SUFFIXES:
         return suffix in _LIST_SUFFIXES
-    return download.content_type(url) in _LIST_TYPES
+    return download.content_type(url, proxy) in _LIST_TYPES
 
 
 def _encoding(head: bytes) -> str:
@@ -209,6 +260,8 @@ def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:
     cells = [cell.strip().strip('"') for cell in first.split(mark)] if mark else []
     if len(cells) < 2 or not cells[1] or "/" in cells[1]:
         return False
+    if list_tables.is_id(cells[0]):
+        return list_tables.are_times(cells[1:3]) and not (base and urls.exists(base / first))
     if urls.is_url(urls.with_scheme(cells[0])):
         return not any(re.match(r"[\w%.-]*[=&/]", cell) for cell in cells[1:])
     return base is not None and Path(cells[0]).suffix.lower() in VIDEO_SUFFIXES

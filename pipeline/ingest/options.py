@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.rate_limit import RateLimiter
 from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.site_options import SiteOptions
+from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass
@@ -38,13 +39,15 @@ class IngestOptions:
         workers: videos fetched at a time; 0: 8 if any comes from the net, else one per core.
         max_failures: share of failed videos above which the run is a failure.
         attempts: how often one run tries a video that fails for a transient reason.
-        cookies: a cookie file for video sites.
+        site: how video sites are asked; its proxy is for direct links as well.
+        ranges: fetch only the wanted ranges of videos on sites.
+        only: conditions on the lists' labels; what does not meet them is not asked for.
         limits: when a download is given up on.
         runner, flags: see :class:`fsh.pipeline.engine.runner.Engine`; None is this machine.
         part: the share of the videos that is fetched, by their names; None: all.
 
     Raises:
-        FshError: if an option has a value that it does not know, or the cookie file is missing.
+        FshError: if an option has a value that it does not know.
     """
 
     copy: bool = False
@@ -56,7 +59,9 @@ class IngestOptions:
     workers: int = 0
     max_failures: float = 0.5
     attempts: int = 3
-    cookies: Path | None = None
+    site: SiteOptions = field(default_factory=SiteOptions)
+    ranges: bool = False
+    only: tuple[Condition, ...] = ()
     limits: DownloadLimits = field(default_factory=DownloadLimits)
     runner: str | None = None
     flags: tuple[str, ...] = ()
@@ -69,8 +74,6 @@ class IngestOptions:
             raise FshError(f"retry is {', '.join(RETRIES)}, not {self.retry} (--retry)")
         if self.part and self.runner:
             raise FshError("--part and --runner are two ways to share work out: give one of them")
-        if self.cookies and not self.cookies.is_file():
-            raise FshError("no such cookie file", where=self.cookies)
 
     def share_of(self, requests: Iterable[Request]) -> list[Request]:
         """The requests that fall to this run: all for one video fall to the same part."""

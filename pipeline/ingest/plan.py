@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, sources_of
-from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.report import count_errors, count_ranges, count_states, json_of_counts
-from fsh.pipeline.ingest.requests import unique
+from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.schemas import urls
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import ErrorClass, SourceState
@@ -54,8 +53,8 @@ def plan_ingest(
 ) -> IngestPlan:
     """Parse the lists and say what a run would do; nothing is fetched but lists named by URL."""
     options = options or IngestOptions()
-    listing = read_lists(lists)
-    requests = options.share_of(unique(listing.requests))
+    listing, requests = wanted_requests(lists, options)
+    requests = options.share_of(requests)
     ledger = Ledger(data) if data else None
     sources = sources_of(requests, ledger) if ledger else []
     folder = data or DataFolder(Path())

@@ -1,14 +1,19 @@
-"""Probing in a sandbox: a codec that crashes or hangs costs only its own file."""
+"""Probing and copying in a sandbox: a codec that crashes or hangs costs only its own file."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from fsh.pipeline.ingest.addresses import AddressRule
+from fsh.pipeline.ingest.download import DownloadLimits
+from fsh.pipeline.ingest.failures import Failure, run_stopped
+from fsh.pipeline.ingest.range_copy import RangeOutcome, RemoteStream, copy_range_in_worker
 from fsh.pipeline.media.one_clock import copy_with_one_clock
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo, probe
-from fsh.pipeline.sandbox import JobFailed, Sandbox
+from fsh.pipeline.sandbox import JobAbandoned, JobFailed, Sandbox
 from fsh.schemas.disk import NoRoom
-from fsh.schemas.records import RejectReason
+from fsh.schemas.records import ErrorClass, RejectReason
 
 _MEMORY = 4 * 2**30
 #: Bytes a second that a copy is written with at least.
@@ -48,21 +53,73 @@ class Prober:
             what = f"probing failed: {failure.kind}, {failure.detail}"
             raise NotAVideo(what, where=self._path, code=code) from None
 
-    def copy_with_one_clock(self, path: Path, copy: Path) -> None:
+    def copy_with_one_clock(
+        self, path: Path, copy: Path, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         """:func:`~fsh.pipeline.media.one_clock.copy_with_one_clock` in the worker.
 
+        Args:
+            stopped: asked while waiting; True ends it.
+
         Raises:
+            Failure: if the run was stopped.
             NotAVideo: if the file cannot be copied; its code is ``clock``.
             NoRoom: if the disk is full.
         """
         try:
             size = path.stat().st_size
             patience = self.timeout + size / _SLOWEST
-            self.sandbox.run(copy_with_one_clock, path, copy, timeout=patience)
+            job = (copy_with_one_clock, path, copy)
+            self.sandbox.run(*job, timeout=patience, wanted=lambda: not stopped())
+        except JobAbandoned:
+            raise run_stopped() from None
         except JobFailed as failure:
             if isinstance(failure.__cause__, NoRoom):
                 raise failure.__cause__ from None
             raise NotAVideo(failure.detail, where=path, code="clock") from None
+
+    def copy_range(
+        self,
+        streams: list[RemoteStream],
+        target: Path,
+        rule: AddressRule,
+        limits: DownloadLimits,
+        wanted: tuple[float, float],
+        stopped: Callable[[], bool],
+    ) -> float:
+        """:func:`~fsh.pipeline.ingest.range_copy.copy_range` in the worker.
+
+        Args:
+            stopped: asked while waiting; True ends it.
+
+        Raises:
+            Failure: if there is no such range, or the run was stopped.
+            NoRoom: no room for it.
+        """
+        slowest = limits.window * max(1.0, wanted[1] - wanted[0])
+        self.sandbox.start(copy_range_in_worker, streams, target, rule, limits, wanted)
+        try:
+            outcome: RangeOutcome = self.sandbox.result(
+                self.timeout + slowest, lambda: not stopped()
+            )
+        except JobAbandoned:
+            raise run_stopped() from None
+        except JobFailed as failed:
+            if stopped():  # it may have died of what ended the run
+                raise run_stopped() from None
+            if isinstance(failed.__cause__, NoRoom):
+                raise failed.__cause__ from None
+            code = "too_slow" if failed.kind is RejectReason.TIMEOUT else "crash"
+            raise Failure(ErrorClass.TRANSIENT, code, failed.detail) from None
+        if outcome.begins is not None:
+            return outcome.begins
+        raise Failure(
+            outcome.error_class,
+            outcome.code,
+            outcome.text,
+            throttled=outcome.throttled,
+            retry_after=outcome.retry_after,
+        )
 
     def probe(self, path: Path) -> MediaFacts:
         """:meth:`start` and :meth:`result` at once."""

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from fsh.pipeline.ingest.failures import Failure, run_stopped
+from fsh.schemas.plain import from_plain
 from fsh.schemas.records import ErrorClass
 from fsh.schemas.temporary import replacing
 from fsh.schemas.urls import YOUTUBE, is_loopback
@@ -229,8 +230,8 @@ def _parse(text: bytes, now: float) -> dict[str, HostState]:
     A damaged file counts as empty. After the clock was set back, times far ahead are forgotten.
     """
     try:
-        hosts = {name: HostState(**values) for name, values in json.loads(text or b"{}").items()}
-    except (ValueError, TypeError, AttributeError):
+        hosts = from_plain(dict[str, HostState], json.loads(text or b"{}"))
+    except (ValueError, RecursionError):
         return {}
     return {
         name: host

@@ -62,7 +62,7 @@ def make_report(
 ) -> IngestReport:
     """The state of these requests in the ledger, whichever run brought it about."""
     sources = sources_of(requests, ledger)
-    videos = {source.key: source for source in sources}
+    videos = {source.fetch_key: source for source in sources}
     ends = Counter(source.error_class or source.state for source in videos.values())
     codes = Counter(source.error_code for source in videos.values() if source.error_code)
     return IngestReport(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
+from fsh.schemas.conditions import label_in
+from fsh.schemas.plain import from_plain
 from fsh.schemas.text import shown
 
 Box = tuple[float, float, float, float]
+#: No video is longer, in seconds, and no frame larger, in pixels.
+LATEST, _LARGEST = 1e7, 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,12 @@ class Request:
         list, line: which list asked, and its line or row, from 1; empty and 0 for an argument.
         start, end: seconds; None: the video's beginning or end.
         identity: who it shows, as the list says; may be empty.
-        bbox: left, top, right, bottom in pixels of a frame of bbox_width × bbox_height. Either may
-            be unknown (None): then the video's own aspect ratio gives it.
+        bbox: left, top, right, bottom in pixels of a frame of bbox_width × bbox_height; 1 × 1: in
+            shares of the frame. One of them unknown (None): the video's own aspect ratio gives it;
+            both: the frame is the video's own.
         license: what the list states; may be empty.
+        labels: what else the list says, as one JSON object of texts; may be empty.
+        alone: only its range is to be fetched, not the whole video.
         trusted: the list is the user's own, so local paths and private hosts may be named.
     """
 
@@ -42,17 +48,33 @@ class Request:
     bbox_width: int | None = None
     bbox_height: int | None = None
     license: str = ""
+    labels: str = ""
+    alone: bool = False
     trusted: bool = True
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Request:
-        """The request whose fields a journal holds."""
-        return cls(**{**values, "bbox": tuple(values["bbox"]) if values["bbox"] else None})
+        """The request whose fields a journal holds.
+
+        Raises:
+            ValueError: if they are none; fields of a newer version are left out.
+        """
+        return from_plain(cls, values)
 
     @property
     def key(self) -> str:
-        """The video it asks for: requests of one key are fetched once."""
+        """The video it asks for."""
         return urls.source_key(self.url)
+
+    @property
+    def fetch_key(self) -> str:
+        """The file it asks for: requests of one key are fetched once."""
+        return urls.range_key(self.url, self.start, self.end) if self.alone else self.key
+
+    def label(self, name: str) -> str:
+        """What the list says of ``name``, such as ``language``; empty if it says nothing."""
+        own = {"identity": self.identity, "license": self.license}
+        return own[name] if name in own else label_in(self.labels, name)
 
     @property
     def request_id(self) -> str:
@@ -92,6 +114,21 @@ def unique(requests: Iterable[Request]) -> list[Request]:
     return list({request.request_id: request for request in requests}.values())
 
 
+def ranges_alone(requests: Iterable[Request]) -> list[Request]:
+    """The requests, those that name a range of a site's video for that range alone.
+
+    A direct link is downloaded whole, and so is what a list from the net names.
+    """
+
+    def is_alone(request: Request) -> bool:
+        if request.end is None or not request.trusted or not urls.is_url(request.url):
+            return False
+        parts = urls.split_url(request.url)
+        return parts is not None and Path(parts.path).suffix.lower() not in VIDEO_SUFFIXES
+
+    return [replace(one, alone=True) if is_alone(one) else one for one in requests]
+
+
 def locate(entry: str, base: Path | None) -> str:
     """A list's entry as a URL or an absolute path.
 
@@ -104,27 +141,41 @@ def locate(entry: str, base: Path | None) -> str:
     entry = urls.with_scheme(entry.strip())
     if not entry:
         raise ValueError("empty")
+    if base is not None and (found := _existing(entry, base)):
+        return found  # whatever its name is like
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in entry):
         raise ValueError("holds control characters or is not UTF-8")
-    if urls.is_url(entry) and not (base is not None and urls.exists(base / entry)):
+    if urls.is_url(entry):
         if re.search(r"\s", entry):
             raise ValueError(f"blank inside a URL: {entry[:120]!r}")
         return entry
     if base is None:
         return entry
-    wanted = urls.user_path(entry, base)
-    candidates = [wanted] if wanted.is_absolute() else [base / wanted, Path.cwd() / wanted]
-    for candidate in candidates:
-        try:
-            if candidate.exists():
-                return str(candidate.absolute())
-        except OSError as error:  # a name too long, for one
-            raise ValueError(f"not a path ({error.strerror})") from None
     if urls.is_youtube_id(entry):
         return f"https://www.youtube.com/watch?v={entry}"
+    wanted = base / urls.user_path(entry, base)
     if "/" in entry or wanted.suffix.lower() in VIDEO_SUFFIXES:
-        return str(candidates[0].absolute())
+        return str(wanted.absolute())
     raise ValueError(f"neither a URL nor a file: {entry[:120]!r}")
+
+
+def _existing(entry: str, base: Path) -> str:
+    """The file or folder that a list's entry names, as an absolute path; empty if there is none.
+
+    Raises:
+        ValueError: if no path can be so.
+    """
+    wanted = urls.user_path(entry, base)
+    try:
+        for folder in (base, Path.cwd()):
+            if (folder / wanted).exists():
+                return str((folder / wanted).absolute())
+    except OSError as error:  # a name too long, for one
+        if not urls.is_url(entry):
+            raise ValueError(f"not a path ({error.strerror})") from None
+    except ValueError:  # a null byte
+        pass
+    return ""
 
 
 def parse_time(text: str) -> float | None:
@@ -145,9 +196,21 @@ def parse_time(text: str) -> float | None:
     else:
         hours, minutes, rest = match.groups()
         seconds = int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
-    if not math.isfinite(seconds) or seconds < 0:
+    if not 0 <= seconds <= LATEST:
         raise ValueError(f"not a time: {text[:40]!r}")
     return seconds
+
+
+def parse_size(text: str) -> int | None:
+    """Pixels of a frame's side from ``1080`` or ``1080.0``; None from nothing or 0.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    number = float(text or 0)
+    if not 0 <= number <= _LARGEST:
+        raise ValueError(f"not a size in pixels: {text[:40]!r}")
+    return round(number) or None
 
 
 def check_range(start: float | None, end: float | None) -> None:
@@ -182,7 +245,7 @@ def as_box(numbers: Iterable[float]) -> Box:
     ValueError: if it is not four finite numbers that span an area.
     """
     values = tuple(float(number) for number in numbers)
-    if len(values) != 4 or not all(map(math.isfinite, values)):
+    if len(values) != 4 or not all(abs(value) <= _LARGEST for value in values):
         raise ValueError(f"not a box of four numbers: {values}")
     left, top, right, bottom = values
     if right <= left or bottom <= top:

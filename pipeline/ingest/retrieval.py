@@ -24,6 +24,9 @@ from fsh.schemas import ids, urls
 from fsh.schemas.records import ErrorClass
 from fsh.schemas.text import shown
 
+#: Where a site's metadata says whose video it is, the first that does.
+_UPLOADER = ("channel_id", "uploader_id", "uploader")
+
 
 @dataclass(frozen=True)
 class RetrievedFile:
@@ -37,6 +40,7 @@ class RetrievedFile:
         video_id: if the source gives one; empty if the content does.
         uploader, license, upload_date: as the host states them.
         metadata: whatever else is worth recording.
+        begins: second of the whole video at which it begins, if it is only a range of it.
     """
 
     path: Path
@@ -48,6 +52,7 @@ class RetrievedFile:
     license: str = "unknown"
     upload_date: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    begins: float | None = None
 
 
 @dataclass
@@ -116,6 +121,38 @@ class Retriever:
         facts = self._facts()
         return RetrievedFile(target, facts, received.sha256, received.bytes, metadata=metadata)
 
+    def site_range(
+        self, url: str, folder: Path, rule: AddressRule, wanted: tuple[float, float]
+    ) -> RetrievedFile:
+        """A range of the one video that a page shows, from the keyframe before it.
+
+        Args:
+            wanted: seconds at which it starts and ends. The others as of :meth:`linked_file`.
+
+        Raises:
+            Failure: why there is no file, or that it is not a video.
+            NoRoom: no room for it.
+        """
+        from fsh.pipeline.ingest import sites
+
+        limits = self.options.limits
+        streams, info = sites.find_streams(
+            url,
+            folder,
+            rule,
+            limits,
+            site=self.options.site,
+            admit=self._admit,
+            warn=self.warn,
+        )
+        target = folder / "range"
+        begins = self.prober.copy_range(streams, target, rule, limits, wanted, self.stopped)
+        name = "" if not (key := urls.youtube_key(url)) else ids.range_id(key, *wanted)
+        return replace(self._site_file(target, info, name), begins=begins)
+
+    def _admit(self, info: Mapping[str, Any]) -> None:
+        check_license(str(info.get("license") or "unknown"), self.options.license)
+
     def _site_video(self, url: str, folder: Path, rule: AddressRule) -> RetrievedFile:
         from fsh.pipeline.ingest import sites  # yt-dlp is large, and local files need none of it
 
@@ -124,27 +161,28 @@ class Retriever:
             folder,
             rule,
             self.options.limits,
-            cookies=self.options.cookies,
-            admit=lambda info: check_license(
-                str(info.get("license") or "unknown"), self.options.license
-            ),
+            site=self.options.site,
+            admit=self._admit,
             stopped=self.stopped,
             warn=self.warn,
         )
-        self.prober.start(video.path)
-        sha256 = ids.file_sha256(video.path)
-        facts = self._facts()
         key = urls.youtube_key(url)
+        return self._site_file(video.path, video.info, ids.youtube_id(key) if key else "")
+
+    def _site_file(self, path: Path, info: Mapping[str, Any], video_id: str) -> RetrievedFile:
+        """A file from a site, probed; ``info`` is what the site says about it."""
+        self.prober.start(path)
+        sha256 = ids.file_sha256(path)
         return RetrievedFile(
-            video.path,
-            facts,
+            path,
+            self._facts(),
             sha256,
-            video.path.stat().st_size,
-            video_id=ids.youtube_id(key) if key else "",
-            uploader=video.uploader,
-            license=str(video.info.get("license") or "unknown"),
-            upload_date=str(video.info.get("upload_date") or ""),
-            metadata=video.info,
+            path.stat().st_size,
+            video_id=video_id,
+            uploader=next(filter(None, map(str, (info.get(n, "") for n in _UPLOADER))), ""),
+            license=str(info.get("license") or "unknown"),
+            upload_date=str(info.get("upload_date") or ""),
+            metadata=info,
         )
 
     def with_one_clock(self, file: RetrievedFile, folder: Path) -> RetrievedFile:
@@ -156,12 +194,12 @@ class Retriever:
             folder: where the copy is written.
 
         Raises:
-            Failure: if it cannot be copied.
+            Failure: if it cannot be copied, or the run was stopped.
             NoRoom: no room for it.
         """
         copy = folder / f"video{SUFFIX}"
         try:
-            self.prober.copy_with_one_clock(file.path, copy)
+            self.prober.copy_with_one_clock(file.path, copy, self.stopped)
             facts = self.prober.probe(copy)
         except NotAVideo as error:
             raise Failure(ErrorClass.PERMANENT, error.code or "clock", error.what) from error

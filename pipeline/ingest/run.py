@@ -20,13 +20,13 @@ from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
 from fsh.pipeline.ingest.ledger import Ledger, merge_journals, plan_jobs, source_of
 from fsh.pipeline.ingest.licenses import check_license
-from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.progress import showing_progress
 from fsh.pipeline.ingest.rate_limit import MIN_STRIKE_SECONDS, RateLimiter
 from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_failures
 from fsh.pipeline.ingest.requests import Listing, Request, unique
 from fsh.pipeline.ingest.storage import RESERVED_BYTES
+from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
 from fsh.schemas import urls
@@ -35,6 +35,9 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Source, SourceState
+
+#: Malformed lines that are shown one by one.
+_SHOWN = 20
 
 
 def ingest(
@@ -50,21 +53,18 @@ def ingest(
         FshError: nothing to ingest, another ingest at work, a full disk.
     """
     data = DataFolder(data.root.absolute()) if options.runner else data
-    listing = read_lists(lists)
-    for bad in listing.bad_lines:
+    listing, requests = wanted_requests(lists, options)
+    for bad in listing.bad_lines[:_SHOWN]:
         progress.say(f"malformed, left out: {bad}")
-    if not listing.requests:
-        raise FshError(
-            "; ".join(listing.notes) or "nothing to ingest",
-            remedy="give a list with a url column, one URL or path per line, a folder, or a URL",
-        )
+    if more := len(listing.bad_lines[_SHOWN:]):
+        progress.say(f"and {more} more malformed lines; --dry-run --json names them all")
     for note in listing.notes:
         progress.say(note)
     part = options.part
     with locked(data, part=str(part or "")):
         try:
             with stop_signal(data, "ingest", part.name if part else "") as stop:
-                return _ingest_locked(listing, data, options, stop, progress)
+                return _ingest_locked(listing, requests, data, options, stop, progress)
         except NoRoom as full:
             raise FshError(
                 "no room left on the disk; all finished videos are recorded",
@@ -75,6 +75,7 @@ def ingest(
 
 def _ingest_locked(
     listing: Listing,
+    requests: Sequence[Request],
     data: DataFolder,
     options: IngestOptions,
     stop: StopSignal,
@@ -85,7 +86,7 @@ def _ingest_locked(
         shutil.rmtree(data.incoming, ignore_errors=True)
     limiter.forget_strikes(MIN_STRIKE_SECONDS if options.part else 0.0)
     ledger = Ledger(data)
-    requests, unreadable = _expand_playlists(unique(listing.requests), options, limiter, progress)
+    requests, unreadable = _expand_playlists(requests, options, limiter, progress)
     requests = options.share_of(requests)
     own = set(options.share_of(request for request, _ in unreadable))
     unreadable = [(request, outcome) for request, outcome in unreadable if request in own]
@@ -180,12 +181,13 @@ def _expand_playlists(
         if not urls.is_playlist(request.url):
             expanded.append(request)
             continue
-        rule = AddressRule.for_url(request.url, trusted=request.trusted)
+        proxy = options.site.proxy
+        rule = AddressRule.for_url(request.url, trusted=request.trusted, proxy=proxy)
         try:
             limiter.acquire(urls.YOUTUBE)
             with tempfile.TemporaryDirectory(prefix="fsh-") as folder:
                 links = sites.playlist_videos(
-                    request.url, rule, options.limits, Path(folder), options.cookies
+                    request.url, rule, options.limits, Path(folder), options.site
                 )
             progress.say(f"{request.url}: {len(links)} videos")
             expanded += [replace(request, url=link) for link in links]

@@ -12,12 +12,14 @@ from typing import Any
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.failures import Failure, run_stopped
+from fsh.pipeline.ingest.range_copy import RemoteStream
+from fsh.pipeline.ingest.site_options import SiteOptions
 from fsh.pipeline.ingest.ytdlp import YtDlpSession, base_params
 from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import source_key, youtube_key
 
-#: The best picture up to 1080 lines, H.264 in MP4 where there is a choice.
-_PREFERENCE = ["res:1080", "vcodec:h264", "acodec:aac", "ext:mp4:m4a"]
+#: H.264 in MP4 where there is a choice, after the height.
+_PREFERENCE = ["vcodec:h264", "acodec:aac", "ext:mp4:m4a"]
 #: What is kept of a site's metadata. Signed URLs, addresses and cookies are not among it.
 _KEPT = [
     "id",
@@ -49,6 +51,10 @@ _KEPT = [
     "vcodec",
     "acodec",
 ]
+_USUAL = SiteOptions()
+#: Formats that are plain files, of which a part can be asked for.
+_PLAIN = "[protocol~='^https?$']"
+_DIRECT = f"bv*{_PLAIN}+ba{_PLAIN}/b{_PLAIN}/bv*{_PLAIN}"
 _PROTOCOL = r"(?:https?|m3u8_native|http_dash_segments|ism)"
 _PROTOCOLS = re.compile(rf"{_PROTOCOL}(?:\+{_PROTOCOL})*")
 
@@ -60,11 +66,6 @@ class SiteVideo:
     path: Path
     info: dict[str, Any]
 
-    @property
-    def uploader(self) -> str:
-        names = (self.info.get(name) for name in ("channel_id", "uploader_id", "uploader"))
-        return next((str(name) for name in names if name), "")
-
 
 def fetch_video(
     url: str,
@@ -72,7 +73,7 @@ def fetch_video(
     rule: AddressRule,
     limits: DownloadLimits,
     *,
-    cookies: Path | None = None,
+    site: SiteOptions = _USUAL,
     admit: Callable[[Mapping[str, Any]], None] = lambda info: None,
     stopped: Callable[[], bool] = lambda: False,
     warn: Callable[[str], None] = lambda code: None,
@@ -87,9 +88,8 @@ def fetch_video(
         Failure: why there is no file.
         NoRoom: no room for it.
     """
-    params = base_params(limits, cookies, folder) | {
+    params = _params(limits, site, folder) | {
         "outtmpl": {"default": str(folder / "video.%(ext)s")},
-        "format_sort": _PREFERENCE,
         "merge_output_format": "mp4/mkv",
         "max_filesize": limits.max_bytes,
         "progress_hooks": [_stop_hook(stopped)],
@@ -107,15 +107,52 @@ def fetch_video(
     return SiteVideo(files[0], kept)
 
 
+def find_streams(
+    url: str,
+    folder: Path,
+    rule: AddressRule,
+    limits: DownloadLimits,
+    *,
+    site: SiteOptions = _USUAL,
+    admit: Callable[[Mapping[str, Any]], None] = lambda info: None,
+    warn: Callable[[str], None] = lambda code: None,
+) -> tuple[list[RemoteStream], dict[str, Any]]:
+    """The plain files that the one video on a page consists of, and what the site says about it.
+
+    Args:
+        folder: a temporary folder. The others as of :func:`fetch_video`.
+
+    Raises:
+        Failure: why there are none.
+    """
+    params = _params(limits, site, folder)
+    params |= {"format": params.get("format") or _DIRECT}
+    with YtDlpSession(params, rule, url, warn) as ydl:
+        info = _single(ydl.extract_info(url, download=False), url)
+        _check_state(info)
+        kept = sanitize(info)
+        admit(kept)
+        parts = info.get("requested_formats") or [info]
+    if any(part.get("protocol") not in ("http", "https") for part in parts):
+        raise Failure(
+            ErrorClass.PERMANENT, "no_ranges", f"{url}: a stream in pieces, no plain file"
+        )
+    return [RemoteStream.of_format(part) for part in parts], kept
+
+
 def playlist_videos(
-    url: str, rule: AddressRule, limits: DownloadLimits, folder: Path, cookies: Path | None = None
+    url: str,
+    rule: AddressRule,
+    limits: DownloadLimits,
+    folder: Path,
+    site: SiteOptions = _USUAL,
 ) -> list[str]:
     """URLs of the videos of a channel or playlist, in its order. A channel's tabs are followed.
 
     Raises:
         Failure: if it cannot be read or holds no videos.
     """
-    params = base_params(limits, cookies, folder) | {"extract_flat": "in_playlist"}
+    params = base_params(limits, site, folder) | {"extract_flat": "in_playlist"}
     with YtDlpSession(params, rule, url, lambda code: None) as ydl:
 
         def entries(address: str, depth: int) -> Iterator[str]:
@@ -145,6 +182,12 @@ def sanitize(info: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, int | float):
             kept[name] = value
     return json.loads(json.dumps(kept))
+
+
+def _params(limits: DownloadLimits, site: SiteOptions, folder: Path) -> dict[str, Any]:
+    params = base_params(limits, site, folder)
+    usual = [f"res:{site.max_height}", *_PREFERENCE]
+    return params | {"format_sort": params.get("format_sort") or usual}
 
 
 def _single(info: Any, url: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.ids import digest
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.records import ErrorClass, SourceState
 
 
 class FetchVideos(beam.DoFn):
@@ -71,6 +71,9 @@ class FetchVideos(beam.DoFn):
                         yield before
                         return
                     outcome = desk.fetch(job)
+                    if self._stop.is_set() and outcome.state is not SourceState.STORED:
+                        # Whatever failed while all was taken down may be no fault of the video's.
+                        raise Interrupted
                     desk.journal.append(job, outcome)
             except Interrupted:
                 return
@@ -154,7 +157,7 @@ def _claimed(job: Job, data: DataFolder, stop: StopSignal) -> Iterator[None]:
     """
     claims = data.incoming
     claims.mkdir(parents=True, exist_ok=True)
-    claim = claims / f"{digest(job.key)}.claim"
+    claim = claims / f"{digest(job.requests[0].fetch_key)}.claim"
     handle = os.open(claim, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,26 +16,17 @@ from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import DownloadLimits, PeerRule, guarded
 from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.site_options import (
+    SilentLog,
+    SiteOptions,
+    browser_spec,
+    private_copy,
+    ydl_params,
+)
 from fsh.pipeline.media import ffmpeg
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.records import ErrorClass
 from fsh.schemas.urls import youtube_key
-
-
-class _Log:
-    """The logger given to yt-dlp: warnings are kept, the rest is dropped."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def debug(self, message: str) -> None: ...
-
-    def info(self, message: str) -> None: ...
-
-    def warning(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def error(self, message: str) -> None: ...
 
 
 class GuardedYoutubeDL(yt_dlp.YoutubeDL):
@@ -86,13 +76,21 @@ def _handler(rule: PeerRule) -> type[UrllibRH]:
     return GuardedRH
 
 
-def base_params(limits: DownloadLimits, cookies: Path | None, folder: Path) -> dict[str, Any]:
+def base_params(limits: DownloadLimits, site: SiteOptions, folder: Path) -> dict[str, Any]:
     """yt-dlp's parameters that do not depend on what is asked of it.
 
     Args:
         folder: a temporary folder, where the cookies are copied to.
     """
     params: dict[str, Any] = {
+        "retries": 3,
+        "extractor_retries": 1,
+        "fragment_retries": 5,
+        "socket_timeout": limits.timeout,
+    }
+    if site.extra:
+        params |= ydl_params(site.extra)
+    params |= {
         "quiet": True,
         "noprogress": True,
         "consoletitle": False,
@@ -101,11 +99,7 @@ def base_params(limits: DownloadLimits, cookies: Path | None, folder: Path) -> d
         "noplaylist": True,
         "restrictfilenames": True,
         "overwrites": True,
-        "retries": 3,
-        "extractor_retries": 1,
-        "fragment_retries": 5,
         "skip_unavailable_fragments": False,
-        "socket_timeout": limits.timeout,
         "ffmpeg_location": ffmpeg.binary(),
         "hls_prefer_native": True,
         "external_downloader_args": {
@@ -113,9 +107,13 @@ def base_params(limits: DownloadLimits, cookies: Path | None, folder: Path) -> d
         },
         "postprocessors": [],
     }
-    if cookies:  # yt-dlp writes cookies back: each download gets its own copy
+    if site.proxy:
+        params["proxy"] = site.proxy
+    if site.browser:
+        params["cookiesfrombrowser"] = browser_spec(site.browser)
+    if site.cookies:  # yt-dlp writes cookies back: each download gets its own copy
         own = folder / "cookies.txt"
-        shutil.copyfile(cookies, own)
+        private_copy(site.cookies, own)
         params["cookiefile"] = str(own)
     return params
 
@@ -135,7 +133,7 @@ class YtDlpSession:
     def __init__(
         self, params: dict[str, Any], rule: AddressRule, url: str, warn: Callable[[str], None]
     ) -> None:
-        self._log, self._url, self._warn = _Log(), url, warn
+        self._log, self._url, self._warn = SilentLog(), url, warn
         rule.check_url(url)
         self._ydl = GuardedYoutubeDL(params | {"logger": self._log}, rule)
 
@@ -172,7 +170,7 @@ def _failure(error: Exception, url: str, no_runtime: bool) -> Failure:
     if isinstance(error, OSError | http.client.HTTPException):
         return Failure(ErrorClass.TRANSIENT, "network", f"{url}: {error!r}")
     failure = failures.from_message(str(error))
-    if no_runtime and failure.code in ("no_format", "not_media", "extractor", "http_403"):
+    if no_runtime and failure.code in ("outdated", "not_media", "extractor", "http_403"):
         return Failure(ErrorClass.TRANSIENT, "no_js_runtime", failure.text)
     return failure
 

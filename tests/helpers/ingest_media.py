@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fixture_ffmpeg import binary
 
+from fsh.pipeline.media.probe import MediaFacts, probe
+
 
 @functools.cache
 def _encoders() -> str:
@@ -52,3 +54,7 @@ def remux(source: Path, path: Path, *arguments: str) -> Path:
 
 def _run(*arguments: str) -> None:
     subprocess.run([binary(), "-v", "error", "-y", *arguments], check=True)
+
+
+def probed(path: Path) -> MediaFacts:
+    return probe(path)

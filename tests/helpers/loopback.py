@@ -82,6 +82,22 @@ def media(path: Path, content_type: str = "video/mp4") -> Answer:
     return lambda handler: handler.reply(200, path.read_bytes(), Content_Type=content_type)
 
 
+def in_parts(path: Path, content_type: str = "video/mp4") -> Answer:
+    """Answers as hosts of videos do: a range of the file, if one is asked for."""
+
+    def answer(handler: Handler) -> None:
+        body, wanted = path.read_bytes(), handler.headers.get("Range", "")
+        if not wanted:
+            handler.reply(200, body, Content_Type=content_type)
+            return
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        part = body[int(first) : int(last or len(body)) + 1]
+        span = f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}"
+        handler.reply(206, part, Content_Type=content_type, Content_Range=span)
+
+    return answer
+
+
 def status(code: int, **headers: str) -> Answer:
     return lambda handler: handler.reply(code, b"no\n", Content_Type="text/plain", **headers)
 

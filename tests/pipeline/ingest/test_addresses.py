@@ -131,6 +131,9 @@ TRANSIENT_MESSAGES = {
     "The current session has been rate-limited by YouTube for up to an hour": "http_429",
     "unable to download video data: HTTP Error 403: Forbidden": "http_403",
     "Unable to download API page: [Errno -2] Name or service not known": "network",
+    "Requested format is not available. Use --list-formats": "outdated",
+    "The following content is not available on this app. Watch on the latest version": "outdated",
+    "Unable to extract initial data; please report this issue on the tracker": "outdated",
     "Something nobody has seen before": "extractor",
 }
 PERMANENT_MESSAGES = {
@@ -145,7 +148,6 @@ PERMANENT_MESSAGES = {
     "grounds": "copyright",
     "The uploader has not made this video available in your country": "geo",
     "Join this channel to get access to members-only content": "members",
-    "Requested format is not available. Use --list-formats": "no_format",
     "Unable to download webpage: HTTP Error 404: Not Found": "removed",
     "Unsupported URL: https://host.org/": "not_media",
 }

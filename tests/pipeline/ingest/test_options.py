@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fsh.pipeline.ingest.options import IngestOptions
+from fsh.pipeline.ingest.site_options import SiteOptions
 from fsh.schemas.errors import FshError
 
 
@@ -18,12 +19,12 @@ from fsh.schemas.errors import FshError
     [
         ({"license": "mit"}, "license is any or cc, not mit"),
         ({"retry": "never"}, "retry is none, transient, permanent, all, not never"),
-        ({"cookies": Path("no-cookies.txt")}, "no such cookie file"),
+        ({"site": SiteOptions(cookies=Path("no-cookies.txt"))}, "no such cookie file"),
     ],
 )
 def test_unknown_values_are_refused(option, message):
     with pytest.raises(FshError, match=message):
-        IngestOptions(**option)
+        IngestOptions(**option).site.check()
 
 
 def test_options_plans_and_reports_need_no_beam(tmp_path):

@@ -14,8 +14,15 @@ import loopback
 import pytest
 from ingest_runs import options, padded, recorded_urls, slowly, sources, start_ingest, videos
 
+from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.fetch import Fetcher
+from fsh.pipeline.ingest.journal import FetchOutcome, Job, read_journals
+from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.ingest.run import ingest
+from fsh.pipeline.ingest.stop_signal import stop_signal
+from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.schemas.progress import Silent
+from fsh.schemas.records import ErrorClass
 
 #: Seconds that a download goes on if nobody stops it.
 DRIPS = 600
@@ -90,3 +97,29 @@ def wait_for(condition: Callable[[], object], child: subprocess.Popen) -> None:
     while not condition():
         assert child.poll() is None and time.monotonic() < until
         time.sleep(0.02)
+
+
+class Breaking(Fetcher):
+    """Whatever it fetches is stopped meanwhile, and then fails of something else."""
+
+    def fetch(self, job: Job) -> FetchOutcome:
+        self.on_fetch()
+        failure = Failure(ErrorClass.TRANSIENT, "network", "its folder is gone")
+        return FetchOutcome.of_failure(failure, 1)
+
+
+def test_what_fails_once_the_run_was_stopped_is_not_recorded(data):
+    data.records.mkdir(parents=True)
+    request = Request("https://h.org/a.mp4")
+    for stopped, records in ((True, 0), (False, 1)):
+        with stop_signal(data) as stop:
+            worker = FetchVideos(data, options(), stop)
+            worker.setup()
+            try:
+                fetcher = Breaking(**vars(worker._fetcher))
+                fetcher.on_fetch = stop.set if stopped else lambda: None
+                worker._fetcher = fetcher
+                found = list(worker.process(Job(request.key, (request,))))
+            finally:
+                worker.teardown()
+        assert len(found) == len(list(read_journals(data))) == records

@@ -1,0 +1,136 @@
+"""Lists in JSON: one object per line, an array, or objects inside an object, by their shape.
+
+CelebV-HQ and CelebV-Text name each clip in an object below ``clips``; TalkVid has an array of
+nested objects. What all have in common: somewhere there is a row of objects, each of which names a
+video.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fsh.pipeline.ingest.list_records import flat_record, from_records, url_column
+from fsh.pipeline.ingest.requests import Listing
+from fsh.schemas.errors import FshError
+from fsh.schemas.text import shown
+from fsh.schemas.urls import is_youtube_id
+
+_Row = Mapping[str, Any] | str
+#: How the key of a table ends that says what the numbers of a vector mean.
+_MAPPING = "_mapping"
+#: Keys below which the rows of a list are kept.
+_CONTAINERS = {"clips", "videos", "data", "items", "entries", "samples", "annotations", "rows"}
+
+
+def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
+    """Requests of a text that begins as JSON does. A bare string is a URL.
+
+    Raises:
+        FshError: if it is an array that is broken.
+    """
+    try:
+        whole = _parsed("\n".join(lines))
+    except ValueError as error:
+        first = next((line for line in lines if line.strip()), "").lstrip()
+        if first.startswith("[") or first.rstrip() == "{":  # no object per line
+            raise FshError("not whole JSON", where=where, remedy=str(error)) from None
+        return from_records(_records_of_lines(lines), where, base)
+    if isinstance(whole, dict) and url_column(flat_record(whole)) and not _rows_in(whole, 0):
+        return from_records([(1, flat_record(whole))], where, base)
+    meanings = _meanings(whole)
+    rows = list(whole) if isinstance(whole, list) else _rows_in(whole, 0)
+    if not rows:
+        return Listing(notes=[_nothing_note(whole, where)])
+    return from_records(
+        ((i, _as_record(row, meanings)) for i, row in enumerate(rows, 1)), where, base
+    )
+
+
+def _records_of_lines(lines: Sequence[str]) -> Iterator[tuple[int, _Row]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield number, _as_record(_parsed(line), {})
+            except ValueError as error:
+                yield number, f"not JSON ({error})"
+
+
+def _parsed(text: str) -> Any:
+    """Raises:
+    ValueError: if it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _rows_in(value: Any, depth: int) -> list[Any]:
+    """The array or object of objects with the most that name videos, somewhere inside a value.
+
+    An object's keys become the ``id`` of objects that have none, if they look like YouTube's.
+    """
+    if depth > 4 or not isinstance(value, list | dict):
+        return []
+    rows: list[Any]
+    if isinstance(value, list):
+        rows = [one for one in value if isinstance(one, dict | str)]
+    else:
+        rows = [_with_id(key, one) for key, one in value.items() if isinstance(one, dict) and one]
+    found = sum(map(_names_video, rows))
+    best = rows if found and 2 * found >= len(rows) else []
+    for key, one in value.items() if isinstance(value, dict) else ():
+        inner = _rows_in(one, depth + 1)
+        if len(inner) > found or (inner and len(inner) == found and key.lower() in _CONTAINERS):
+            best, found = inner, len(inner)
+    return best
+
+
+def _with_id(key: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"id": key, **row} if is_youtube_id(key) else row
+
+
+def _names_video(row: Any) -> bool:
+    return "://" in row if isinstance(row, str) else bool(url_column(flat_record(row)))
+
+
+def _as_record(entry: Any, meanings: Mapping[str, Sequence[str]]) -> _Row:
+    """A row with vectors of 0 and 1 as the names of their ones, where the list gives names."""
+    if isinstance(entry, str):
+        return {"url": entry}
+    if not isinstance(entry, dict):
+        return f"a JSON object or string is wanted, not {type(entry).__name__}"
+    record = flat_record(entry)
+    for name, words in meanings.items():
+        vector = record.get(name)
+        if isinstance(vector, list) and len(vector) == len(words) and {*map(str, vector)} <= _BITS:
+            record[name] = [w for w, bit in zip(words, vector, strict=True) if str(bit) in _ONES]
+    return record
+
+
+_ONES = {"1", "1.0", "True"}
+_BITS = {"0", "0.0", "False", *_ONES}
+
+
+def _meanings(whole: Any) -> dict[str, list[str]]:
+    """Name of a vector → what each of its places means, from ``<name>_mapping`` of the list."""
+    if not isinstance(whole, dict):
+        return {}
+    return {
+        name.removesuffix(_MAPPING): [str(word) for word in words]
+        for name, words in flat_record(
+            {key: one for key, one in whole.items() if key.startswith("meta")}
+        ).items()
+        if name.endswith(_MAPPING) and isinstance(words, list)
+    }
+
+
+def _nothing_note(whole: Any, where: str) -> str:
+    """A note for the user: what a JSON holds that names no videos."""
+    if isinstance(whole, dict):
+        keys = ", ".join(shown(str(key)[:40]) for key in list(whole)[:10])
+        return f"{shown(where)}: JSON without any URL, path or video id (keys: {keys})"
+    return f"{shown(where)}: JSON without entries ({type(whole).__name__})"

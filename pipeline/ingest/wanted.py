@@ -1,0 +1,39 @@
+"""What a run is to fetch: everything in its lists that meets the user's conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.options import IngestOptions
+from fsh.pipeline.ingest.requests import Listing, Request, ranges_alone, unique
+from fsh.schemas.conditions import all_hold, names_found
+from fsh.schemas.errors import FshError
+
+
+def wanted_requests(lists: Sequence[str], options: IngestOptions) -> tuple[Listing, list[Request]]:
+    """What is in the lists, and the requests of it to be fetched, each once.
+
+    Raises:
+        FshError: if an option or a list cannot be used, or nothing meets the conditions.
+    """
+    options.site.check()
+    listing = read_lists(lists, options.site.proxy)
+    if options.only:
+        listing = _filtered(listing, options)
+    requests = unique(listing.requests)
+    return listing, ranges_alone(requests) if options.ranges else requests
+
+
+def _filtered(listing: Listing, options: IngestOptions) -> Listing:
+    chosen = [one for one in listing.requests if all_hold(options.only, one.label)]
+    rows = len(listing.requests)
+    if not chosen:
+        names = names_found([one.labels for one in listing.requests])
+        raise FshError(
+            f"none of {rows} rows meets the conditions (--only)",
+            remedy=f"the labels in these lists are: {names}; identity and license work as well",
+        )
+    note = f"{rows - len(chosen)} of {rows} rows left out (--only)"
+    return replace(listing, requests=chosen, notes=[*listing.notes, note])
