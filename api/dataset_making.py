@@ -185,7 +185,6 @@ def shard(
     share = Part.parse(part) if part else None
     if share and runner:
         raise FshError("--part and --runner are two ways to share work out: give one of them")
-
     progress = progress or Silent()
     folder = DataFolder(Path(data))
     spec = replace(FaceSpec(), backend=landmark_backend_for(folder, landmarks, progress), size=size)

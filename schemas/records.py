@@ -76,11 +76,8 @@ class RejectReason(StrEnum):
 
 #: Reasons that say that a video, or a span of it, could not be worked on.
 FAILURES = (
-    RejectReason.UNREADABLE,
-    RejectReason.TIMEOUT,
-    RejectReason.MEMORY,
-    RejectReason.CRASHED,
-    RejectReason.INTERNAL,
+    *(RejectReason.UNREADABLE, RejectReason.TIMEOUT),
+    *(RejectReason.MEMORY, RejectReason.CRASHED, RejectReason.INTERNAL),
 )
 
 

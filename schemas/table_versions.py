@@ -1,4 +1,4 @@
-"""Tables of older versions as tables of today's."""
+"""Tables of older versions as tables of today's, and what tables no version can read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pyarrow as pa
 from fsh.schemas.errors import SchemaMismatch
 from fsh.schemas.records import RejectReason
 
+#: What to do with a table that does not fit.
+REMEDY = "it was written by another version of fsh; move it away and run again"
 #: Names in version 1 of the table of clips. Version 1 did not say so.
 _OLD_COLUMNS = {"stillness": "frame_difference", "purity": "identity_consistency"}
 _OLD_REASONS = {"glimpse": RejectReason.BRIEF_TRACK.value}
@@ -58,6 +60,26 @@ def upgraded_table(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
             field = schema.field(name)
             table = table.append_column(field, pa.nulls(len(table), field.type))
     return table
+
+
+def check_columns(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
+    """Raises:
+    SchemaMismatch: if a table at ``path`` has not exactly the wanted columns.
+    """
+    missing = sorted(set(wanted.names) - set(found.names))
+    unknown = sorted(set(found.names) - set(wanted.names))
+    types = [
+        f"{f.name} is {found.field(f.name).type}, not {f.type}"
+        for f in wanted
+        if f.name in found.names and found.field(f.name).type != f.type
+    ]
+    if missing or unknown or types:
+        title = table_title(wanted)
+        raise SchemaMismatch(
+            f"{title} table does not fit: missing {missing}, unknown {unknown}, {types}",
+            where=path,
+            remedy=REMEDY,
+        )
 
 
 def _with_new_names(table: pa.Table) -> pa.Table:

@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.table_versions import table_title, upgraded_table
+from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
-_REMEDY = "it was written by another version of fsh; move it away and run again"
 _M = "without a mesh"
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
 
@@ -209,7 +208,7 @@ def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     """Write Parquet (zstd) under a temporary name, then rename; the same rows, the same bytes."""
-    _check(table.schema, schema, path)
+    check_columns(table.schema, schema, path)
     # As an open file: Arrow takes only paths that are UTF-8.
     with replacing(path) as temporary, temporary.open("wb") as file:
         pq.write_table(table, file, compression="zstd")
@@ -237,7 +236,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         line = f"not a readable Parquet file ({error})"
         raise SchemaMismatch(line, where=path, remedy=_rewrite(schema)) from error
     table = upgraded_table(table, schema, path)
-    _check(table.schema, schema, path)
+    check_columns(table.schema, schema, path)
     return table
 
 
@@ -278,7 +277,7 @@ def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
         return [kind.from_row(row) for row in table.to_pylist()]
     except (TypeError, ValueError) as error:
         raise SchemaMismatch(
-            f"not a {table_title(schema)} table ({error})", where=path, remedy=_REMEDY
+            f"not a {table_title(schema)} table ({error})", where=path, remedy=REMEDY
         ) from error
 
 
@@ -287,20 +286,3 @@ def _rewrite(schema: pa.Schema) -> str:
     if table_title(schema) == table_title(CLIPS):
         return "run `fsh shard` again"
     return "move it away and run `fsh ingest` with the same lists again"
-
-
-def _check(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
-    missing = sorted(set(wanted.names) - set(found.names))
-    unknown = sorted(set(found.names) - set(wanted.names))
-    types = [
-        f"{f.name} is {found.field(f.name).type}, not {f.type}"
-        for f in wanted
-        if f.name in found.names and found.field(f.name).type != f.type
-    ]
-    if missing or unknown or types:
-        title = table_title(wanted)
-        raise SchemaMismatch(
-            f"{title} table does not fit: missing {missing}, unknown {unknown}, {types}",
-            where=path,
-            remedy=_REMEDY,
-        )
