@@ -35,11 +35,7 @@ def select_and_plan(data: DataFolder, config: ShardConfig) -> list[ShardPlan]:
     if finished is None:  # some are to be analysed again
         return []
     pinned = Tombstones.read(data).pinned
-    clips = filtered([f.clip for f in finished], config.filters, config.analysis.spec)
-    clips = labelled(clips, sources, config.only)
-    # Only what could be kept stands for other clips of the same footage.
-    clips = filtered(with_duplicates(clips), config.filters, config.analysis.spec)
-    clips = labelled(clips, sources, config.only)
+    clips = judged([f.clip for f in finished], sources, config)
     clips = assigned(clips, sources, config.same_person, pinned)
     write_clips(clips, data.clips_without_shards)
     ready = [
@@ -57,6 +53,17 @@ def select_and_plan(data: DataFolder, config: ShardConfig) -> list[ShardPlan]:
             pinned.shards.get(split, 1),
         )
     ]
+
+
+def judged(clips: Iterable[Clip], sources: Sequence[Source], config: ShardConfig) -> list[Clip]:
+    """The clips, each kept or with the reason why not, and what shows the same footage."""
+
+    def chosen(some: Iterable[Clip]) -> list[Clip]:
+        passed = filtered(some, config.filters, config.analysis.spec)
+        return labelled(passed, sources, config.only)
+
+    # Only what would be kept may stand for other clips of its footage.
+    return chosen(with_duplicates(chosen(clips)))
 
 
 def filtered(clips: Iterable[Clip], filters: FilterConfig, spec: FaceSpec) -> list[Clip]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fsh.pipeline.dataset.assignment import splits_of
-from fsh.pipeline.dataset.config import FilterConfig, filters_of
+from fsh.pipeline.dataset.config import FilterConfig, ShardConfig, filters_of
 from fsh.pipeline.dataset.duplicates import footage_groups, linked_names, with_duplicates
-from fsh.pipeline.dataset.selection import filtered
+from fsh.pipeline.dataset.selection import filtered, judged
+from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import Clip, RejectReason
+from fsh.schemas.records import Clip, RejectReason, Source, SourceState
 from fsh.schemas.spec import FaceSpec
 
 
@@ -65,6 +67,26 @@ def test_they_are_dropped_where_asked_for():
     assert [c.kept for c in kept] == [True] * 5 + [False]
     dropped = filtered(with_duplicates(CLIPS), filters_of({"duplicates": 0}), FaceSpec())
     assert [c.reason for c in dropped[:5]] == ["duplicate", None, None, None, "duplicate"]
+
+
+def test_what_the_labels_leave_out_stands_for_nothing():
+    """Of two copies the larger is labelled otherwise: the other one is kept."""
+
+    def source(name: str, tongue: str) -> Source:
+        where = {"request_id": name, "url": f"/{name}.mp4", "video_id": f"v-{name}"}
+        label = json.dumps({"tongue": tongue})
+        return Source(**where, state=SourceState.STORED, labels=label)
+
+    sources = [source("a", "en"), source("b", "fr"), source("e", "en")]
+    clips = [replace(c, start=0.0, end=4.0) for c in (CLIPS[0], CLIPS[1], CLIPS[4])]
+    config = ShardConfig(
+        filters=filters_of({"duplicates": 0}), only=(Condition.parse("tongue=en"),)
+    )
+    found = judged(clips, sources, config)
+    assert [c.reason for c in found] == [None, "other_label", "duplicate"]
+    assert [c.duplicate_of for c in found] == [None, None, clips[0].clip_id]
+    found = judged(clips, sources, replace(config, only=()))
+    assert [c.reason for c in found] == ["duplicate", None, "duplicate"]
 
 
 def test_a_filter_that_there_is_not_is_told():

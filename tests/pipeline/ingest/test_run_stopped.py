@@ -14,12 +14,12 @@ import loopback
 import pytest
 from ingest_runs import options, padded, recorded_urls, slowly, sources, start_ingest, videos
 
+from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, read_journals
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.ingest.run import ingest
-from fsh.pipeline.ingest.stop_signal import stop_signal
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.schemas.progress import Silent
 from fsh.schemas.records import ErrorClass
@@ -116,9 +116,9 @@ def test_what_fails_once_the_run_was_stopped_is_not_recorded(data):
             worker = FetchVideos(data, options(), stop)
             worker.setup()
             try:
-                fetcher = Breaking(**vars(worker._fetcher))
-                fetcher.on_fetch = stop.set if stopped else lambda: None
-                worker._fetcher = fetcher
+                with worker._desks.taken() as desk:
+                    desk._fetcher = Breaking(**vars(desk._fetcher))
+                    desk._fetcher.on_fetch = stop.set if stopped else lambda: None
                 found = list(worker.process(Job(request.key, (request,))))
             finally:
                 worker.teardown()
