@@ -12,6 +12,7 @@ import re
 from importlib.resources import files
 
 import jinja2
+from markupsafe import Markup
 
 from fsh.schemas.text import page_text
 
@@ -47,7 +48,7 @@ def render_page(package: str, name: str, allowed: str = STANDING_ALONE, **values
     scripts, styles = _SCRIPT.findall(source), _STYLE.findall(source)
     assert not any(mark in s for s in (*scripts, *styles) for mark in ("{{", "{%", "{#")), name
     style_hashes = "'unsafe-inline'" if _STYLE_ATTRIBUTE.search(markup) else _hashes(styles)
-    policy = (
+    policy = Markup(  # nothing in it is a value's
         f"default-src 'none'; base-uri 'none'; form-action 'none'; script-src {_hashes(scripts)}; "
         f"style-src {style_hashes}; {allowed}"
     )
