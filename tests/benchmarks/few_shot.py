@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", default="authors")
     parser.add_argument("--shots", default=",".join(map(str, SHOTS)))
     parser.add_argument("--size", choices=SIZES, default=CROP)
+    parser.add_argument("--protocols", nargs="+", choices=[*SHOWN], default=[*SHOWN])
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--plain", type=Path)
     parser.add_argument("--out", type=Path, help="kept there, and gone on from")
@@ -66,12 +67,12 @@ def main() -> None:
         skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
         settings = [
             EvaluationSettings(name, size, shots, 0, analyzer, {}, skipped, folder)
-            for name in SHOWN
+            for name in options.protocols
         ]
         evaluations = evaluate(people[: options.identities], systems, settings, bar)
-        for evaluation, metrics in zip(evaluations, SHOWN.values(), strict=True):
+        for evaluation, protocol in zip(evaluations, options.protocols, strict=True):
             for row in result_rows(evaluation):
-                if row.metric in metrics:
+                if row.metric in SHOWN[protocol]:
                     shown = f"T={row.shots:<2}  {row.system:17}  {row.title}: {format_value(row)}"
                     print(f"{row.protocol}  {row.frames:6}  n={row.n:<4}  {shown}")
 

@@ -36,6 +36,8 @@ _MOUTH = 4
 _DISPLACEMENT = 0.25
 #: Around a still photo's face, in shares of the side: its edge, and its hair, kept by so much.
 _FACE_EDGE, _HAIR, _HAIR_KEPT = 0.025, 0.1, 0.25
+#: How far a head has to have moved for that, in shares of the side: a little, and wholly.
+_STAYED, _MOVED = 0.01, 0.05
 
 
 class Photos(NamedTuple):
@@ -156,7 +158,7 @@ def prepare(
     shown = read(photos.fine.flatten(0, 1), warp.reads)
     moved = warp.displacement / _DISPLACEMENT
     bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face], 1), side)
-    kept = _inside(places(batch, fine, still.real), still.real) * _beside_head(still.front)
+    kept = _inside(places(batch, fine, still.real), still.real) * _beside_head(target, still)
     maps = [
         bent.unflatten(0, (batch, count)).flatten(1, 2),
         at_side(still.fine, side),
@@ -178,13 +180,11 @@ def prepare(
     )
 
 
-def _beside_head(front: Tensor) -> Tensor:
+def _beside_head(target: Tensor, still: Photos) -> Tensor:
     """(B, 1, F, F): how far still photos show what stays where it is: not their face, hardly the
-    hair around it. Else both would stay behind when the head moves away.
-
-    Args:
-        front: (B, 1, F, F), see :class:`Photos`.
+    hair around it, if the head has moved away. Else both would stay behind.
     """
+    front = still.front
     if not front.numel():
         return front.new_ones(())
     face = (front < FAR).to(front)
@@ -192,7 +192,9 @@ def _beside_head(front: Tensor) -> Tensor:
         F.max_pool2d(face, 2 * reach + 1, 1, reach)
         for reach in (round(share * front.shape[-1]) for share in (_FACE_EDGE, _HAIR))
     )
-    return (1 - near) * (1 - hair * (1 - _HAIR_KEPT))
+    moved = (target - still.points)[..., :2].norm(dim=2).median(1).values
+    hidden = ((moved - _STAYED) / (_MOVED - _STAYED)).clamp(0, 1).view(-1, 1, 1, 1)
+    return 1 - hidden * (1 - (1 - near) * (1 - hair * (1 - _HAIR_KEPT)))
 
 
 def at_side(pictures: Tensor, side: int) -> Tensor:

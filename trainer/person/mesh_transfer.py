@@ -89,24 +89,53 @@ def transfer_mesh(
         return np.empty((0, MESH_POINTS, 3), np.float32)
     if smooth:
         driver = smooth_landmarks(driver, times, beta=_BETA)
-    shape, own = neutral_mesh(person)
-    places = [place_mesh(mesh) for mesh in driver]
-    local = np.stack([place.to_head(mesh) for place, mesh in zip(places, driver, strict=True)])
+    transfer, rest = MeshTransfer(person), None
     if reference is None:
-        seen = landmarks_of_mesh(own.to_picture(shape))
-        start = places[reference_frame(landmarks_of_mesh(driver), seen)]
-        rest = face_at_rest(local, shape)
-    else:
-        start, rest = places[reference], local[reference]
-    width, height, _ = np.ptp(shape, axis=0) / np.maximum(np.ptp(rest, axis=0), 1e-6)
-    faces = _closed(shape + (local - rest) * (width, height, width), shape)
-    moved = np.empty_like(driver)
-    for i, place in enumerate(places):
+        reference = reference_frame(landmarks_of_mesh(driver), transfer.shape)
+        faces = np.stack([place_mesh(mesh).to_head(mesh) for mesh in driver])
+        rest = face_at_rest(faces, transfer.neutral)
+    transfer.start_at(driver[reference], rest)
+    return np.array([transfer.moved(mesh) for mesh in driver], np.float32)
+
+
+class MeshTransfer:
+    """:func:`transfer_mesh` face by face, from a reference face that is given.
+
+    Args:
+        person: (T, 478, 3), the photos' meshes, in the pixels wanted.
+
+    Attributes:
+        shape: float64 (68, 2), the person's landmarks as the photos show them on average.
+        neutral: float64 (478, 3), the person's face in the head's own coordinates.
+    """
+
+    def __init__(self, person: np.ndarray) -> None:
+        self.neutral, self._own = neutral_mesh(person)
+        self.shape = landmarks_of_mesh(self._own.to_picture(self.neutral))
+
+    def start_at(self, reference: np.ndarray, rest: np.ndarray | None = None) -> None:
+        """From now on motion counts from this face of the driver's, (478, 3).
+
+        Args:
+            rest: (478, 3), in the head's own coordinates, what expressions count from; None: from
+                that face as well.
+        """
+        self._start = place_mesh(reference)
+        own = self._start.to_head(np.asarray(reference, np.float64))
+        self._rest = own if rest is None else rest
+        extent = np.maximum(np.ptp(self._rest, axis=0), 1e-6)
+        width, height, _ = np.ptp(self.neutral, axis=0) / extent
+        self._proportions = (width, height, width)
+
+    def moved(self, mesh: np.ndarray) -> np.ndarray:
+        """The person's mesh, float64 (478, 3), for one face of the driver's, (478, 3)."""
+        place, start, own = place_mesh(mesh), self._start, self._own
+        face = self.neutral + (place.to_head(mesh) - self._rest) * self._proportions
         grown = own.scale / start.scale
         shift = own.shift + grown * (place.shift - start.shift)
         turned = place.rotation @ start.rotation.T @ own.rotation
-        moved[i] = Placement(grown * place.scale, turned, shift).to_picture(faces[i])
-    return moved.astype(np.float32)
+        closed = _closed(face[None], self.neutral)[0]
+        return Placement(grown * place.scale, turned, shift).to_picture(closed)
 
 
 def face_at_rest(faces: np.ndarray, shape: np.ndarray) -> np.ndarray:
