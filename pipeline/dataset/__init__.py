@@ -10,6 +10,7 @@ In the data's order:
 - :mod:`span_store`: what is stored of finished and failed spans
 - :mod:`selection`: which clips are kept (:mod:`filters`), who they show (:mod:`identity`), which
   identity and split each gets (:mod:`assignment`), which shard each lies in
+- :mod:`accounting`: where every second went: kept, or rejected with a reason
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report
 - :mod:`graph`: all of that as one Beam pipeline
 - :mod:`contact_sheet`: the result as a page; :mod:`integrity`: whether it is what its card says

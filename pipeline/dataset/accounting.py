@@ -23,7 +23,7 @@ _ORDER = {reason: number for number, reason in enumerate(RejectReason)}
 
 
 @dataclass(frozen=True)
-class Footage:
+class SpanFrames:
     """The frames of a span, each with the stretch that it stands for.
 
     Attributes:
@@ -37,7 +37,7 @@ class Footage:
     end: float
 
     @classmethod
-    def of_frames(cls, times: np.ndarray, span: Span, duration: float) -> Footage:
+    def of_frames(cls, times: np.ndarray, span: Span, duration: float) -> SpanFrames:
         """The frames of a span.
 
         Args:
@@ -66,7 +66,10 @@ class Footage:
 
 
 def rest_of(
-    footage: Footage, tracked: Sequence[np.ndarray], shots: Sequence[Shot], searched: Sequence[int]
+    footage: SpanFrames,
+    tracked: Sequence[np.ndarray],
+    shots: Sequence[Shot],
+    searched: Sequence[int],
 ) -> Iterator[tuple[RejectReason, float, float]]:
     """The stretches of a span in which nothing was tracked, in order, and why: reason, from, to.
 

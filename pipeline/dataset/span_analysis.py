@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.dataset.accounting import Footage, rest_of, row_without_clip
+from fsh.pipeline.dataset.accounting import SpanFrames, rest_of, row_without_clip
 from fsh.pipeline.dataset.clip_storage import ClipFrames, loaded_backend, store_clip
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.cropping import crop_tracks
@@ -56,7 +56,7 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     facts = probe(path, measure=span.open_end)
     progress = SpanProgress(folder.progress)
     times, tracks, shots, searched = find_tracks(path, facts, span, analysis, progress)
-    footage = Footage.of_frames(times, span, facts.duration)
+    footage = SpanFrames.of_frames(times, span, facts.duration)
     clips, to_crop = [], []
     for track in tracks:
         if reason := why_not_cropped(track, times, analysis):
@@ -134,7 +134,7 @@ def clip_of_track(
     span: Span,
     facts: MediaFacts,
     track: Track,
-    footage: Footage,
+    footage: SpanFrames,
     times: np.ndarray,
     analysis: AnalysisConfig,
 ) -> Clip:
