@@ -11,7 +11,7 @@ from fsh.schemas.disk import NoRoom
 from fsh.schemas.records import RejectReason
 
 _MEMORY = 4 * 2**30
-#: Bytes a second that a copy is written with at least.
+#: Bytes a second with which a file is read at least.
 _SLOWEST = 5_000_000
 
 
@@ -19,7 +19,7 @@ class Prober:
     """Probes one file after another in a worker process that can be killed.
 
     Attributes:
-        timeout: seconds that one file may take.
+        timeout: seconds that one file may take, besides reading it.
         sandbox: the worker.
     """
 
@@ -40,7 +40,7 @@ class Prober:
             NotAVideo: if it is not let in; code ``crash`` or ``hang`` if the probing failed so.
         """
         try:
-            return self.sandbox.result(self.timeout)
+            return self.sandbox.result(self._patience(self._path))
         except JobFailed as failure:
             if isinstance(failure.__cause__, NotAVideo):
                 raise failure.__cause__ from None
@@ -56,13 +56,18 @@ class Prober:
             NoRoom: if the disk is full.
         """
         try:
-            size = path.stat().st_size
-            patience = self.timeout + size / _SLOWEST
-            self.sandbox.run(copy_with_one_clock, path, copy, timeout=patience)
+            self.sandbox.run(copy_with_one_clock, path, copy, timeout=self._patience(path))
         except JobFailed as failure:
             if isinstance(failure.__cause__, NoRoom):
                 raise failure.__cause__ from None
             raise NotAVideo(failure.detail, where=path, code="clock") from None
+
+    def _patience(self, path: Path) -> float:
+        """Seconds that reading a whole file may take."""
+        try:
+            return self.timeout + path.stat().st_size / _SLOWEST
+        except OSError:
+            return self.timeout
 
     def probe(self, path: Path) -> MediaFacts:
         """:meth:`start` and :meth:`result` at once."""
