@@ -73,8 +73,13 @@ def analyze_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
     for reason, start, end in rest_of(footage, [t.frames for t in tracks], shots, searched):
         clips.append(row_without_clip(span, size, reason, start, end))
     progress.end()
-    write_clips(sorted(clips, key=lambda c: (c.clip_id or "", known(c.start))), folder.clips)
+    write_clips(sorted(clips, key=_place), folder.clips)
     return len(to_crop)
+
+
+def _place(clip: Clip) -> tuple[bool, str, float]:
+    """The order of the rows: clips by their names, then the stretches without."""
+    return clip.clip_id is None, clip.clip_id or "", known(clip.start)
 
 
 def find_tracks(
