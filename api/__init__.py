@@ -16,7 +16,8 @@ The modules, in the order in which they are used:
 - ``training``: a run
 - ``people``: a person out of photos, and as ONNX files; ``person_photos``: which photos they are;
   ``face_analysis``: what measures drawings
-- ``films``: films of one or several people; ``film_making`` makes one, ``film_frames`` its frames
+- ``films``: films of one or several people; ``film_making`` makes one as
+  ``film_options`` say, ``film_frames`` its frames
 - ``marking``: consent, watermark and manifest of what is drawn; ``verification`` reads them
 - ``evaluation``: the paper's table; ``evaluation_options``, ``frames_folder`` (frames that are not
   of a data set), ``unseen_people`` (whom the runs saw), ``evaluation_report`` and ``user_study``

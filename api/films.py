@@ -11,7 +11,8 @@ from typing import Any
 
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, as_paths, person_folder
-from fsh.film_making import Film, FilmMaker, FilmOptions, FilmRequest, require_film_place
+from fsh.film_making import FilmMaker, require_film_place
+from fsh.film_options import Film, FilmOptions, FilmRequest
 from fsh.pipeline.inputs.input_name import input_name
 from fsh.pipeline.inputs.landmark_track import require_track_name
 from fsh.pipeline.media.containers import PICTURES, SUFFIXES, film_format, format_named

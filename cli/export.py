@@ -13,7 +13,10 @@ from fsh.cli import console, options
 def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
     person: Annotated[
-        Path | None, typer.Option("--person", help="The person's folder; default: the newest.")
+        Path | None,
+        typer.Option(
+            "--person", help="The person's folder, or a name in --people; default: the newest."
+        ),
     ] = None,
     run: Annotated[
         Path | None,
@@ -30,10 +33,10 @@ def export(
 
     Example: `fsh export --person people/me --run runs/nano -o me-onnx`
     """
-    from fsh.defaults import newest_person
+    from fsh.defaults import newest_person, person_folder
     from fsh.people import export as export_person
 
-    person = person or newest_person(people)
+    person = person_folder(person, people) if person else newest_person(people)
     with console.progress(quiet) as bar:
         announce = console.announcing("export", quiet)
         made = export_person(person, output, run=run, announce=announce, progress=bar)

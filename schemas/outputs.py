@@ -235,9 +235,7 @@ def _require_name(path: Path) -> None:
     try:
         path.resolve()
     except (OSError, RuntimeError):
-        raise FshError(
-            "links in it lead in a circle", where=path, remedy="name another place"
-        ) from None
+        raise FshError("links in it lead in a circle", where=path, remedy="name another") from None
 
 
 def require_not_input(output: Path, inputs: Inputs) -> None:

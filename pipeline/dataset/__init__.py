@@ -12,6 +12,7 @@ In the data's order:
 - :mod:`selection`: which clips are kept (:mod:`filters`), which show the same footage
   (:mod:`duplicates`), who they show (:mod:`identity`), which
   identity and split each gets (:mod:`assignment`), which shard each lies in
+- :mod:`accounting`: where every second went: kept, or rejected with a reason
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report
 - :mod:`graph`: all of that in order, the heavy steps of it (:mod:`workers`) on Beam;
   :mod:`accounting`: where every second went

@@ -23,7 +23,7 @@ _ORDER = {reason: number for number, reason in enumerate(RejectReason)}
 
 
 @dataclass(frozen=True)
-class Footage:
+class SpanFrames:
     """The frames of a span, each with the stretch that it stands for.
 
     Attributes:
@@ -37,7 +37,7 @@ class Footage:
     end: float
 
     @classmethod
-    def of_frames(cls, times: np.ndarray, span: Span, duration: float) -> Footage:
+    def of_frames(cls, times: np.ndarray, span: Span, duration: float) -> SpanFrames:
         """The frames of a span.
 
         Args:
@@ -66,7 +66,10 @@ class Footage:
 
 
 def rest_of(
-    footage: Footage, tracked: Sequence[np.ndarray], shots: Sequence[Shot], searched: Sequence[int]
+    footage: SpanFrames,
+    tracked: Sequence[np.ndarray],
+    shots: Sequence[Shot],
+    searched: Sequence[int],
 ) -> Iterator[tuple[RejectReason, float, float]]:
     """The stretches of a span in which nothing was tracked, in order, and why: reason, from, to.
 
@@ -221,6 +224,11 @@ def row_without_clip(
     )
 
 
+def place_of_row(clip: Clip) -> tuple[bool, str, float]:
+    """The order of a span's rows: clips by their names, then the stretches without."""
+    return clip.clip_id is None, clip.clip_id or "", clip.start or 0.0
+
+
 def accounted(clips: Iterable[Clip], span: Span) -> list[Clip]:
     """Rows of an older table that did not account for every second, as of today's.
 
@@ -241,4 +249,4 @@ def accounted(clips: Iterable[Clip], span: Span) -> list[Clip]:
         if start > at:
             rest.append(row_without_clip(span, size, RejectReason.NO_FACE, at, start))
         at = max(at, end)
-    return sorted([*tracks, *rest], key=lambda clip: (clip.clip_id or "", clip.start or 0.0))
+    return sorted([*tracks, *rest], key=place_of_row)

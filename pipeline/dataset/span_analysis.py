@@ -14,7 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fsh.pipeline.dataset.accounting import Footage, rest_of, row_without_clip
+from fsh.pipeline.dataset.accounting import (
+    SpanFrames,
+    place_of_row,
+    rest_of,
+    row_without_clip,
+)
 from fsh.pipeline.dataset.clip_storage import (
     ClipFrames,
     loaded_backend,
@@ -37,7 +42,7 @@ from fsh.pipeline.media.shots import Shot, ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_id
 from fsh.schemas.layout import DataFolder, SpanFolder
-from fsh.schemas.records import Clip, RejectReason, known
+from fsh.schemas.records import Clip, RejectReason
 from fsh.schemas.tables import write_clips
 
 #: Share of the work that the first decode is, roughly.
@@ -74,7 +79,7 @@ def _analyze(
     path = data.root / span.path
     facts = probe(path, measure=span.open_end)
     times, tracks, shots, searched = find_tracks(path, facts, span, analysis, progress)
-    footage = Footage.of_frames(times, span, facts.duration)
+    footage = SpanFrames.of_frames(times, span, facts.duration)
     clips, to_crop = [], []
     for track in tracks:
         if reason := why_not_cropped(track, times, analysis):
@@ -91,7 +96,7 @@ def _analyze(
     size = facts.width, facts.height
     for reason, start, end in rest_of(footage, [t.frames for t in tracks], shots, searched):
         clips.append(row_without_clip(span, size, reason, start, end))
-    write_clips(sorted(clips, key=lambda c: (c.clip_id or "", known(c.start))), folder.clips)
+    write_clips(sorted(clips, key=place_of_row), folder.clips)
     return len(to_crop)
 
 
@@ -152,7 +157,7 @@ def clip_of_track(
     span: Span,
     facts: MediaFacts,
     track: Track,
-    footage: Footage,
+    footage: SpanFrames,
     times: np.ndarray,
     analysis: AnalysisConfig,
 ) -> Clip:

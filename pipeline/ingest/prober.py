@@ -16,7 +16,7 @@ from fsh.schemas.disk import NoRoom
 from fsh.schemas.records import ErrorClass, RejectReason
 
 _MEMORY = 4 * 2**30
-#: Bytes a second that a copy is written with at least.
+#: Bytes a second with which a file is read at least.
 _SLOWEST = 5_000_000
 
 
@@ -24,7 +24,7 @@ class Prober:
     """Probes one file after another in a worker process that can be killed.
 
     Attributes:
-        timeout: seconds that one file may take.
+        timeout: seconds that one file may take, besides reading it.
         sandbox: the worker.
     """
 
@@ -45,7 +45,7 @@ class Prober:
             NotAVideo: if it is not let in; code ``crash`` or ``hang`` if the probing failed so.
         """
         try:
-            return self.sandbox.result(self.timeout)
+            return self.sandbox.result(self._patience(self._path))
         except JobFailed as failure:
             if isinstance(failure.__cause__, NotAVideo):
                 raise failure.__cause__ from None
@@ -67,10 +67,8 @@ class Prober:
             NoRoom: if the disk is full.
         """
         try:
-            size = path.stat().st_size
-            patience = self.timeout + size / _SLOWEST
             job = (copy_with_one_clock, path, copy)
-            self.sandbox.run(*job, timeout=patience, wanted=lambda: not stopped())
+            self.sandbox.run(*job, timeout=self._patience(path), wanted=lambda: not stopped())
         except JobAbandoned:
             raise run_stopped() from None
         except JobFailed as failure:
@@ -120,6 +118,13 @@ class Prober:
             throttled=outcome.throttled,
             retry_after=outcome.retry_after,
         )
+
+    def _patience(self, path: Path) -> float:
+        """Seconds that reading a whole file may take."""
+        try:
+            return self.timeout + path.stat().st_size / _SLOWEST
+        except OSError:
+            return self.timeout
 
     def probe(self, path: Path) -> MediaFacts:
         """:meth:`start` and :meth:`result` at once."""

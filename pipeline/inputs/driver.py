@@ -154,7 +154,7 @@ def _find_face(
         embeddings = _embeddings(footage, tracks, framing, size, scale, progress)
         people = tell_apart(tracks, embeddings)
     if face is not None and face not in people:
-        count = len(set(people))
+        count = len({*people} - {-1})
         found = "one face" if count == 1 else f"{count} faces, 0 to {count - 1}"
         raise FshError(
             f"no face number {face}: it shows {found}",

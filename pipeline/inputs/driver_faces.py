@@ -26,6 +26,8 @@ from fsh.pipeline.media.shots import Shot
 _LOST = 1.0  # seconds a face may be undetected within a track
 #: Shares of a track at which its face is looked at to tell whose it is.
 _LOOKS = (0.25, 0.5, 0.75)
+#: Detections that somebody needs in order to count.
+_SEEN = 3
 #: Frames that two tracks of one person may have in common, at a cut.
 _COMMON = 2
 
@@ -89,6 +91,8 @@ def tell_apart(
 ) -> list[int]:
     """Whose face each track is: numbers in order of appearance, from the left.
 
+    Somebody who is hardly seen is likely no face at all, and nobody (-1).
+
     Args:
         embeddings: per number of a track float32 (n, 128); tracks without are somebody new.
     """
@@ -106,8 +110,10 @@ def tell_apart(
         first = min(person, key=lambda i: (frames[i][0], tracks[i].detections[0].box[0]))
         return int(frames[first][0]), float(tracks[first].detections[0].box[0])
 
-    number = {i: n for n, person in enumerate(sorted(people, key=first_seen)) for i in person}
-    return [number[i] for i in range(len(tracks))]
+    seen = [p for p in people if sum(len(tracks[i].detections) for i in p) >= _SEEN]
+    order = sorted(seen or people[:1], key=first_seen)
+    number = {i: n for n, person in enumerate(order) for i in person}
+    return [number.get(i, -1) for i in range(len(tracks))]
 
 
 def _distance(
@@ -154,9 +160,10 @@ def path_of(
         count: frames of the video.
     """
     if who is None:
-        weights = dict.fromkeys(sorted(set(people)), 0.0)
+        weights = dict.fromkeys(sorted({*people} - {-1}), 0.0)
         for track, person in zip(tracks, people, strict=True):
-            weights[person] += weight_of(track)
+            if person >= 0:
+                weights[person] += weight_of(track)
         who = max(weights, key=lambda person: weights[person])
     own = [track for track, person in zip(tracks, people, strict=True) if person == who]
     numbers = np.array([frame for frame, _ in searched])
@@ -181,14 +188,14 @@ def path_of(
         boxes[:, k] = np.interp(np.arange(count), known, boxes[known, k])
     shown = np.zeros(count, bool)
     for track, person in zip(tracks, people, strict=True):
-        if person != who:
+        if person not in (who, -1):
             shown[slice(*_unsearched_around(track, numbers, cut_shots))] = True
     doubtful = {
         frame: appearances
         for track, _ in chosen
         for frame, appearances in _doubtful_frames(track.detections, numbers).items()
     }
-    others = tuple(sorted(set(people) - {who}))
+    others = tuple(sorted({*people} - {who, -1}))
     return FacePath(boxes, tracked, doubtful, _ranges(shown & ~tracked), others)
 
 

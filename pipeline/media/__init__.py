@@ -8,7 +8,7 @@ Nothing here knows of faces. In reading order:
 - ``probe``: what a file is by its content, and which files are accepted.
 - ``one_clock``: a copy with one time, of files whose time runs back.
 - ``color_tags``: which colours numbers mean; ``color_filters``: any of them as standard RGB.
-- ``decode``: frames with exact times, and sound, through ffmpeg.
+- ``decode``: frames with exact times, and sound, through ffmpeg, whose ``frame_log`` it reads.
 - ``shots``: where a video cuts or fades.
 - ``media_kind``: picture or video, by the first bytes.
 - ``pictures``: picture files as RGB arrays; ``deep_pictures``: those of more than eight bits,

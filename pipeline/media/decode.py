@@ -9,11 +9,7 @@ always increase: of frames that share a time the first is taken.
 from __future__ import annotations
 
 import contextlib
-import queue
-import re
 import subprocess
-import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,11 +21,10 @@ import numpy as np
 from fsh.pipeline.media.clock import clock_of_file
 from fsh.pipeline.media.color_filters import as_standard
 from fsh.pipeline.media.ffmpeg import binary, file_url
+from fsh.pipeline.media.frame_log import FrameLog
 from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError
 
-_BASE = re.compile(r"config in time_base: (\d+)/(\d+)")
-_FRAME = re.compile(r"\] n: *\d+ pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
 #: ``-ss`` and ``trim`` round to microseconds; a frame on the edge must fall inside.
 _SLACK = 0.002  # seconds
 
@@ -234,7 +229,7 @@ def _decode(
     )
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout and process.stderr
-    log = _FrameLog(process.stderr, clock.zero)
+    log = FrameLog(process.stderr, clock.zero)
     try:
         frames = _read_frames(process.stdout, log, pixel_format, start, end)
         yield from _forward(frames, path)
@@ -249,7 +244,7 @@ def _decode(
 
 
 def _read_frames(
-    stdout: IO[bytes], log: _FrameLog, pixel_format: str, start: float | None, end: float | None
+    stdout: IO[bytes], log: FrameLog, pixel_format: str, start: float | None, end: float | None
 ) -> Iterator[Frame]:
     """Raw frames from ffmpeg's output, each with its time from the log, those of [start, end)."""
     while (entry := log.next()) is not None:
@@ -284,43 +279,3 @@ def _forward(frames: Iterator[Frame], path: Path) -> Iterator[Frame]:
                 where=path,
                 remedy="give it one clock: ffmpeg -i FILE -c copy NEW.mkv",
             )
-
-
-class _FrameLog:
-    """ffmpeg's stderr, read in a thread: time and size of each frame, and the last other lines."""
-
-    def __init__(self, stderr: IO[bytes], zero: Fraction) -> None:
-        self._zero = zero
-        self._entries: queue.SimpleQueue[tuple[float, int, int] | None] = queue.SimpleQueue()
-        self._tail: deque[str] = deque(maxlen=4)
-        self._thread = threading.Thread(target=self._parse, args=(stderr,), daemon=True)
-        self._thread.start()
-
-    def next(self) -> tuple[float, int, int] | None:
-        """(time, width, height) of the next frame, or None after the last."""
-        return self._entries.get()
-
-    def last_lines(self) -> str:
-        """The end of what ffmpeg wrote, at most 300 characters, for an error message."""
-        self.join()
-        return " ".join(self._tail)[-300:] or "no reason given"
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def _parse(self, stderr: IO[bytes]) -> None:
-        base = Fraction(1, 1)
-        with contextlib.closing(stderr):
-            for raw in stderr:
-                line = raw.decode(errors="replace").rstrip()
-                if found := _FRAME.search(line):
-                    pts, width, height = found.groups()
-                    # Without a time stamp a frame cannot be placed: as NaN it is in no range.
-                    known = pts != "NOPTS"
-                    time = float(int(pts) * base - self._zero) if known else float("nan")
-                    self._entries.put((time, int(width), int(height)))
-                elif found := _BASE.search(line):
-                    base = Fraction(int(found[1]), int(found[2]))
-                elif line and "showinfo" not in line:
-                    self._tail.append(line)
-        self._entries.put(None)

@@ -160,7 +160,7 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
         timeline = _timeline(container, promised, path)
     if not timeline.end and fps:  # raw streams have no times, and are played at their rate
         timeline = replace(timeline, end=timeline.pictures / fps)
-    if container.format.name in ("gif", "apng") and timeline.pictures < 2:
+    if measure and container.format.name in ("gif", "apng") and timeline.pictures < 2:
         raise NotAVideo("an image", where=path, remedy="give a video file", code="not_media")
     end = timeline.end
     cut = end < 0.9 * promised - 0.5 and not timeline.jumps

@@ -30,7 +30,7 @@ CLOCKS = {
     "offset.flv": f"{BOTH} {AAC} -output_ts_offset 3600",
     "camera.MTS": f"{BOTH} {AAC} -f mpegts -mpegts_m2ts_mode 1",
     "disc.vob": f"{BOTH} -c:v mpeg2video -c:a mp2 -f vob",
-    "fragments.mp4": f"{BOTH} {AAC} -bf 0 -movflags frag_keyframe+empty_moov -f mp4 pipe:",
+    "fragments.mp4": f"{BOTH} {AAC} -bf 0 -movflags frag_keyframe+delay_moov -f mp4 pipe:",
     "negative.mp4": f"{BOTH} {AAC} -avoid_negative_ts disabled -movflags negative_cts_offsets",
     "ten_bits.mp4": f"{BOTH} {AAC} -pix_fmt yuv420p10le",
     "rgb.avi": f"{BOTH} -c:v rawvideo -pix_fmt bgr24 -c:a pcm_s16le",

@@ -14,7 +14,13 @@ from odd_media import AAC, BOTH, CLOCKS, PICTURE, joined, make
 from videos import moving, write_video
 
 import fsh
-from fsh.pipeline.dataset.accounting import Footage, counted, rest_of, row_without_clip, seconds_of
+from fsh.pipeline.dataset.accounting import (
+    SpanFrames,
+    counted,
+    rest_of,
+    row_without_clip,
+    seconds_of,
+)
 from fsh.pipeline.dataset.spans import Span
 from fsh.pipeline.media.shots import Shot
 from fsh.schemas.card import DatasetCard
@@ -39,7 +45,7 @@ def test_the_rows_of_a_span_cover_it_whatever_its_frames_and_tracks(data):
     if not is_open:
         times = times[times < span.end]
     count = len(times)
-    footage = Footage.of_frames(times, span, duration)
+    footage = SpanFrames.of_frames(times, span, duration)
     assert (footage.begins[1:] >= footage.ends[:-1] - 1e-9).all()
     tracks, rows = [], []
     for _ in range(data.draw(st.integers(0, 4)) if count else 0):
@@ -100,7 +106,7 @@ def test_a_moment_is_counted_once_as_kept_or_for_the_face_that_came_furthest():
 
 def test_what_lies_beside_a_track_and_was_not_searched_is_its_edge():
     times = np.arange(10) / 10
-    footage = Footage.of_frames(times, Span("v", 0.0, 1.0, "", ""), 1.0)
+    footage = SpanFrames.of_frames(times, Span("v", 0.0, 1.0, "", ""), 1.0)
     found = list(rest_of(footage, [np.arange(3, 5)], [Shot(0, 8)], [0, 3, 6]))
     assert [(reason.value, round(a, 6), round(b, 6)) for reason, a, b in found] == [
         ("no_face", 0.0, 0.1),

@@ -67,6 +67,16 @@ def test_the_one_who_is_largest_for_longest_drives_or_the_one_who_is_chosen():
     assert other.away == ((0, 30), (50, 91)) and other.others == (0,)
 
 
+def test_what_is_seen_for_a_moment_is_nobody():
+    searched, shots = scene((0, 30, [(200, 100)]), (30, 34, [(400, 60)]), (34, 60, [(200, 100)]))
+    tracks = face_tracks(searched, shots)
+    people = tell_apart(tracks, {0: ANN[None], 1: BOB[None], 2: ANN[None]})
+    assert people == [0, -1, 0]
+    path = path_of(tracks, people, None, searched, shots, 60)
+    assert path.others == () and path.away == ()
+    assert np.flatnonzero(~path.tracked).tolist() == list(range(30, 34))
+
+
 def test_one_face_is_not_looked_at_again():
     searched, shots = scene((0, 30, [(200, 100)]))
     assert looks_at(face_tracks(searched, shots)) == {}

@@ -86,15 +86,16 @@ def test_of_an_edit_list_what_is_cut_off_is_not_shown_and_the_sound_is_there(tmp
 
 
 def test_the_stream_that_a_player_shows_is_read(tmp_path):
-    small = "-f lavfi -i testsrc2=s=48x48:r=10:d=1.6"
-    words = f"{small} {BOTH} -map 0 -map 1 -map 2 {AAC}"
-    for name, flags in {
-        "marked.mkv": "-disposition:v:0 0 -disposition:v:1 default",
-        "cover.mp4": "-c:v:0 png -disposition:v:0 attached_pic -frames:v:0 1",
-        "cover.mkv": "-c:v:0 png -disposition:v:0 0 -disposition:v:1 default -frames:v:0 1",
-        "larger.mp4": "-disposition:v 0",
-    }.items():
-        path = make(tmp_path / name, f"{words} {flags}")
+    words = BOTH + " -map 2 -map 0 -map 1 " + AAC
+    film = "-f lavfi -i testsrc2=s=48x48:r=10:d=1.6"
+    picture = "-f lavfi -i testsrc2=s=48x48:r=1:d=1"
+    for name, small, flags in (
+        ("marked.mkv", film, "-disposition:v:0 0 -disposition:v:1 default"),
+        ("cover.mp4", picture, "-c:v:0 png -disposition:v:0 attached_pic"),
+        ("cover.mkv", picture, "-c:v:0 png -disposition:v:0 0 -disposition:v:1 default"),
+        ("larger.mkv", film, "-disposition:v 0"),
+    ):
+        path = make(tmp_path / name, words.replace(" -map 2", f" {small} -map 2", 1) + f" {flags}")
         facts = probe(path)
         assert (facts.width, len(times_of(path))) == (96, 40), name
 

@@ -1,0 +1,1 @@
+../../api/film_options.py
