@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from fsh.schemas import machine
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import PersonFolder, RunFolder
-from fsh.threads import available_cores
 
 AnyPath = str | Path
 #: Called once with the settings in force, defaults filled in, before the work begins.
@@ -26,8 +26,8 @@ def as_texts(value: AnyPath | Sequence[AnyPath]) -> list[str]:
 
 
 def worker_count(workers: int) -> int:
-    """The number of parallel workers that ``workers`` means; 0: one per core."""
-    return workers or available_cores()
+    """The number of parallel workers that ``workers`` means; 0: one per core that has memory."""
+    return workers or machine.workers()
 
 
 def newest_run(runs: AnyPath = "runs") -> Path:
