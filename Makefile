@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint install constraints docs clean
+.PHONY: demo test test-slow torture lint install constraints docs clean
 
 demo: $(STAMP)
 	$(BIN)/fsh demo demo
@@ -16,6 +16,11 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+# An hour: fuzzing, kills, broken media, load (docs/reliability.md).
+torture: $(STAMP)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,torture]" || true
+	$(BIN)/python tests/torture/run.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from fsh.schemas import machine
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import PersonFolder, RunFolder
 from fsh.schemas.text import shown
-from fsh.threads import available_cores
 
 AnyPath = str | Path
 #: People named in one message at most.
@@ -29,8 +29,8 @@ def as_texts(value: AnyPath | Sequence[AnyPath]) -> list[str]:
 
 
 def worker_count(workers: int) -> int:
-    """The number of parallel workers that ``workers`` means; 0: one per core."""
-    return workers or available_cores()
+    """The number of parallel workers that ``workers`` means; 0: one per core that has memory."""
+    return workers or machine.workers()
 
 
 def newest_run(runs: AnyPath = "runs") -> Path:

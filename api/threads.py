@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from fsh.schemas import machine
+
 #: Rounds that a waiting thread spins before it sleeps; GNU OpenMP's own default is 300,000.
 SPINS = "1000"
 #: Networks for pictures of this side and less, pixels, leave a core to the rest of the machine.
@@ -44,6 +46,4 @@ def set_thread_count(size: int, cores: int | None = None) -> int:
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return machine.cores()

@@ -30,6 +30,9 @@ def doctor(json: options.Json = False) -> None:
         ("webdataset", True, lambda: version("webdataset")),
         ("yt-dlp", False, _youtube),
         ("proxy", False, _proxies),
+        ("cores and memory", False, _machine),
+        ("this folder", True, _folder),
+        ("signing key", False, _home),
     ]
     results, broken = {}, False
     for name, needed, check in checks:
@@ -105,6 +108,66 @@ def _torch() -> str:
 
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
     return f"{torch.__version__}, {where}, {torch.get_num_threads()} threads"
+
+
+def _machine() -> str:
+    from fsh.schemas import machine
+
+    limit = machine.memory_limit()
+    memory = "no limit of memory" if limit is None else f"{limit / 2**30:.1f} GiB of memory"
+    fits = f"{machine.workers()} workers by default"
+    if limit is not None and limit < 2 * machine.WORKER_BYTES:
+        raise RuntimeError(f"{memory}: too little to train or shard large videos → allow 2 GiB")
+    return f"{machine.cores()} cores, {memory}: {fits}"
+
+
+def _folder() -> str:
+    """Whether the working folder's file system does what data and runs need of it."""
+    import fcntl
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    try:
+        with tempfile.TemporaryDirectory(prefix=".fsh-doctor-", dir=".") as name:
+            old, new, link = Path(name, "old"), Path(name, "new"), Path(name, "link")
+            old.write_text("x")
+            new.write_text("y")
+            old.replace(new)
+            with new.open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    raise RuntimeError(
+                        f"no locks ({error.strerror}): two commands could spoil each other's work "
+                        "→ work on another disk"
+                    ) from error
+            links = "links"
+            try:
+                link.symlink_to(new)
+            except OSError:
+                links = "no links: ingest local files with --copy"
+    except OSError as error:
+        raise RuntimeError(
+            f"cannot be written ({error.strerror}) → go to another folder, or name others with "
+            "--data, --run and -o"
+        ) from error
+    free = shutil.disk_usage(".").free / 2**30
+    return f"locks, renames, {links}; {free:.0f} GiB free"
+
+
+def _home() -> str:
+    import os
+
+    from fsh.pipeline.provenance.signing import installation_folder
+
+    folder = installation_folder()
+    place = next(one for one in (folder, *folder.parents) if one.exists())
+    if not os.access(place, os.W_OK):
+        raise RuntimeError(
+            f"{folder} cannot be written, so no film is signed → set FSH_HOME to another folder"
+        )
+    return f"kept in {folder}"
 
 
 def _youtube() -> str:

@@ -214,6 +214,8 @@ class Sandbox:
         last = lines[-1][-200:] if lines else ""
         if any(word in line for word in MEMORY_WORDS for line in lines):
             return RejectReason.MEMORY, last
+        if code == -signal.SIGKILL:  # nobody here has killed it
+            return RejectReason.MEMORY, "killed by the system, which is short of memory perhaps"
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return RejectReason.CRASHED, f"worker died of {name} {last}".strip()
 

@@ -13,7 +13,7 @@ In the data's order:
   and :mod:`dataset_readme`
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
-  :mod:`temporary`, :mod:`disk`
+  :mod:`temporary`, :mod:`disk`; how much of the machine: :mod:`machine`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown),
   :mod:`plain` (values as JSON and back, checked), :mod:`conditions` (on the labels of lists)
 """

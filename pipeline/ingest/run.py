@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -33,6 +32,7 @@ from fsh.schemas import urls
 from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.machine import workers as workers_that_fit
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Source, SourceState
 
@@ -239,4 +239,4 @@ def _check_finished(
 
 def _workers(jobs: Sequence[Job], options: IngestOptions) -> int:
     remote = any(urls.is_url(job.requests[0].url) for job in jobs)
-    return min(len(jobs), options.workers or (8 if remote else os.cpu_count() or 1))
+    return min(len(jobs), options.workers or (8 if remote else workers_that_fit()))

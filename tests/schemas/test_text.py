@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from fsh.schemas.disk import explaining_refusals, file_error, refused_by_system
 from fsh.schemas.errors import FshError
-from fsh.schemas.text import json_line, markdown, one_line, page_text, sentence, shown
+from fsh.schemas.text import (
+    json_line,
+    markdown,
+    one_line,
+    page_text,
+    readable,
+    sentence,
+    shown,
+    storable,
+    stored_text,
+)
 
 ODD = [
     ("a  b.jpg", '"a  b.jpg"'),
@@ -97,3 +107,18 @@ def test_a_temporary_files_name_is_not_shown(tmp_path):
         raise BrokenPipeError(errno.EPIPE, "nobody reads this any more")
     with pytest.raises(TimeoutError), explaining_refusals(tmp_path / "a.mp4"):
         raise TimeoutError(errno.ETIMEDOUT, "no answer")
+
+
+_PIECES = st.sampled_from(["\\", "u", "\\udcff", "\\u005c", "005c", "dcff"])
+_ANY = st.lists(_PIECES | st.characters() | st.characters(categories=["Cs"])).map("".join)
+
+
+@given(_ANY)
+def test_any_text_is_stored_as_utf8_and_comes_back_the_same(text):
+    assert stored_text(storable(text).encode().decode()) == text
+    readable(text).encode()
+
+
+def test_a_text_that_is_utf8_is_stored_as_it_is():
+    for text in ("a", "Zoë\\u12", "C:\\users", "\\ud7ff"):
+        assert storable(text) == text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.identity import (
     assign_splits,
     average_linkage,
@@ -18,7 +21,9 @@ from fsh.pipeline.dataset.identity import (
     label_of,
     name_people,
 )
-from fsh.schemas.records import Clip, Source, SourceState
+from fsh.pipeline.dataset.selection import labelled
+from fsh.schemas.conditions import Condition
+from fsh.schemas.records import Clip, RejectReason, Source, SourceState
 
 RNG = np.random.default_rng(5)
 PEOPLE = RNG.normal(size=(6, 128))
@@ -160,3 +165,69 @@ def test_shares_and_stability():
     assert sizes["val"] == pytest.approx(300, rel=0.2)
     more = assign_splits([*many, *(f"other {i}" for i in range(500))])
     assert all(more[name] == found[name] for name in many)
+
+
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        ((200.0, 100.0, 400.0, 300.0), (None, None)),
+        ((100.0, 50.0, 200.0, 150.0), (320, 180)),
+        ((100.0, 50.0, 200.0, 150.0), (None, 180)),
+        ((100.0, 50.0, 200.0, 150.0), (320, None)),
+        ((200 / 640, 100 / 360, 400 / 640, 300 / 360), (1, 1)),
+        ((0.46, 0.55, 0.48, 0.57), (1, 1)),
+    ],
+)
+def test_a_box_labels_its_face_whatever_it_refers_to(box, size):
+    """In pixels of the video or of a smaller frame, one side of which may be unknown; in shares."""
+    face_clip = Clip(
+        clip_id="v_00000000_00",
+        video_id="v",
+        start=5.0,
+        end=6.0,
+        width=640,
+        height=360,
+        crop_left=200.0,
+        crop_top=100.0,
+        crop_side=200.0,
+    )
+    source = Source(
+        request_id="1",
+        url="u",
+        state=SourceState.STORED,
+        identity="Ann",
+        bbox=box,
+        bbox_width=size[0],
+        bbox_height=size[1],
+        start=104.0,
+        end=107.0,
+        file_start=100.0,
+    )
+    assert label_of(face_clip, [source]) == "Ann"
+    beside = replace(face_clip, crop_left=430.0, crop_top=10.0, crop_side=80.0)
+    assert label_of(beside, [source]) == ""
+    assert label_of(face_clip, [replace(source, file_start=None)]) == ""
+
+
+def test_clips_of_other_labels_are_rejected_and_the_rest_stays():
+    clips = [
+        Clip(clip_id=f"{v}_0_0", video_id=v, start=0.0, end=2.0, kept=True) for v in ("a", "b")
+    ]
+    sources = [
+        Source(
+            request_id=v,
+            url=v,
+            video_id=v,
+            state=SourceState.STORED,
+            labels=json.dumps({"language": language}),
+        )
+        for v, language in (("a", "English"), ("b", "Dutch"))
+    ]
+    only = [Condition.parse("language=english")]
+    found = labelled(clips, sources, only)
+    assert [(clip.kept, clip.reason) for clip in found] == [
+        (True, None),
+        (False, RejectReason.OTHER_LABEL),
+    ]
+    assert labelled(clips, sources, []) == clips
+    assert ShardConfig().hash != ShardConfig(only=tuple(only)).hash
