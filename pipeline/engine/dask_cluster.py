@@ -58,7 +58,7 @@ def dask_flags(
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,  # the work is done in sandboxes, which have their own
-                dashboard_address=None,
+                dashboard_address=":0",  # 8787 may be another cluster's
                 silence_logs=quiet,
             )
             address = stack.enter_context(cluster).scheduler_address

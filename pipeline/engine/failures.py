@@ -10,7 +10,7 @@ from fsh.schemas.disk import NoRoom, is_disk_full, refused_by_system
 from fsh.schemas.errors import FshError
 
 #: An error of fsh's inside the text of a traceback, which is all that some engines pass on.
-_IN_TEXT = re.compile(r"\bfsh\.schemas\.\w+\.\w+: (.+?)(?= \[while running|\\n|\n|['\"]\)?$|$)")
+_IN_TEXT = re.compile(r"(?:\b|\\n)fsh\.schemas\.\w+\.\w+: (.+?)(?= \[while running|\\n|\n|['\"]\)?$|$)")
 _NO_FSH = re.compile(r"No module named '(fsh[\w.]*|apache_beam[\w.]*)'")
 _UNREACHABLE = re.compile(
     r"failed to connect to all addresses|didn't get control connection|FutureTimeoutError"
