@@ -45,12 +45,8 @@ def dask_flags(
     if not (chosen.npartitions or chosen.partition_size):
         flags += ("--dask_partition_size=1",)  # Beam's default gives 128 elements to one worker
     quiet = logging.NOTSET if os.environ.get("FSH_DEBUG") else logging.CRITICAL
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(quiet)
     address = chosen.address or dask.config.get("scheduler-address", None)
     with ExitStack() as stack:
-        stack.callback(logger.setLevel, before)
         if not address and not chosen.scheduler_file:
             if quiet:  # what is logged at the import of Beam in its processes
                 stack.enter_context(dask.config.set({"distributed.logging": {"root": "critical"}}))

@@ -53,7 +53,11 @@ def test_an_error_of_fsh_is_itself_wherever_it_hides():
             ("--job_endpoint=head:1",),
             "dask does not answer at head:1",
         ),
-        ("Attempted to run task on 4 workers KilledWorker", (), "dask lost workers and gave up"),
+        (
+            "Attempted to run task on 4 workers KilledWorker",
+            (),
+            "dask lost its workers, or they their scheduler, and gave up",
+        ),
         ("something else\nat the end", (), "dask gave up (RuntimeError: at the end)"),
     ],
 )
