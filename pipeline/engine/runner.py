@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from fsh.pipeline.engine.dask_cluster import dask_flags
 from fsh.pipeline.engine.failures import told_in_one_line
+from fsh.pipeline.engine.portable import portable_flags
 from fsh.pipeline.engine.ticket import Ticket
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Progress
@@ -216,4 +217,6 @@ def opened(engine: Engine, ticket: Ticket, progress: Progress) -> Iterator[OpenE
     with _quiet(), ExitStack() as stack:
         if engine.is_dask:
             flags = stack.enter_context(dask_flags(flags, engine.workers, progress))
+        else:
+            flags = portable_flags(flags, engine.runner or engine.name)
         yield OpenEngine(engine, ticket, flags)
