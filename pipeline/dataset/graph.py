@@ -156,7 +156,8 @@ def _analyze(
         return
     engine = at_work.engine
     at_once = engine.workers if engine.shares_sandboxes else 1
-    unseen = frozenset(span.path for span in pending if not (data.root / span.path).exists())
+    videos = {span.path for span in pending} if at_work.ticket.elsewhere else ()
+    unseen = frozenset(path for path in videos if not (data.root / path).exists())
     work = engine.batches(sorted(pending, key=_longest_first))
     step = AnalyzeSpans(data, config, at_work.ticket, at_once, unseen)
 

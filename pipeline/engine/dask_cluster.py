@@ -45,12 +45,8 @@ def dask_flags(
     if not (chosen.npartitions or chosen.partition_size):
         flags += ("--dask_partition_size=1",)  # Beam's default gives 128 elements to one worker
     quiet = logging.NOTSET if os.environ.get("FSH_DEBUG") else logging.CRITICAL
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(quiet)
     address = chosen.address or dask.config.get("scheduler-address", None)
     with ExitStack() as stack:
-        stack.callback(logger.setLevel, before)
         if not address and not chosen.scheduler_file:
             if quiet:  # what is logged at the import of Beam in its processes
                 stack.enter_context(dask.config.set({"distributed.logging": {"root": "critical"}}))
@@ -58,7 +54,7 @@ def dask_flags(
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,  # the work is done in sandboxes, which have their own
-                dashboard_address=None,
+                dashboard_address=":0",  # 8787 may be another cluster's
                 silence_logs=quiet,
             )
             address = stack.enter_context(cluster).scheduler_address

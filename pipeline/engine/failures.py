@@ -10,7 +10,9 @@ from fsh.schemas.disk import NoRoom, is_disk_full, refused_by_system
 from fsh.schemas.errors import FshError
 
 #: An error of fsh's inside the text of a traceback, which is all that some engines pass on.
-_IN_TEXT = re.compile(r"\bfsh\.schemas\.\w+\.\w+: (.+?)(?= \[while running|\\n|\n|['\"]\)?$|$)")
+_IN_TEXT = re.compile(
+    r"(?:\b|\\n)fsh\.schemas\.\w+\.\w+: (.+?)(?= \[while running|\\n|\n|['\"]\)?$|$)"
+)
 _NO_FSH = re.compile(r"No module named '(fsh[\w.]*|apache_beam[\w.]*)'")
 _UNREACHABLE = re.compile(
     r"failed to connect to all addresses|didn't get control connection|FutureTimeoutError"
@@ -63,7 +65,10 @@ def _of_engine(error: Exception, text: str, runner: str, flags: Sequence[str]) -
             remedy="check that its job server and its worker pool run",
         )
     if _LOST.search(text):
-        return FshError(f"{runner} lost workers and gave up", remedy=f"start new ones; {_AGAIN}")
+        return FshError(
+            f"{runner} lost its workers, or they their scheduler, and gave up",
+            remedy=f"look whether they run; {_AGAIN}",
+        )
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = (lines[-1] if lines else type(error).__name__)[-200:]
     return FshError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from fsh.pipeline.engine.dask_cluster import dask_flags
 from fsh.pipeline.engine.failures import told_in_one_line
+from fsh.pipeline.engine.portable import portable_flags
 from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.local_connections import keep_local_connections_direct
 from fsh.schemas.errors import FshError
@@ -149,10 +150,9 @@ class OpenEngine:
             FshError: if the engine gave up, or a worker cannot take part.
         """
         try:
-            with _quiet() if self.ticket.elsewhere else nullcontext():
-                pipeline = _pipeline(self.engine.name, self.flags)
-                build(pipeline)
-                self._finish(pipeline.run())
+            pipeline = _pipeline(self.engine.name, self.flags)
+            build(pipeline)
+            self._finish(pipeline.run())
         except BaseException as error:  # Ctrl-C is one
             self.ticket.stop.set()
             if not isinstance(error, Exception):
@@ -163,6 +163,8 @@ class OpenEngine:
     def _finish(self, result: Any) -> None:
         try:
             result.wait_until_finish()
+            if self.engine.is_dask and any(one.status != "finished" for one in result.futures):
+                raise RuntimeError("CancelledError: its scheduler is gone")
         except BaseException:
             with suppress(Exception):  # runners that cannot be told to stop say so
                 result.cancel()
@@ -212,8 +214,11 @@ def opened(engine: Engine, ticket: Ticket, progress: Progress) -> Iterator[OpenE
     if engine.is_local:
         mode = "in_memory" if engine.workers == 1 else engine.mode
         flags += (f"--direct_num_workers={engine.workers}", f"--direct_running_mode={mode}")
-    if not engine.is_dask:
         yield OpenEngine(engine, ticket, flags)
         return
-    with dask_flags(engine.flags, engine.workers, progress) as found:
-        yield OpenEngine(engine, ticket, found)
+    with _quiet(), ExitStack() as stack:
+        if engine.is_dask:
+            flags = stack.enter_context(dask_flags(flags, engine.workers, progress))
+        else:
+            flags = portable_flags(flags, engine.runner or engine.name)
+        yield OpenEngine(engine, ticket, flags)

@@ -50,15 +50,17 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(data, local, tmp_pat
 
 
 @pytest.mark.slow
-def test_ctrl_c_on_a_cluster_of_its_own_leaves_nothing_behind(data, local, tmp_path):
+@pytest.mark.parametrize("runner", ["dask", "local"])
+def test_ctrl_c_leaves_no_process_behind_and_the_next_run_goes_on(runner, data, local, tmp_path):
+    """Neither workers of a cluster of its own, nor sandboxes in the middle of a video."""
     need_dask()
     log = tmp_path / "shard.log"
-    command = (*SHARD, "--data", data.root, "--workers", 2)
+    command = (*SHARD[:-1], runner, "--data", data.root, "--workers", 2)
     process = start_fsh(*command, log=log)
     try:
         wait_until(lambda: tables(data), "a span", process)
         below = descendants(process.pid)
-        assert len(below) > 4
+        assert len(below) > 2
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130, log.read_text()
         assert log.read_text().splitlines()[-1].startswith("fsh: stopped")
@@ -70,6 +72,24 @@ def test_ctrl_c_on_a_cluster_of_its_own_leaves_nothing_behind(data, local, tmp_p
     again = start_fsh(*command, log=log)
     assert again.wait() == 0, log.read_text()
     assert before.items() <= tables(data).items() and contents(data) == local
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_is_told_in_one_line(data, tmp_path):
+    log = tmp_path / "shard.log"
+    scheduler = dask_scheduler(tmp_path)
+    with ExitStack() as stack:
+        file = stack.enter_context(scheduler)
+        stack.enter_context(dask_worker(file))
+        flags = ("--dask_scheduler_file", file, "--dask_connection_timeout", 3)
+        process = start_fsh(*SHARD, "--data", data.root, *flags, log=log)
+        stack.callback(kill_group, process)
+        wait_until(lambda: tables(data), "a span", process)
+        scheduler.__exit__(None, None, None)
+        assert process.wait() == 1
+    last = log.read_text().splitlines()[-1]
+    assert last.startswith("fsh: dask lost its workers, or they their scheduler"), last
+    assert "ERROR" not in log.read_text() and "Traceback" not in log.read_text()
 
 
 @pytest.mark.slow

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 from engines import descendants, kill_group, prism_job_server, start_fsh, wait_until, worker_pool
 from erasable import contents
 
+from fsh.pipeline.engine.portable import portable_flags
+from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 
 
@@ -53,9 +57,23 @@ def test_a_killed_worker_costs_one_line_and_no_finished_span(data, local, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_job_server_or_a_pool_that_is_not_there_is_named(data, tmp_path):
+def test_a_job_server_that_is_not_there_is_named(data, tmp_path):
     log = tmp_path / "shard.log"
     words = command(data, "localhost:1", "localhost:2")
-    assert start_fsh(*words, "--job_server_timeout", 3, log=log).wait() == 1
+    assert start_fsh(*words, log=log).wait() == 1
     last = log.read_text().splitlines()[-1]
-    assert last.startswith("fsh: portable does not answer at localhost:1"), last
+    assert last.startswith("fsh: portable does not answer at localhost:1 (Connection"), last
+    assert last.endswith("→ start its job server, or check --job_endpoint")
+
+
+def test_a_job_may_take_longer_than_a_server_has_to_answer():
+    """Beam's timeout is for both; fsh's own look takes the user's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        flags = (f"--job_endpoint=127.0.0.1:{server.getsockname()[1]}", "--job_server_timeout=5")
+        followed = portable_flags(flags, "portable")
+    options = PipelineOptions(list(followed)).view_as(PortableOptions)
+    assert options.job_server_timeout > 7 * 86_400
+    with pytest.raises(FshError, match="portable does not answer at"):
+        portable_flags(flags, "portable")
+    with pytest.raises(FshError, match="invalid int value"):
+        portable_flags(("--job_server_timeout=long",), "portable")

@@ -25,14 +25,15 @@ def documented(command: str) -> str:
     assert "--array=1-40" in script and "/40" in script
     script = re.sub(r"#SBATCH --(time|mem|cpus-per-task)=.*\n", "", script)
     fsh = f"{shlex.quote(sys.executable)} -m fsh.cli"
-    script = script.replace("--array=1-40", "--array=1-3").replace("/40", "/3")
-    assert "srun fsh shard" in script
-    return script.replace("srun fsh shard", f"{fsh} {command}")
+    script = script.replace("--array=1-40", "--array=1-2").replace("/40", "/2")
+    shown = "srun fsh shard --data /shared/set"
+    assert shown in script
+    return script.replace(shown, f"srun {fsh} {command}")
 
 
 @pytest.mark.slow
 def test_an_array_job_and_then_a_plain_run(videos, local, tmp_path):
-    """Three tasks of ``fsh ingest``, three of ``fsh shard``, and what makes the data set of it."""
+    """Two tasks of ``fsh ingest``, two of ``fsh shard``, and what makes the data set of it."""
     folder, data = Path(tmp_path, "slurm"), DataFolder(tmp_path / "data")
     listing = tmp_path / "list.csv"
     rows = [f"{path},{name}" for path, name in videos.items() if name != "nobody"]
