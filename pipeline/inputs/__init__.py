@@ -9,6 +9,7 @@ order:
 - ``photos``: a person's photos as a :class:`~fsh.schemas.clip.FaceClip`.
 - ``video_stills``: frames of a video that serve as photos.
 - ``driver``: the landmarks that drive a person, from a video, a folder or a stored track.
+- ``live_face``: the same from a camera, frame by frame.
 - ``landmark_track``: stored tracks of landmarks.
 - ``preflight``: what is difficult about a driver.
 - ``paste_back``: a drawing blended into the full picture.

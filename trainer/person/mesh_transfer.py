@@ -68,22 +68,43 @@ def transfer_mesh(
         return np.empty((0, MESH_POINTS, 3), np.float32)
     if smooth:
         driver = smooth_landmarks(driver, times)
-    shape, own = neutral_mesh(person)
+    transfer = MeshTransfer(person)
     if reference is None:
-        seen = landmarks_of_mesh(own.to_picture(shape))
-        reference = reference_frame(landmarks_of_mesh(driver), seen)
-    places = [place_mesh(mesh) for mesh in driver]
-    local = np.stack([place.to_head(mesh) for place, mesh in zip(places, driver, strict=True)])
-    start = places[reference]
-    width, height, _ = np.ptp(shape, axis=0) / np.maximum(np.ptp(local[reference], axis=0), 1e-6)
-    faces = shape + (local - local[reference]) * (width, height, width)
-    moved = np.empty_like(driver)
-    for i, place in enumerate(places):
+        reference = reference_frame(landmarks_of_mesh(driver), transfer.shape)
+    transfer.start_at(driver[reference])
+    return np.array([transfer.moved(mesh) for mesh in driver], np.float32)
+
+
+class MeshTransfer:
+    """:func:`transfer_mesh` face by face, from a reference face that is given.
+
+    Args:
+        person: (T, 478, 3), the photos' meshes, in the pixels wanted.
+
+    Attributes:
+        shape: float64 (68, 2), the person's landmarks as the photos show them on average.
+    """
+
+    def __init__(self, person: np.ndarray) -> None:
+        self._neutral, self._own = neutral_mesh(person)
+        self.shape = landmarks_of_mesh(self._own.to_picture(self._neutral))
+
+    def start_at(self, reference: np.ndarray) -> None:
+        """From now on motion counts from this face of the driver's, (478, 3)."""
+        self._start = place_mesh(reference)
+        self._start_face = self._start.to_head(np.asarray(reference, np.float64))
+        extent = np.maximum(np.ptp(self._start_face, axis=0), 1e-6)
+        width, height, _ = np.ptp(self._neutral, axis=0) / extent
+        self._proportions = (width, height, width)
+
+    def moved(self, mesh: np.ndarray) -> np.ndarray:
+        """The person's mesh, float64 (478, 3), for one face of the driver's, (478, 3)."""
+        place, start, own = place_mesh(mesh), self._start, self._own
+        face = self._neutral + (place.to_head(mesh) - self._start_face) * self._proportions
         grown = own.scale / start.scale
         shift = own.shift + grown * (place.shift - start.shift)
         turned = place.rotation @ start.rotation.T @ own.rotation
-        moved[i] = Placement(grown * place.scale, turned, shift).to_picture(faces[i])
-    return moved.astype(np.float32)
+        return Placement(grown * place.scale, turned, shift).to_picture(face)
 
 
 def meshes_of_landmarks(landmarks: np.ndarray, meshes: np.ndarray) -> np.ndarray:
