@@ -11,6 +11,7 @@ In the data's order:
 - the shards: :mod:`sample` (member names and contents), :mod:`sample_info` (its JSON), :mod:`tar`
   and :mod:`npy` (bytes); their description: :mod:`card`, in the words of :mod:`croissant`
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
+- live sessions: :mod:`live`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
   :mod:`temporary`, :mod:`disk`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown)

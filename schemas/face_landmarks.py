@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsh.schemas.landmarks import found
-from fsh.schemas.mesh import LANDMARK_MIRROR, MESH_MIRROR
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,6 @@ class FaceLandmarks:
     def __getitem__(self, rows: np.ndarray | slice) -> FaceLandmarks:
         """Some of the faces."""
         return FaceLandmarks(self.points[rows], None if self.mesh is None else self.mesh[rows])
-
-    def mirrored(self, width: int) -> FaceLandmarks:
-        """The faces of the mirrored pictures, ``width`` pixels wide."""
-        points = self.points[:, LANDMARK_MIRROR] * (-1, 1) + (width - 1, 0)
-        if self.mesh is None:
-            return FaceLandmarks(points.astype(np.float32))
-        mesh = self.mesh[:, MESH_MIRROR] * (-1, 1, 1) + (width - 1, 0, 0)
-        return FaceLandmarks(points.astype(np.float32), mesh.astype(np.float32))
 
     @property
     def found(self) -> np.ndarray:

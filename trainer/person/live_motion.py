@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from fsh.schemas.landmarks import POINTS
-from fsh.schemas.mesh import landmarks_of_mesh
+from fsh.schemas.mesh import landmarks_of_mesh, mirrored_face
 from fsh.trainer.person.motion_transfer import BETA, CUTOFF, OneEuroFilter, unlikeness
 
 #: A face replaces the reference if it is so much more like the person.
@@ -102,18 +102,26 @@ class LiveMotion:
     def __init__(self, transfer: FaceTransfer) -> None:
         self._transfer = transfer
         self._recent: deque[tuple[float, np.ndarray]] = deque(maxlen=60)
+        self._time = -np.inf
         self._begin()
 
     def _begin(self) -> None:
         self._wanted: np.ndarray | None = None
         self._reference: np.ndarray | None = None
-        self._error, self._calibrated, self._time = np.inf, False, -np.inf
+        self._error, self._calibrated = np.inf, False
+
+    def use(self, transfer: FaceTransfer) -> None:
+        """From now on move another person; what is known of the driver stays."""
+        self._transfer, self._reference = transfer, None
+        if self._wanted is not None and not self._calibrated:
+            self._error = self._unlikeness(self._wanted)
 
     def move(self, face: SmoothedFace, time: float) -> np.ndarray:
         """The person's face, float32 (478, 3) or (68, 2); ``time``: seconds, increasing."""
-        if face.anew and not self._calibrated:
+        other = self._wanted is not None and self._wanted.shape != face.points.shape
+        if other or (face.anew and not self._calibrated):
             self._begin()
-        if not face.bridged:
+        if not face.bridged or self._wanted is None:
             self._recent.append((time, face.points))
             if not self._calibrated:
                 self._consider(face.points)
@@ -133,11 +141,21 @@ class LiveMotion:
         """Find the reference by itself again."""
         self._calibrated, self._error = False, np.inf
 
+    def mirror(self) -> None:
+        """From now on the driver's faces come mirrored, or no longer: the reference as well."""
+        self._recent = deque(((at, mirrored_face(x, 0)) for at, x in self._recent), maxlen=60)
+        if self._wanted is not None:
+            self._wanted = mirrored_face(self._wanted, 0)
+        self._reference = None
+
     def _consider(self, points: np.ndarray) -> None:
-        landmarks = points if len(points) == POINTS else landmarks_of_mesh(points)
-        error = unlikeness(landmarks, self._transfer.shape)
+        error = self._unlikeness(points)
         if error < _BETTER * self._error:
             self._wanted, self._error = points, error
+
+    def _unlikeness(self, points: np.ndarray) -> float:
+        landmarks = points if len(points) == POINTS else landmarks_of_mesh(points)
+        return unlikeness(landmarks, self._transfer.shape)
 
     def _glide(self, time: float) -> None:
         """Move the reference towards the one that is wanted."""

@@ -26,7 +26,7 @@ def reference_frame(driver: np.ndarray, shape: np.ndarray) -> int:
 
 
 def unlikeness(points: np.ndarray, shape: np.ndarray) -> float:
-    """Mean distance of a face (68, 2) from a shape (68, 2) that it is laid onto; the shape's unit."""
+    """Mean distance of a face (68, 2) from a shape (68, 2) that it is laid onto, in its unit."""
     return float(np.abs(apply(similarity(points, shape), points) - shape).mean())
 
 
