@@ -53,6 +53,9 @@ def live(
             help="Give the drawing to other programs as a camera (fsh[virtual-camera]).",
         ),
     ] = False,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="End after so long; default: Ctrl-C.", min=0)
+    ] = None,
     signing_key: options.SigningKey = None,
     watermark_key: options.WatermarkKey = None,
     json: options.Json = False,
@@ -83,6 +86,7 @@ def live(
             open_page=open_page,
             smooth=smooth,
             virtual_camera=virtual_camera,
+            seconds=seconds,
             signing_key=signing_key,
             watermark_key=watermark_key,
             announce=console.announcing("live", False),

@@ -37,7 +37,7 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
     if not codecs:
         raise FshError("has no pictures", where=path, remedy="give a video that shows a face")
     known = {name.removeprefix("lib").removesuffix("dav1d") or "av1" for name in codecs}
-    if path.suffix.lower() in _SUFFIXES and known <= _CODECS and formats == {"yuv420p"}:
+    if path.suffix.lower() in _SUFFIXES and known <= _CODECS and formats <= {"yuv420p", "yuvj420p"}:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="fsh-camera-") as folder:

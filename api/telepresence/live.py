@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from fsh.defaults import Announce, AnyPath, as_paths, newest_person, newest_run
 from fsh.schemas.errors import FshError
 from fsh.schemas.outputs import require_writable
 from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.spec import FaceSpec
 from fsh.telepresence.access import Access
 from fsh.telepresence.browser_video import browser_video
 from fsh.telepresence.cast import Cast
@@ -27,6 +29,7 @@ from fsh.telepresence.new_person import PersonMaker
 from fsh.telepresence.page_connection import Studio
 from fsh.telepresence.server import application
 from fsh.telepresence.virtual_camera import VirtualCamera
+from fsh.trainer.runs import Run
 
 #: The port if none is named and it is free: browsers remember by it that the camera is allowed.
 PORT = 8736
@@ -39,15 +42,18 @@ class LiveReport:
     Attributes:
         frames: drawn and sent to pages.
         seconds: that it ran.
-        speed: of its last seconds: frames per second, latency in milliseconds, stages.
+        fps: frames that pages showed per second, from the first to the last.
+        speed: of the last frames: latency and its stages, milliseconds.
     """
 
     frames: int
     seconds: float
+    fps: float
     speed: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        return {"frames": self.frames, "seconds": self.seconds, **self.speed}
+        whole = {"frames": self.frames, "seconds": self.seconds}
+        return {**whole, **self.speed, "fps": self.fps}
 
 
 def live(
@@ -62,6 +68,7 @@ def live(
     open_page: bool = True,
     smooth: bool = True,
     virtual_camera: bool = False,
+    seconds: float | None = None,
     signing_key: AnyPath | None = None,
     watermark_key: AnyPath | None = None,
     announce: Announce | None = None,
@@ -83,6 +90,7 @@ def live(
         open_page: open the page in the browser.
         smooth: smooth the landmarks over time (One Euro, forwards only).
         virtual_camera: give the drawing to other programs as a camera (``fsh[virtual-camera]``).
+        seconds: end after so long; None: at Ctrl-C.
         signing_key: PEM file with certificates and key; None: this installation's.
         watermark_key: file with a secret of 16 bytes or more; None: the public key.
         announce: called once, when the page can be opened, with its address and the settings.
@@ -98,13 +106,13 @@ def live(
     with ExitStack() as stack:
         progress.start("loading people", None, "person")
         cast = Cast.of(folders, signing_key, watermark_key)
+        maker, why_not = _maker(run, Path(people), cast.spec, signing_key, watermark_key)
         progress.stop()
         clip = stack.enter_context(browser_video(Path(camera), progress)) if camera else None
         device = VirtualCamera() if virtual_camera else None
         if device is not None:
             stack.callback(device.close)
         listening = stack.enter_context(_listen(host, port))
-        maker, why_not = _maker(run, Path(people), signing_key, watermark_key)
         studio = Studio(
             cast,
             Path(recordings),
@@ -138,12 +146,14 @@ def live(
                 webbrowser.open(url)
 
         begun = time.monotonic()
-        _serve(application(studio, access, clip, started), listening)
-        return LiveReport(studio.frames, time.monotonic() - begun, studio.timing.summary())
+        _serve(application(studio, access, clip, started), listening, seconds)
+        timing = studio.timing
+        took = time.monotonic() - begun
+        return LiveReport(studio.frames, took, timing.mean_fps, timing.summary())
 
 
-def _serve(app: Any, listening: socket.socket) -> None:
-    """Serve until SIGINT."""
+def _serve(app: Any, listening: socket.socket, seconds: float | None) -> None:
+    """Serve until SIGINT, or for so many seconds."""
     config = uvicorn.Config(
         app,
         log_level="critical",
@@ -154,8 +164,17 @@ def _serve(app: Any, listening: socket.socket) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=3,
     )
+    server = uvicorn.Server(config)
+
+    def end() -> None:
+        server.should_exit = True
+
+    timer = threading.Timer(seconds or 0, end)
+    if seconds is not None:
+        timer.start()
     with suppress(KeyboardInterrupt):  # raised again when the server has ended in order
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
+    timer.cancel()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -180,12 +199,24 @@ def _shown_host(host: str) -> str:
 
 
 def _maker(
-    run: AnyPath | None, people: Path, signing_key: AnyPath | None, watermark_key: AnyPath | None
+    run: AnyPath | None,
+    people: Path,
+    spec: FaceSpec,
+    signing_key: AnyPath | None,
+    watermark_key: AnyPath | None,
 ) -> tuple[PersonMaker | None, str]:
-    """What makes new people, or None and why there is none."""
+    """What makes new people, or None and why there is none.
+
+    Raises:
+        FshError: if the run that was named is none, or crops faces in another way.
+    """
     try:
         chosen = Path(run) if run else newest_run()
+        trained = Run.read(chosen).require_personalizable()
+        spec.require(trained.spec, mine="the people here", theirs=f"run {trained.name}")
     except FshError as error:
+        if run:
+            raise
         return None, str(error)
     options: list[str] = []
     for name, value in (("--signing-key", signing_key), ("--watermark-key", watermark_key)):

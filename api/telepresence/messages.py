@@ -134,6 +134,6 @@ def read_answer(message: bytes) -> tuple[int, dict[str, Any], bytes]:
     return number, json.loads(text), message[_ANSWER.size + length :]
 
 
-def tell(what: str, **about: Any) -> str:
+def tell(kind: str, /, **about: Any) -> str:
     """A text for the page."""
-    return json.dumps({"tell": what, **about}, ensure_ascii=True)
+    return json.dumps({"tell": kind, **about}, ensure_ascii=True)

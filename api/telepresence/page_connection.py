@@ -34,6 +34,8 @@ from fsh.telepresence.virtual_camera import VirtualCamera
 
 #: Seconds between two reports of speed.
 _REPORT_EVERY = 0.5
+#: Seconds after which a frame that was asked for is asked for again.
+_ASK_AGAIN = 2.0
 #: Codes of closing: a message that is none of the page's; an error that ended the session.
 _NOT_UNDERSTOOD, _FAILED = 4400, 4500
 
@@ -77,18 +79,26 @@ class PageConnection:
         self._tasks: set[asyncio.Task] = set()
         self._finishing: set[asyncio.Task] = set()
         self._session = LiveSession(
-            studio.cast, self._from_session, self._on_problem, smooth=studio.smooth
+            studio.cast,
+            self._from_session,
+            self._on_problem,
+            self._on_room,
+            smooth=studio.smooth,
         )
+        self._asking: asyncio.TimerHandle | None = None
 
     async def serve(self) -> None:
         self._studio.connections.add(self)
         self._welcome()
+        self._ask_for_frame()
         sending = asyncio.create_task(self._send())
         try:
             await self._receive()
         finally:
             self._ended = True
             self._wake.set()
+            if self._asking is not None:
+                self._asking.cancel()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -121,8 +131,8 @@ class PageConnection:
         )
         self.everybody_changed()
 
-    def _tell(self, what: str, **about: Any) -> None:
-        self._texts.append(tell(what, **about))
+    def _tell(self, kind: str, /, **about: Any) -> None:
+        self._texts.append(tell(kind, **about))
         self._wake.set()
 
     def _from_session(self, frame: DrawnFrame) -> None:
@@ -142,6 +152,23 @@ class PageConnection:
         self._studio.frames += bool(frame.jpeg)
         self._answer = frame  # one that was not sent yet is late: the newest wins
         self._wake.set()
+
+    def _on_room(self, seconds: float) -> None:
+        """Called by the session's second thread."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ask_later, seconds)
+
+    def _ask_later(self, seconds: float) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+        if not self._ended:
+            self._asking = self._loop.call_later(seconds, self._ask_for_frame)
+
+    def _ask_for_frame(self) -> None:
+        """Ask the page for one frame, the newest; again if none comes, as from a paused video."""
+        self._session.frame_is_asked_for()
+        self._tell("want")
+        self._ask_later(_ASK_AGAIN)
 
     def _on_problem(self, problem: str) -> None:
         """Called by a thread of the session."""

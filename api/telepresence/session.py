@@ -1,8 +1,9 @@
 """One open page: its camera's frames in, drawings out, by two threads and never a queue.
 
 The first thread reads a frame, finds the face and puts its motion on the person; the second draws,
-marks and encodes. Between them, and before them, the newest frame wins: a slow machine gives fewer
-frames, not later ones.
+marks and encodes. While one frame is drawn, the next is asked for just in time to be ready when the
+drawing is done: asked for earlier it would only grow old. Should frames come unasked, the newest
+wins. So a slow machine gives fewer frames, not later ones.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from fsh.telepresence.cast import Cast
 from fsh.telepresence.mailbox import Mailbox
 from fsh.trainer.person.live_motion import LiveMotion, LiveSmoothing, SmoothedFace
 
+#: Seconds to spare when the next frame is asked for, and the weight of the newest frame in the
+#: means that say when that is.
+_SPARE, _NEWEST = 0.004, 0.2
 #: JPEG quality of drawings; without chroma subsampling, because the mark is in the colors.
 _QUALITY = 92
 #: Pixels of a camera's picture at most: what is larger is no webcam's.
@@ -60,6 +64,8 @@ class LiveSession:
 
     Args:
         on_frame: called with every answer, in order, from a thread of the session.
+        on_room: called from such a thread when a drawing begins, with the seconds after which the
+            next frame is to be asked for.
         on_problem: called once, from such a thread, with what ended the session.
         smooth: take out the jitter of landmarks.
     """
@@ -69,11 +75,15 @@ class LiveSession:
         cast: Cast,
         on_frame: Callable[[DrawnFrame], None],
         on_problem: Callable[[str], None],
+        on_room: Callable[[float], None],
         *,
         smooth: bool = True,
     ) -> None:
-        self._cast, self._on_frame, self._on_problem = cast, on_frame, on_problem
-        self._smooth = smooth
+        self._cast, self._smooth = cast, smooth
+        self._on_frame, self._on_problem, self._on_room = on_frame, on_problem, on_room
+        #: When a frame was asked for; means of what it takes until it can be drawn, and of drawing.
+        self._wanted_at: float | None = None
+        self._preparing, self._drawing = 0.03, 0.05
         self.settings = LiveSettings()
         self._frames: Mailbox[CameraFrame] = Mailbox()
         self._looked: Mailbox[_Looked] = Mailbox()
@@ -103,6 +113,10 @@ class LiveSession:
             raise FshError("frames must come in order")
         self._last = frame
         self._frames.put(frame)
+
+    def frame_is_asked_for(self) -> None:
+        """Note that the page was just asked for a frame."""
+        self._wanted_at = time.perf_counter()
 
     def choose(self, person: int) -> None:
         """Draw another person from the next frame on.
@@ -168,6 +182,9 @@ class LiveSession:
                 delay=0.0 if face is None else face.delay,
                 stages=stages,
             )
+            if (wanted := self._wanted_at) is not None:
+                self._preparing += _NEWEST * (min(ended - wanted, 1.0) - self._preparing)
+                self._wanted_at = None
             self._looked.put(_Looked(answer, moved, ended))
 
     def _draw(self) -> None:
@@ -175,6 +192,8 @@ class LiveSession:
         chosen: dict[int, Tensor | None] = {}
         while (looked := self._looked.take()) is not None:
             answer, begun = looked.answer, time.perf_counter()
+            drawing = 0.0 if looked.points is None else self._drawing
+            self._on_room(max(0.0, drawing - self._preparing - _SPARE))
             if looked.points is not None:
                 member = self._cast[answer.person]
                 member.require_consent()
@@ -186,6 +205,7 @@ class LiveSession:
                 jpeg = simplejpeg.encode_jpeg(marked, quality=_QUALITY, colorsubsampling="444")
                 stages = answer.stages | {"queue": begun - looked.at, "draw": drawn - begun}
                 stages |= {"mark": ended - drawn, "encode": time.perf_counter() - ended}
+                self._drawing += _NEWEST * (time.perf_counter() - begun - self._drawing)
                 answer = replace(answer, jpeg=jpeg, picture=marked, stages=stages)
             self._on_frame(answer)
 
@@ -237,7 +257,7 @@ def camera_picture(jpeg: bytes) -> np.ndarray:
         FshError: if it is none, or larger than 1920×1080.
     """
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
+        height, width = map(int, simplejpeg.decode_jpeg_header(jpeg)[:2])
         if height * width > _MOST_PIXELS:
             raise FshError(f"a camera's picture of {width}×{height} is too large")
         return simplejpeg.decode_jpeg(jpeg)

@@ -22,6 +22,7 @@ class LiveTiming:
 
     def __init__(self) -> None:
         self.shown = 0
+        self._first: float | None = None
         self._times: deque[float] = deque(maxlen=_FRAMES)
         self._latencies: deque[float] = deque(maxlen=_FRAMES)
         self._delays: deque[float] = deque(maxlen=_FRAMES)
@@ -36,7 +37,15 @@ class LiveTiming:
         """Note that the page has shown a frame, ``latency`` seconds after it was captured."""
         self.shown += 1
         self._times.append(time.monotonic())
+        self._first = self._first or self._times[-1]
         self._latencies.append(latency)
+
+    @property
+    def mean_fps(self) -> float:
+        """Frames per second between the first frame shown and the last; 0 with fewer than two."""
+        if self.shown < 2 or self._first is None:
+            return 0.0
+        return (self.shown - 1) / max(self._times[-1] - self._first, 1e-6)
 
     def summary(self) -> dict[str, Any]:
         """Frames a second, and milliseconds: latency with smoothing's share in it, and stages."""

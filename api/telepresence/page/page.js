@@ -5,7 +5,6 @@
 const FRAME = 1, SOUND = 2, PHOTO = 3;
 const HEAD = 13, ANSWER_HEAD = 7;
 const LONGER = 640;           // pixels of the longer side of a frame that is sent
-const IN_FLIGHT = 2;          // frames on their way at most: more would only wait
 const PATIENCE = 3000;        // ms after which an answer is not waited for any longer
 const GUIDE = ["Look straight", "Look straight, and smile", "Turn a little to your left",
   "Turn a little to your right", "Look a little up", "Look a little down", "Open your mouth",
@@ -19,8 +18,8 @@ const paint = drawing.getContext("2d", { alpha: false }), lines = overlay.getCon
 const grab = document.createElement("canvas");
 const grabbed = grab.getContext("2d", { alpha: false, willReadFrequently: true });
 const state = { people: [], person: 0, mirror: true, landmarks: false, frozen: false,
-  compare: false, recording: false, wanted: false, encoding: false, socket: null, open: false,
-  next: 0, latest: 0, shown: -1, frames: 0, source: "", points: null };
+  compare: false, recording: false, starting: false, wanted: false, encoding: false, socket: null,
+  open: false, next: 0, latest: 0, current: 0, shown: -1, frames: 0, source: "", points: null };
 const pending = new Map();    // number of a frame that was sent -> when it was captured, ms
 let recorder = null, soundStream = null, cameraStream = null, cameraRequest = 0;
 
@@ -31,8 +30,8 @@ function connect() {
   place.protocol = place.protocol === "https:" ? "wss:" : "ws:";
   const socket = new WebSocket(place);
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => { state.open = true; pending.clear(); state.next = state.latest = 0;
-    state.shown = -1; };
+  socket.onopen = () => { state.open = true; pending.clear(); state.next = 0;
+    state.wanted = false; state.shown = -1; };
   socket.onmessage = (event) => {
     if (typeof event.data === "string") told(JSON.parse(event.data)); else answered(event.data);
   };
@@ -71,6 +70,7 @@ function told(message) {
       if (message.device) news(`Other programs see the drawing as ${message.device}.`);
       if (!state.source) { if (message.clip) playClip("camera", message.clip); else webcam(); }
     },
+    want: () => { state.wanted = true; sendFrame(); },
     people: () => { state.people = message.people; showPeople(); },
     person: () => { state.person = message.number; showPeople(); },
     speed: () => speed(message),
@@ -85,7 +85,7 @@ function told(message) {
   if (does[message.tell]) does[message.tell]();
 }
 
-/* Frames out: the newest one, as soon as there is room for it. */
+/* Frames out: the newest one, whenever the server asks for one. */
 
 function watch() {
   if (video.requestVideoFrameCallback) {
@@ -99,11 +99,15 @@ function watch() {
 
 function frameThere(at) {
   state.frames += 1;
-  if (state.frozen || !state.open || state.encoding || !video.videoWidth) return;
-  for (const [number, sent] of pending) {
-    if (performance.now() - sent > PATIENCE) pending.delete(number);
-  }
-  if (pending.size >= IN_FLIGHT || at <= state.latest) return;
+  state.current = at;
+  sendFrame();
+}
+
+/* Send the video's picture if one is wanted and this one was not sent yet. */
+function sendFrame() {
+  const at = state.current;
+  if (!state.wanted || state.frozen || !state.open || state.encoding || !video.videoWidth) return;
+  if (at <= state.latest) return;
   const scale = Math.min(1, LONGER / Math.max(video.videoWidth, video.videoHeight));
   const width = Math.round(video.videoWidth * scale), height = Math.round(video.videoHeight * scale);
   if (grab.width !== width || grab.height !== height) { grab.width = width; grab.height = height; }
@@ -111,14 +115,19 @@ function frameThere(at) {
   const socket = state.socket;
   state.latest = at;
   state.encoding = true;
+  state.wanted = false;
   grab.toBlob(async (blob) => {
     const content = blob && await blob.arrayBuffer();
     state.encoding = false;
     if (!content || socket !== state.socket || !state.open) return;
+    for (const [number, sent] of pending) {
+      if (performance.now() - sent > PATIENCE) pending.delete(number);
+    }
     const number = state.next;
     state.next += 1;
     pending.set(number, at);
     sendData(FRAME, number, at / 1000, content);
+    sendFrame();
   }, "image/jpeg", 0.85);
 }
 
@@ -246,8 +255,8 @@ async function soundTracks() {
 }
 
 async function startRecording() {
-  if (state.recording || state.wanted) return;
-  state.wanted = true;
+  if (state.recording || state.starting) return;
+  state.starting = true;
   const tracks = await soundTracks();
   if (!tracks.length || !window.MediaRecorder) {
     if (cameraStream) news("No microphone: the recording is silent.");
@@ -272,7 +281,7 @@ async function startRecording() {
 }
 
 function stopRecorder() {
-  state.wanted = false;
+  state.starting = false;
   if (recorder && recorder.state !== "inactive") { recorder.stop(); return true; }
   return false;
 }
@@ -287,7 +296,7 @@ function recordTold(message) {
   marked("record", message.on);
   id("recording").hidden = !message.on;
   if (message.on) { news(`Recording to ${message.path}`); return; }
-  state.wanted = false;
+  state.starting = false;
   if (message.next) { stopRecorder(); startRecording(); }
 }
 
@@ -386,7 +395,7 @@ const actions = {
   },
   landmarks: () => { state.landmarks = !state.landmarks; marked("landmarks", state.landmarks);
     showLandmarks(); },
-  freeze: () => { state.frozen = !state.frozen; marked("freeze", state.frozen); },
+  freeze: () => { state.frozen = !state.frozen; marked("freeze", state.frozen); sendFrame(); },
   compare: () => { state.compare = !state.compare; marked("compare", state.compare);
     document.querySelector("main").classList.toggle("compare", state.compare); },
   record: () => (state.recording ? stopRecording() : startRecording()),
