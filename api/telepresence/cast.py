@@ -13,7 +13,9 @@ from torch import Tensor
 from fsh import marking
 from fsh.defaults import AnyPath
 from fsh.marking import Marking
+from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.inputs.input_name import input_name
+from fsh.pipeline.inputs.live_face import FaceFollower
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.errors import FshError
 from fsh.schemas.spec import FaceSpec
@@ -123,6 +125,8 @@ class Cast:
         signer = marking.signer_of(signing_key)
         marking.key_of(watermark_key)
         cast = cls(loaded[folders[0]].spec, signer, watermark_key)
+        # What every session will need: what is missing is told now, and the first frame is quick.
+        FaceFollower(load_backend(cast.spec.backend))
         set_thread_count(max(person.network.size for person in loaded.values()))
         for folder, person in loaded.items():
             cast.add(folder, person)

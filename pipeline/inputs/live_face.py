@@ -7,8 +7,10 @@ look have the detector look around the face ten times a second, as in videos.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -46,6 +48,16 @@ class FoundFace(NamedTuple):
     landmarking: float
 
 
+@cache
+def _detector() -> FaceDetector:
+    """The detector of all followers, because dlib takes a second to make one."""
+    return FaceDetector()
+
+
+#: Held by whoever uses the detector.
+_detecting = threading.Lock()
+
+
 class FaceFollower:
     """Is given the frames of a camera one by one; follows the largest face it sees first.
 
@@ -54,7 +66,7 @@ class FaceFollower:
     """
 
     def __init__(self, backend: LandmarkBackend) -> None:
-        self._detector = FaceDetector()
+        self._detector = _detector()
         self._backend = backend
         self._mesh = backend.following() if isinstance(backend, MediaPipeLandmarks) else None
         self._box: np.ndarray | None = None
@@ -97,7 +109,9 @@ class FaceFollower:
                 return self._box
             luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
             self._looked = at
-            if near := detect_near(self._detector, luma, Face(self._box, 0.0)):
+            with _detecting:
+                near = detect_near(self._detector, luma, Face(self._box, 0.0))
+            if near:
                 return near[0].box
         elif self._box is None and 0 <= at - self._searched < _SEARCH_EVERY:
             return None
@@ -105,7 +119,8 @@ class FaceFollower:
         luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         height, width = luma.shape
         longer = round(max(luma.shape) * min(1.0, _SEARCHED / min(height, width)))
-        found = self._detector.detect_scaled(luma, longer)
+        with _detecting:
+            found = self._detector.detect_scaled(luma, longer)
         return max(found, key=lambda face: face.side).box if found else None
 
 
