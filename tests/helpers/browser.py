@@ -66,8 +66,9 @@ class Page:
         return told["result"].get("value")
 
     def wait(self, code: str, seconds: float = 20) -> Any:
-        """The value of an expression as soon as it is true."""
+        """The value of an expression as soon as it is true; until the page is loaded it is not."""
         end = time.monotonic() + seconds
+        code = f"(() => {{ try {{ return {code}; }} catch {{ return null; }} }})()"
         while not (value := self.run(code)):
             assert time.monotonic() < end, f"in vain: {code}; console: {self.console}"
             time.sleep(0.05)
