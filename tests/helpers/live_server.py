@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 import uvicorn
+from places import LINKS
 from websockets.sync.client import ClientConnection, connect
 
 from fsh.telepresence.access import Access
@@ -128,6 +130,7 @@ class LiveCommand:
         self.process = subprocess.Popen(
             [*command, "--no-open", "--json"],
             cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(LINKS)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
