@@ -197,12 +197,8 @@ def _share(cutoff, step: float):
     return 1.0 / (1.0 + 1.0 / (2 * np.pi * cutoff * step))
 
 
-#: Of landmarks in face heights: Hz at rest, and Hz per face height a second.
-CUTOFF, BETA = 4.0, 12.0
-
-
 def smooth_landmarks(
-    landmarks: np.ndarray, times: np.ndarray, *, cutoff: float = CUTOFF, beta: float = BETA
+    landmarks: np.ndarray, times: np.ndarray, *, cutoff: float = 4.0, beta: float = 12.0
 ) -> np.ndarray:
     """One-Euro forwards and backwards in time and averaged: no lag, the ends stay put.
 

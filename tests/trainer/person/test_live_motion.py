@@ -67,7 +67,7 @@ def test_the_delay_told_is_the_lag_seen():
     assert face is not None
     lag = (turned(0, x=200 + speed * at) - face.points)[:, 0].mean() / speed
     assert face.delay == pytest.approx(lag, rel=0.15)
-    assert 0.005 < face.delay < 0.04
+    assert 0.003 < face.delay < 0.03
     assert LiveSmoothing(smooth=False).next(turned(0), 0.0).delay == 0
 
 
@@ -75,7 +75,7 @@ def test_jitter_is_taken_out():
     random, smoothing = np.random.default_rng(0), LiveSmoothing()
     noise = random.normal(0, 0.5, (100, 478, 3))
     made = [smoothing.next(turned(0) + n, i / 30).points for i, n in enumerate(noise)]
-    assert np.std(made[20:], axis=0).mean() < 0.6 * 0.5
+    assert np.std(made[20:], axis=0).mean() < 0.8 * 0.5
 
 
 def test_a_short_gap_is_bridged_and_a_long_one_is_not():
