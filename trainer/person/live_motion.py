@@ -18,9 +18,9 @@ from fsh.schemas.landmarks import POINTS
 from fsh.schemas.mesh import landmarks_of_mesh, mirrored_face
 from fsh.trainer.person.motion_transfer import OneEuroFilter, unlikeness
 
-#: The One Euro filter's setting: Hz at rest, and Hz per face height a second. Forwards only, that of
-#: films would be 34 ms late on a newsreader's face; this one is 17 ms late, and takes out a third of
-#: the trembling instead of almost half.
+#: The One Euro filter's setting: Hz at rest, and Hz per face height a second. Forwards only, that
+#: of films would be 34 ms late on a newsreader's face; this one is 17 ms late, and takes out a
+#: third of the trembling instead of almost half.
 _CUTOFF, _BETA = 8.0, 24.0
 
 #: A face replaces the reference if it is so much more like the person.
