@@ -26,8 +26,8 @@ from fsh.telepresence.browser_video import browser_video
 from fsh.telepresence.cast import Cast
 from fsh.telepresence.messages import LONGEST
 from fsh.telepresence.new_person import PersonMaker
-from fsh.telepresence.page_connection import Studio
 from fsh.telepresence.server import application
+from fsh.telepresence.studio import Studio
 from fsh.telepresence.virtual_camera import VirtualCamera
 from fsh.trainer.runs import Run
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -16,51 +13,25 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from fsh.schemas.errors import FshError
 from fsh.schemas.live import CameraFrame, DrawnFrame
 from fsh.schemas.text import one_line
-from fsh.telepresence.cast import Cast
 from fsh.telepresence.messages import (
     Kind,
     PageCommand,
     PageData,
-    answer_message,
     read_command,
     read_data,
     tell,
 )
-from fsh.telepresence.new_person import MOST_PHOTOS, PersonMaker, checked_photo, consent_of
+from fsh.telepresence.new_person import MOST_PHOTOS, checked_photo, consent_of
+from fsh.telepresence.outbox import Outbox
 from fsh.telepresence.recording import LiveRecording
 from fsh.telepresence.session import LiveSession
+from fsh.telepresence.studio import Studio
 from fsh.telepresence.timing import LiveTiming
-from fsh.telepresence.virtual_camera import VirtualCamera
 
-#: Seconds between two reports of speed.
-_REPORT_EVERY = 0.5
 #: Seconds after which a frame that was asked for is asked for again.
 _ASK_AGAIN = 2.0
 #: Codes of closing: a message that is none of the page's; an error that ended the session.
 _NOT_UNDERSTOOD, _FAILED = 4400, 4500
-
-
-@dataclass
-class Studio:
-    """What all pages share.
-
-    Attributes:
-        recordings: where films go.
-        maker: makes new people; None: there is no training run, which ``why_no_maker`` tells.
-        clip: the name of the video that stands in for the camera; None: pages use a real one.
-        frames: frames drawn by all pages so far.
-    """
-
-    cast: Cast
-    recordings: Path
-    maker: PersonMaker | None = None
-    why_no_maker: str = ""
-    clip: str | None = None
-    camera: VirtualCamera | None = None
-    smooth: bool = True
-    frames: int = 0
-    connections: set[PageConnection] = field(default_factory=set)
-    timing: LiveTiming = field(default_factory=LiveTiming)
 
 
 class PageConnection:
@@ -70,9 +41,8 @@ class PageConnection:
         self._socket, self._studio = socket, studio
         self._loop = asyncio.get_running_loop()
         self._timing = LiveTiming()
-        self._answer: DrawnFrame | None = None
-        self._texts: deque[str] = deque(maxlen=100)
-        self._wake = asyncio.Event()
+        self._outbox = Outbox(socket, self._speed)
+        self._tell = self._outbox.tell
         self._ended = False
         self._recording: LiveRecording | None = None
         self._photos: dict[int, bytes] = {}
@@ -91,12 +61,11 @@ class PageConnection:
         self._studio.connections.add(self)
         self._welcome()
         self._ask_for_frame()
-        sending = asyncio.create_task(self._send())
+        sending = asyncio.create_task(self._outbox.send())
         try:
             await self._receive()
         finally:
             self._ended = True
-            self._wake.set()
             if self._asking is not None:
                 self._asking.cancel()
             for task in self._tasks:
@@ -131,10 +100,6 @@ class PageConnection:
         )
         self.everybody_changed()
 
-    def _tell(self, kind: str, /, **about: Any) -> None:
-        self._texts.append(tell(kind, **about))
-        self._wake.set()
-
     def _from_session(self, frame: DrawnFrame) -> None:
         """Called by the session's second thread."""
         if (recording := self._recording) is not None and recording.member is (
@@ -146,12 +111,15 @@ class PageConnection:
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._on_frame, frame)
 
+    def _speed(self) -> str:
+        """The report of speed."""
+        return tell("speed", dropped=self._session.dropped, **self._timing.summary())
+
     def _on_frame(self, frame: DrawnFrame) -> None:
         for timing in (self._timing, self._studio.timing):
             timing.drawn(frame.stages, frame.delay)
         self._studio.frames += bool(frame.jpeg)
-        self._answer = frame  # one that was not sent yet is late: the newest wins
-        self._wake.set()
+        self._outbox.answer(frame)
 
     def _on_room(self, seconds: float) -> None:
         """Called by the session's second thread."""
@@ -176,30 +144,10 @@ class PageConnection:
         def tell_and_end() -> None:
             self._tell("problem", what=problem, fatal=True)
             self._ended = True
-            self._wake.set()
+            self._outbox.close(_FAILED)
 
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(tell_and_end)
-
-    async def _send(self) -> None:
-        reported = 0.0
-        with suppress(WebSocketDisconnect, RuntimeError):
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._texts:
-                    await self._socket.send_text(self._texts.popleft())
-                answer, self._answer = self._answer, None
-                if answer is not None:
-                    await self._socket.send_bytes(answer_message(answer))
-                if (now := time.monotonic()) - reported > _REPORT_EVERY:
-                    reported = now
-                    dropped = self._session.dropped
-                    report = tell("speed", dropped=dropped, **self._timing.summary())
-                    await self._socket.send_text(report)
-                if self._ended:
-                    await self._socket.close(_FAILED)
-                    return
 
     async def _receive(self) -> None:
         while not self._ended:

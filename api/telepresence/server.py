@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from fsh.telepresence.access import Access, headers
-from fsh.telepresence.page_connection import PageConnection, Studio
+from fsh.telepresence.page_connection import PageConnection
+from fsh.telepresence.studio import Studio
 
 _PAGE = Path(__file__).parent / "page"
 #: Files of the page, and their types.

@@ -229,14 +229,9 @@ class FaceMesh:
     def find_in_frame(
         self, image: np.ndarray, window: np.ndarray, last: np.ndarray | None
     ) -> tuple[np.ndarray, float, np.ndarray]:
-        """:meth:`find` in one frame of a video.
+        """:meth:`find` in one frame: mesh, confidence, and the window (4,) that they are from.
 
-        Args:
-            window: (4,), that of the face's box.
-            last: (4,), the one in which the face was found in the frame before; None if it was not.
-
-        Returns:
-            The mesh, the confidence, and the window that they are from.
+        ``window`` is that of the face's box, ``last`` that of the frame before, if it had the face.
         """
         starts = [window, *(window * (1, 1, grown, 1) for grown in _OTHER_SIDES)]
         if last is not None and np.linalg.norm(last[:2] - window[:2]) < _NEAR * window[2]:

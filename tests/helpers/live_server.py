@@ -26,8 +26,8 @@ from websockets.sync.client import ClientConnection, connect
 from fsh.telepresence.access import Access
 from fsh.telepresence.cast import Cast
 from fsh.telepresence.messages import Kind, PageData, data_message, read_answer
-from fsh.telepresence.page_connection import Studio
 from fsh.telepresence.server import application
+from fsh.telepresence.studio import Studio
 
 
 @dataclass(frozen=True)
