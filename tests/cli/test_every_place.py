@@ -59,8 +59,6 @@ PATHS = [
     ("live", "--people", _LIVE.replace("--person {person}", "--people {}"), "read"),
     ("live", "--run", _LIVE.replace("{run}", "{}"), "read"),
     ("live", "--camera", _LIVE.replace("{talk}", "{}"), "read"),
-    ("live", "--signing-key", f"{_LIVE} --signing-key {{}}", "read"),
-    ("live", "--watermark-key", f"{_LIVE} --watermark-key {{}}", "read"),
     ("evaluate", "--data", _TABLE.replace("{data}", "{}") + " -o new", "read"),
     ("evaluate", "--run", _TABLE.replace("{run}", "{}") + " -o new", "read"),
     ("evaluate", "--against", f"{_TABLE} -o new --against {{}}", "read"),
