@@ -369,7 +369,7 @@ function makePerson() {
   ask("make", { name: id("name").value, who: id("consent-who").value,
     by: id("consent-by").value, until: id("consent-until").value });
   id("making").close();
-  news(`Making ${id("name").value}: about half a minute …`);
+  news(`Making ${id("name").value}: it takes up to a minute …`);
 }
 
 function made(message) {
