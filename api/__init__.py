@@ -18,6 +18,7 @@ The modules, in the order in which they are used:
   ``face_analysis``: what measures drawings
 - ``films``: films of one or several people; ``film_making`` makes one as
   ``film_options`` say, ``film_frames`` its frames
+- ``telepresence``: the same live, in a browser
 - ``marking``: consent, watermark and manifest of what is drawn; ``verification`` reads them
 - ``evaluation``: the paper's table; ``evaluation_options``, ``frames_folder`` (frames that are not
   of a data set), ``unseen_people`` (whom the runs saw), ``evaluation_report`` and ``user_study``
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from fsh.films import animate, animate_each
     from fsh.people import export, personalize
     from fsh.schemas.errors import FshError
+    from fsh.telepresence.live import live
     from fsh.trainer.person.person import Person
     from fsh.trainer.runs import Run
     from fsh.training import plan_training, train
@@ -60,6 +62,7 @@ _MODULES = {
     "forget": "fsh.erasure",
     "ingest": "fsh.dataset_making",
     "inspect": "fsh.dataset",
+    "live": "fsh.telepresence.live",
     "open_dataset": "fsh.dataset",
     "personalize": "fsh.people",
     "plan_ingest": "fsh.dataset_making",
@@ -83,6 +86,7 @@ __all__ = [  # written out: type checkers do not follow a computed list
     "forget",
     "ingest",
     "inspect",
+    "live",
     "open_dataset",
     "personalize",
     "plan_ingest",

@@ -2,7 +2,7 @@
 
 ``app`` puts together the commands, ``options`` has those options that several of them share, and
 ``console`` prints settings, progress, results and errors. The commands: ``ingest``, ``shard``,
-``inspect``, ``train``, ``personalize``, ``animate``, ``evaluate``, ``export``, ``verify``,
-``forget``; ``demo`` (all of it on sample clips) and ``doctor`` (whether this machine has what fsh
-needs).
+``inspect``, ``train``, ``personalize``, ``animate``, ``live``, ``evaluate``, ``export``,
+``verify``, ``forget``; ``demo`` (all of it on sample clips) and ``doctor`` (whether this machine
+has what fsh needs).
 """

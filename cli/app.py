@@ -20,6 +20,7 @@ from fsh.cli import (
     forget,
     ingest,
     inspect,
+    live,
     options,
     personalize,
     shard,
@@ -53,6 +54,7 @@ app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("personalize")(personalize.personalize)
 app.command("animate")(animate.animate)
+app.command("live")(live.live)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)

@@ -12,6 +12,7 @@ In the data's order:
   and :mod:`npy` (bytes); their description: :mod:`card`, in the words of :mod:`croissant`,
   and :mod:`dataset_readme`
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
+- live sessions: :mod:`live`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
   :mod:`temporary`, :mod:`disk`; how much of the machine: :mod:`machine`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown),

@@ -127,6 +127,14 @@ MESH_MIRROR = np.array([
 LANDMARK_MIRROR = np.array([[*PLACES].index(point) for point in MESH_MIRROR[PLACES]])
 
 
+def mirrored_face(points: np.ndarray, width: float) -> np.ndarray:
+    """A face (478, 3) or (68, 2) as it is in the mirrored picture, ``width`` pixels wide."""
+    order = MESH_MIRROR if len(points) == MESH_POINTS else LANDMARK_MIRROR
+    flipped = np.array(points[order])
+    flipped[:, 0] = width - 1 - flipped[:, 0]
+    return flipped
+
+
 def landmarks_of_mesh(meshes: np.ndarray) -> np.ndarray:
     """The 68 landmarks (…, 68, 2) of meshes (…, 478, 3), in the same pixels.
 

@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 # Tests run side by side on few cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -14,3 +16,17 @@ _LINKS = str(Path(__file__).parent.parent / ".typecheck")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_LINKS, os.environ.get("PYTHONPATH")]))
 # A signing key of their own: tests leave the user's alone.
 os.environ.setdefault("FSH_HOME", tempfile.mkdtemp(prefix="fsh-tests-"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Where everything that tests need is installed, being skipped is a failure.
+
+    ``FSH_NEVER_SKIPPED`` names the files of tests for which that holds.
+    """
+    report = yield
+    names = os.environ.get("FSH_NEVER_SKIPPED", "").split()
+    if report.skipped and item.path.name in names:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and it must not be here: {report.longrepr}"
+    return report

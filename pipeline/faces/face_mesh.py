@@ -223,16 +223,26 @@ class FaceMesh:
         last: np.ndarray | None = None
         rows = np.flatnonzero(usable_boxes(boxes))
         for i, window in zip(rows, windows_of_boxes(np.asarray(boxes)[rows]), strict=True):
-            starts = [window, *(window * (1, 1, grown, 1) for grown in _OTHER_SIDES)]
-            if last is not None and np.linalg.norm(last[:2] - window[:2]) < _NEAR * window[2]:
-                starts.insert(0, last)
-            for start in starts:
-                meshes[i], presence[i], used = self._settle(images[i], start)
-                if presence[i] >= _ABSENT:
-                    break
+            meshes[i], presence[i], used = self.find_in_frame(images[i], window, last)
             # The same window as long as it is good: points tremble less than in ever other ones.
             last = used if consecutive and presence[i] >= PRESENT else None
         return meshes, presence
+
+    def find_in_frame(
+        self, image: np.ndarray, window: np.ndarray, last: np.ndarray | None
+    ) -> tuple[np.ndarray, float, np.ndarray]:
+        """:meth:`find` in one frame: mesh, confidence, and the window (4,) that they are from.
+
+        ``window`` is that of the face's box, ``last`` that of the frame before, if it had the face.
+        """
+        starts = [window, *(window * (1, 1, grown, 1) for grown in _OTHER_SIDES)]
+        if last is not None and np.linalg.norm(last[:2] - window[:2]) < _NEAR * window[2]:
+            starts.insert(0, last)
+        for start in starts:
+            mesh, presence, used = self._settle(image, start)
+            if presence >= _ABSENT:
+                break
+        return mesh, presence, used
 
     def _settle(
         self, image: np.ndarray, window: np.ndarray

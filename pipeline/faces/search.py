@@ -113,25 +113,31 @@ class FaceSearch:
         """The known faces in a new frame, or None if one of them is not where it was."""
         found: list[Face] = []
         for known in self._known:
-            near = [face for face in self._detect_near(luma, known) if _overlap(face, known) > 0.3]
+            around = detect_near(self._detector, luma, known)
+            near = [face for face in around if _overlap(face, known) > 0.3]
             if not near or any(_overlap(near[0], other) > 0.3 for other in found):
                 return None
             found.append(near[0])
         return found
 
-    def _detect_near(self, luma: np.ndarray, known: Face) -> list[Face]:
-        """Faces in the surroundings of a known one, in pixels of the frame."""
-        side = known.side
-        centre = (known.box[:2] + known.box[2:]) / 2
-        left, top = (max(0, int(v)) for v in centre - _REACH / 2 * side)
-        right, bottom = (int(v) for v in centre + _REACH / 2 * side)
-        part = luma[top:bottom, left:right]
-        shrink = min(1.0, _FACE_SIDE / side)
-        size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
-        back = np.array([part.shape[1] / size[0], part.shape[0] / size[1]] * 2, np.float32)
-        small = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) if shrink < 1 else part
-        offset = np.array([left, top, left, top], np.float32)
-        return [Face(face.box * back + offset, face.score) for face in self._detector.detect(small)]
+
+def detect_near(detector: FaceDetector, luma: np.ndarray, known: Face) -> list[Face]:
+    """Faces in the surroundings of a known one, in pixels of the frame, best score first.
+
+    Args:
+        luma: uint8 (H, W).
+    """
+    side = known.side
+    centre = (known.box[:2] + known.box[2:]) / 2
+    left, top = (max(0, int(v)) for v in centre - _REACH / 2 * side)
+    right, bottom = (int(v) for v in centre + _REACH / 2 * side)
+    part = luma[top:bottom, left:right]
+    shrink = min(1.0, _FACE_SIDE / side)
+    size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
+    back = np.array([part.shape[1] / size[0], part.shape[0] / size[1]] * 2, np.float32)
+    small = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) if shrink < 1 else part
+    offset = np.array([left, top, left, top], np.float32)
+    return [Face(face.box * back + offset, face.score) for face in detector.detect(small)]
 
 
 def moved_far(before: Sequence[Detection], after: Sequence[Detection]) -> bool:

@@ -10,6 +10,7 @@ order:
 - ``video_stills``: frames of a video that serve as photos.
 - ``driver``: the landmarks that drive a person, from a video, a folder or a stored track.
 - ``driver_faces``: who is where in a driver, and who drives.
+- ``live_face``: the same from a camera, frame by frame.
 - ``landmark_track``: stored tracks of landmarks.
 - ``preflight``: what is difficult about a driver.
 - ``paste_back``: a drawing blended into the full picture.

@@ -29,6 +29,7 @@ NO_PLACE = ("below a file", "dangling link", "circle of links", "long name", "pi
 #: what that is: read, or written as a file or folder.
 _PERSON = "personalize --photos {photos} --run {run} --steps 0 --person new"
 _FILM = "animate --person {person} --driving {talk} -o new.mp4"
+_LIVE = "live --person {person} --run {run} --camera {talk} --no-open --seconds 0.5"
 _TABLE = "evaluate --data {data} --run {run} --split train --shots 1 --frames 2 --held 3 --steps 0"
 PATHS = [
     ("ingest", "list", "ingest {} --data new", "read"),
@@ -54,6 +55,10 @@ PATHS = [
     ("animate", "--save-landmarks", f"{_FILM} --save-landmarks {{}}", "file"),
     ("animate", "--signing-key", f"{_FILM} --signing-key {{}}", "read"),
     ("animate", "--watermark-key", f"{_FILM} --watermark-key {{}}", "read"),
+    ("live", "--person", _LIVE.replace("{person}", "{}"), "read"),
+    ("live", "--people", _LIVE.replace("--person {person}", "--people {}"), "read"),
+    ("live", "--run", _LIVE.replace("{run}", "{}"), "read"),
+    ("live", "--camera", _LIVE.replace("{talk}", "{}"), "read"),
     ("evaluate", "--data", _TABLE.replace("{data}", "{}") + " -o new", "read"),
     ("evaluate", "--run", _TABLE.replace("{run}", "{}") + " -o new", "read"),
     ("evaluate", "--against", f"{_TABLE} -o new --against {{}}", "read"),
@@ -259,7 +264,12 @@ def test_what_is_read_may_be_where_nothing_can_be_written(mounts, case):
     command, name, template, _ = case
     right = {"--data": "data", "--run": "run", "--against": "run", "--person": "person"}
     right |= {"--photos": "photos", "--driving": "talk.mp4", "--paste-back": "photo.png"}
-    right |= {"list": "talk.mp4", "file": "photo.png", "study of --score": "study"}
+    right |= {
+        "--camera": "talk.mp4",
+        "list": "talk.mp4",
+        "file": "photo.png",
+        "study of --score": "study",
+    }
     right |= {"--score": "answers.json", "--check --data": "data", "target": "person"}
     if name not in right:
         pytest.skip("nothing of the kind in the folder")

@@ -30,7 +30,7 @@ class Page:
     def __init__(self, address: str) -> None:
         self._socket: ClientConnection = connect(address, max_size=None, open_timeout=20)
         self._numbers = itertools.count(1)
-        #: What the page wrote to its console, and errors in it.
+        #: Errors in the page, and what it was refused.
         self.console: list[str] = []
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
@@ -50,7 +50,7 @@ class Page:
         params = message.get("params", {})
         if message.get("method") == "Runtime.exceptionThrown":
             self.console.append(json.dumps(params["exceptionDetails"]))
-        elif message.get("method") == "Log.entryAdded":
+        elif message.get("method") == "Log.entryAdded" and params["entry"]["level"] == "error":
             self.console.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
 
     def run(self, code: str) -> Any:

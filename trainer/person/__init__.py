@@ -5,6 +5,7 @@ In reading order:
 - :mod:`~fsh.trainer.person.person`: the person and its folder; drawing.
 - :mod:`~fsh.trainer.person.motion_transfer`: a driver's landmarks on the person's face shape.
 - :mod:`~fsh.trainer.person.mesh_transfer`: the same with meshes, in three dimensions.
+- :mod:`~fsh.trainer.person.live_motion`: both for a driver whose faces come one by one.
 - :mod:`~fsh.trainer.person.photo_tensors`: photos as the networks take them.
 - :mod:`~fsh.trainer.person.photo_references`: photos to copy from, and which fit a frame.
 - :mod:`~fsh.trainer.person.drawing`: faces as points to pictures.

@@ -22,8 +22,12 @@ def neutral_shape(landmarks: np.ndarray) -> np.ndarray:
 
 def reference_frame(driver: np.ndarray, shape: np.ndarray) -> int:
     """The driver's frame that looks most like the person's shape, pose and expression alike."""
-    errors = [np.abs(apply(similarity(points, shape), points) - shape).mean() for points in driver]
-    return int(np.argmin(errors))
+    return int(np.argmin([unlikeness(points, shape) for points in driver]))
+
+
+def unlikeness(points: np.ndarray, shape: np.ndarray) -> float:
+    """Mean distance of a face (68, 2) from a shape (68, 2) that it is laid onto, in its unit."""
+    return float(np.abs(apply(similarity(points, shape), points) - shape).mean())
 
 
 def transfer_motion(
@@ -55,23 +59,43 @@ def transfer_motion(
         return np.empty((0, POINTS, 2), np.float32)
     if smooth:
         driver = smooth_landmarks(driver, times)
-    shape = neutral_shape(person)
-    index = reference_frame(driver, shape) if reference is None else reference
-    start = driver[index]
-    lay = similarity(start[RIGID], shape[RIGID])
-    back = inverse(lay)
-    laid = apply(lay, start)
-    proportions = _extent(shape, lay) / np.maximum(_extent(laid, lay), 1e-6)
-    axes = _rotation(lay)
-    moved = np.empty_like(driver)
-    for i, points in enumerate(driver):
-        rigid = similarity(start[RIGID], points[RIGID])
-        local = apply(inverse(rigid), points) - start
-        local = local @ lay[:, :2].T
-        local = ((local @ axes) * proportions) @ axes.T
+    transfer = MotionTransfer(person)
+    index = reference_frame(driver, transfer.shape) if reference is None else reference
+    transfer.start_at(driver[index])
+    return np.array([transfer.moved(points) for points in driver], np.float32)
+
+
+class MotionTransfer:
+    """:func:`transfer_motion` face by face, from a reference face that is given.
+
+    Args:
+        person: (T, 68, 2), the photos' landmarks, in the pixels wanted.
+
+    Attributes:
+        shape: float64 (68, 2), the person's own.
+    """
+
+    def __init__(self, person: np.ndarray) -> None:
+        self.shape = neutral_shape(person)
+
+    def start_at(self, reference: np.ndarray) -> None:
+        """From now on motion counts from this face of the driver's, (68, 2)."""
+        self._start = np.asarray(reference, np.float64)
+        self._lay = similarity(self._start[RIGID], self.shape[RIGID])
+        self._back = inverse(self._lay)
+        laid = apply(self._lay, self._start)
+        own = _extent(self.shape, self._lay)
+        self._proportions = own / np.maximum(_extent(laid, self._lay), 1e-6)
+        self._axes = _rotation(self._lay)
+
+    def moved(self, points: np.ndarray) -> np.ndarray:
+        """The person's landmarks, float64 (68, 2), for one face of the driver's, (68, 2)."""
+        rigid = similarity(self._start[RIGID], points[RIGID])
+        local = apply(inverse(rigid), points) - self._start
+        local = local @ self._lay[:, :2].T
+        local = ((local @ self._axes) * self._proportions) @ self._axes.T
         # lay ∘ rigid ∘ lay⁻¹: the head's motion, in the person's frame of reference.
-        moved[i] = apply(lay, apply(rigid, apply(back, shape + local)))
-    return moved.astype(np.float32)
+        return apply(self._lay, apply(rigid, apply(self._back, self.shape + local)))
 
 
 def follow_head_pose(landmarks: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -133,16 +157,39 @@ def one_euro_filter(
         values: (N, …). times: (N,) seconds, increasing, steps of any length.
         cutoff: Hz at rest. beta: Hz per unit of speed. slope: Hz of the speed's own low-pass.
     """
-    values = np.asarray(values, np.float64)
-    out = np.empty_like(values)
-    out[0], speed = values[0], np.zeros_like(values[0])
-    for i in range(1, len(values)):
-        step = max(float(times[i] - times[i - 1]), 1e-6)
-        a = _share(slope, step)
-        speed = speed + a * ((values[i] - values[i - 1]) / step - speed)
-        b = _share(cutoff + beta * np.abs(speed), step)
-        out[i] = out[i - 1] + b * (values[i] - out[i - 1])
-    return out
+    filtered = OneEuroFilter(cutoff, beta, slope)
+    pairs = zip(np.asarray(values, np.float64), times, strict=True)
+    return np.array([filtered.next(value, float(time)) for value, time in pairs])
+
+
+class OneEuroFilter:
+    """:func:`one_euro_filter` value by value, as they come.
+
+    Attributes:
+        delay: seconds by which the last value lags behind, weighted by how fast its parts move.
+    """
+
+    def __init__(self, cutoff: float, beta: float, slope: float = 1.0) -> None:
+        self._cutoff, self._beta, self._slope = cutoff, beta, slope
+        self._time: float | None = None
+        self.delay = 0.0
+
+    def next(self, value: np.ndarray, time: float) -> np.ndarray:
+        """The filtered value of the next one; ``time``: seconds, later than the one before."""
+        value = np.asarray(value, np.float64)
+        if self._time is None:
+            self._speed, self._raw, self._out = np.zeros_like(value), value, value
+        else:
+            step = max(time - self._time, 1e-6)
+            a = _share(self._slope, step)
+            self._speed = self._speed + a * ((value - self._raw) / step - self._speed)
+            b = _share(self._cutoff + self._beta * np.abs(self._speed), step)
+            # A first-order low-pass follows a steady motion so many steps late.
+            late, weight = (1 - b) / b * step, np.abs(self._speed) + 1e-12
+            self.delay = float((late * weight).sum() / weight.sum())
+            self._raw, self._out = value, self._out + b * (value - self._out)
+        self._time = time
+        return self._out
 
 
 def _share(cutoff, step: float):

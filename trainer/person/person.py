@@ -119,16 +119,19 @@ class Person:
             batch=batch,
         )
 
-    def choose(self, landmarks: np.ndarray | FaceLandmarks) -> Tensor | None:
+    def choose(
+        self, landmarks: np.ndarray | FaceLandmarks, before: Tensor | None = None
+    ) -> Tensor | None:
         """Which photos each frame of a film copies from, int64 (N, K); None: from none.
 
         Args:
-            landmarks: of the whole film, as for :meth:`draw`.
+            landmarks: of the whole film, as for :meth:`draw`, or of its next frames.
+            before: int64 (K,), what the frame before them copies from; None: they are the first.
         """
         if self.references is None:
             return None
         targets = self.references.targets(faces_of(landmarks), self.spec.size)
-        return self.references.choose(targets, self.network.references)
+        return self.references.choose(targets, self.network.references, before)
 
     def save(self, folder: str | Path) -> None:
         """Write the folder whole (an older one of the same name is replaced)."""

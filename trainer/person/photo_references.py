@@ -96,12 +96,13 @@ class PhotoReferences:
             "same_scene": self.same_scene,
         }
 
-    def choose(self, targets: Tensor, count: int) -> Tensor:
+    def choose(self, targets: Tensor, count: int, before: Tensor | None = None) -> Tensor:
         """The references of every frame of a film, frame by frame: a choice is kept while it fits.
 
         Args:
             targets: (N, V, D), in shares of the crop.
             count: K, the references that the generator takes.
+            before: int64 (K,), those of the frame before; None: these frames are the first.
 
         Returns:
             int64 (N, K).
@@ -110,14 +111,14 @@ class PhotoReferences:
         alike = bool(self.same_scene.all())
         most = count if alike else count - 1
         order = distances.argsort(dim=1, stable=True)[:, :most].tolist()
-        chosen: list[list[int]] = []
+        chosen: list[list[int]] = [] if before is None else [before.tolist()]
         for row, best in zip(distances.tolist(), order, strict=True):
             kept = chosen[-1][: len(best)] if chosen else best
             fits = sum(row[i] for i in kept) * _BETTER <= sum(row[i] for i in best)
             now = kept if fits else best
             now = now if alike else [*now, self.still]
             chosen.append([now[i % len(now)] for i in range(count)])
-        return torch.tensor(chosen, device=targets.device)
+        return torch.tensor(chosen[len(chosen) - len(targets) :], device=targets.device)
 
     def prepared(self, targets: Tensor, chosen: Tensor, side: int) -> References:
         """These references bent to N targets, for a network of ``side`` pixels."""

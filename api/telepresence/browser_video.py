@@ -1,0 +1,54 @@
+"""A video that stands in for the camera, in a format that browsers play."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from fsh.pipeline.media.ffmpeg import binary, file_url
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Progress
+
+#: What browsers play without anything that is not in all of them.
+_SUFFIXES = {".mp4": "video/mp4", ".webm": "video/webm"}
+_CODECS = {"h264", "vp8", "vp9", "av1"}
+#: Pixels of the longer side that a converted video has at most: a webcam's.
+_LONGER = 1280
+
+
+@contextmanager
+def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
+    """The video itself if browsers play it, or else a converted copy that is removed at the end.
+
+    Raises:
+        FshError: if it is no video, or cannot be converted.
+    """
+    try:
+        with av.open(file_url(path)) as file:
+            codecs = {stream.codec_context.name for stream in file.streams.video}
+            formats = {stream.codec_context.pix_fmt for stream in file.streams.video}
+    except (OSError, av.FFmpegError) as error:
+        raise FshError(f"not a video ({error})", where=path) from error
+    if not codecs:
+        raise FshError("has no pictures", where=path, remedy="give a video that shows a face")
+    known = {name.removeprefix("lib").removesuffix("dav1d") or "av1" for name in codecs}
+    if path.suffix.lower() in _SUFFIXES and known <= _CODECS and formats <= {"yuv420p", "yuvj420p"}:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="fsh-camera-") as folder:
+        copy = Path(folder) / "camera.mp4"
+        progress.say(f"{path.name} is converted for the browser")
+        scale = f"scale='min({_LONGER},iw)':-2"
+        command = [binary(), "-v", "error", "-nostdin", "-i", file_url(path), "-vf", scale]
+        command += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
+        command += ["-c:a", "aac", "-movflags", "+faststart", str(copy)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            why = done.stderr.strip().splitlines() or ["no reason given"]
+            raise FshError(f"cannot be converted ({why[-1]})", where=path)
+        yield copy
