@@ -116,8 +116,8 @@ def clip_application(data: DataFolder, token: str) -> ASGIApp:
                 return Response(content, headers=headers, media_type="audio/wav")
             first = "first" in request.query_params
             film = await run_in_threadpool(lambda: clip_pictures.film_bytes(samples, first=first))
-        except FshError as error:
-            return Response(str(error), 404, headers)
+        except FshError:  # a rejected clip whose work was removed, or damage, which the page tells
+            return Response(status_code=204, headers=headers)
         return Response(film, headers=headers, media_type="application/octet-stream")
 
     routes = [

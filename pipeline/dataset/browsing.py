@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from fsh.pipeline.dataset.config import FilterConfig
 from fsh.pipeline.dataset.filters import THRESHOLDS, columns_of_table
@@ -21,6 +21,8 @@ from fsh.schemas.records import RejectReason
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.text import page_text
 
+#: Its functions are made as it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 #: Bars of a histogram.
 BARS = 40
 #: Shares of the values that a histogram shows at least: the rest may lie far outside.

@@ -119,13 +119,13 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
     browser = open_browser(data, damage)
     counts = summary(browser.table)
     check_sizes(data, damage)
-    strips = _strips(data, browser.table, damage, progress, limit)
+    strips, pictures = _strips(data, browser.table, damage, progress, limit)
     for line in damage.lines[:_LINES]:
         progress.say(line)
     if len(damage.lines) > _LINES:
         progress.say(f"and {len(damage.lines) - _LINES} more; `fsh shard --check` names them all")
     payload = {**page_data(browser), "columns": browser.columns(), "strips": strips}
-    page = page_html(payload, counts, damage, _ALONE)
+    page = page_html(payload, counts, damage, _ALONE, pictures)
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return {**counts, "damaged": damage.to_json()}
@@ -142,13 +142,18 @@ def page_data(browser: ClipBrowser) -> dict[str, Any]:
 
 
 def page_html(
-    payload: Mapping[str, Any], counts: Mapping[str, Any], damage: DamageReport, allowed: str
+    payload: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    damage: DamageReport,
+    allowed: str,
+    pictures: str = "",
 ) -> str:
     """The page as text, with a policy that lets nothing run but its own script.
 
     Args:
         payload: what its script is told.
         allowed: directives of the policy beyond script and style.
+        pictures: the text that ``strips`` of the payload are parts of.
     """
     here = files("fsh.pipeline.dataset")
     script, style = ((here / f"browse.{kind}").read_text("utf-8") for kind in ("js", "css"))
@@ -161,7 +166,7 @@ def page_html(
     )
     # Inside a script element only "<" could end it; JSON has it nowhere but in strings.
     text = json.dumps(payload, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    parts = {"script": script, "style": style, "data": text}
+    parts = {"script": script, "style": style, "data": text, "strips": pictures}
     marks = {name: f"@@{name}@@" for name in parts}
     page = template.render(policy=policy, counts=counts, damage=damage, **marks)
     for name, part in parts.items():  # as they are: a policy's hash is of every byte
@@ -194,14 +199,19 @@ def place_of(table: pa.Table, number: int) -> ClipPlace:
 
 def _strips(
     data: DataFolder, table: pa.Table, damage: DamageReport, progress: Progress, limit: int
-) -> dict[str, dict[str, Any]]:
-    """Pictures by clip, as the page's script takes them."""
+) -> tuple[dict[str, list[float]], str]:
+    """By clip where in a text its pictures and landmarks begin, how long both are, and times.
+
+    The text is apart from what the page's script must read before it can show anything.
+    """
     names, samples = table["clip_id"].to_pylist(), table["samples"].to_pylist()
     kept = table["kept"].to_pylist()
     shown = [n for n, name in enumerate(names) if name and (kept[n] or samples[n])]
     shown = sorted(shown, key=lambda n: (not kept[n], stable_hash(names[n])))[:limit]
     frames = next(count for most, count in _FRAMES if len(shown) <= most)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[float]] = {}
+    parts: list[str] = []
+    at = 0
     progress.start("contact sheet", len(shown), "clip")
     for number in sorted(shown):
         progress.advance()
@@ -220,8 +230,10 @@ def _strips(
             where = data.root / (place.shard or "work")
             damage.add(place.shard or "", str(FshError(what, where=where, remedy=_AGAIN)))
         if strip.jpeg:
-            coded = (base64.b64encode(part).decode() for part in (strip.jpeg, strip.points))
-            found[place.clip_id] = dict(zip(("jpeg", "points"), coded, strict=True))
-            found[place.clip_id]["times"] = [round(time, 3) for time in strip.times]
+            coded = [base64.b64encode(part).decode() for part in (strip.jpeg, strip.points)]
+            sizes = [len(part) for part in coded]
+            found[place.clip_id] = [at, *sizes, *(round(time, 3) for time in strip.times)]
+            parts += coded
+            at += sum(sizes)
     progress.stop()
-    return found
+    return found, "".join(parts)

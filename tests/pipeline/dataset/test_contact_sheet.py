@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
+from damage import zero_frames
 
-from fsh.pipeline.dataset.contact_sheet import make_page, mark_landmarks, summary
+from fsh.pipeline.dataset.clip_pictures import ClipPlace, film_strip, stored_samples
+from fsh.pipeline.dataset.contact_sheet import make_page, summary
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Silent
@@ -14,7 +22,7 @@ from fsh.schemas.records import Clip, RejectReason
 from fsh.schemas.sample import sample_members
 from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import write_clips
+from fsh.schemas.tables import CLIPS, to_table, write_clips
 from fsh.schemas.tar import write_members
 
 
@@ -68,9 +76,16 @@ def test_the_page_shows_the_clip_and_names_the_reject(data, tmp_path):
         "frames": 4,
         "seconds": 0,
     }
-    assert text.count("data:image/jpeg;base64,") == 2
-    assert "a&lt;b&gt;" in text and "a<b>" not in text  # a label is never markup
-    assert "no_face" in text and "http" not in text
+    found = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    pictures = re.search(r'id="strips">(.*?)</script>', text)[1]
+    at, size, dots, *times = found["strips"]["v_00000000_00"]
+    strip = simplejpeg.decode_jpeg(base64.b64decode(pictures[at : at + size]), "RGB")
+    assert strip.shape == (96, 4 * 96, 3) and len(times) == 4
+    points = base64.b64decode(pictures[at + size : at + size + dots])
+    assert points == bytes([round(255 * 32 / 64)]) * (4 * 68 * 2)
+    assert found["columns"]["identity"] == ["a<b>", None]
+    assert "a<b>" not in text  # a label is never markup
+    assert found["columns"]["fixed"] == ["", "no_face"] and "://" not in text
 
 
 def test_a_missing_shard_leaves_the_clip_without_pictures(data, tmp_path):
@@ -85,12 +100,20 @@ def test_no_clips_is_a_clear_error(tmp_path):
 
 
 def test_an_empty_table_has_zero_counts():
-    assert summary([])["clips_kept"] == 0
+    assert summary(to_table([], CLIPS))["clips_kept"] == 0
 
 
-def test_landmarks_are_drawn_where_they_are():
-    points = np.full((68, 2), np.nan, np.float32)
-    points[0] = (95.5, 31.5)
-    drawn = mark_landmarks(np.zeros((128, 128, 3), np.uint8), points)
-    y, x = np.argwhere(drawn[..., 1] > 100).mean(axis=0)
-    assert abs(x - 95.5) <= 0.6 and abs(y - 31.5) <= 0.6
+def test_a_clip_that_was_moved_or_is_gone_is_told(data):
+    place = ClipPlace("v_00000000_00", "shards/train/fsh-train-000000.tar", 0, 512)
+    with pytest.raises(FshError, match=r"cut short|not where the table says"):
+        film_strip(stored_samples(data, place), 2)
+    with pytest.raises(FshError, match="not where the table says"):
+        stored_samples(data, replace(place, clip_id="v_00000001_00", bytes=10_000))
+    with pytest.raises(FshError, match="is in no shard"):
+        stored_samples(data, ClipPlace("v_00000000_00"))
+
+
+def test_frames_that_cannot_be_decoded_are_counted(data, tmp_path):
+    zero_frames(data.shard("train", 0), frame=0)
+    counts = make_page(data, tmp_path / "page.html", Silent())
+    assert counts["damaged"]["frames"] == 2 and counts["damaged"]["clips"] == 0
