@@ -6,6 +6,7 @@ import json
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def serve_clips(
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     opened(f"http://{name}:{listener.getsockname()[1]}/{token}/")
-    with listener:
+    with listener, suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
         server.run(sockets=[listener])
 
 

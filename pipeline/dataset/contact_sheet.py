@@ -14,6 +14,7 @@ from typing import Any
 
 import jinja2
 import pyarrow as pa
+import pyarrow.compute
 
 from fsh.pipeline.dataset.browsing import ClipBrowser
 from fsh.pipeline.dataset.clip_pictures import ClipPlace, film_strip, stored_samples
@@ -27,6 +28,8 @@ from fsh.schemas.tables import CLIPS, read_table
 from fsh.schemas.temporary import replacing
 from fsh.schemas.text import page_text
 
+#: Its functions are made as it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 _AGAIN = "run `fsh shard` again"
 #: Lines about damage that are said; the page has them all.
 _LINES = 10
@@ -63,26 +66,26 @@ class DamageReport:
 
 def summary(table: pa.Table) -> dict[str, Any]:
     """Counts of a table of clips, for people and for ``--json``."""
-    columns = {
-        name: table[name].to_pylist()
-        for name in ("kept", "split", "identity", "samples", "frames", "start", "end", "reason")
-    }
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    names = ("kept", "split", "identity", "samples", "frames", "start", "end", "reason", "video_id")
+    table = table.select(names)  # the rest, embeddings above all, is large
+    kept = table.filter(table["kept"])
     splits: dict[str, dict[str, int]] = {}
     for split in SPLITS:
-        part = [row for row in rows if row["kept"] and row["split"] == split]
+        part = kept.filter(pc.equal(kept["split"], split))
+        seconds = pc.sum(pc.subtract(part["end"], part["start"])).as_py()
         splits[split] = {
             "clips": len(part),
-            "identities": len({row["identity"] for row in part}),
-            "samples": sum(row["samples"] or 0 for row in part),
-            "frames": sum(row["frames"] or 0 for row in part),
-            "seconds": round(sum((row["end"] or 0) - (row["start"] or 0) for row in part)),
+            "identities": len(part["identity"].unique()),
+            "samples": pc.sum(part["samples"]).as_py() or 0,
+            "frames": pc.sum(part["frames"]).as_py() or 0,
+            "seconds": round(seconds or 0),
         }
-    rejected = Counter(row["reason"] or "" for row in rows if not row["kept"])
+    rejected = table.filter(pc.invert(table["kept"]))["reason"].fill_null("").value_counts()
+    counts = {row["values"]: row["counts"] for row in rejected.to_pylist()}
     return {
         "videos": len(table["video_id"].unique()),
-        "clips_kept": sum(bool(row["kept"]) for row in rows),
-        "clips_rejected": dict(rejected.most_common()),
+        "clips_kept": len(kept),
+        "clips_rejected": dict(Counter(counts).most_common()),
         "splits": splits,
     }
 
