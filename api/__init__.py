@@ -12,7 +12,8 @@ Each command of the command line is a function of the same name, with the same o
 The modules, in the order in which they are used:
 
 - ``defaults`` and ``threads``: what the functions take, and the threads that PyTorch computes with
-- a data set: ``dataset_making`` (ingest and shard), ``dataset`` (reading and inspecting one)
+- a data set: ``dataset_making`` (ingest and shard), ``dataset`` (reading and inspecting one),
+  ``clip_pages`` (a page of it, served)
 - ``training``: a run
 - ``people``: a person out of photos, and as ONNX files; ``person_photos``: which photos they are;
   ``face_analysis``: what measures drawings

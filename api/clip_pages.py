@@ -6,6 +6,7 @@ import json
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def serve_clips(
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     opened(f"http://{name}:{listener.getsockname()[1]}/{token}/")
-    with listener:
+    with listener, suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
         server.run(sockets=[listener])
 
 
@@ -116,8 +117,8 @@ def clip_application(data: DataFolder, token: str) -> ASGIApp:
                 return Response(content, headers=headers, media_type="audio/wav")
             first = "first" in request.query_params
             film = await run_in_threadpool(lambda: clip_pictures.film_bytes(samples, first=first))
-        except FshError as error:
-            return Response(str(error), 404, headers)
+        except FshError:  # a rejected clip whose work was removed, or damage, which the page tells
+            return Response(status_code=204, headers=headers)
         return Response(film, headers=headers, media_type="application/octet-stream")
 
     routes = [

@@ -85,7 +85,7 @@ def members(
             title = f"{folder}/{title}" if folder else title
             yield title.rpartition("/")[2], start, length
         at = start + padded(length)
-    if closed:
+    if closed or at != end:
         raise FshError("cut short: it has no end", where=path, remedy=_REMEDY)
 
 

@@ -84,21 +84,22 @@ const decode = (blob) => new Promise((done) => {
 });
 const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 // A clip's film: pictures, landmarks in shares of them (68 x, y each), seconds of each, sound.
+const strips = alone ? document.getElementById("strips").textContent : "";
 const filmOf = async (id, whole) => {
   if (alone) {
-    const strip = known.strips[id];
-    if (!strip) return null;
-    const image = await decode("data:image/jpeg;base64," + strip.jpeg);
+    if (!known.strips[id]) return null;
+    const [at, jpeg, dots, ...times] = known.strips[id];
+    const image = await decode("data:image/jpeg;base64," + strips.slice(at, at + jpeg));
     if (!image) return null;
-    const points = bytesOf(strip.points), side = image.height;
+    const points = bytesOf(strips.slice(at + jpeg, at + jpeg + dots)), side = image.height;
     return {
-      count: strip.times.length, times: strip.times,
+      count: times.length, times,
       draw: (to, n) => to.drawImage(image, n * side, 0, side, side, 0, 0, to.canvas.width, to.canvas.height),
       point: (n, k) => [points[(n * 68 + k) * 2] / 255, points[(n * 68 + k) * 2 + 1] / 255],
     };
   }
   const answer = await fetch(`clip/${encodeURIComponent(id)}${whole ? "" : "?first"}`);
-  if (!answer.ok) return null;
+  if (answer.status !== 200) return null;
   const content = await answer.arrayBuffer();
   const size = new DataView(content).getUint32(0);
   const info = JSON.parse(new TextDecoder().decode(content.slice(4, 4 + size)));
@@ -143,7 +144,7 @@ const play = async (card) => {
   let began = performance.now();
   if (film.sound) {
     mine.sound = new Audio(`sound/${encodeURIComponent(card.dataset.clip)}`);
-    mine.sound.play().catch(() => { mine.sound = null; });
+    mine.sound.play().catch(() => {}); // stopped before it began
   }
   const step = () => {
     if (playing !== mine) return;
@@ -151,7 +152,7 @@ const play = async (card) => {
     if (now > length) {
       began = performance.now();
       now = 0;
-      if (mine.sound) { mine.sound.currentTime = 0; mine.sound.play(); }
+      if (mine.sound) { mine.sound.currentTime = 0; mine.sound.play().catch(() => {}); }
     }
     let n = film.times.findIndex((time) => time - first > now) - 1;
     if (n < 0) n = now > 0 && film.times[film.count - 1] - first <= now ? film.count - 1 : 0;
@@ -212,16 +213,21 @@ const flow = (seconds) => {
 const command = () => ["fsh shard", ...known.thresholds
   .filter((one) => limits[one.name] !== one.default)
   .map((one) => `--filter ${one.name}=${Number(limits[one.name].toPrecision(4))}`)].join(" ");
-let asked = 0;
-const show = async (more) => {
+let asked = 0, pictures = 0;
+const show = async (more, later) => {
   const mine = ++asked;
   if (!more) state.shown = 0;
   const got = await ask(state.shown);
   if (mine !== asked) return; // another question came since
-  if (!more) { stop(); el("clips").replaceChildren(); }
-  state.shown += got.rows.length;
-  el("clips").append(...got.rows.map(cardOf));
-  el("more").hidden = state.shown >= got.found;
+  // While a slider moves, numbers follow it; pictures do when it rests.
+  clearTimeout(pictures);
+  const cards = () => {
+    if (!more) { stop(); el("clips").replaceChildren(); }
+    state.shown += got.rows.length;
+    el("clips").append(...got.rows.map(cardOf));
+    el("more").hidden = state.shown >= got.found;
+  };
+  if (later) pictures = setTimeout(cards, 150); else cards();
   el("found").textContent = `${got.found} clips`;
   el("told").textContent = `${got.kept} of ${known.total} rows would remain`;
   el("command").textContent = command();
@@ -229,7 +235,7 @@ const show = async (more) => {
   flow(got.seconds);
 };
 let due = null;
-const soon = () => { if (due === null) due = requestAnimationFrame(() => { due = null; show(false); }); };
+const soon = () => { if (due === null) due = requestAnimationFrame(() => { due = null; show(false, true); }); };
 const set = (one, value) => {
   limits[one.name] = value;
   one.input.value = value;

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from fsh.pipeline.dataset.config import FilterConfig
 from fsh.pipeline.dataset.filters import THRESHOLDS, columns_of_table
@@ -21,6 +21,8 @@ from fsh.schemas.records import RejectReason
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.text import page_text
 
+#: Its functions are made as it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 #: Bars of a histogram.
 BARS = 40
 #: Shares of the values that a histogram shows at least: the rest may lie far outside.
@@ -244,12 +246,14 @@ class ClipBrowser:
         One person under two names is found here. At most :data:`_LARGEST_GROUP` identities, those
         with the most clips, are compared.
         """
-        kept = self.table.filter(pc.and_(self.table["kept"], self.table["embedding"].is_valid()))
-        names = np.array(kept["identity"].fill_null("").to_pylist(), object).astype(str)
-        if not len(names):
+        kept = self.table.select(("identity", "split", "clip_id", "embedding"))
+        kept = kept.filter(pc.and_(self.table["kept"], self.table["embedding"].is_valid()))
+        if not len(kept):
             return []
-        faces = np.array(kept["embedding"].to_pylist(), np.float32)
-        people, of, counts = np.unique(names, return_inverse=True, return_counts=True)
+        faces = kept["embedding"].combine_chunks().flatten().to_numpy().reshape(len(kept), -1)
+        names = kept["identity"].fill_null("").combine_chunks().dictionary_encode()
+        people, of = names.dictionary.to_pylist(), names.indices.to_numpy()
+        counts = np.bincount(of, minlength=len(people))
         means = np.zeros((len(people), faces.shape[1]), np.float32)
         np.add.at(means, of, faces)
         means /= counts[:, None]
@@ -261,13 +265,16 @@ class ClipBrowser:
         squares = (means[some] ** 2).sum(axis=1)
         gaps = squares[:, None] + squares[None] - 2 * means[some] @ means[some].T
         np.fill_diagonal(gaps, np.inf)
-        splits = kept["split"].to_pylist()
-        clips = kept["clip_id"].to_pylist()
+        splits, clips = kept["split"], kept["clip_id"]
         pairs = {}
         for i, j in enumerate(gaps.argmin(axis=1).tolist()):
             one, other = sorted((int(some[i]), int(some[j])))
             sides = [
-                {"identity": str(people[n]), "split": splits[first[n]], "clip": clips[first[n]]}
+                {
+                    "identity": _shown(people[n]),
+                    "split": splits[int(first[n])].as_py(),
+                    "clip": clips[int(first[n])].as_py(),
+                }
                 for n in (one, other)
             ]
             distance = round(float(np.sqrt(max(gaps[i, j], 0))), 3)

@@ -88,9 +88,10 @@ def film_strip(samples: Sequence[StoredSample], count: int) -> FilmStrip:
     pictures, points, times, damaged = [], [], [], 0
     for sample, i in (places[n] for n in dict.fromkeys(picks.tolist())):
         size = sample.info.spec.size
+        least = min(SIDE, size)
         try:
             picture = simplejpeg.decode_jpeg(
-                sample.frame(i), "RGB", min_height=SIDE, min_width=SIDE, min_factor=8
+                sample.frame(i), "RGB", min_height=least, min_width=least
             )
         except ValueError:
             damaged += 1
@@ -147,7 +148,7 @@ def sound_bytes(samples: Sequence[StoredSample]) -> bytes:
     parts, rate = [], 0
     for sample in samples:
         try:
-            with av.open(io.BytesIO(sample[SOUND]), format="flac") as source:
+            with av.open(io.BytesIO(sample[SOUND]), "r", format="flac") as source:
                 rate = rate or source.streams.audio[0].rate
                 mono = av.AudioResampler("s16", "mono", rate)
                 for frame in source.decode(audio=0):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 
 from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.browsing import ClipBrowser
@@ -27,6 +28,8 @@ from fsh.schemas.temporary import replacing
 
 #: Columns that say where every second went.
 _ACCOUNTED = ["clip_id", "video_id", "kept", "reason", "error", "cover_start", "cover_end"]
+#: Its functions are made as it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 _AGAIN = "run `fsh shard` again"
 #: Lines about damage that are said; the page has them all.
 _LINES = 10
@@ -63,26 +66,26 @@ class DamageReport:
 
 def summary(table: pa.Table) -> dict[str, Any]:
     """Counts of a table of clips, for people and for ``--json``."""
-    columns = {
-        name: table[name].to_pylist()
-        for name in ("kept", "split", "identity", "samples", "frames", "start", "end", "reason")
-    }
-    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    names = ("kept", "split", "identity", "samples", "frames", "start", "end", "reason", "video_id")
+    accounted = table.select(_ACCOUNTED)
+    table = table.select(names)  # the rest, embeddings above all, is large
+    kept = table.filter(table["kept"])
     splits: dict[str, dict[str, int]] = {}
     for split in SPLITS:
-        part = [row for row in rows if row["kept"] and row["split"] == split]
+        part = kept.filter(pc.equal(kept["split"], split))
+        seconds = pc.sum(pc.subtract(part["end"], part["start"])).as_py()
         splits[split] = {
             "clips": len(part),
-            "identities": len({row["identity"] for row in part}),
-            "samples": sum(row["samples"] or 0 for row in part),
-            "frames": sum(row["frames"] or 0 for row in part),
-            "seconds": round(sum((row["end"] or 0) - (row["start"] or 0) for row in part)),
+            "identities": len(part["identity"].unique()),
+            "samples": pc.sum(part["samples"]).as_py() or 0,
+            "frames": pc.sum(part["frames"]).as_py() or 0,
+            "seconds": round(seconds or 0),
         }
-    clips = [Clip.from_row(row) for row in table.select(_ACCOUNTED).to_pylist()]
+    clips = [Clip.from_row(row) for row in accounted.to_pylist()]
     rejected, spent = Counter(counted(clips)), seconds_of(clips)
     return {
         "videos": len(table["video_id"].unique()),
-        "clips_kept": sum(bool(row["kept"]) for row in rows),
+        "clips_kept": len(kept),
         "clips_rejected": dict(rejected.most_common()),
         "seconds_in": spent.total,
         "seconds_kept": spent.kept,
@@ -123,13 +126,13 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
     browser = open_browser(data, damage)
     counts = summary(browser.table)
     check_sizes(data, damage)
-    strips = _strips(data, browser.table, damage, progress, limit)
+    strips, pictures = _strips(data, browser.table, damage, progress, limit)
     for line in damage.lines[:_LINES]:
         progress.say(line)
     if len(damage.lines) > _LINES:
         progress.say(f"and {len(damage.lines) - _LINES} more; `fsh shard --check` names them all")
     payload = {**page_data(browser), "columns": browser.columns(), "strips": strips}
-    page = page_html(payload, counts, damage, _ALONE)
+    page = page_html(payload, counts, damage, _ALONE, pictures)
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return {**counts, "damaged": damage.to_json()}
@@ -146,15 +149,20 @@ def page_data(browser: ClipBrowser) -> dict[str, Any]:
 
 
 def page_html(
-    payload: Mapping[str, Any], counts: Mapping[str, Any], damage: DamageReport, allowed: str
+    payload: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    damage: DamageReport,
+    allowed: str,
+    pictures: str = "",
 ) -> str:
     """The page as text, with a policy that lets nothing run but its own script.
 
     Args:
         payload: what its script is told.
         allowed: directives of the policy beyond script and style.
+        pictures: the text that ``strips`` of the payload are parts of.
     """
-    shown = {"payload": payload, "counts": counts, "damage": damage}
+    shown = {"payload": payload, "strips": pictures, "counts": counts, "damage": damage}
     return render_page("fsh.pipeline.dataset", "browse.html.j2", allowed, **shown)
 
 
@@ -178,14 +186,19 @@ def place_of(table: pa.Table, number: int) -> ClipPlace:
 
 def _strips(
     data: DataFolder, table: pa.Table, damage: DamageReport, progress: Progress, limit: int
-) -> dict[str, dict[str, Any]]:
-    """Pictures by clip, as the page's script takes them."""
+) -> tuple[dict[str, list[float]], str]:
+    """By clip where in a text its pictures and landmarks begin, how long both are, and times.
+
+    The text is apart from what the page's script must read before it can show anything.
+    """
     names, samples = table["clip_id"].to_pylist(), table["samples"].to_pylist()
     kept = table["kept"].to_pylist()
     shown = [n for n, name in enumerate(names) if name and (kept[n] or samples[n])]
     shown = sorted(shown, key=lambda n: (not kept[n], stable_hash(names[n])))[:limit]
     frames = next(count for most, count in _FRAMES if len(shown) <= most)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[float]] = {}
+    parts: list[str] = []
+    at = 0
     progress.start("contact sheet", len(shown), "clip")
     for number in sorted(shown):
         progress.advance()
@@ -204,8 +217,10 @@ def _strips(
             where = data.root / (place.shard or "work")
             damage.add(place.shard or "", str(FshError(what, where=where, remedy=_AGAIN)))
         if strip.jpeg:
-            coded = (base64.b64encode(part).decode() for part in (strip.jpeg, strip.points))
-            found[place.clip_id] = dict(zip(("jpeg", "points"), coded, strict=True))
-            found[place.clip_id]["times"] = [round(time, 3) for time in strip.times]
+            coded = [base64.b64encode(part).decode() for part in (strip.jpeg, strip.points)]
+            sizes = [len(part) for part in coded]
+            found[place.clip_id] = [at, *sizes, *(round(time, 3) for time in strip.times)]
+            parts += coded
+            at += sum(sizes)
     progress.stop()
-    return found
+    return found, "".join(parts)

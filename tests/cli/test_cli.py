@@ -72,6 +72,10 @@ def test_a_foreseen_failure_is_one_line_that_says_what_to_do(tmp_path, arguments
 def test_wrong_usage_is_status_2(tmp_path):
     assert fsh("train", "--no-such-option", cwd=tmp_path).returncode == 2
     assert fsh("shard", "--flink_master", "x", cwd=tmp_path).returncode == 2
+    wrong = fsh("shard", "--filter", "max_text", cwd=tmp_path)
+    assert wrong.returncode == 2 and "NAME=VALUE" in wrong.stderr
+    unknown = fsh("shard", "--filter", "max_txt=1", "--landmarks", "dlib", cwd=tmp_path)
+    assert unknown.returncode == 1 and "no filter 'max_txt'" in unknown.stderr
 
 
 def test_doctor_reports_as_json():

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
-from fsh.pipeline.dataset.filters import cut_off, reject_reason
+from fsh.pipeline.dataset.filters import columns_of_clip, cut_off, reject_reason
 from fsh.pipeline.dataset.upgrading import earlier
 from fsh.schemas.records import Clip, RejectReason
 from fsh.schemas.spec import FaceSpec
@@ -83,9 +83,9 @@ def test_silent_faces_are_kept_unless_asked_otherwise():
 
 
 def test_a_head_inside_the_frame_is_not_cut_off():
-    assert cut_off(GOOD, FaceSpec()) < 0
+    assert cut_off(columns_of_clip(GOOD), FaceSpec())[0] < 0
     right = replace(GOOD, crop_left=1280 - 190 - 0.65 * 200 + 40)  # the ear lies 40 px outside
-    assert cut_off(right, FaceSpec()) == pytest.approx(0.2)
+    assert cut_off(columns_of_clip(right), FaceSpec())[0] == pytest.approx(0.2)
 
 
 def test_settings_that_change_pixels_change_the_analysis_and_filters_do_not():

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import fsh
 from erasable import CONFIG, make, reshard
@@ -30,7 +31,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Clip, ErrorClass, Source, SourceState
-from fsh.schemas.tables import read_clips, read_sources, write_sources
+from fsh.schemas.tables import read_clips, read_sources, write_clips, write_sources
 
 LABELS = ["ann", "bob", "", "", "", "cyd", "dan", "eve", "fay", "ann", "gus", "hal", "ida", "jo"]
 
@@ -286,3 +287,25 @@ def test_a_plan_is_json(data):
         k: list(v) for k, v in planned.items() if isinstance(v, tuple)
     }
     assert planned.keys() < asdict(plan_erasure(data, ["ann"])).keys()
+
+
+def test_a_duplicate_of_the_erased_names_nobody(data):
+    bob, cyd = (source.video_id for source in sources_of(data) if source.identity in ("bob", "cyd"))
+    motion = np.random.default_rng(0).integers(-40, 40, (40, 6)).astype(np.int8).tobytes().hex()
+    for table in data.work.glob("v-*/*/clips.parquet"):
+        (clip,) = read_clips(table)
+        if clip.video_id in (bob, cyd):
+            same = {"motion_print": motion, "embedding": np.eye(128, dtype=np.float32)[99]}
+            write_clips([replace(clip, **same)], table)
+    reshard(data)
+    linked = [clip for clip in clips_of(data) if clip.duplicate_of]
+    splits = {clip.split for clip in clips_of(data) if clip.video_id in (bob, cyd)}
+    assert len(linked) == len(splits) == 1
+    erase_targets(data, bob if bob in (linked[0].duplicate_of or "") else cyd)
+    assert not any(clip.duplicate_of for clip in clips_of(data))
+    assert find_remnants(data, []) == []
+    assert f"{DatasetCard.read(data.card).counts['clips']:,} clips" in data.readme.read_text()
+    files = [data.card, data.clips, data.readme, *data.all_shards()]
+    before = [file.read_bytes() for file in files]
+    reshard(data)
+    assert [file.read_bytes() for file in files] == before
