@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import os
+import random
 import struct
 import threading
 import time
@@ -176,7 +176,7 @@ def test_no_face_is_said_and_a_short_gap_is_bridged(served, film):
 GARBAGE = [
     b"",
     b"\x01",
-    os.urandom(200),
+    random.Random(0).randbytes(200),
     b"\x09" + bytes(40),
     data_message(PageData(Kind.FRAME, 0, 0.0, b"no JPEG")),
     data_message(PageData(Kind.FRAME, 0, float("nan"), b"x")),
