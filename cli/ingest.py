@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,7 +80,7 @@ def ingest(
     `fsh ingest talkvid.json --only language=English --ranges` ·
     `fsh ingest vox.csv --runner dask --dask_scheduler_file cluster.json`
     """
-    lists, flags = split_flags(lists)
+    lists, flags = split_flags(lists, sys.argv)
     if flags and not runner:
         raise typer.BadParameter(f"unknown {' '.join(flags)} (engines' flags need --runner)")
     if not lists:
@@ -123,14 +125,19 @@ def ingest(
     console.show_result(report.to_json(), as_json=json, title="Ingested")
 
 
-def split_flags(words: list[str]) -> tuple[list[str], list[str]]:
+def split_flags(words: list[str], argv: Sequence[str] = ()) -> tuple[list[str], list[str]]:
     """Lists, and the flags that fsh does not know, with their values.
+
+    Args:
+        words: what is left of the command line. argv: all of it; what comes after ``--`` is a list.
 
     Raises:
         typer.BadParameter: if there is a list after a flag and its value.
     """
+    named = [*argv[argv.index("--") + 1 :]] if "--" in argv else []
+    words = words[: len(words) - len(named)]
     first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
-    lists, flags = words[:first], words[first:]
+    lists, flags = [*words[:first], *named], words[first:]
     value_due = False
     for word in flags:
         if not word.startswith("-") and not value_due:

@@ -93,7 +93,7 @@ def plan_erasure(data: DataFolder, targets: Sequence[str]) -> ErasurePlan:
         keys=tuple(sorted({source.key for source in gone})),
         contents=tuple(sorted({source.sha256 for source in gone if source.sha256})),
         rows=len(gone),
-        clips=len(lost),
+        clips=sum(bool(clip.clip_id) for clip in lost),
         shards=tuple(sorted({clip.shard for clip in lost if clip.shard})),
         others={name: n for name, n in sorted(others.items()) if name not in people},
         originals=tuple(sorted(set(_originals(data, gone)))),

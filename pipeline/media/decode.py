@@ -116,18 +116,27 @@ def read_sound(path: Path, start: float, end: float) -> bytes:
     Of several tracks it is the default one.
     The first sample lies at ``start`` exactly: sound that begins later is padded with silence.
     """
+    stream = sound_stream(path, start, end)
+    # FLAC refuses to begin with a few samples, which is what a cut may leave.
+    return _flac(stream.filter("asetnsamples", n=4096, p=0)) if stream else b""
+
+
+def sound_stream(path: Path, start: float, end: float) -> ffmpeg.Stream | None:
+    """The sound of [start, end), to be output; None if there is none.
+
+    Its first sample lies at ``start``, or at 0 if that is less.
+    """
     number = default_sound_number(path)
     if number is None:
-        return b""
+        return None
     zero = clock_of_file(path).zero
     begin = max(0.0, start - 1)
     stream = ffmpeg.input(file_url(path), **(_seeking(zero, begin) if begin else {}))
     stream = stream[f"a:{number}"].filter("asetpts", f"PTS-({_text(zero + Fraction(begin))})/TB")
     stream = stream.filter("atrim", start=0)
     stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
-    stream = stream.filter("atrim", start=f"{start - begin:.6f}", duration=f"{end - start:.6f}")
-    # FLAC refuses to begin with a few samples, which is what a cut may leave.
-    return _flac(stream.filter("asetnsamples", n=4096, p=0))
+    start = max(0.0, start)
+    return stream.filter("atrim", start=f"{start - begin:.6f}", duration=f"{end - start:.6f}")
 
 
 def silence(seconds: float) -> bytes:
@@ -137,11 +146,18 @@ def silence(seconds: float) -> bytes:
 
 def _flac(stream: ffmpeg.Stream) -> bytes:
     """A sound as a FLAC file, the same bytes each time; empty if ffmpeg fails."""
-    out = stream.output(
-        "pipe:", format="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
-    )
+    exact: dict[str, str | int] = {
+        "map_metadata": -1,
+        "fflags": "+bitexact",
+        "flags:a": "+bitexact",
+    }
+    return sound_bytes(stream, format="flac", **exact)
+
+
+def sound_bytes(stream: ffmpeg.Stream, **output: str | int) -> bytes:
+    """A sound as ffmpeg's output options have it; empty if ffmpeg fails."""
     done = subprocess.run(
-        out.global_args(*_GLOBAL, "-v", "error").compile(binary()),
+        stream.output("pipe:", **output).global_args(*_GLOBAL, "-v", "error").compile(binary()),
         capture_output=True,
         check=False,
     )

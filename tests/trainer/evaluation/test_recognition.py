@@ -142,5 +142,5 @@ def test_a_record_grows_and_forgets(tmp_path):
     assert [f.identity for f in TrainedOn.read(path).faces] == ["id-77"]
     for damage in (b"", content[:-20], bytes(len(content))):
         path.write_bytes(damage)
-        with pytest.raises(FshError, match="remove this file"):
+        with pytest.raises(FshError, match="move this file away"):
             TrainedOn.read(path)
