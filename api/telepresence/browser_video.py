@@ -28,6 +28,8 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
     Raises:
         FshError: if it is no video, or cannot be converted.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise FshError("not a file", where=path, remedy="give a video that shows a face")
     try:
         with av.open(file_url(path)) as file:
             codecs = {stream.codec_context.name for stream in file.streams.video}
