@@ -1,5 +1,5 @@
 """``python -m fsh.cli`` is ``fsh``."""
 
-from fsh.cli.app import main
+from fsh.cli.app import run
 
-main()
+run()

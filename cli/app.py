@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import logging
 import os
 import sys
 import tempfile
+import traceback
+from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -88,6 +92,30 @@ def main() -> None:
             raise
         print(f"fsh: {failure_line(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def run() -> NoReturn:
+    """:func:`main` as a program: it ends as soon as Python's own clean-up is done.
+
+    What is left are the threads of Arrow, gRPC and their like. About one time in ten one of them
+    aborts, while it is torn down, a process that has done all its work.
+    """
+    code: int | str | None = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code or 0)
 
 
 def failure_line(error: Exception) -> str:
