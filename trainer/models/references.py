@@ -135,15 +135,21 @@ def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
 
 @torch.no_grad()
 def prepare(
-    target: Tensor, photos: Photos, still: Photos, side: int, face_only: Tensor | None = None
+    target: Tensor,
+    photos: Photos,
+    still: Photos,
+    side: int,
+    kept: int,
+    face_only: Tensor | None = None,
 ) -> References:
-    """Bend K photos to each of B targets.
+    """Bend photos to each of B targets.
 
     Args:
         target: float32 (B, 478, 3), meshes, or (B, 68, 2), landmarks, in shares of the crop.
-        photos: (B, K, …). still: (B, …), the photos that are not bent.
+        photos: (B, N, …), different ones. still: (B, …), the photos that are not bent.
         side: H, the network's.
-        face_only: bool (B, K), photos that are trusted inside the face alone: they show another
+        kept: K, how many the network takes; N of them are bent and repeated.
+        face_only: bool (B, N), photos that are trusted inside the face alone: they show another
             scene than the still one.
     """
     batch, count = photos.points.shape[:2]
@@ -158,26 +164,30 @@ def prepare(
     shown = read(photos.fine.flatten(0, 1), warp.reads)
     moved = warp.displacement / _DISPLACEMENT
     bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face], 1), side)
-    kept = _inside(places(batch, fine, still.real), still.real) * _beside_head(target, still)
-    maps = [
-        bent.unflatten(0, (batch, count)).flatten(1, 2),
-        at_side(still.fine, side),
-        at_side(kept, side),
-    ]
+    stays = _inside(places(batch, fine, still.real), still.real) * _beside_head(target, still)
     known = trust.unflatten(0, (batch, count))
     face = warp.face.unflatten(0, (batch, count)).amax(1)
     mouth_side = photos.pictures.shape[-1] // _MOUTH
     mouth = mouth_patch(target, shown.unflatten(0, (batch, count)), known, mouth_side)
+    given = _repeated(bent.unflatten(0, (batch, count)), kept).flatten(1, 2)
     return References(
-        pictures=photos.pictures,
+        pictures=_repeated(photos.pictures, kept),
         still=still.pictures,
-        maps=torch.cat(maps, 1),
-        reads=warp.reads.unflatten(0, (batch, count)),
-        trust=torch.cat([known[:, :, 0], (1 - face) * kept], 1),
+        maps=torch.cat([given, at_side(still.fine, side), at_side(stays, side)], 1),
+        reads=_repeated(warp.reads.unflatten(0, (batch, count)), kept),
+        trust=torch.cat([_repeated(known, kept)[:, :, 0], (1 - face) * stays], 1),
         mouth_maps=mouth.maps,
         mouth_inside=mouth.inside,
         mouth_frame=mouth.frame,
     )
+
+
+def _repeated(parts: Tensor, count: int) -> Tensor:
+    """Of N photos (B, N, …) as many as ``count``, the first ones again if N is less."""
+    have = parts.shape[1]
+    if have == 1:
+        return parts.expand(-1, count, *parts.shape[2:])
+    return parts if have == count else parts[:, torch.arange(count, device=parts.device) % have]
 
 
 def _beside_head(target: Tensor, still: Photos) -> Tensor:

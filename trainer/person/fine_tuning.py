@@ -166,10 +166,12 @@ def _nearest_of(
     photos: PhotoTensors, allowed: Sequence[list[int]], targets: Tensor, network: NetworkConfig
 ) -> References:
     """The photos nearest to each target (B, V, D), of those allowed for it, bent to it."""
-    rows = []
+    kept, rows = network.references, []
+    different = min(kept, min(len(others) for others in allowed))
     for target, others in zip(targets, allowed, strict=True):
-        near = nearest_photos(target[None], photos.points[others][None], network.references)[0]
+        near = nearest_photos(target[None], photos.points[others][None], different)[0]
         rows.append([others[i] for i in near.tolist()])
     chosen = torch.tensor(rows, device=targets.device)
-    ready = Photos.of(photos.images, photos.points, network.size)
-    return prepare(targets, ready.take(chosen), ready.take(chosen[:, -1]), network.size)
+    used, place = chosen.unique(return_inverse=True)
+    ready = Photos.of(photos.images[used], photos.points[used], network.size, photos.real[used])
+    return prepare(targets, ready.take(place), ready.take(place[:, -1]), network.size, kept)

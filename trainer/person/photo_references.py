@@ -109,7 +109,7 @@ class PhotoReferences:
         """
         distances = (targets[:, None] - self.points)[..., :2].square().mean((2, 3))
         alike = bool(self.same_scene.all())
-        most = count if alike else count - 1
+        most = count if alike else count - 1  # and the still one
         order = distances.argsort(dim=1, stable=True)[:, :most].tolist()
         chosen: list[list[int]] = [] if before is None else [before.tolist()]
         for row, best in zip(distances.tolist(), order, strict=True):
@@ -124,9 +124,17 @@ class PhotoReferences:
         """These references bent to N targets, for a network of ``side`` pixels."""
         photos, count = self._ready(side), len(targets)
         alike = bool((chosen == chosen[:1]).all())  # as in most of a film: nothing is copied
+        kept = chosen.shape[1]
+        chosen = chosen[:, : self._different(kept)]
         some = photos.take(chosen[0]).repeated(count) if alike else photos.take(chosen)
         still = photos.take(self.still).repeated(count)
-        return prepare(targets, some, still, side, ~self.same_scene[chosen])
+        return prepare(targets, some, still, side, kept, ~self.same_scene[chosen])
+
+    def _different(self, count: int) -> int:
+        """How many of ``count`` chosen references there are before they are repeated."""
+        if self.same_scene.all():
+            return min(count, len(self))
+        return min(count - 1, len(self)) + 1
 
     def _ready(self, side: int) -> Photos:
         """The photos as a network of that side needs them, made once."""

@@ -128,8 +128,7 @@ def references_of(
         sources[rows, order].flatten(0, 1), points[rows, order].flatten(0, 1), network.size, known
     )
     own = torch.arange(order.numel(), device=order.device).view(order.shape)
-    repeated = own[:, torch.arange(kept, device=order.device) % order.shape[1]]
-    return prepare(points[:, -1], photos.take(repeated), photos.take(own[:, -1]), network.size)
+    return prepare(points[:, -1], photos.take(own), photos.take(own[:, -1]), network.size, kept)
 
 
 def _windows_to_device(real: torch.Tensor, device: str) -> torch.Tensor | None:

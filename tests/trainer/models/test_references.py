@@ -31,7 +31,7 @@ def prepared(target, points, real=None, still=COUNT - 1, **more):
     pictures, place = photos(len(target)), torch.arange(points.shape[0] * COUNT).view(-1, COUNT)
     known = None if real is None else real.flatten(0, 1)
     ready = Photos.of(pictures.flatten(0, 1), points.flatten(0, 1), SIDE, known)
-    return prepare(target, ready.take(place), ready.take(place[:, still]), SIDE, **more)
+    return prepare(target, ready.take(place), ready.take(place[:, still]), SIDE, COUNT, **more)
 
 
 def inside_of(bent: References) -> torch.Tensor:
@@ -108,6 +108,15 @@ def test_the_still_photo_does_not_show_the_head_where_it_was():
     y, old, new, far = SIDE, round(0.3 * 2 * SIDE), round(0.7 * 2 * SIDE), 2 * SIDE - 1
     assert still[y, old] == still[y, new] == 0 and still[0, far] == 1
     assert bent.maps[0, -1, y // 2, old // 2] == 0 and bent.maps[0, -1, y // 2, new // 2] == 1
+
+
+def test_a_photo_that_is_repeated_is_bent_once_and_gives_the_same():
+    mesh, points = placed()[None], placed(yaw=10)[None]
+    ready = Photos.of(photos()[0, :1], points, SIDE)
+    one = torch.zeros(1, 1, dtype=torch.int64)
+    once = prepare(mesh, ready.take(one), ready.take(one[:, 0]), SIDE, COUNT)
+    twice = prepare(mesh, ready.take(one.expand(-1, COUNT)), ready.take(one[:, 0]), SIDE, COUNT)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(once, twice, strict=True))
 
 
 def test_landmarks_do_where_there_are_no_meshes():
