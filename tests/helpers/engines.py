@@ -146,7 +146,7 @@ def start_fsh(*arguments: object, log: Path, **more: str) -> subprocess.Popen:
     """The command line, its messages in ``log``; Ctrl-C reaches it even from a background shell."""
     script = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from fsh.cli.app import main; main()"
+        "from fsh.cli.app import run; run()"
     )
     with log.open("wb") as output:
         return subprocess.Popen(
