@@ -86,30 +86,32 @@ def first_answer(count: int) -> Tensor:
     return torch.cat([torch.zeros(2 * count), shares.repeat_interleave(FINE**2)])
 
 
-def compose(answer: Answer, references: References, how: str = "bilinear") -> Composition:
+def compose(answer: Answer, references: References) -> Composition:
     """Put pictures together at the photos' own size.
 
     Args:
         answer: what G made of landmark image and maps.
-        how: photos are read, ``bilinear`` or ``bicubic``.
     """
     maps = answer.maps.float()
-    pictures, count, side = references.pictures, *references.pictures.shape[1:4:2]
+    pictures, side = references.pictures, references.still.shape[-1]
+    count = pictures.shape[1]
     around = F.avg_pool2d(references.trust[:, -1:], FINE)[:, None]
     most = _FLOW_IN_FACE + (_FLOW - _FLOW_IN_FACE) * around
     flow = most * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
-    fine = F.pixel_shuffle(maps[:, 2 * count :], FINE)
+    fine = F.pixel_shuffle(maps[:, 2 * count :].contiguous(), FINE)
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
     shares = torch.cat([fine[:, : count + 1] + known, fine[:, count + 1 : -3]], 1).softmax(1)
-    reads = enlarged_reads(references.reads.flatten(0, 1), side)
-    reads = reads + enlarged(flow.flatten(0, 1), side)
-    copies = read(pictures.flatten(0, 1), reads, how).unflatten(0, (-1, count))
+    reads = references.reads.flatten(0, 1).contiguous()
+    reads = enlarged_reads(reads + enlarged(flow.flatten(0, 1), reads.shape[-1]), side)
+    copies = read(pictures.flatten(0, 1), reads).unflatten(0, (-1, count))
     weights = enlarged(shares, side)[:, :, None]
     paint = enlarged(torch.tanh(fine[:, -3:]), side)
-    picture = (weights[:, :count] * copies).sum(1)
-    picture = picture + weights[:, count] * references.still + weights[:, count + 1] * paint
+    picture = weights[:, count] * references.still
+    picture = torch.addcmul(picture, weights[:, count + 1], paint)
+    for number in range(count):
+        picture = torch.addcmul(picture, weights[:, number], copies[:, number])
     mouth = answer.mouth.float()
     painted, inside = references.mouth.in_picture(mouth, side)
     hidden = 1 - enlarged(references.trust[:, :count].amax(1, keepdim=True), side)
-    picture = picture + inside * hidden * (painted - picture)
+    picture = torch.lerp(picture, painted, inside * hidden)
     return Composition(picture, shares, flow, mouth)

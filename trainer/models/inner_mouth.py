@@ -50,9 +50,9 @@ class MouthPatch(NamedTuple):
     def in_picture(self, painted: Tensor, side: int) -> tuple[Tensor, Tensor]:
         """Painted patches (B, 3, S, S) where they belong in pictures of ``side`` pixels, and how
         much of each pixel they are (B, 1, side, side)."""
-        grid = _moved(self.frame, side)
-        shown = F.grid_sample(painted, grid, padding_mode="border", align_corners=False)
-        return shown, F.grid_sample(self.inside, grid, align_corners=False)
+        both = torch.cat([painted.contiguous(), self.inside], 1)  # mouths end before their patch
+        shown = F.grid_sample(both, _moved(self.frame, side), align_corners=False)
+        return shown[:, :3], shown[:, 3:]
 
     def of_picture(self, pictures: Tensor) -> Tensor:
         """The patches (B, C, S, S) of pictures (B, C, P, P)."""
@@ -162,12 +162,8 @@ class MouthDiscriminator(nn.Module):
 def _moved(frame: Tensor, side: int) -> Tensor:
     """(B, side, side, 2): all pixels' places, −1…1, taken by affine maps (B, 2, 3)."""
     line = ((torch.arange(side, device=frame.device) + 0.5) / side * 2 - 1).to(frame)
-    x, y, one = (
-        line.expand(side, side),
-        line[:, None].expand(side, side),
-        frame.new_ones(side, side),
-    )
-    return (torch.stack([x, y, one], 2).flatten(0, 1) @ frame.mT).unflatten(1, (side, side))
+    across, down, shift = (frame[:, None, None, :, i] for i in range(3))
+    return line[:, None] * across + (line[:, None, None] * down + shift)
 
 
 def _curve(points: Tensor, at: Tensor) -> Tensor:

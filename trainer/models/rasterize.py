@@ -38,10 +38,14 @@ class Fragments(NamedTuple):
         Args:
             triangles: int64 (T, 3), the mesh's.
         """
-        b, h, w = self.triangles.shape
-        corners = triangles[self.triangles.clamp_min(0)].view(b, -1, 1)
-        taken = values.gather(1, corners.expand(-1, -1, values.shape[-1]))
-        return (taken.view(b, h, w, 3, -1) * self.weights[..., None]).sum(3)
+        shown = self.covered.nonzero(as_tuple=True)
+        corners = triangles[self.triangles[shown]] + shown[0][:, None] * values.shape[1]
+        weights = self.weights[shown]
+        flat = values.flatten(0, 1)
+        parts = [flat[corners[:, i]] * weights[:, i, None] for i in range(3)]
+        found = values.new_zeros(*self.triangles.shape, values.shape[-1])
+        found[shown] = parts[0] + parts[1] + parts[2]
+        return found
 
 
 def rasterize(vertices: Tensor, triangles: Tensor, side: int) -> Fragments:

@@ -63,6 +63,6 @@ def draw_faces(
             pictures.append(to_pictures(draw(lines)))
             continue
         bent = references.prepared(targets[rows], chosen[rows], network.size)
-        made = compose(draw(lines, bent), bent, "bicubic")
+        made = compose(draw(lines, bent), bent)
         pictures.append(to_pictures(made.picture))
     return np.concatenate(pictures)

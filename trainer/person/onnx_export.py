@@ -96,7 +96,7 @@ class ComposingGenerator(nn.Module):
     def forward(self, landmarks: Tensor, *references: Tensor) -> Tensor:
         """Landmark images (N, 3, H, H) and the parts of References to pictures (N, 3, S, S)."""
         given = References(*references)
-        return compose(self.generator(landmarks, given), given, "bicubic").picture
+        return compose(self.generator(landmarks, given), given).picture
 
 
 def drawing_of(person: Person, landmark_images: Tensor) -> tuple[nn.Module, dict[str, Tensor]]:
@@ -176,7 +176,7 @@ def model_description(person: Person, networks: list[str]) -> dict:
     if count := person.network.references:
         what = "as fsh.trainer.models.references.prepare makes them of the person's photos"
         shapes = {
-            "pictures": [count, 3, large, large],
+            "pictures": [count, 3, 2 * large, 2 * large],
             "still": [3, large, large],
             "maps": [given_maps(count), size, size],
             "reads": [count, 2, 2 * size, 2 * size],

@@ -50,6 +50,7 @@ class PhotoReferences:
     still: int
     same_scene: Tensor
     _made: dict[int, Photos] = field(default_factory=dict, repr=False, compare=False)
+    _last: dict[tuple[int, ...], Photos] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -122,11 +123,10 @@ class PhotoReferences:
 
     def prepared(self, targets: Tensor, chosen: Tensor, side: int) -> References:
         """These references bent to N targets, for a network of ``side`` pixels."""
-        photos, count = self._ready(side), len(targets)
-        alike = bool((chosen == chosen[:1]).all())  # as in most of a film: nothing is copied
-        kept = chosen.shape[1]
+        photos, count, kept = self._ready(side), len(targets), chosen.shape[1]
+        alike = bool((chosen == chosen[:1]).all())  # as in most of a film
         chosen = chosen[:, : self._different(kept)]
-        some = photos.take(chosen[0]).repeated(count) if alike else photos.take(chosen)
+        some = self._taken(chosen[0], side).repeated(count) if alike else photos.take(chosen)
         still = photos.take(self.still).repeated(count)
         return prepare(targets, some, still, side, kept, ~self.same_scene[chosen])
 
@@ -136,10 +136,18 @@ class PhotoReferences:
             return min(count, len(self))
         return min(count - 1, len(self)) + 1
 
+    def _taken(self, chosen: Tensor, side: int) -> Photos:
+        """The photos of these numbers (K,): copied only where they are not those of last time."""
+        numbers = (side, *chosen.tolist())
+        if numbers not in self._last:
+            self._last.clear()
+            self._last[numbers] = self._ready(side).take(chosen)
+        return self._last[numbers]
+
     def _ready(self, side: int) -> Photos:
         """The photos as a network of that side needs them, made once."""
         if side not in self._made:
-            self._made[side] = Photos.of(self.pictures, self.points, side, self.real)
+            self._made[side] = Photos.of(self.pictures, self.points, side, self.real, dense=True)
         return self._made[side]
 
     def targets(self, faces: FaceLandmarks, crop: int) -> Tensor:
