@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import cv2
@@ -12,6 +13,8 @@ from fsh.pipeline.faces.backends import BACKENDS, load_backend
 from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.pose import head_poses
+from fsh.pipeline.faces.several_looks import look_several_times
+from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
 from fsh.schemas.face_landmarks import FaceLandmarks
 from fsh.schemas.ids import file_sha256
@@ -32,9 +35,6 @@ from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
 
 #: The backend that all contenders are measured with, where it can be loaded.
 MEASURING = "mediapipe"
-#: Boxes in which it looks at each face, as shifts and sides in sides of the face's: the points
-#: found depend on the box, by a third of a pixel, and their mean does half as much.
-_BOXES = ((-0.04, 0.0, 0.95), (0.04, 0.0, 1.05), (0.0, -0.04, 1.0), (0.0, 0.04, 1.0))
 
 
 class DetectorFaceAnalyzer(FaceAnalyzer):
@@ -107,7 +107,7 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
             # Networks and trees see every system's pictures at the crop's own size.
             how = cv2.INTER_CUBIC if pictures.shape[1] < size else cv2.INTER_AREA
             large = np.stack([cv2.resize(p, (size, size), interpolation=how) for p in pictures])
-        faces = mean_faces([self._measuring.landmarks(large, b) for b in boxes_around(near)])
+        faces = look_several_times(self._measuring, large, near)
         places = np.where(faces.found[:, None, None], faces.points, near).astype(np.float32)
         identities = {"dlib": self.embed(large, places)}
         if isinstance(self._arcface, ArcFace):
@@ -115,32 +115,17 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
             identities["arcface"] = np.stack(embeddings)
         return FaceAnalysis(faces, identities, self.poses(faces), expression(faces.points))
 
+    def look_again(self, clip: FaceClip) -> FaceClip:
+        if self.spec.backend != MEASURING or clip.mesh is None or not len(clip):
+            return clip
+        faces = look_several_times(self._measuring, clip.frames, clip.landmarks)
+        assert faces.mesh is not None
+        seen = faces.found[:, None, None]
+        points = np.where(seen, faces.points, clip.landmarks)
+        return replace(clip, landmarks=points, mesh=np.where(seen, faces.mesh, clip.mesh))
+
     def poses(self, landmarks: FaceLandmarks) -> np.ndarray:
         return head_poses(landmarks.points, self.spec.size, landmarks.mesh)
-
-
-def boxes_around(near: np.ndarray) -> list[np.ndarray]:
-    """A few boxes (N, 4) around faces that are near landmarks (N, 68, 2)."""
-    boxes = face_box(near)
-    side, middle = boxes[:, 2:] - boxes[:, :2], (boxes[:, 2:] + boxes[:, :2]) / 2
-    return [
-        np.hstack([middle + side * ((x, y) - np.array(w / 2)) for w in (large, -large)])
-        for x, y, large in _BOXES
-    ]
-
-
-def mean_faces(looks: list[FaceLandmarks]) -> FaceLandmarks:
-    """The same N faces looked for several times, averaged; NaN where most looks found none."""
-    seen = np.array([faces.found for faces in looks])
-    lost = seen.sum(0) * 2 < len(looks)
-
-    def mean(parts: list[np.ndarray]) -> np.ndarray:
-        whole = np.where(seen[..., None, None], parts, 0).sum(0)
-        averaged = whole / np.maximum(seen.sum(0), 1)[:, None, None]
-        return np.where(lost[:, None, None], np.nan, averaged).astype(np.float32)
-
-    meshes = [faces.mesh for faces in looks if faces.mesh is not None]
-    return FaceLandmarks(mean([faces.points for faces in looks]), mean(meshes) if meshes else None)
 
 
 def expression(points: np.ndarray) -> np.ndarray:

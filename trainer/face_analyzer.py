@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from fsh.schemas.clip import FaceClip
 from fsh.schemas.face_landmarks import FaceLandmarks
 
 
@@ -75,6 +76,14 @@ class FaceAnalyzer(Protocol):
         Args:
             pictures: (N, H, H, 3), the whole crop at any size.
             near: (N, 68, 2) where the landmarks should be, pixels of the data set's crop.
+        """
+        ...
+
+    def look_again(self, clip: FaceClip) -> FaceClip:
+        """A clip with the landmarks that :meth:`analyze` finds in it, where it finds some.
+
+        What is stored was found once, in another window than drawings are looked at in; the
+        difference would count as every system's error. A clip of another backend stays as it is.
         """
         ...
 

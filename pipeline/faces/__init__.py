@@ -6,7 +6,8 @@ In reading order:
 - ``landmarks``: the protocol of landmark backends, and the face box that landmarks imply.
 - ``dlib_landmarks``, ``mediapipe_landmarks``, ``fan``: the backends; ``backends``: choosing and
   loading one.
-- ``face_mesh``: MediaPipe's 478 points, of which ``mediapipe_landmarks`` takes 68.
+- ``face_mesh``: MediaPipe's 478 points, of which ``mediapipe_landmarks`` takes 68;
+  ``several_looks``: the mean of several runs.
 - ``crop``: the crop window around a head, the crop, and coordinates in it; ``edge_fill``: what a
   crop shows beyond its picture's edge.
 - ``search``: faces in a video's frames without searching every frame in full.

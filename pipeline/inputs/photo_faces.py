@@ -19,6 +19,7 @@ from fsh.pipeline.faces.crop import (
 from fsh.pipeline.faces.detection import CnnDetector, Face, FaceDetector
 from fsh.pipeline.faces.embedding import embed_face
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
+from fsh.pipeline.faces.several_looks import look_several_times
 from fsh.pipeline.faces.tracking import overlaps
 from fsh.schemas.errors import FshError
 from fsh.schemas.spec import FaceSpec
@@ -112,6 +113,9 @@ def crop_faces(
         # Landmarked again on the crop, because videos are landmarked there.
         box = box_to_crop(face.box, window, spec.size)
         on_crop = backend.landmarks(frame[None], box[None])
+        if on_crop.mesh is not None and on_crop.found[0]:
+            again = look_several_times(backend, frame[None], on_crop.points)
+            on_crop = again if again.found[0] else on_crop
         if on_crop.found[0]:
             embedding = embed_face(image, in_photo) if embed else None
             mesh = None if on_crop.mesh is None else on_crop.mesh[0]

@@ -44,5 +44,8 @@ class PlainAnalyzer(FaceAnalyzer):
             expression=near[:, :3, 0],
         )
 
+    def look_again(self, clip):
+        return clip
+
     def poses(self, landmarks):
         return np.zeros((len(landmarks), 3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from fsh.trainer.person.mesh_transfer import transfer_mesh
 from fsh.trainer.person.motion_transfer import transfer_motion
 
 #: Changes whenever this package measures differently: what was stored is then made again.
-_MEASURES = 2
+_MEASURES = 3
 
 
 @dataclass
@@ -58,11 +58,17 @@ class Reenactment:
 
     @cached_property
     def _frames(self) -> SubjectFrames:
-        return self.subject.load()
+        return self._looked_at(self.subject)
 
     @cached_property
     def _driver_frames(self) -> SubjectFrames | None:
-        return self.driver.load() if self.driver else None
+        return self._looked_at(self.driver) if self.driver else None
+
+    def _looked_at(self, subject: Subject) -> SubjectFrames:
+        """A subject's frames with landmarks found as those of drawings are; a film's are smoothed
+        when it drives."""
+        again, frames = self.settings.analyzer.look_again, subject.load()
+        return replace(frames, inputs=again(frames.inputs), held_out=again(frames.held_out))
 
     @property
     def _target(self) -> FaceClip:

@@ -70,8 +70,7 @@ def _module(layer: MeshLayer) -> nn.Module:
         return _convolution(layer)
     if layer.kind == "PRELU":
         slopes = nn.PReLU(len(layer.arrays["slopes"]))
-        _copy(slopes.weight, layer.arrays["slopes"])
-        return slopes
+        return _filled(slopes, layer.arrays["slopes"])
     if layer.kind == "PAD":
         before, after = (int(n) for n in layer.arrays["channels"])
         return _Padded((before, after))
@@ -91,15 +90,15 @@ def _convolution(layer: MeshLayer) -> nn.Module:
         padding=side // 2 if even else 0,
         groups=groups,
     )
-    assert made.bias is not None
-    _copy(made.weight, weights)
-    _copy(made.bias, layer.arrays["biases"])
+    _filled(made, weights, layer.arrays["biases"])
     return made if even or not layer.same else _Same(made)
 
 
-def _copy(parameter: nn.Parameter, values: np.ndarray) -> None:
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(values))
+def _filled(module: nn.Module, weights: np.ndarray, biases: np.ndarray | None = None) -> nn.Module:
+    """A module with these values."""
+    values = {"weight": weights} if biases is None else {"weight": weights, "bias": biases}
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in values.items()})
+    return module
 
 
 def face_windows(points: Tensor) -> Tensor:
