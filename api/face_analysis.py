@@ -33,7 +33,7 @@ from fsh.schemas.recognizer import LANDMARK_MODEL, RECOGNIZER, model_file
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
 
-#: The backend that all contenders are measured with, where it can be loaded.
+#: The backend that all contenders are measured with, where it can be loaded, if none is named.
 MEASURING = "mediapipe"
 
 
@@ -47,10 +47,16 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
     Args:
         spec: how the data set's faces were cropped and landmarked.
         backend: its landmark backend, if it is loaded already.
+        measuring: the backend that all contenders are measured with.
     """
 
-    def __init__(self, spec: FaceSpec, backend: LandmarkBackend | None = None) -> None:
-        self.spec = spec
+    def __init__(
+        self,
+        spec: FaceSpec,
+        backend: LandmarkBackend | None = None,
+        measuring: str = MEASURING,
+    ) -> None:
+        self.spec, self.measuring = spec, measuring
         self.backend = backend or load_backend(spec.backend)
 
     @cached_property
@@ -73,10 +79,10 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
     @cached_property
     def _measuring(self) -> LandmarkBackend:
         """What :meth:`analyze` finds landmarks with."""
-        if self.spec.backend == MEASURING:
+        if self.spec.backend == self.measuring:
             return self.backend
         try:
-            return load_backend(MEASURING)
+            return load_backend(self.measuring)
         except FshError:
             return self.backend
 
@@ -116,7 +122,7 @@ class DetectorFaceAnalyzer(FaceAnalyzer):
         return FaceAnalysis(faces, identities, self.poses(faces), expression(faces.points))
 
     def look_again(self, clip: FaceClip) -> FaceClip:
-        if self.spec.backend != MEASURING or clip.mesh is None or not len(clip):
+        if self.spec.backend != self.measuring or clip.mesh is None or not len(clip):
             return clip
         faces = look_several_times(self._measuring, clip.frames, clip.landmarks)
         assert faces.mesh is not None

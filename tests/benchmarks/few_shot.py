@@ -4,7 +4,8 @@
         [--parts] [--plain RUN]
 
 With --parts also people that are drawn without one of the parts that pictures are put together of
-(copied_parts.py), with --plain those of a run without references.
+(copied_parts.py), with --plain those of a run without references; --measured-by names the
+landmark backend that measures.
 
 The functions of ``fsh evaluate`` and nothing else: SSIM, sharpness, identity similarity, landmark,
 pose and expression errors in self-reenactment, those of turned heads by themselves too; and the
@@ -22,7 +23,8 @@ from copied_parts import ablations
 from fsh.cli.console import progress
 from fsh.evaluation_options import CROP, NETWORK, SIZES, fine_tuning_steps
 from fsh.evaluation_report import format_value
-from fsh.face_analysis import DetectorFaceAnalyzer
+from fsh.face_analysis import MEASURING, DetectorFaceAnalyzer
+from fsh.pipeline.faces.backends import BACKENDS
 from fsh.schemas.layout import DataFolder
 from fsh.trainer.evaluation.baselines import baselines
 from fsh.trainer.evaluation.evaluation import evaluate
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", choices=[*SHOWN], default=[*SHOWN])
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("--plain", type=Path)
+    parser.add_argument("--measured-by", choices=[*BACKENDS], default=MEASURING)
     parser.add_argument("--out", type=Path, help="kept there, and gone on from")
     options = parser.parse_args()
     shots = tuple(int(shot) for shot in options.shots.split(","))
@@ -63,7 +66,7 @@ def main() -> None:
         if options.plain:
             own += systems_of(Run.read(options.plain, bar), lambda _: 0, bar, "no references")[:1]
         systems = [*own, *baselines(all(person.meshes for person in people))]
-        analyzer = DetectorFaceAnalyzer(run.spec)
+        analyzer = DetectorFaceAnalyzer(run.spec, measuring=options.measured_by)
         skipped = dict.fromkeys(("fid", "lpips"), "not asked for")
         settings = [
             EvaluationSettings(name, size, shots, 0, analyzer, {}, skipped, folder)
