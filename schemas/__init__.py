@@ -11,8 +11,7 @@ In the data's order:
 - the shards: :mod:`sample` (member names and contents), :mod:`sample_info` (its JSON), :mod:`tar`
   and :mod:`npy` (bytes); their description: :mod:`card`, in the words of :mod:`croissant`,
   and :mod:`dataset_readme`
-- runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`,
-  :mod:`mesh_network` (in a :mod:`flatbuffer`), :mod:`weights`
+- runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - live sessions: :mod:`live`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
   :mod:`temporary`, :mod:`disk`; how much of the machine: :mod:`machine`

@@ -72,8 +72,6 @@ class LossConfig:
         flow: weight of the unevenness of the residual flow; only with references.
         mouth: weight of what concerns the paint between the lips: an L1, feature matching and a
             tenth of an adversarial loss by a discriminator of its own; only with references.
-        mesh: weight of how far the points of the drawn face are seen from those of the true one,
-            in hundredths of a face's window; only with references, and of data with meshes.
         adversarial, feature_matching, match: weights of −D, L_FM and L_MCH.
         lab: the authors' later code: VGG ReLUs up to layer 30, average instead of max pooling,
             feature matching divided by the number of layers.
@@ -87,7 +85,6 @@ class LossConfig:
     edges: float = 0.0
     flow: float = 0.0
     mouth: float = 0.0
-    mesh: float = 0.0
     adversarial: float = 1.0
     feature_matching: float = 10.0
     match: float = 10.0

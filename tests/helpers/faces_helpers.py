@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from skimage import data
 
+from fsh.pipeline.faces.backends import FACE_LANDMARKER, carried_model_folders
 from fsh.pipeline.faces.detection import Face, FaceDetector
 from fsh.pipeline.faces.dlib_landmarks import DlibLandmarks
-from fsh.schemas.mesh_network import FACE_LANDMARKER, carried_model_folders
 from fsh.schemas.weights import cached_weights
 
 #: iBUG indices of a mirrored face.

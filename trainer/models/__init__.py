@@ -5,5 +5,5 @@ paper's E, G and D), ``rasterize``, ``thin_plate`` and ``face_warp`` (a photo be
 landmarks), ``inner_mouth`` (what is painted between the lips), ``references`` (what G sees of
 photos), ``composition`` (pictures put together of them),
 ``video_embeddings`` (W), ``folded_generator`` (G for one person), ``x2face`` and ``pix2pixhd`` (the
-alternatives), ``vgg``, ``face_features`` and ``mesh_network`` (networks of the content loss).
+alternatives), ``vgg`` and ``face_features`` (networks of the content loss).
 """

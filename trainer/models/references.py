@@ -137,17 +137,28 @@ def given_maps(count: int) -> int:
 
 
 def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
-    """int64 (B, count): the photos whose points are nearest, the nearest first.
-
-    Places count as they are: a photo whose head is where the target's is moves the least.
+    """int64 (B, count): the photos most alike, the most alike first (:func:`photo_distances`).
 
     Args:
         target: (B, V, D). points: (B, T, V, D) of T photos; if they are fewer than ``count`` they
             are repeated.
     """
-    gaps = (points - target[:, None])[..., :2].square().mean((2, 3))
-    order = gaps.argsort(dim=1, stable=True)[:, :count]
+    order = photo_distances(target, points).argsort(dim=1, stable=True)[:, :count]
     return order[:, torch.arange(count, device=order.device) % order.shape[1]]
+
+
+def photo_distances(target: Tensor, points: Tensor) -> Tensor:
+    """(B, T): mean squared distance of points wherever in the picture the faces are.
+
+    So what counts is pose, mouth and eyes. A photo whose head is where the target's is would move
+    less, but its lips and lids would have to be bent.
+
+    Args:
+        target: (B, V, D). points: (B, T, V, D), or (T, V, D) for all targets alike.
+    """
+    faces, photos = target[:, None, :, :2], points[..., :2]
+    faces = faces - faces.mean(-2, keepdim=True)
+    return (faces - (photos - photos.mean(-2, keepdim=True))).square().mean((-2, -1))
 
 
 @torch.no_grad()

@@ -119,7 +119,6 @@ def start_fine_tuning(
             video_indices=torch.tensor(chosen),
             real=windows_if_any(some.real),
             references=own_references(photos, chosen, config.network),
-            points=some.points,
         )
         made: Terms | None = None
         for loss, adam, rate in zip(losses, adams, rates, strict=True):

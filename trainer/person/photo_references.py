@@ -17,7 +17,7 @@ from fsh.schemas.landmarks import found
 from fsh.schemas.mesh import landmarks_of_mesh
 from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.data.pictures import to_images, to_pictures
-from fsh.trainer.models.references import Photos, References, prepare
+from fsh.trainer.models.references import Photos, References, prepare, photo_distances
 from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
 from fsh.trainer.person.photo_tensors import real_shares
 
@@ -108,7 +108,7 @@ class PhotoReferences:
         Returns:
             int64 (N, K).
         """
-        distances = (targets[:, None] - self.points)[..., :2].square().mean((2, 3))
+        distances = photo_distances(targets, self.points)
         alike = bool(self.same_scene.all())
         most = count if alike else count - 1  # and the still one
         order = distances.argsort(dim=1, stable=True)[:, :most].tolist()

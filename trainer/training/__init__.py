@@ -3,11 +3,10 @@
 In reading order: ``loop`` (the steps, one after the other), ``budget`` (how many), ``session`` and
 ``state`` (all that changes, and its checkpoints), ``episode_feed`` (batches onto the device),
 ``phases`` (a step's optimizer steps), ``methods`` (which networks and losses), ``objectives`` and
-``losses`` (the adversarial maths), ``mouth_loss`` (of what is painted there), ``mesh_loss`` (of
-where a face's points are seen), ``content`` (the content loss's networks), ``compilation``
-(``torch.compile``), ``watchdog`` (training that fails), ``damage`` (data that does not decode),
-``run_records``, ``monitor``, ``sample_sheet`` and ``report`` (what a run writes and tells),
-``signals`` (Ctrl-C), ``dry_run`` (what a run would do).
+``losses`` (the adversarial maths), ``mouth_loss`` (of what is painted there), ``content`` (the
+content loss's networks), ``compilation`` (``torch.compile``), ``watchdog`` (training that fails),
+``damage`` (data that does not decode), ``run_records``, ``monitor``, ``sample_sheet`` and
+``report`` (what a run writes and tells), ``signals`` (Ctrl-C), ``dry_run`` (what a run would do).
 
 The loop knows no adversarial maths; the losses know no files.
 """

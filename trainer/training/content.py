@@ -9,13 +9,11 @@ from torch import nn
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.mesh_network import FACE_LANDMARKER, carried_model_folders, read_mesh_graph
-from fsh.schemas.progress import Progress, Silent
+from fsh.schemas.progress import Progress
 from fsh.schemas.recognizer import RECOGNIZER, model_file, read_recognizer
 from fsh.schemas.weights import fetch_weights, torch_hub_folder, weights_folder
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.models.face_features import FaceFeatures
-from fsh.trainer.models.mesh_network import MeshNetwork
 from fsh.trainer.models.networks import channels_last
 from fsh.trainer.models.vgg import (
     CAFFE_IMAGENET,
@@ -65,25 +63,9 @@ def load_content(config: TrainConfig, progress: Progress) -> tuple[ContentLoss, 
         for name in VGGS:
             if getattr(config.loss, name):
                 found[name], record[name] = _vgg(name, config, progress)
-    mesh: MeshNetwork | None = None
-    record["mesh"] = "off"
-    if config.loss.mesh:
-        mesh, record["mesh"] = _mesh()
-    for name in (*found, "mesh") if config.loss.mesh else found:
+    for name in found:
         progress.say(f"content loss: {name} with {record[name]}")
-    networks = {k: v.to(config.device) for k, v in found.items()}
-    return ContentLoss(config.loss, networks, mesh and mesh.to(config.device)), record
-
-
-@lru_cache(maxsize=1)
-def _mesh() -> tuple[MeshNetwork | None, str]:
-    """The face mesh network, read once per process; None where it cannot be had."""
-    try:
-        path = fetch_weights(FACE_LANDMARKER, Silent(), also=carried_model_folders())
-        network = MeshNetwork(read_mesh_graph(path))
-    except FshError as error:
-        return None, f"nothing ({error})"
-    return channels_last(network), f"MediaPipe's face mesh, SHA-256 {FACE_LANDMARKER.sha256}"
+    return ContentLoss(config.loss, {k: v.to(config.device) for k, v in found.items()}), record
 
 
 @lru_cache(maxsize=1)

@@ -102,7 +102,6 @@ def to_device(
         references=references,
         source_real=source_real,
         real=_windows_to_device(real[:, -1], device),
-        points=None if points is None else points[:, -1],
     )
 
 

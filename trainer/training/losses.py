@@ -40,8 +40,6 @@ class Episodes:
         source_real, real: float32 (B, K, 4) and of the targets (B, 4), the part of each image that
             shows the source, in shares of it: left, top, right, bottom edges. None: all of it, of
             all of them.
-        points: float32 (B, 478, 3), meshes, or (B, 68, 2), landmarks, of the targets in shares of
-            the crop; None without references.
     """
 
     source_images: Tensor
@@ -52,7 +50,6 @@ class Episodes:
     references: References | None = None
     source_real: Tensor | None = None
     real: Tensor | None = None
-    points: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -174,17 +171,12 @@ class ContentLoss(nn.Module):
     Args:
         networks: by the name of the term's weight in :class:`LossConfig`: each takes images
             (B, 3, H, H) in −1…1 to a list of activations. What weighs 0 is left out.
-        mesh: sees where a face's points lie, see :mod:`fsh.trainer.training.mesh_loss`.
     """
 
     def __init__(
-        self,
-        weights: LossConfig,
-        networks: Mapping[str, nn.Module] = MappingProxyType({}),
-        mesh: nn.Module | None = None,
+        self, weights: LossConfig, networks: Mapping[str, nn.Module] = MappingProxyType({})
     ) -> None:
         super().__init__()
-        self.mesh = mesh if weights.mesh else None
         self.weights = weights
         self.networks = nn.ModuleDict(
             {name: network for name, network in networks.items() if getattr(weights, name)}

