@@ -17,7 +17,7 @@ from fsh.schemas.landmarks import found
 from fsh.schemas.mesh import landmarks_of_mesh
 from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.data.pictures import to_images, to_pictures
-from fsh.trainer.models.references import Photos, References, prepare, photo_distances
+from fsh.trainer.models.references import Photos, References, photo_distances, prepare
 from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
 from fsh.trainer.person.photo_tensors import real_shares
 
