@@ -84,8 +84,14 @@ def train_in_processes(
             except ChildFailedError as error:
                 raise cause_of(error.failures, devices * nodes) from None
             except RendezvousError as error:
+                if listener.read:
+                    raise FshError(
+                        "another machine, or the connection to it, is gone",
+                        where=rendezvous or "",
+                        remedy=f"start the same on all of them: {_GO_ON}",
+                    ) from error
                 raise FshError(
-                    f"the {nodes} machines did not meet, or have lost each other ({error})",
+                    f"the {nodes} machines did not meet ({error})",
                     where=rendezvous or "",
                     remedy="start the same command on all of them, within a quarter of an hour",
                 ) from error

@@ -8,6 +8,7 @@ Written and read only through this module, which checks the columns: whole, as r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
+from fsh.schemas.table_rows import ROWS_AT_ONCE, rows_of
 from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
@@ -198,12 +200,13 @@ def describe_columns(schema: pa.Schema) -> list[tuple[str, str, str]]:
 
 def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows as a table. A column that a row lacks becomes null; one it has too many is an error."""
-    rows = list(rows)
-    known = set(schema.names)
-    for row in rows:
-        if extra := set(row) - known:
-            raise SchemaMismatch(f"columns {sorted(extra)} are not in {table_title(schema)}")
-    return pa.Table.from_pylist(rows, schema=schema)
+    known, rows, tables = set(schema.names), iter(rows), []
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        for row in some:
+            if extra := set(row) - known:
+                raise SchemaMismatch(f"columns {sorted(extra)} are not in {table_title(schema)}")
+        tables.append(pa.Table.from_pylist(some, schema=schema))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
@@ -274,7 +277,7 @@ _R = TypeVar("_R", Clip, Source)
 def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
     table = read_table(path, schema)
     try:
-        return [kind.from_row(row) for row in table.to_pylist()]
+        return [kind.from_row(row) for row in rows_of(table)]
     except (TypeError, ValueError) as error:
         raise SchemaMismatch(
             f"not a {table_title(schema)} table ({error})", where=path, remedy=REMEDY
