@@ -7,6 +7,7 @@ Written and read only through this module, which checks the columns: whole, as r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,8 @@ from fsh.schemas.table_rows import ROWS_AT_ONCE, rows_of
 from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
+#: Bytes from which a table is read by several threads: waiting for them takes longer otherwise.
+_THREADS_FROM = 2**20
 _M = "without a mesh"
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
 
@@ -229,7 +232,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file)
+            large = os.fstat(file.fileno()).st_size > _THREADS_FROM
+            table = pq.ParquetFile(file, pre_buffer=False).read(use_threads=large)
     except (FileNotFoundError, NotADirectoryError):
         command = "shard" if table_title(schema) == table_title(CLIPS) else "ingest"
         raise FshError(
@@ -250,6 +254,18 @@ def read_clips(path: Path) -> list[Clip]:
         SchemaMismatch: see :func:`read_table`; also for a value that a column cannot have.
     """
     return _read_records(path, CLIPS, Clip)
+
+
+def clips_of(table: pa.Table, where: object = "") -> list[Clip]:
+    """The rows of a table of clips that was read.
+
+    Args:
+        where: it was, for messages.
+
+    Raises:
+        SchemaMismatch: for a value that a column cannot have.
+    """
+    return _records_of(table, CLIPS, Clip, where)
 
 
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
@@ -275,12 +291,15 @@ _R = TypeVar("_R", Clip, Source)
 
 
 def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
-    table = read_table(path, schema)
+    return _records_of(read_table(path, schema), schema, kind, path)
+
+
+def _records_of(table: pa.Table, schema: pa.Schema, kind: type[_R], where: object) -> list[_R]:
     try:
         return [kind.from_row(row) for row in rows_of(table)]
     except (TypeError, ValueError) as error:
         raise SchemaMismatch(
-            f"not a {table_title(schema)} table ({error})", where=path, remedy=REMEDY
+            f"not a {table_title(schema)} table ({error})", where=where, remedy=REMEDY
         ) from error
 
 

@@ -10,7 +10,8 @@ slope: the power of the number of rows by which the seconds grow from one number
 has 1.1. Of each number in ``--spans`` the finished spans are stored on disk as ``fsh shard`` does,
 and looked for and read there.
 
-- plan: spans of the sources; pending: which of them are not done; read: the rows of all
+- plan: spans of the sources; pending: which of them are not done; read: the rows of all, once from
+  a table each, and again from what was packed then
 - settle: filters, duplicates, people, splits, and the table written
 - write plan: which clip lies in which shard; finish: places into the table, counts, seconds
 - train plan: whom a training run would see; select: the filters again with another threshold
@@ -169,7 +170,8 @@ def measured(rows: int, stored: bool) -> dict:
             store(data, spans, clips)
             step("pending", lambda: pending_spans(data, spans, CONFIG.analysis, retry_failed=False))
             del clips
-            found = step("read", lambda: read_finished(data, spans, CONFIG.analysis))
+            step("read", lambda: read_finished(data, spans, CONFIG.analysis))
+            found = step("read again", lambda: read_finished(data, spans, CONFIG.analysis))
             clips = [finished.clip for finished in found]
             del found
 
