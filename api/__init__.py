@@ -14,7 +14,8 @@ The modules, in the order in which they are used:
 - ``defaults`` and ``threads``: what the functions take, and the threads that PyTorch computes with
 - a data set: ``dataset_making`` (ingest and shard), ``dataset`` (reading and inspecting one),
   ``clip_pages`` (a page of it, served)
-- ``training``: a run
+- ``training``: a run; ``training_processes`` starts several processes for one, and
+  ``training_process`` is what each does
 - ``people``: a person out of photos, and as ONNX files; ``person_photos``: which photos they are;
   ``face_analysis``: what measures drawings
 - ``films``: films of one or several people; ``film_making`` makes one as

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fsh.defaults import Announce, AnyPath
+from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress, Silent
-from fsh.threads import set_thread_count
 from fsh.trainer.config import TrainConfig
+from fsh.trainer.data.plan import plan_data
 from fsh.trainer.presets import resolve
 from fsh.trainer.training.dry_run import TrainingPlan
 from fsh.trainer.training.dry_run import plan_training as plan_run
-from fsh.trainer.training.loop import train as run_training
 from fsh.trainer.training.report import TrainReport
+from fsh.training_process import train_here
+from fsh.training_processes import train_in_processes
 
 
 def train(
@@ -35,6 +40,9 @@ def train(
     reference: bool | None = None,
     compile: bool = False,
     seed: int = 0,
+    devices: int = 1,
+    nodes: int = 1,
+    rendezvous: str | None = None,
     stop: Callable[[], bool] = lambda: False,
     announce: Announce | None = None,
     progress: Progress | None = None,
@@ -61,6 +69,10 @@ def train(
             None: only where a CPU trains.
         compile: ``torch.compile`` the networks; where that fails, go on without.
         seed: of the weights and the data order.
+        devices: processes to train in on each machine, a GPU each, or a share of a CPU's cores; a
+            step has so many times ``batch`` episodes.
+        nodes: machines that train together; the same call is made on each of them.
+        rendezvous: ``HOST:PORT`` of one of them where there are several.
         stop: asked after every step; True saves and returns.
         announce: called once, before the work begins, with the settings in force.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
@@ -85,14 +97,22 @@ def train(
         seed=seed,
     )
     folder = _folder(run, config)
-    threads = set_thread_count(config.network.size)
-    if announce:
-        announce({"data": data, "run": folder, **dict(config.table()), "threads": threads})
-    return run_training(DataFolder(Path(data)), folder, config, progress or Silent(), stop=stop)
+    work = Path(data), folder, config
+    told: dict[str, Any] = {"stop": stop, "announce": announce, "progress": progress or Silent()}
+    if (world := _world(config, devices, nodes, rendezvous)) == 1:
+        return train_here(*work, **told)
+    plan_data(DataFolder(Path(data)), workers=config.workers, world=world)
+    return train_in_processes(*work, devices, nodes, rendezvous, **told)
 
 
 def plan_training(
-    data: AnyPath = "data", run: AnyPath | None = None, **options: Any
+    data: AnyPath = "data",
+    run: AnyPath | None = None,
+    *,
+    devices: int = 1,
+    nodes: int = 1,
+    rendezvous: str | None = None,
+    **options: Any,
 ) -> TrainingPlan:
     """What :func:`train` would do with the same options: configuration, sizes, memory, data.
 
@@ -100,7 +120,43 @@ def plan_training(
         FshError: whatever the run itself would refuse at its start.
     """
     config = _config(**options)
-    return plan_run(DataFolder(Path(data)), _folder(run, config), config)
+    world = _world(config, devices, nodes, rendezvous)
+    return plan_run(DataFolder(Path(data)), _folder(run, config), config, world=world)
+
+
+def _world(config: TrainConfig, devices: int, nodes: int, rendezvous: str | None) -> int:
+    """How many processes train together.
+
+    Raises:
+        FshError: devices that are not there, or options that do not go together.
+    """
+    if devices < 1 or nodes < 1:
+        raise FshError("devices and nodes must be at least 1")
+    if (nodes > 1) != (rendezvous is not None):
+        raise FshError(
+            "several machines need --nodes and --rendezvous",
+            where="--nodes" if rendezvous else "--rendezvous",
+            remedy="name how many there are, and HOST:PORT of one of them",
+        )
+    world = devices * nodes
+    if world == 1:
+        return 1
+    if "RANK" in os.environ:
+        raise FshError(
+            "this is one of several processes already",
+            where="--devices",
+            remedy="leave it out, or start `fsh train` without torchrun",
+        )
+    if config.device.startswith("cuda"):
+        if ":" in config.device:
+            raise FshError(
+                f"{config.device} is one device",
+                where="device (--device)",
+                remedy="use cuda; CUDA_VISIBLE_DEVICES chooses among several",
+            )
+        if devices > (found := torch.cuda.device_count()):
+            raise FshError(f"{devices} GPUs asked for, {found} here", where="--devices")
+    return world
 
 
 def _config(

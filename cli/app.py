@@ -76,7 +76,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal of another encoding shows escapes
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    if not debug:  # an error inside Beam is raised again here, and told then
+    if not debug:  # errors inside Beam and PyTorch are raised again here, and told then
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when it is loaded
         logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
     try:
         app(prog_name="fsh")

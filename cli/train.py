@@ -58,6 +58,21 @@ def train(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the weights and the data order.")] = 0,
+    devices: Annotated[
+        int,
+        typer.Option(
+            help="Processes that train together here, a GPU each (on a CPU: a share of the cores); "
+            "a step has so many times --batch episodes.",
+            min=1,
+        ),
+    ] = 1,
+    nodes: Annotated[
+        int, typer.Option(help="Machines that train together; start the same on each.", min=1)
+    ] = 1,
+    rendezvous: Annotated[
+        str | None,
+        typer.Option(help="Where they find each other: one of them.", metavar="HOST:PORT"),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print configuration, sizes and data plan only.")
     ] = False,
@@ -74,7 +89,11 @@ def train(
     `--method` trains one of the networks that `fsh evaluate` compares with, on the same data in
     the same loop, for as long: give it the same `--steps` or `--minutes`.
 
-    Examples: `fsh train` · `fsh train --preset small --steps 20000` · `fsh train --dry-run`
+    `--devices 2` trains on two GPUs; with `--nodes 2 --rendezvous node1:29400` on those of two
+    machines, which see data and run under the same paths. If a process dies the others stop.
+
+    Examples: `fsh train` · `fsh train --preset small --steps 20000` · `fsh train --devices 4` ·
+    `fsh train --dry-run`
     """
     from fsh.trainer.training.signals import stop_on_signals
     from fsh.training import plan_training
@@ -94,6 +113,9 @@ def train(
         "reference": reference,
         "compile": compile_,
         "seed": seed,
+        "devices": devices,
+        "nodes": nodes,
+        "rendezvous": rendezvous,
     }
     if dry_run:
         plan = plan_training(data, run, **chosen)

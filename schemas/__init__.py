@@ -7,7 +7,7 @@ In the data's order:
 - how faces are cropped and landmarked: :mod:`spec`, :mod:`landmarks`, :mod:`mesh` and
   :mod:`mesh_triangles`; in memory: :mod:`face_landmarks`, :mod:`clip`
 - what became of every face track: ``Clip`` in :mod:`records`; as Parquet: :mod:`tables`,
-  and of older versions: :mod:`table_versions`
+  of older versions: :mod:`table_versions`; many rows of them: :mod:`table_rows`
 - the shards: :mod:`sample` (member names and contents), :mod:`sample_info` (its JSON), :mod:`tar`
   and :mod:`npy` (bytes); their description: :mod:`card`, in the words of :mod:`croissant`,
   and :mod:`dataset_readme`

@@ -104,6 +104,11 @@ class DataFolder:
         return self.work / "settled.parquet"
 
     @property
+    def packs(self) -> Path:
+        """Parquet, copies of the tables of many finished spans; may be deleted at any time."""
+        return self.work / "packs"
+
+    @property
     def shard_notes(self) -> Path:
         """The folder of :meth:`shard_note`."""
         return self.work / "shards"

@@ -7,7 +7,9 @@ Written and read only through this module, which checks the columns: whole, as r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +18,12 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
+from fsh.schemas.table_rows import ROWS_AT_ONCE, rows_of
 from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
+#: Bytes from which a table is read by several threads: waiting for them takes longer otherwise.
+_THREADS_FROM = 2**20
 _M = "without a mesh"
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
 
@@ -198,12 +203,13 @@ def describe_columns(schema: pa.Schema) -> list[tuple[str, str, str]]:
 
 def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows as a table. A column that a row lacks becomes null; one it has too many is an error."""
-    rows = list(rows)
-    known = set(schema.names)
-    for row in rows:
-        if extra := set(row) - known:
-            raise SchemaMismatch(f"columns {sorted(extra)} are not in {table_title(schema)}")
-    return pa.Table.from_pylist(rows, schema=schema)
+    known, rows, tables = set(schema.names), iter(rows), []
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        for row in some:
+            if extra := set(row) - known:
+                raise SchemaMismatch(f"columns {sorted(extra)} are not in {table_title(schema)}")
+        tables.append(pa.Table.from_pylist(some, schema=schema))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
@@ -226,7 +232,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file)
+            large = os.fstat(file.fileno()).st_size > _THREADS_FROM
+            table = pq.ParquetFile(file, pre_buffer=False).read(use_threads=large)
     except (FileNotFoundError, NotADirectoryError):
         command = "shard" if table_title(schema) == table_title(CLIPS) else "ingest"
         raise FshError(
@@ -247,6 +254,18 @@ def read_clips(path: Path) -> list[Clip]:
         SchemaMismatch: see :func:`read_table`; also for a value that a column cannot have.
     """
     return _read_records(path, CLIPS, Clip)
+
+
+def clips_of(table: pa.Table, where: object = "") -> list[Clip]:
+    """The rows of a table of clips that was read.
+
+    Args:
+        where: it was, for messages.
+
+    Raises:
+        SchemaMismatch: for a value that a column cannot have.
+    """
+    return _records_of(table, CLIPS, Clip, where)
 
 
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
@@ -272,12 +291,15 @@ _R = TypeVar("_R", Clip, Source)
 
 
 def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
-    table = read_table(path, schema)
+    return _records_of(read_table(path, schema), schema, kind, path)
+
+
+def _records_of(table: pa.Table, schema: pa.Schema, kind: type[_R], where: object) -> list[_R]:
     try:
-        return [kind.from_row(row) for row in table.to_pylist()]
+        return [kind.from_row(row) for row in rows_of(table)]
     except (TypeError, ValueError) as error:
         raise SchemaMismatch(
-            f"not a {table_title(schema)} table ({error})", where=path, remedy=REMEDY
+            f"not a {table_title(schema)} table ({error})", where=where, remedy=REMEDY
         ) from error
 
 

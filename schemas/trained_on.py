@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.records import IdentityOrigin
+from fsh.schemas.table_rows import rows_of
 from fsh.schemas.temporary import TEMPORARY, replacing
 
 _FACES = pa.schema(
@@ -112,19 +113,18 @@ class TrainedOn:
 
 def trained_faces(clips: pa.Table, split: str = "train") -> tuple[TrainedFace, ...]:
     """The faces of a split, one per video and identity, from a table of clips."""
-    columns = ["video_id", "identity", "identity_from", "kept", "split"]
-    embeddings = _embeddings(clips["embedding"])
-    groups: dict[tuple[str, str], list[int]] = {}
+    columns = ["video_id", "identity", "identity_from", "kept", "split", "embedding"]
+    groups: dict[tuple[str, str], list[np.ndarray | None]] = {}
     origins: dict[tuple[str, str], str] = {}
-    for index, row in enumerate(clips.select(columns).to_pylist()):
+    for row in rows_of(clips.select(columns)):
         if row["kept"] and row["split"] == split:
             who = row["video_id"], row["identity"] or ""
-            groups.setdefault(who, []).append(index)
+            groups.setdefault(who, []).append(row["embedding"])
             origins[who] = row["identity_from"] or ""
     return tuple(
         TrainedFace(video, identity, is_label(identity, origins[video, identity]), mean)
-        for (video, identity), indices in groups.items()
-        for mean in [mean_embedding([embeddings[i] for i in indices])]
+        for (video, identity), embeddings in groups.items()
+        for mean in [mean_embedding(embeddings)]
     )
 
 
@@ -143,17 +143,6 @@ def mean_embedding(embeddings: Sequence[np.ndarray | None]) -> np.ndarray | None
 def leftovers(path: Path) -> Iterable[Path]:
     """What a kill left of a :meth:`TrainedOn.write`."""
     return path.parent.glob(TEMPORARY.replace("*", f"{path.stem}-*", 1))
-
-
-def _embeddings(column: pa.ChunkedArray) -> list[np.ndarray | None]:
-    """A column of lists as arrays, without a Python number for each of millions of values."""
-    found: list[np.ndarray | None] = []
-    for chunk in column.chunks:
-        values = chunk.values.to_numpy(zero_copy_only=False)
-        offsets, valid = chunk.offsets.to_numpy(), chunk.is_valid().to_numpy(zero_copy_only=False)
-        for start, end, there in zip(offsets[:-1], offsets[1:], valid, strict=True):
-            found.append(values[start:end] if there and end > start else None)
-    return found
 
 
 def _face(row: dict) -> TrainedFace:

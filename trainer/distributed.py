@@ -1,18 +1,27 @@
-"""Several processes, one run: gradients are averaged after each backward pass.
+"""Several processes, one run: every backward pass leaves the mean of all processes' gradients.
 
-Started by ``torchrun``; alone, everything here does nothing. Gradients travel as one flat tensor
-per phase, so it does not matter which parameters a batch touched, and no rank can wait for a
-collective that another one skips.
+:mod:`fsh.training_processes` starts them, or anything else that describes them in the environment
+as ``torchrun`` does; alone, everything here does nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from fsh.schemas.errors import FshError
+
+#: What PyTorch's backends say when another process is gone.
+_GONE = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|store", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,19 +36,15 @@ class Ranks:
         """Whether this is the process that writes files."""
         return self.rank == 0
 
-    def average(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace every gradient by its mean over the processes; a missing one counts as 0."""
+    def together(self, module: nn.Module) -> nn.Module:
+        """The module, whose backward passes average gradients while they compute them.
+
+        All processes begin with the first one's parameters. Buffers are left alone: the spectral
+        norms' vectors follow from the parameters. A batch need not touch every parameter.
+        """
         if self.world == 1:
-            return
-        parameters = list(parameters)
-        flat = torch.cat(
-            [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters]
-        )
-        dist.all_reduce(flat)
-        flat /= self.world
-        for p, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            # Laid out in memory as p is, channels last or not: fused optimizers rely on it.
-            p.grad = torch.empty_like(p.detach()).copy_(part.view_as(p))
+            return module
+        return DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=True)
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process; the same answer in all of them."""
@@ -57,6 +62,19 @@ class Ranks:
         dist.broadcast(shared, 0)
         return float(shared.item())
 
+    def require_same(self, step: int, run: Path) -> None:
+        """Check that all processes begin with the checkpoint of the same step.
+
+        Raises:
+            FshError: in every process, if one of them found another in the run's folder.
+        """
+        if self.any(step != self.first_value(step)):
+            raise FshError(
+                "not all processes see the same checkpoints",
+                where=run,
+                remedy="name a --run that every machine sees under the same path",
+            )
+
     def wait(self) -> None:
         """Wait until every process has come here."""
         if self.world > 1:
@@ -64,14 +82,41 @@ class Ranks:
 
 
 def join_processes(device: str) -> Ranks:
-    """Join the group that ``torchrun`` describes in the environment, if it does."""
+    """Join the group that the environment describes, if it does."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Ranks()
     if not dist.is_initialized():
         if device.startswith("cuda"):
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+            own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(own)
+            dist.init_process_group("nccl", device_id=own)
+        else:
+            dist.init_process_group("gloo")
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def leave_processes() -> None:
+    """Leave the group; to be called where all processes have ended well."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextmanager
+def explaining_losses(ranks: Ranks) -> Iterator[None]:
+    """Tell the loss of another process in the user's words.
+
+    Raises:
+        FshError: where a collective fails inside, because another process is gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if ranks.world == 1 or not (isinstance(error, dist.DistError) or _GONE.search(str(error))):
+            raise
+        raise FshError(
+            "another process of this training, or the connection to it, is gone",
+            remedy="see what that one said; the same command goes on from the last checkpoint",
+        ) from error
 
 
 def _device() -> str:

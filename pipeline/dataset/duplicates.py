@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fsh.pipeline.dataset.neighbours import close_pairs
 from fsh.pipeline.faces.motion_print import motion_likeness, motion_of
 from fsh.schemas.records import Clip
 
@@ -16,8 +17,10 @@ from fsh.schemas.records import Clip
 SAME_FOOTAGE = 0.9
 #: … if their faces are nearer to one another than this: another size or colour moves an embedding.
 SAME_FACE = 0.4
-#: Clips whose embeddings are compared with all others at once.
-_BLOCK = 2048
+#: Up to so many clips all pairs of such faces are compared. Of more, each clip is compared with those
+#: of so many nearest faces: the same footage has nearly the same face.
+COMPARED = 2_000
+NEAREST = 8
 
 
 def with_duplicates(clips: Sequence[Clip]) -> list[Clip]:
@@ -30,7 +33,10 @@ def with_duplicates(clips: Sequence[Clip]) -> list[Clip]:
     """
     kept = [number for number, clip in enumerate(clips) if clip.kept]
     groups = footage_groups([clips[number] for number in kept])
-    found = [replace(clip, duplicate_of=None) if clip.kept else clip for clip in clips]
+    found = [
+        replace(clip, duplicate_of=None) if clip.kept and clip.duplicate_of else clip
+        for clip in clips
+    ]
     for group in groups:
         numbers = sorted((kept[place] for place in group), key=lambda n: _rank(clips[n]))
         for number in numbers[1:]:
@@ -61,31 +67,32 @@ def same_footage(clips: Sequence[Clip]) -> Iterator[tuple[int, int]]:
     usable = [n for n, c in enumerate(clips) if c.motion_print and c.embedding is not None]
     if len(usable) < 2:
         return
-    motions = [motion_of(clips[n].motion_print or "") for n in usable]
-    videos = np.array([clips[n].video_id for n in usable])
+    videos = np.unique([clips[n].video_id for n in usable], return_inverse=True)[1]
     embeddings = np.array([clips[n].embedding for n in usable], np.float32)
-    for place, others in close_faces(embeddings):
-        others = others[videos[others] != videos[place]]
-        if not len(others):
-            continue
-        likeness = motion_likeness(motions[place], [motions[other] for other in others])
+    pairs = close_pairs(embeddings, SAME_FACE, exact=COMPARED)
+    other_video = videos[pairs.i] != videos[pairs.j]
+    i, j, gaps = (part[other_video] for part in pairs)
+    if len(usable) > COMPARED:
+        i, j = nearest_pairs(i, j, gaps, NEAREST)
+    places, begins = np.unique(i, return_index=True)
+    parts = np.split(j, begins[1:]) if len(i) else []
+    for place, others in zip(places.tolist(), parts, strict=True):
+        motions = [motion_of(clips[usable[n]].motion_print or "") for n in (place, *others)]
+        likeness = motion_likeness(motions[0], motions[1:])
         for other in others[likeness >= SAME_FOOTAGE].tolist():
             yield usable[place], usable[other]
 
 
-def close_faces(embeddings: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Each face's number, and those of the later ones that are close to it.
-
-    Args:
-        embeddings: float32 (n, 128).
-    """
-    squares = (embeddings**2).sum(axis=1)
-    for begin in range(0, len(embeddings), _BLOCK):
-        some = embeddings[begin : begin + _BLOCK]
-        gaps = squares[begin : begin + _BLOCK, None] + squares[None] - 2 * some @ embeddings.T
-        for row, near in enumerate(gaps < SAME_FACE**2):
-            place = begin + row
-            yield place, np.flatnonzero(near[place + 1 :]) + place + 1
+def nearest_pairs(
+    i: np.ndarray, j: np.ndarray, gaps: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs in which one is among the ``count`` nearest of the other, in their order."""
+    one, other, gap = np.append(i, j), np.append(j, i), np.append(gaps, gaps)
+    order = np.lexsort((other, gap, one))
+    first = np.searchsorted(one[order], one[order])  # where each one's pairs begin
+    near = order[np.arange(len(order)) - first < count]
+    chosen = np.unique(near % len(i)) if len(i) else near
+    return i[chosen], j[chosen]
 
 
 def linked_names(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -94,6 +101,7 @@ def linked_names(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict
 
     def top(name: str) -> str:
         while first[name] != name:
+            first[name] = first[first[name]]  # the next way is half as long
             name = first[name]
         return name
 

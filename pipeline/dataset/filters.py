@@ -5,7 +5,7 @@ Each threshold is measured on columns of the table of clips at once: of one clip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -130,12 +130,18 @@ MEASURED = (
 
 def columns_of_clip(clip: Clip) -> Columns:
     """The columns of a table of one clip."""
-    values = {name: getattr(clip, name) for name in MEASURED}
-    values["duplicate_of"] = float(clip.duplicate_of is not None)
-    return {
-        name: np.array([np.nan if value is None else value], np.float64)
-        for name, value in values.items()
+    return columns_of_clips([clip])
+
+
+def columns_of_clips(clips: Sequence[Clip]) -> Columns:
+    """The columns of a table of these clips."""
+    found = {
+        name: np.array([getattr(clip, name) for clip in clips], np.float64)  # None is NaN
+        for name in MEASURED
+        if name != "duplicate_of"
     }
+    same = [clip.duplicate_of is not None for clip in clips]
+    return found | {"duplicate_of": np.array(same, np.float64)}
 
 
 def columns_of_table(table: pa.Table) -> Columns:
@@ -158,9 +164,19 @@ def reject_reason(clip: Clip, filters: FilterConfig, spec: FaceSpec) -> RejectRe
     Args:
         spec: how the clip was cropped.
     """
-    if clip.reason:
-        return clip.reason
-    return next((reason for reason, fails in verdicts(clip, filters, spec) if fails), None)
+    return reject_reasons([clip], filters, spec)[0]
+
+
+def reject_reasons(
+    clips: Sequence[Clip], filters: FilterConfig, spec: FaceSpec
+) -> list[RejectReason | None]:
+    """:func:`reject_reason` of every clip."""
+    columns = columns_of_clips(clips)
+    first = np.full(len(clips), len(THRESHOLDS))
+    for number, one in reversed([*enumerate(THRESHOLDS)]):
+        first[one.fails(one.measure(columns, spec), getattr(filters, one.name))] = number
+    reasons = [*(one.reason for one in THRESHOLDS), None]
+    return [clip.reason or reasons[at] for clip, at in zip(clips, first.tolist(), strict=True)]
 
 
 def verdicts(

@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fsh.pipeline.dataset.neighbours import EXACT, close_pairs
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import SPLITS
 from fsh.schemas.records import Clip, IdentityOrigin, Source, known
@@ -25,10 +26,12 @@ SHARES = (0.8, 0.1, 0.1)
 LEAST_OVERLAP = 0.2
 #: Within one uploader the same person is more likely, so faces may differ this much more.
 _SAME_UPLOADER = 1.2
-#: Points whose distances to all others are computed at once.
-_BLOCK = 2048
 #: Points whose distances to one another are kept in memory at once: 130 MB.
 _LARGEST = 4096
+#: Points that are clustered without looking for components first.
+_FEW = 256
+#: Share of the distance below which points that cannot be divided are one cluster.
+_SAME_POINT = 1e-3
 _K = TypeVar("_K", int, str)
 
 
@@ -95,59 +98,82 @@ def cluster_people(embeddings: np.ndarray, uploaders: Sequence[str], distance: f
         return np.zeros(0, int)
     group = np.zeros(len(embeddings), int)
     count = 0
-    names = np.array(uploaders)
-    for name in sorted(set(uploaders)):
-        chosen = np.flatnonzero(names == name)
+    for chosen in _members(np.unique(uploaders, return_inverse=True)[1]):
         parts = average_linkage(embeddings[chosen], distance * _SAME_UPLOADER)
         group[chosen] = parts + count
         count += int(parts.max()) + 1
-    means = np.array([embeddings[group == g].mean(axis=0) for g in range(count)])
+    means = np.array([embeddings[chosen].mean(axis=0) for chosen in _members(group)])
     return average_linkage(means, distance)[group]
 
 
-def average_linkage(points: np.ndarray, distance: float, largest: int = _LARGEST) -> np.ndarray:
+def _members(numbers: np.ndarray) -> list[np.ndarray]:
+    """Of numbers from 0, without gaps: where each number is, in order."""
+    order = np.argsort(numbers, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(numbers))[:-1])
+
+
+def average_linkage(
+    points: np.ndarray, distance: float, largest: int = _LARGEST, exact: int = EXACT
+) -> np.ndarray:
     """Number of the cluster of every point (n, d), int (n,), from 0.
 
     Average linkage needs the square of the number of points in memory, so it is done in each
     connected component of the points that are close to one another; no cluster spans two. A
     component of more than ``largest`` points is first divided at a smaller distance.
+
+    Args:
+        exact: of more points, each one's nearest alone decide what is connected.
     """
-    answer = np.zeros(len(points), int)
-    count = 0
-    pieces = [(np.arange(len(points)), distance)]
-    while pieces:
-        chosen, reach = pieces.pop()
-        component = join_close(points[chosen], reach)
-        for number in range(component.max() + 1):
-            members = chosen[component == number]
-            if len(members) > largest:
-                pieces.append((members, reach * 0.9))
-                continue
+    if len(points) <= _FEW:  # components change nothing
+        return _clusters(points, distance)
+    i, j, gaps = close_pairs(points, distance, exact=exact)
+    answer, count, reach = np.zeros(len(points), int), 0, distance
+    left = np.arange(len(points))
+    while len(left):
+        component = _components(len(points), i, j)[left]
+        sizes = np.bincount(component)
+        small = (sizes > 1) & ((sizes <= largest) | (reach < distance * _SAME_POINT))
+        alone = sizes[component] == 1
+        answer[left[alone]] = np.arange(count, count + alone.sum())
+        count += int(alone.sum())
+        chosen = np.flatnonzero(small[component])
+        for part in _members(np.unique(component[chosen], return_inverse=True)[1]):
+            members = left[chosen[part]]
             parts = np.zeros(len(members), int)
-            if len(members) > 1:
-                tree = linkage(points[members], method="average")
-                parts = fcluster(tree, distance, criterion="distance") - 1
+            if len(members) <= largest:
+                parts = _clusters(points[members], distance)
             answer[members] = parts + count
-            count += int(parts.max()) + 1
+            count += int(parts.max(initial=-1)) + 1
+        open_ = ~alone & ~small[component]
+        left = left[open_]
+        reach *= 0.9
+        still = np.zeros(len(points), bool)
+        still[left] = True
+        kept = still[i] & (gaps < reach)
+        i, j, gaps = i[kept], j[kept], gaps[kept]
     return answer
 
 
-def join_close(points: np.ndarray, distance: float, block: int = _BLOCK) -> np.ndarray:
+def _clusters(points: np.ndarray, distance: float) -> np.ndarray:
+    """Average linkage of all the points together."""
+    if len(points) < 2:
+        return np.zeros(len(points), int)
+    return fcluster(linkage(points, method="average"), distance, criterion="distance") - 1
+
+
+def join_close(points: np.ndarray, distance: float, **how: int) -> np.ndarray:
     """Number of the connected component of every point (n, d), int (n,), from 0.
 
     Args:
         distance: two points nearer to one another than this (L2) are connected.
-        block: points whose distances to all others are computed at once.
+        how: see :func:`close_pairs`.
     """
-    pairs: list[np.ndarray] = []
-    squares = (points**2).sum(axis=1)
-    for begin in range(0, len(points), block):
-        some = points[begin : begin + block]
-        gaps = squares[begin : begin + block, None] + squares[None] - 2 * some @ points.T
-        i, j = np.nonzero(gaps < distance**2)
-        pairs.append(np.stack([i + begin, j]))
-    i, j = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(len(points),) * 2)
+    pairs = close_pairs(points, distance, **how)
+    return _components(len(points), pairs.i, pairs.j)
+
+
+def _components(count: int, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count))
     return connected_components(graph, directed=False)[1]
 
 

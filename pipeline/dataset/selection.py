@@ -8,7 +8,7 @@ from dataclasses import replace
 from fsh.pipeline.dataset.assignment import assign
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
 from fsh.pipeline.dataset.duplicates import with_duplicates
-from fsh.pipeline.dataset.filters import reject_reason
+from fsh.pipeline.dataset.filters import reject_reasons
 from fsh.pipeline.dataset.identity import LEAST_OVERLAP, overlap_with
 from fsh.pipeline.dataset.shards import ShardClip, ShardPlan, plan_shards
 from fsh.pipeline.dataset.sources import by_video, stored_sources
@@ -68,8 +68,14 @@ def judged(clips: Iterable[Clip], sources: Sequence[Source], config: ShardConfig
 
 def filtered(clips: Iterable[Clip], filters: FilterConfig, spec: FaceSpec) -> list[Clip]:
     """The clips with the reason why each is rejected, or as kept."""
-    reasons = ((clip, reject_reason(clip, filters, spec)) for clip in clips)
-    return [replace(clip, reason=reason, kept=reason is None) for clip, reason in reasons]
+    clips = list(clips)
+    reasons = reject_reasons(clips, filters, spec)
+    return [
+        clip
+        if (clip.reason, clip.kept) == (reason, reason is None)
+        else replace(clip, reason=reason, kept=reason is None)
+        for clip, reason in zip(clips, reasons, strict=True)
+    ]
 
 
 def labelled(

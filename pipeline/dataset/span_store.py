@@ -17,12 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.pipeline.dataset.config import AnalysisConfig
+from fsh.pipeline.dataset.span_packs import (
+    SpanTable,
+    read_packs,
+    stale_packs,
+    stamp_of,
+    write_pack,
+)
 from fsh.pipeline.dataset.spans import Span
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import FAILURES, Clip, RejectReason
 from fsh.schemas.span_layout import SpanFolder
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.tables import CLIPS, clips_of, read_clips, read_table, write_clips
 from fsh.schemas.temporary import remove_abandoned, temporary_folder
 
 #: What :meth:`fsh.schemas.layout.DataFolder.span` calls folders; no other folder is fsh's.
@@ -129,10 +136,16 @@ def read_finished(
     Returns:
         None if any span was discarded: it is pending again.
     """
-    finished, whole = [], True
+    finished, whole, fresh = [], True, list[SpanTable]()
+    packed = read_packs(data, analysis)
     for span in spans:
         folder = span.folder(data, analysis)
-        clips = _clips_or_none(folder.clips)
+        stamp, (known, clips) = stamp_of(folder), packed.get(folder.root, ("", None))
+        if not stamp or stamp != known:
+            clips = None
+            if read := _read_or_none(folder, stamp):
+                table, clips = read
+                fresh.append(table)
         tars = [folder.clip(clip.clip_id) for clip in clips or () if clip.clip_id and clip.samples]
         if clips is None or not all(tar.is_file() for tar in tars):
             _discard(folder)
@@ -142,6 +155,7 @@ def read_finished(
             tar = folder.clip(clip.clip_id) if clip.clip_id and clip.samples else None
             path = str(tar.relative_to(data.root)) if tar else ""
             finished.append(FinishedClip(clip, path))
+    write_pack(data, analysis, fresh)
     return finished if whole else None
 
 
@@ -168,15 +182,26 @@ def _clips_or_none(table: Path) -> list[Clip] | None:
         return None
 
 
+def _read_or_none(folder: SpanFolder, stamp: str) -> tuple[SpanTable, list[Clip]] | None:
+    """A span's table, and its rows; None if it cannot be read."""
+    try:
+        table = read_table(folder.clips, CLIPS)
+        return SpanTable(folder, stamp, table), clips_of(table, folder.clips)
+    except FshError:
+        return None
+
+
 def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: AnalysisConfig) -> None:
     """Delete results of videos, ranges and settings that are no longer asked for.
 
     What killed workers left half done goes as well.
     """
+    for pack in stale_packs(data, analysis):
+        pack.unlink()
     current = {span.folder(data, analysis).root for span in spans}
     videos = {folder.parent for folder in current}
     for video in data.work.iterdir() if data.work.is_dir() else ():
-        if video == data.shard_notes or not video.is_dir():
+        if video in (data.shard_notes, data.packs) or not video.is_dir():
             continue
         remove_abandoned(video)
         for result in video.iterdir():

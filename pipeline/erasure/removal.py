@@ -60,6 +60,7 @@ def remove_erased(
     step("shards and tables")
     _remove_clips(data, erased, say)
     step("cached work")
+    shutil.rmtree(data.packs, ignore_errors=True)  # copies, which the next `fsh shard` makes anew
     for folder in data.work.iterdir() if data.work.is_dir() else ():
         if folder.is_dir() and erased.covers(video=folder.name):
             shutil.rmtree(folder)

@@ -11,6 +11,7 @@ from fsh.trainer.distributed import join_processes
 from fsh.trainer.training.loop import train
 from fsh.trainer.training.losses import ContentLoss, Episodes
 from fsh.trainer.training.objectives import MetaObjective
+from fsh.trainer.training.phases import Loss
 from fsh.trainer.training.state import Model
 
 root = Path(sys.argv[1])
@@ -39,11 +40,12 @@ def gradients(which: slice, average: bool) -> dict[str, torch.Tensor]:
     whole = batch()
     parts = (getattr(whole, f) for f in Episodes.__dataclass_fields__)
     part = Episodes(*(part[which] for part in parts if part is not None))
-    made = objective.generator(part)
+    together = ranks.together if average else lambda loss: loss
+    first = together(Loss(objective.generator, (model.embedder, model.generator)))
+    made = first(part, None)
     made.total.backward()
-    objective.discriminator(part, made).total.backward()
-    if average:
-        ranks.average(model.parameters())
+    second = together(Loss(objective.discriminator, (model.discriminator, model.columns)))
+    second(part, made).total.backward()
     return {name: p.grad.clone() for name, p in model.named_parameters()}
 
 

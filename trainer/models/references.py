@@ -136,6 +136,11 @@ def given_maps(count: int) -> int:
     return count * _GIVEN + _GIVEN_STILL if count else 0
 
 
+def mouth_side(picture: int) -> int:
+    """Side of a mouth's patch in pictures of ``picture`` pixels."""
+    return picture // _MOUTH
+
+
 def nearest_photos(target: Tensor, points: Tensor, count: int) -> Tensor:
     """int64 (B, count): the photos most alike, the most alike first (:func:`photo_distances`).
 
@@ -195,8 +200,8 @@ def prepare(
     stays = _inside(places(batch, fine, still.real), still.real) * _stays(target, still)
     known = trust.unflatten(0, (batch, count))
     face = warp.face.unflatten(0, (batch, count)).amax(1)
-    mouth_side = photos.pictures.shape[-1] // _MOUTH
-    mouth = mouth_patch(target, shown.unflatten(0, (batch, count)), known, mouth_side)
+    patch = mouth_side(photos.pictures.shape[-1])
+    mouth = mouth_patch(target, shown.unflatten(0, (batch, count)), known, patch)
     given = _repeated(bent.unflatten(0, (batch, count)), kept).flatten(1, 2)
     return References(
         pictures=_repeated(photos.dense, kept),

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from fsh.schemas.layout import DataFolder, RunFolder
 from fsh.trainer.checkpoint import list_checkpoints
-from fsh.trainer.config import TrainConfig
+from fsh.trainer.config import NetworkConfig, TrainConfig
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.models.blocks import without_spectral_norms
+from fsh.trainer.models.inner_mouth import mouth_maps
 from fsh.trainer.models.networks import parameter_count
-from fsh.trainer.models.references import given_maps
+from fsh.trainer.models.references import References, given_maps, mouth_side
 from fsh.trainer.training.budget import planned_steps
 from fsh.trainer.training.methods import METHODS
 
@@ -104,13 +105,21 @@ def activations(config: TrainConfig) -> int:
         side = sizes.size
         frames = torch.empty(1, config.frames, 3, side, side)
         one = torch.empty(1, 3, side, side)
-        maps = (torch.empty(1, given_maps(sizes.references), side, side),) * bool(sizes.references)
-        networks["generator"](one, method.condition(networks, frames, frames), *maps)
+        given = (_references(sizes),) if config.method == "fsth" and sizes.references else ()
+        networks["generator"](one, method.condition(networks, frames, frames), *given)
         if method.adversarial:
             column = (torch.empty(1, sizes.embedding),) if config.method == "fsth" else ()
             for _ in ("real", "fake"):
                 networks["discriminator"](one, one, *column)
     return total
+
+
+def _references(sizes: NetworkConfig) -> References:
+    """What the generator sees of photos, without values; it looks at maps alone."""
+    side, patch = sizes.size, mouth_side(sizes.picture_size)
+    given = torch.empty(1, given_maps(sizes.references), side, side)
+    mouth, unseen = torch.empty(1, mouth_maps(), patch, patch), torch.empty(0)
+    return References(unseen, unseen, given, unseen, unseen, mouth, unseen, unseen)
 
 
 def _networks(config: TrainConfig) -> nn.ModuleDict:

@@ -21,7 +21,7 @@ from fsh.schemas.text import shown
 from fsh.trainer.checkpoint import Checkpoint, newest_sound
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data
-from fsh.trainer.distributed import Ranks, join_processes
+from fsh.trainer.distributed import Ranks, explaining_losses, join_processes
 from fsh.trainer.training.budget import Budget, BudgetSettings
 from fsh.trainer.training.compilation import INDUCTOR
 from fsh.trainer.training.content import load_content
@@ -81,7 +81,7 @@ def train(
     """
     require_own_folder(run, RUN, (data.root,))
     folder, ranks = RunFolder(run), join_processes(config.device)
-    with owned_run(folder) if ranks.first else nullcontext():
+    with explaining_losses(ranks), owned_run(folder) if ranks.first else nullcontext():
         return _train(data, folder, ranks, config, progress, stop, settings)
 
 
@@ -103,14 +103,14 @@ def _train(
         session.load(resumed)
         progress.say(f"going on from step {session.step} ({shown(resumed.folder)})")
         report_differences(resumed.state, session, progress)
+    ranks.require_same(session.step, folder.root)
     saved = resumed.state if resumed else None
     budget = Budget.for_session(session, saved, plan, ranks, settings.budget)
     phases = Phases.for_session(session, content, ranks, progress, settings.compile_backend)
     every = settings.read_every or READ_EVERY[config.device.split(":")[0]]
     damage = DamageTally(progress)
-    loop = Loop(
-        folder, session, phases, ranks, progress, budget, every, damage, resumed=bool(resumed)
-    )
+    parts = (folder, session, phases, ranks, progress, budget, every, damage)
+    loop = Loop(*parts, resumed=bool(resumed))
     if session.done:
         progress.say(
             f"{shown(folder.root)} is at step {session.step} and {session.target} are asked for: "

@@ -18,6 +18,10 @@ from kill_anywhere import contents
 from places import LINKS, ROOT
 
 from fsh.pipeline.dataset.sources import stored_sources
+from fsh.pipeline.dataset import span_packs
+from fsh.pipeline.dataset.sources import stored_sources
+from fsh.pipeline.dataset.span_store import read_finished
+from fsh.pipeline.dataset.spans import plan_spans
 from fsh.pipeline.erasure.derived import runs_trained_on
 from fsh.pipeline.erasure.erase import erase
 from fsh.pipeline.erasure.plan import plan_erasure
@@ -206,6 +210,16 @@ def test_journals_and_temporary_files_are_searched_and_removed(data):
     assert "host0.example" in data.rate_limits.read_text()
     erase_targets(data, "https://host0.example/talk.mp4")
     assert json.loads(data.rate_limits.read_text()) == {"other.org": {}}
+
+
+def test_packs_of_spans_are_searched_and_removed(data, monkeypatch):
+    monkeypatch.setattr(span_packs, "LEAST", 1)
+    spans = plan_spans(stored_sources(data), CONFIG.analysis.span)
+    assert read_finished(data, spans, CONFIG.analysis) and list(data.packs.iterdir())
+    video = sources_of(data)[1].video_id
+    assert any(found.where.startswith("work/packs/") for found in find_remnants(data, [video]))
+    erase_targets(data, video)
+    assert find_remnants(data, [video]) == [] and not data.packs.exists()
 
 
 def test_everything_may_be_erased(data):

@@ -19,6 +19,8 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import RunFolder
 from fsh.schemas.run_pictures import recorded_pictures
 from fsh.trainer.checkpoint import list_checkpoints
+from fsh.trainer.config import TrainConfig
+from fsh.trainer.presets import resolve
 from fsh.trainer.training import loop
 from fsh.trainer.training.budget import Budget, BudgetSettings
 from fsh.trainer.training.dry_run import plan_training
@@ -258,6 +260,15 @@ def test_plan_says_everything_and_touches_nothing(tmp_path):
     assert found["parameters"]["columns"] == 3 * 8
     assert not (tmp_path / "run").exists()
     json.dumps(found)
+    copying = resolve("nano", "cpu", steps=9)  # the default on a CPU, which copies from photos
+    assert copying.network.references
+    both = [plan_training(data, tmp_path / "run", c) for c in (copying, _without(copying))]
+    assert both[0].memory["activations"] > both[1].memory["activations"]
+
+
+def _without(config: TrainConfig) -> TrainConfig:
+    """The same without references."""
+    return replace(config, network=replace(config.network, references=0))
 
 
 def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(tmp_path):

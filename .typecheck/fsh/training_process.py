@@ -1,0 +1,1 @@
+../../api/training_process.py
