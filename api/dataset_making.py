@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsh.data_places import data_folder, local_data_folder
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
 from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
@@ -78,7 +79,8 @@ def ingest(
     """
     from fsh.pipeline.ingest.run import ingest as run_ingest
 
-    require_data_folder(DataFolder(Path(data)))
+    folder = local_data_folder(data, "ingest")
+    require_data_folder(folder)
     options = _options(
         copy=copy,
         license=license,
@@ -97,7 +99,7 @@ def ingest(
         part=part,
         max_failures=max_failures,
     )
-    return run_ingest(as_texts(lists), DataFolder(Path(data)), options, progress or Silent())
+    return run_ingest(as_texts(lists), folder, options, progress or Silent())
 
 
 def plan_ingest(
@@ -110,7 +112,7 @@ def plan_ingest(
     """
     from fsh.pipeline.ingest.plan import plan_ingest as plan_lists
 
-    return plan_lists(as_texts(lists), DataFolder(Path(data)), _options(**options))
+    return plan_lists(as_texts(lists), local_data_folder(data, "ingest"), _options(**options))
 
 
 def shard(
@@ -186,7 +188,7 @@ def shard(
     if share and runner:
         raise FshError("--part and --runner are two ways to share work out: give one of them")
     progress = progress or Silent()
-    folder = DataFolder(Path(data))
+    folder = local_data_folder(data, "shard")
     spec = replace(FaceSpec(), backend=landmark_backend_for(folder, landmarks, progress), size=size)
     config = ShardConfig(
         analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio, text=text),
@@ -264,7 +266,7 @@ def check_shards(
     """
     from fsh.pipeline.dataset.integrity import check_dataset
 
-    return check_dataset(DataFolder(Path(data)), progress or Silent(), decode_frames=frames)
+    return check_dataset(data_folder(data), progress or Silent(), decode_frames=frames)
 
 
 def _options(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fsh.data_places import data_folder
 from fsh.defaults import Announce, AnyPath
-from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.threads import set_thread_count
 from fsh.trainer.config import TrainConfig
@@ -45,7 +45,7 @@ def train(
     networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
 
     Args:
-        data: the data folder, written by ``fsh shard``.
+        data: the data folder, or its address in an object store, written by ``fsh shard``.
         run: the run's folder; None: ``runs/PRESET`` or ``runs/METHOD-PRESET``.
         method: ``fsth``, or an alternative to compare with: ``x2face``, ``pix2pixhd``.
         preset: ``paper`` (256 px), ``small`` (128), ``nano`` (64, CPU) or ``auto``.
@@ -88,7 +88,7 @@ def train(
     threads = set_thread_count(config.network.size)
     if announce:
         announce({"data": data, "run": folder, **dict(config.table()), "threads": threads})
-    return run_training(DataFolder(Path(data)), folder, config, progress or Silent(), stop=stop)
+    return run_training(data_folder(data), folder, config, progress or Silent(), stop=stop)
 
 
 def plan_training(
@@ -100,7 +100,7 @@ def plan_training(
         FshError: whatever the run itself would refuse at its start.
     """
     config = _config(**options)
-    return plan_run(DataFolder(Path(data)), _folder(run, config), config)
+    return plan_run(data_folder(data), _folder(run, config), config)
 
 
 def _config(

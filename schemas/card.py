@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.stores import content_of, file_size
 from fsh.schemas.tables import CLIPS, describe_columns
 from fsh.schemas.temporary import replacing
 
@@ -21,6 +23,8 @@ from fsh.schemas.temporary import replacing
 _TABLE = DataFolder(Path()).clips.as_posix()
 _SHARD = re.compile(r"shards/(train|val|test)/fsh-\1-\d{6,9}\.tar")
 _REMEDY = "run `fsh shard` again"
+#: Files that are looked at at the same time.
+_AT_ONCE = 16
 #: The layout of samples that this version writes (:mod:`fsh.schemas.sample`). Cards of before it
 #: was stored are of layout 1.
 LAYOUT = 2
@@ -63,7 +67,7 @@ class ShardInfo:
         """What a look at the file's size shows: missing, or of another size than the card says."""
         path = root / self.path
         try:
-            size = path.stat().st_size if path.is_file() else None
+            size = file_size(path)
         except OSError as error:
             return FshError(f"cannot be read ({error.strerror})", where=path, remedy=_REMEDY)
         if size is None:
@@ -83,7 +87,8 @@ def require_shards(root: Path, shards: Iterable[ShardInfo]) -> None:
     Raises:
         FshError: naming the first that is not, and how many others there are.
     """
-    faults = [fault for shard in shards if (fault := shard.fault(root))]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store takes its time for each answer
+        faults = list(filter(None, threads.map(lambda shard: shard.fault(root), shards)))
     if faults:
         more = f" (and {len(faults) - 1} more shards)" if len(faults) > 1 else ""
         raise FshError(faults[0].what + more, where=faults[0].where, remedy=faults[0].remedy)
@@ -207,7 +212,7 @@ class DatasetCard:
             wrote it.
         """
         try:
-            content = path.read_bytes()
+            content = content_of(path)
             data = json.loads(content)
             table, shards = None, []
             for file in data["distribution"]:
@@ -229,7 +234,7 @@ class DatasetCard:
         except (FileNotFoundError, NotADirectoryError):
             raise FshError("no data set here", where=path, remedy="run `fsh shard` first") from None
         except OSError as error:
-            raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+            raise FshError(f"cannot be read ({error.strerror or error})", where=path) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FshError(
                 f"not a data set card ({error!r})", where=path, remedy=_REMEDY

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
+from fsh.schemas.stores import content_of, is_remote
 from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
@@ -225,8 +226,11 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             that wrote it; also if it is damaged.
     """
     try:
-        with path.open("rb") as file:
-            table = pq.read_table(file)
+        if is_remote(path):
+            table = pq.read_table(pa.BufferReader(content_of(path)))
+        else:
+            with path.open("rb") as file:
+                table = pq.read_table(file)
     except (FileNotFoundError, NotADirectoryError):
         command = "shard" if table_title(schema) == table_title(CLIPS) else "ingest"
         raise FshError(
