@@ -188,7 +188,7 @@ def shard(
     if share and runner:
         raise FshError("--part and --runner are two ways to share work out: give one of them")
     progress = progress or Silent()
-    folder = local_data_folder(data, "shard")
+    folder = data_folder(data)
     spec = replace(FaceSpec(), backend=landmark_backend_for(folder, landmarks, progress), size=size)
     config = ShardConfig(
         analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio, text=text),

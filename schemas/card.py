@@ -7,15 +7,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fsh.schemas.croissant import CONTEXT, RAI, TYPES
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.spec import FaceSpec
-from fsh.schemas.stores import content_of, file_size
+from fsh.schemas.stores import content_of, file_size, size_and_sha256
 from fsh.schemas.tables import CLIPS, describe_columns
 from fsh.schemas.temporary import replacing
 
@@ -128,7 +128,9 @@ class DatasetCard:
             table: the clips table, if it has not got its name yet.
         """
         table = table or path.parent / _TABLE
-        known = (table.stat().st_size, file_sha256(table)) if table.is_file() else None
+        known = None
+        with suppress(FileNotFoundError):
+            known = size_and_sha256(table)
         text = json.dumps(replace(self, table=known).to_json(), indent=1, sort_keys=True)
         with replacing(path) as temporary:
             temporary.write_text(text + "\n")

@@ -10,13 +10,17 @@ A store keeps whole objects: a write is seen as a whole or not at all, so nothin
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.ids import file_sha256
 
 #: Seconds after which a store that does not answer is given up, and between two tries at most.
 PATIENCE, _PAUSE = 180.0, 15.0
@@ -25,10 +29,12 @@ _PACKAGES = frozenset(
     ["adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google", "s3fs"]
 )
 _REMEDY = "check address, credentials and network, then run the same command again"
-#: What another try cannot change.
-_FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
 
 _T = TypeVar("_T")
+
+
+class StoreRefused(FshError):
+    """A store did not do what was asked; nothing is known of what lies there."""
 
 
 def cache_folder() -> Path:
@@ -57,33 +63,39 @@ def persistently(work: Callable[[], _T], where: object, patience: float = PATIEN
         patience: seconds until it is given up.
 
     Raises:
-        FileNotFoundError, FileExistsError, PermissionError: as the store says.
-        FshError: if it did not work in all that time.
+        FileNotFoundError, FileExistsError: as the store says.
+        StoreRefused: if it is not permitted, or did not work in all that time.
     """
     until, pause = time.monotonic() + patience, 0.2
     while True:
         try:
             return work()
-        except _FINAL:
+        except (FileNotFoundError, FileExistsError):
             raise
         except Exception as error:
             if (refused := refused_by_store(error, where)) is None:
                 raise
-            if time.monotonic() + pause > until:
+            if isinstance(error, PermissionError) or time.monotonic() + pause > until:
                 raise refused from error
             time.sleep(pause)
             pause = min(2 * pause, _PAUSE)
 
 
-def refused_by_store(error: BaseException, where: object = "") -> FshError | None:
-    """What a store refused, if that is what an error of its library says."""
-    kinds = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    if not (kinds & _PACKAGES or isinstance(error, OSError)):
+def is_of_store(error: BaseException) -> bool:
+    """Whether an error is of a library that speaks with stores."""
+    return any(kind.__module__.partition(".")[0] in _PACKAGES for kind in type(error).__mro__)
+
+
+def refused_by_store(error: BaseException, where: object = "") -> StoreRefused | None:
+    """What a store refused, if that is what an error says: a library's own, or an OSError."""
+    if not (is_of_store(error) or isinstance(error, OSError)):
         return None
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, PermissionError):
-        return FshError(f"the store does not permit it ({said})", where=where, remedy=_REMEDY)
-    return FshError(f"the store does not answer as it should ({said})", where=where, remedy=_REMEDY)
+        what = f"the store does not permit it ({said})"
+    else:
+        what = f"the store does not answer as it should ({said})"
+    return StoreRefused(what, where=where, remedy=_REMEDY)
 
 
 def file_size(path: Path) -> int | None:
@@ -115,6 +127,27 @@ def content_of(path: Path) -> bytes:
     return bytes(persistently(lambda: fs.cat_file(name), path))
 
 
+def size_and_sha256(path: Path) -> tuple[int, str]:
+    """Bytes and hex SHA-256 of a file, here or in a store.
+
+    Raises: as :func:`content_of`.
+    """
+    if not is_remote(path):
+        return path.stat().st_size, file_sha256(path)
+    content = content_of(path)
+    return len(content), hashlib.sha256(content).hexdigest()
+
+
+def read_object(path: Path) -> bytes:
+    """The content of an object.
+
+    Raises:
+        FshError: if it cannot be read.
+    """
+    fs, name = store_of(path)
+    return bytes(_there(path, partial(fs.cat_file, name)))
+
+
 def read_range(path: Path, begin: int, size: int) -> bytes:
     """Some bytes of an object.
 
@@ -122,11 +155,8 @@ def read_range(path: Path, begin: int, size: int) -> bytes:
         FshError: if it cannot be read.
     """
     fs, name = store_of(path)
-    try:
-        content = persistently(lambda: fs.cat_file(name, start=begin, end=begin + size), path)
-    except OSError as error:
-        raise _cannot_be_read(path, error) from error
-    return bytes(content)
+    get = partial(fs.cat_file, name, start=begin, end=begin + size)
+    return bytes(_there(path, get))
 
 
 def file_status(path: Path) -> tuple[int, str]:
@@ -136,29 +166,77 @@ def file_status(path: Path) -> tuple[int, str]:
         FshError: if it cannot be read.
     """
     fs, name = store_of(path)
-    try:
-        info = persistently(lambda: fs.info(name), path)
-    except OSError as error:
-        raise _cannot_be_read(path, error) from error
+    info = _there(path, partial(fs.info, name))
     marks = (info.get(key) for key in ("ETag", "etag", "generation", "LastModified", "created"))
-    version = next((str(mark) for mark in marks if mark), "")
-    return int(info["size"]), version
+    return int(info["size"]), next((str(mark) for mark in marks if mark), "")
+
+
+def _there(path: Path, get: Callable[[], _T]) -> _T:
+    try:
+        return persistently(get, path)
+    except FileNotFoundError:
+        raise FshError("is not there", where=path, remedy="run `fsh shard` again") from None
+
+
+def sizes_of(folder: Path, files: Iterable[Path]) -> dict[Path, int]:
+    """Those of some files below a folder that are there, and the bytes of each.
+
+    In a store the folder is listed: that takes a request for a thousand objects.
+    """
+    if not is_remote(folder):
+        return {file: size for file in files if (size := file_size(file)) is not None}
+    found = listing(folder)
+    return {file: found[name] for file in files if (name := store_of(file)[1]) in found}
+
+
+def listing(folder: Path) -> dict[str, int]:
+    """The names of all objects below a folder in a store, as it calls them, and their bytes."""
+    fs, name = store_of(folder)
+    try:
+        found = persistently(lambda: fs.find(name, detail=True), folder)
+    except FileNotFoundError:
+        return {}
+    return {one: int(info["size"]) for one, info in found.items()}
+
+
+def remove_objects(folder: Path, names: Iterable[str]) -> None:
+    """Remove objects that :func:`listing` gave; those that are gone are none the less removed."""
+    fs, _ = store_of(folder)
+    some = list(names)
+    for begin in range(0, len(some), 500):
+        part = some[begin : begin + 500]
+        with suppress(FileNotFoundError):
+            persistently(partial(fs.rm, part), folder)
+
+
+def write_if_absent(path: Path, content: bytes) -> bool:
+    """Make an object, unless there is one already, whoever else tries at the same moment.
+
+    Returns:
+        Whether it is there now as given: made here, or with the same bytes by somebody else.
+
+    Raises:
+        StoreRefused: if the store does not take it.
+    """
+    fs, name = store_of(path)
+    try:
+        persistently(partial(fs.pipe_file, name, content, mode="create"), path)
+        return True
+    except FileExistsError:  # the answer to a try that worked may have been lost
+        return content_of(path) == content
+
+
+def write_object(path: Path, content: bytes) -> None:
+    """Make an object, or give it another content, at once."""
+    fs, name = store_of(path)
+    persistently(partial(fs.pipe_file, name, content), path)
 
 
 def upload(file: Path, path: Path) -> None:
     """Make an object of a file of this machine; it takes the place of what was there at once.
 
     Raises:
-        FshError: if the store does not take it.
+        StoreRefused: if the store does not take it.
     """
     fs, name = store_of(path)
-    try:
-        persistently(lambda: fs.put_file(str(file), name), path)
-    except OSError as error:
-        raise refused_by_store(error, path) or error from error
-
-
-def _cannot_be_read(path: Path, error: OSError) -> FshError:
-    if isinstance(error, FileNotFoundError):
-        return FshError("is not there", where=path, remedy="run `fsh shard` again")
-    return refused_by_store(error, path) or FshError(str(error), where=path)
+    persistently(partial(fs.put_file, str(file), name), path)

@@ -8,7 +8,8 @@ In the data's order:
   :mod:`cropping`: its second decode; :mod:`clip_storage`: landmarks, scores and samples of a clip;
   :mod:`later_scores`: scores made of what is stored; from stored crops: :mod:`relandmarking`,
   :mod:`upgrading` (of older versions); :mod:`span_progress`: how far it has come
-- :mod:`span_store`: what is stored of finished and failed spans
+- :mod:`span_store`: what is stored of finished and failed spans; :mod:`span_copies`: where they
+  are worked on if that is in an object store
 - :mod:`selection`: which clips are kept (:mod:`filters`), which show the same footage
   (:mod:`duplicates`), who they show (:mod:`identity`), which
   identity and split each gets (:mod:`assignment`), which shard each lies in

@@ -94,6 +94,7 @@ def shard(
                 where=data.work / left[0].video_id,
                 remedy="check the disk, move this folder away, and run again",
             )
+        at_work.ticket.go_on()
         write_dataset(data, config, infos)
     seconds = time.monotonic() - began
     return shard_report(data, config, spans, seconds=seconds, worked=worked)
@@ -196,7 +197,7 @@ def _shards(
                 | "Write shards" >> beam.ParDo(WriteShards(data, at_work.ticket))
             )
 
-        with shards_shown(notes, progress):
+        with shards_shown(data.shard_notes, notes, progress):
             at_work.run(graph)
     written = []
     for plan in plans:

@@ -7,7 +7,6 @@ cheap one: a shard that may have changed since its note was written is hashed, o
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from fsh.schemas.local_copies import opened
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Clip
 from fsh.schemas.sample import MESH, StoredSample, samples_in
-from fsh.schemas.stores import content_of, file_size
+from fsh.schemas.stores import file_size, size_and_sha256
 from fsh.schemas.tables import read_clips
 from fsh.schemas.tar import open_archive
 
@@ -134,8 +133,7 @@ def _check_table(data: DataFolder, card: DatasetCard, report: IntegrityReport) -
     except FshError as error:
         report.faults.append(Fault(name, error.what, error.remedy))
         return []
-    content = content_of(data.clips)
-    if card.table and card.table != (len(content), hashlib.sha256(content).hexdigest()):
+    if card.table and card.table != size_and_sha256(data.clips):
         report.faults.append(Fault(name, "differs from what the card says", _CHANGED))
     listed = {shard.path for shard in card.shards}
     for clip in clips:

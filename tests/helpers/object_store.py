@@ -6,7 +6,6 @@ CI (`.ci/run`).
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import sys
