@@ -11,7 +11,8 @@ from typing import Any, cast
 from fsh.defaults import AnyPath
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.stores import is_remote, refused_by_store, store_of
+from fsh.schemas.local_copies import cache_limit
+from fsh.schemas.stores import cache_folder, is_remote, refused_by_store, store_of
 
 #: Beginning of an address to the extra that reads it.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
@@ -70,6 +71,13 @@ def local_data_folder(data: AnyPath, command: str) -> DataFolder:
             remedy="run it on a folder, then copy that to the store (docs/scale.md)",
         )
     return DataFolder(Path(data))
+
+
+def copies_setting(folder: DataFolder) -> dict[str, object]:
+    """Where copies of what lies in a store are kept, as a setting to show; none of a folder."""
+    if not is_remote(folder.root):
+        return {}
+    return {"copies": f"{cache_folder()} ({cache_limit(cache_folder()) / 1e9:.3g} GB at most)"}
 
 
 def _require_answer(fs: Any, name: str, where: Path) -> None:

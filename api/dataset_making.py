@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsh.data_places import data_folder, local_data_folder
+from fsh.data_places import copies_setting, data_folder, local_data_folder
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
 from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
@@ -144,7 +144,7 @@ def shard(
     only what is missing.
 
     Args:
-        data: the data folder.
+        data: the data folder, or its address in an object store (docs/scale.md).
         landmarks: the backend: ``mediapipe``, ``fan`` (the paper's) or ``dlib``; ``auto``: the one
             that the folder's data set was made with, else what is best here.
         size: side of a stored crop, pixels.
@@ -201,7 +201,7 @@ def shard(
     if announce:
         settings: dict[str, object] = {"data": data, "faces": spec, "max_fps": max_fps}
         where = {"part": share} if share else {"runner": runner or "local"}
-        announce({**settings, "workers": count, **where, "audio": audio})
+        announce({**settings, "workers": count, **where, "audio": audio, **copies_setting(folder)})
     if share:
         return shard_part(folder, config, share, workers=count, mode=mode, progress=progress)
     return run_shard(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fsh.data_places import data_folder
+from fsh.data_places import copies_setting, data_folder
 from fsh.defaults import Announce, AnyPath
 from fsh.schemas.progress import Progress, Silent
 from fsh.threads import set_thread_count
@@ -84,11 +84,12 @@ def train(
         compile=compile,
         seed=seed,
     )
-    folder = _folder(run, config)
+    folder, place = _folder(run, config), data_folder(data)
     threads = set_thread_count(config.network.size)
     if announce:
-        announce({"data": data, "run": folder, **dict(config.table()), "threads": threads})
-    return run_training(data_folder(data), folder, config, progress or Silent(), stop=stop)
+        shown = {"data": data, "run": folder, **copies_setting(place)}
+        announce({**shown, **dict(config.table()), "threads": threads})
+    return run_training(place, folder, config, progress or Silent(), stop=stop)
 
 
 def plan_training(

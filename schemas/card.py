@@ -78,6 +78,18 @@ class ShardInfo:
         return None
 
 
+def shard_faults(root: Path, shards: Iterable[ShardInfo]) -> list[tuple[ShardInfo, FshError]]:
+    """The shards that are not there, or not as long as the card says, and what is wrong.
+
+    Args:
+        root: the data folder.
+    """
+    looked = list(shards)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store takes its time for each answer
+        faults = threads.map(lambda shard: shard.fault(root), looked)
+        return [(shard, fault) for shard, fault in zip(looked, faults, strict=True) if fault]
+
+
 def require_shards(root: Path, shards: Iterable[ShardInfo]) -> None:
     """Check that shards are there and as long as the card says, before any work.
 
@@ -87,8 +99,7 @@ def require_shards(root: Path, shards: Iterable[ShardInfo]) -> None:
     Raises:
         FshError: naming the first that is not, and how many others there are.
     """
-    with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store takes its time for each answer
-        faults = list(filter(None, threads.map(lambda shard: shard.fault(root), shards)))
+    faults = [fault for _, fault in shard_faults(root, shards)]
     if faults:
         more = f" (and {len(faults) - 1} more shards)" if len(faults) > 1 else ""
         raise FshError(faults[0].what + more, where=faults[0].where, remedy=faults[0].remedy)

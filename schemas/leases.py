@@ -112,8 +112,7 @@ def leased(
         if renewal.ident:
             renewal.join()
         with suppress(StoreRefused):  # then it ends by itself
-            if _latest(lock, chain)[0] == number:
-                write_object(place, replace(lease, until=0).to_bytes())
+            write_object(place, replace(lease, until=0).to_bytes(), patience=_RENEWAL)
 
 
 def _taken(lock: Path, chain: str, command: str, where: Path, remedy: str) -> tuple[int, Lease]:

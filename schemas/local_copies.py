@@ -23,7 +23,7 @@ from fsh.schemas.disk import NoRoom, explaining_refusals
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.locks import taking_turns
-from fsh.schemas.stores import cache_folder, file_status, is_remote, read_range
+from fsh.schemas.stores import NotAsRecorded, cache_folder, file_status, is_remote, read_range
 from fsh.schemas.temporary import is_temporary, temporary_file
 
 #: Bytes that are asked for at once, and requests at the same time.
@@ -43,6 +43,7 @@ def cache_limit(folder: Path) -> int:
             return int(float(text) * 10**9)
         except ValueError:
             raise FshError(f"FSH_CACHE_GB is no number: {text!r}") from None
+    folder.mkdir(parents=True, exist_ok=True)
     disk = os.statvfs(folder)
     own = sum(size for _, size, _ in _copies(folder))
     return min(_LIMIT, (disk.f_bavail * disk.f_frsize + own) // 2)
@@ -148,9 +149,9 @@ def _fetch(remote: Path, copy: Path, sha256: str) -> None:
         temporary.replace(copy)
 
 
-def _changed(remote: Path) -> FshError:
-    what = "is not what the data set's card says, or was changed while it was read"
-    return FshError(what, where=remote, remedy="run the same command again")
+def _changed(remote: Path) -> NotAsRecorded:
+    what = "is not what the data set says of it, or was changed while it was read"
+    return NotAsRecorded(what, where=remote, remedy="run the same command again")
 
 
 def make_room(folder: Path, size: int) -> None:

@@ -33,6 +33,10 @@ _REMEDY = "check address, credentials and network, then run the same command aga
 _T = TypeVar("_T")
 
 
+class NotAsRecorded(FshError):
+    """What lies in a store, or does not, is not what is recorded of it."""
+
+
 class StoreRefused(FshError):
     """A store did not do what was asked; nothing is known of what lies there."""
 
@@ -54,19 +58,19 @@ def store_of(path: Path) -> tuple[Any, str]:
     return remote.fs, remote.path
 
 
-def persistently(work: Callable[[], _T], where: object, patience: float = PATIENCE) -> _T:
+def persistently(work: Callable[[], _T], where: object, patience: float | None = None) -> _T:
     """Do something in a store, again and again while it throttles or cannot be reached.
 
     Args:
         work: may be done several times.
         where: what it is about.
-        patience: seconds until it is given up.
+        patience: seconds until it is given up; None: :data:`PATIENCE`.
 
     Raises:
         FileNotFoundError, FileExistsError: as the store says.
         StoreRefused: if it is not permitted, or did not work in all that time.
     """
-    until, pause = time.monotonic() + patience, 0.2
+    until, pause = time.monotonic() + (PATIENCE if patience is None else patience), 0.2
     while True:
         try:
             return work()
@@ -175,7 +179,7 @@ def _there(path: Path, get: Callable[[], _T]) -> _T:
     try:
         return persistently(get, path)
     except FileNotFoundError:
-        raise FshError("is not there", where=path, remedy="run `fsh shard` again") from None
+        raise NotAsRecorded("is not there", where=path, remedy="run `fsh shard` again") from None
 
 
 def sizes_of(folder: Path, files: Iterable[Path]) -> dict[Path, int]:
@@ -226,10 +230,14 @@ def write_if_absent(path: Path, content: bytes) -> bool:
         return content_of(path) == content
 
 
-def write_object(path: Path, content: bytes) -> None:
-    """Make an object, or give it another content, at once."""
+def write_object(path: Path, content: bytes, patience: float | None = None) -> None:
+    """Make an object, or give it another content, at once.
+
+    Raises:
+        StoreRefused: if the store does not take it.
+    """
     fs, name = store_of(path)
-    persistently(partial(fs.pipe_file, name, content), path)
+    persistently(partial(fs.pipe_file, name, content), path, patience)
 
 
 def upload(file: Path, path: Path) -> None:

@@ -26,7 +26,8 @@ def on_this_machine(data: DataFolder, span: Span, analysis: AnalysisConfig) -> I
     share its copy.
 
     Raises:
-        FshError: if the video is not in the store, or the store does not answer.
+        NotAsRecorded: if the video is not in the store, or another one.
+        FshError: if the store does not answer, or there is no room here.
     """
     if not is_remote(data.root):
         yield data

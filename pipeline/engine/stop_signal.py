@@ -13,11 +13,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.stores import StoreRefused, file_size, is_remote, write_object
+from fsh.schemas.stores import StoreRefused, file_size, is_remote, persistently, write_object
 
 #: Seconds between two questions to a store.
 _ASK_EVERY = 3.0
@@ -43,10 +44,13 @@ class StopSignal:
 
     def set(self) -> None:
         """Stop the run."""
-        self.path.unlink(missing_ok=True)
-        if is_remote(self.path):
-            with _asking:
-                _answers[self.path] = time.monotonic(), True
+        if not is_remote(self.path):
+            self.path.unlink(missing_ok=True)
+            return
+        with _asking:
+            _answers[self.path] = time.monotonic(), True
+        with suppress(StoreRefused):  # workers elsewhere see the next run's beginning
+            persistently(partial(self.path.unlink, missing_ok=True), self.path, patience=10)
 
     def is_set(self) -> bool:
         """Whether the run was stopped; costs one ``stat``.

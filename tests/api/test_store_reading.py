@@ -144,7 +144,7 @@ def test_a_shard_that_was_changed_is_told_in_one_line(served, local, tmp_path):
         content = bytearray(shard.read_bytes())
         content[3000] ^= 1
         shard.write_bytes(content)
-    with pytest.raises(FshError, match=r"s3://.*tar: is not what the data set's card says"):
+    with pytest.raises(FshError, match=r"s3://.*tar: is not what the data set says of it"):
         next(batches(data, 0))
     DataFolder(served.folder / BUCKET / name).all_shards()[0].unlink()
     with pytest.raises(FshError, match=r"s3://.*000000.tar: this shard is missing"):
