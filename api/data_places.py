@@ -16,12 +16,12 @@ from fsh.schemas.stores import cache_folder, is_remote, refused_by_store, store_
 
 #: Beginning of an address to the extra that reads it.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
-#: What the libraries of stores are told beyond the user's own settings: lists are never remembered,
-#: since others write there too, and a request that fails is sent again.
+#: What the libraries of stores are told beyond the user's own settings. They try again a few times;
+#: :func:`fsh.schemas.stores.persistently` does so for longer.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
-            "retries": {"mode": "standard", "max_attempts": 5},
+            "retries": {"mode": "standard", "max_attempts": 2},
             "connect_timeout": 10,
             "read_timeout": 60,
             "max_pool_connections": 32,

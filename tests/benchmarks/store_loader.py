@@ -4,7 +4,7 @@
 
 A real S3 server on loopback (versitygw) serves a copy of the data set; nothing of it is here yet.
 Prints the time of the first epoch, in which every shard is fetched, and then, epochs of both in
-turn, the loader's share of the folder's rate: medians of wall clock and of CPU time, and the spread.
+turn, the loader's share of the folder's rate: medians of wall clock and of CPU time, their spread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).parents[1] / "helpers")
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 import cv2
 from object_store import copy_folder, s3_server, using

@@ -320,7 +320,6 @@ def test_the_lease_of_a_killed_process_of_this_machine_is_no_obstacle(bucket):
 
 
 def test_a_store_without_conditions_has_no_locks(bucket, monkeypatch):
-    data = bucket.data
     from s3fs import S3FileSystem
 
     plain = S3FileSystem._pipe_file
@@ -329,6 +328,8 @@ def test_a_store_without_conditions_has_no_locks(bucket, monkeypatch):
         return await plain(self, path, data, **others)
 
     monkeypatch.setattr(S3FileSystem, "_pipe_file", unconditional)
+    S3FileSystem.clear_instance_cache()
+    data = bucket.data
     with pytest.raises(FshError, match="no writes on a condition"), owning(data):
         pass
 
