@@ -209,7 +209,7 @@ def inspect(
     # The page is for a browser: it comes to lie on this machine.
     beside = Path(folder.inspect_page.name) if is_remote(folder.root) else folder.inspect_page
     page = Path(output) if output else beside
-    require_free_file(page, (data,), "page")
+    require_free_file(page, (str(data),), "page")
     with owned_output(page, "inspect"):
         counts = make_page(folder, page, progress or Silent(), limit=limit)
     return {**counts, "page": str(page)}

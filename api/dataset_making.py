@@ -67,8 +67,7 @@ def ingest(
         ranges: of videos on sites, fetch only the ranges that the lists ask for.
         only: conditions on the lists' labels, such as ``language=English`` or ``age>=18``; rows
             that do not meet them all are left out.
-        runner: ``dask`` or another engine (docs/scale.md); None: this machine. ``flags`` are its
-            own.
+        runner: an engine such as ``dask`` (docs/scale.md), which ``flags`` are for; None: here.
         part: such as ``3/40``: only that share of the videos, beside other parts.
         max_failures: share of failed requests above which this raises; not of a part's.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
@@ -79,8 +78,7 @@ def ingest(
     """
     from fsh.pipeline.ingest.run import ingest as run_ingest
 
-    folder = local_data_folder(data, "ingest")
-    require_data_folder(folder)
+    require_data_folder(folder := local_data_folder(data, "ingest"))
     options = _options(
         copy=copy,
         license=license,
@@ -199,9 +197,9 @@ def shard(
     config = _changed(config, video_timeout=video_timeout, max_failed=max_failures)
     count = worker_count(workers)
     if announce:
-        settings: dict[str, object] = {"data": data, "faces": spec, "max_fps": max_fps}
-        where = {"part": share} if share else {"runner": runner or "local"}
-        announce({**settings, "workers": count, **where, "audio": audio, **copies_setting(folder)})
+        where: dict[str, object] = {"part": share} if share else {"runner": runner or "local"}
+        settings = {"data": data, "faces": spec, "max_fps": max_fps, "workers": count, **where}
+        announce({**settings, "audio": audio, **copies_setting(folder)})
     if share:
         return shard_part(folder, config, share, workers=count, mode=mode, progress=progress)
     return run_shard(

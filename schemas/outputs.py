@@ -19,7 +19,6 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.folder_kinds import PERSON, FolderKind, is_data_folder, names_in_use
 from fsh.schemas.layout import DataFolder, RunFolder, output_lock
 from fsh.schemas.locks import owning
-from fsh.schemas.stores import is_remote
 from fsh.schemas.temporary import remove_abandoned
 
 Inputs = Iterable[str | Path | None]
@@ -82,7 +81,7 @@ def require_own_folder(folder: Path, kind: FolderKind, inputs: Inputs = ()) -> N
             the command did not make; if the place cannot be written.
     """
     _require_name(folder)
-    named = list(inputs)
+    named = [one for one in inputs if isinstance(one, str | os.PathLike)]  # not in a store
     require_not_input(folder, named)
     if os.path.lexists(folder) and not _is_folder(folder):
         raise FshError(
@@ -241,7 +240,7 @@ def _require_name(path: Path) -> None:
 
 def require_not_input(output: Path, inputs: Inputs) -> None:
     for one in inputs:
-        if one is not None and not is_remote(one) and _same(output, Path(one)):
+        if one is not None and _same(output, Path(one)):
             raise FshError(
                 "is read by this command, and would be written over",
                 where=output,
@@ -255,9 +254,7 @@ def _require_replaceable(folder: Path, inputs: list[str | Path | None]) -> None:
     if not _is_folder(folder):
         return
     for one in inputs:
-        if one is None or is_remote(one):
-            continue
-        if os.path.lexists(one) and _is_inside(Path(one), folder):
+        if one is not None and os.path.lexists(one) and _is_inside(Path(one), folder):
             raise FshError(f"holds {one}, which this command reads", where=folder, remedy=remedy)
     for place, what in ((Path.cwd(), "the folder you are in"), (Path.home(), "your home folder")):
         if _same(place, folder) or _is_inside(place, folder):
