@@ -40,6 +40,9 @@ def data_folder(data: AnyPath) -> DataFolder:
         return DataFolder(cast(Path, data))
     kind, sign, rest = str(data).partition("://")
     if not sign:
+        if str(data).partition(":/")[0] in _EXTRAS:  # Path("s3://…") has lost a slash
+            what = "a Path cannot hold an address"
+            raise FshError(what, where=data, remedy="give it as text: s3://bucket/set")
         return DataFolder(Path(data))
     if kind == "file":
         return DataFolder(Path(rest))

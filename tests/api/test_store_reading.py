@@ -194,6 +194,7 @@ def test_the_command_line(served, tmp_path):
         ("s3://no-such-bucket/set", "there is no such bucket"),
         (f"s3://{BUCKET}/nothing-here", "no clips here → run `fsh shard` first"),
         ("nostore://x/y", "what reads such a store is not installed"),
+        (Path("s3://lab/set"), "a Path cannot hold an address → give it as text"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(served, tmp_path, address, says):
