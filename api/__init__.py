@@ -12,6 +12,7 @@ Each command of the command line is a function of the same name, with the same o
 The modules, in the order in which they are used:
 
 - ``defaults`` and ``threads``: what the functions take, and the threads that PyTorch computes with
+- ``data_places``: a data folder by its path, or by its address in an object store
 - a data set: ``dataset_making`` (ingest and shard), ``dataset`` (reading and inspecting one),
   ``clip_pages`` (a page of it, served)
 - ``training``: a run; ``training_processes`` starts several processes for one, and

@@ -8,9 +8,9 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsh.data_places import data_folder
 from fsh.defaults import AnyPath
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
@@ -47,7 +47,7 @@ def serve_clips(
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    app = clip_application(DataFolder(Path(data)), token)
+    app = clip_application(data_folder(data), token)
     listener = _listen(host, port)
     name = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(app, log_level="warning", access_log=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fsh.data_places import data_folder
 from fsh.defaults import AnyPath
 from fsh.schemas.card import DatasetCard, require_shards
 from fsh.schemas.clip import FaceClip
@@ -21,6 +22,7 @@ from fsh.schemas.records import Clip, Source
 from fsh.schemas.sample import SOUND, StoredSample, read_samples
 from fsh.schemas.sample_info import SampleInfo
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.stores import is_remote
 from fsh.schemas.tables import read_clips, read_sources
 
 
@@ -168,12 +170,12 @@ def open_dataset(data: AnyPath = "data") -> Dataset:
     """Open the data folder that ``fsh shard`` wrote.
 
     Args:
-        data: the data folder.
+        data: the data folder, or its address in an object store.
 
     Raises:
         FshError: if there is none.
     """
-    folder = DataFolder(Path(data))
+    folder = data_folder(data)
     return Dataset(folder, DatasetCard.read(folder.card))
 
 
@@ -189,8 +191,9 @@ def inspect(
     What cannot be read is counted (``damaged``) and named on the page, which shows the rest.
 
     Args:
-        data: the data folder.
-        output: the page; None: ``inspect.html`` in the data folder.
+        data: the data folder, or its address in an object store.
+        output: the page; None: ``inspect.html`` in the data folder, or of one in a store in the
+            working folder.
         limit: clips with pictures at most.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
@@ -202,9 +205,11 @@ def inspect(
     """
     from fsh.pipeline.dataset.contact_sheet import make_page
 
-    folder = DataFolder(Path(data))
-    page = Path(output) if output else folder.inspect_page
-    require_free_file(page, (data,), "page")
+    folder = data_folder(data)
+    # The page is for a browser: it comes to lie on this machine.
+    beside = Path(folder.inspect_page.name) if is_remote(folder.root) else folder.inspect_page
+    page = Path(output) if output else beside
+    require_free_file(page, (str(data),), "page")
     with owned_output(page, "inspect"):
         counts = make_page(folder, page, progress or Silent(), limit=limit)
     return {**counts, "page": str(page)}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsh.data_places import copies_setting, data_folder, local_data_folder
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
 from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
@@ -66,8 +67,7 @@ def ingest(
         ranges: of videos on sites, fetch only the ranges that the lists ask for.
         only: conditions on the lists' labels, such as ``language=English`` or ``age>=18``; rows
             that do not meet them all are left out.
-        runner: ``dask`` or another engine (docs/scale.md); None: this machine. ``flags`` are its
-            own.
+        runner: an engine such as ``dask`` (docs/scale.md), which ``flags`` are for; None: here.
         part: such as ``3/40``: only that share of the videos, beside other parts.
         max_failures: share of failed requests above which this raises; not of a part's.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
@@ -78,7 +78,7 @@ def ingest(
     """
     from fsh.pipeline.ingest.run import ingest as run_ingest
 
-    require_data_folder(DataFolder(Path(data)))
+    require_data_folder(folder := local_data_folder(data, "ingest"))
     options = _options(
         copy=copy,
         license=license,
@@ -97,7 +97,7 @@ def ingest(
         part=part,
         max_failures=max_failures,
     )
-    return run_ingest(as_texts(lists), DataFolder(Path(data)), options, progress or Silent())
+    return run_ingest(as_texts(lists), folder, options, progress or Silent())
 
 
 def plan_ingest(
@@ -110,7 +110,7 @@ def plan_ingest(
     """
     from fsh.pipeline.ingest.plan import plan_ingest as plan_lists
 
-    return plan_lists(as_texts(lists), DataFolder(Path(data)), _options(**options))
+    return plan_lists(as_texts(lists), local_data_folder(data, "ingest"), _options(**options))
 
 
 def shard(
@@ -142,7 +142,7 @@ def shard(
     only what is missing.
 
     Args:
-        data: the data folder.
+        data: the data folder, or its address in an object store (docs/scale.md).
         landmarks: the backend: ``mediapipe``, ``fan`` (the paper's) or ``dlib``; ``auto``: the one
             that the folder's data set was made with, else what is best here.
         size: side of a stored crop, pixels.
@@ -186,7 +186,7 @@ def shard(
     if share and runner:
         raise FshError("--part and --runner are two ways to share work out: give one of them")
     progress = progress or Silent()
-    folder = DataFolder(Path(data))
+    folder = data_folder(data)
     spec = replace(FaceSpec(), backend=landmark_backend_for(folder, landmarks, progress), size=size)
     config = ShardConfig(
         analysis=replace(AnalysisConfig(), spec=spec, max_fps=max_fps, audio=audio, text=text),
@@ -197,9 +197,9 @@ def shard(
     config = _changed(config, video_timeout=video_timeout, max_failed=max_failures)
     count = worker_count(workers)
     if announce:
-        settings: dict[str, object] = {"data": data, "faces": spec, "max_fps": max_fps}
-        where = {"part": share} if share else {"runner": runner or "local"}
-        announce({**settings, "workers": count, **where, "audio": audio})
+        where: dict[str, object] = {"part": share} if share else {"runner": runner or "local"}
+        settings = {"data": data, "faces": spec, "max_fps": max_fps, "workers": count, **where}
+        announce({**settings, "audio": audio, **copies_setting(folder)})
     if share:
         return shard_part(folder, config, share, workers=count, mode=mode, progress=progress)
     return run_shard(
@@ -264,7 +264,7 @@ def check_shards(
     """
     from fsh.pipeline.dataset.integrity import check_dataset
 
-    return check_dataset(DataFolder(Path(data)), progress or Silent(), decode_frames=frames)
+    return check_dataset(data_folder(data), progress or Silent(), decode_frames=frames)
 
 
 def _options(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fsh.data_places import local_data_folder
 from fsh.defaults import AnyPath, as_texts
 from fsh.pipeline.erasure.derived import (
     AffectedFaces,
@@ -144,7 +145,7 @@ def plan_forget(
     Raises:
         FshError: as :func:`forget` does.
     """
-    folder, named = DataFolder(Path(data)), as_texts(targets)
+    folder, named = local_data_folder(data, "forget"), as_texts(targets)
     if not named:
         raise FshError("nothing to forget", remedy="name what to forget")
     persons = sorted({place for place in map(person_at, named) if place})
@@ -237,7 +238,7 @@ def check_forgotten(
     Raises:
         FshError: if there is no data folder.
     """
-    folder, named = DataFolder(Path(data)), as_texts(targets)
+    folder, named = local_data_folder(data, "forget"), as_texts(targets)
     found = [Remnant(str(person), "a person") for person in map(person_at, named) if person]
     if folder.root.is_dir() or not found:
         found += find_remnants(folder, named)

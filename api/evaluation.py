@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fsh.data_places import data_folder
 from fsh.defaults import Announce, AnyPath, as_paths, newest_run
 from fsh.evaluation_options import (
     AUTHORS,
@@ -23,7 +24,7 @@ from fsh.marking import signer_of
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.folder_kinds import EVALUATION
 from fsh.schemas.ids import video_of
-from fsh.schemas.layout import DataFolder, EvaluationFolder, RunFolder
+from fsh.schemas.layout import EvaluationFolder, RunFolder
 from fsh.schemas.outputs import (
     owned_outputs,
     require_outside_persons,
@@ -128,7 +129,7 @@ def evaluate(
     progress = progress or Silent()
     folder = Path(run) if run else newest_run()
     options = EvaluationOptions(
-        data=Path(data),
+        data=data,
         run=folder,
         against=tuple(as_paths(against)),
         protocols=parse_protocols(protocol),
@@ -224,7 +225,7 @@ def _subjects(options: EvaluationOptions, spec: FaceSpec, progress: Progress) ->
     frames, held = options.frames, options.held
     if options.frames_folder:
         return from_frames(options.frames_folder, spec, frames, held, progress)
-    data = DataFolder(options.data)
+    data = data_folder(options.data)
     return subjects_of_split(data, spec, split=options.split, inputs=frames, held_out=held)
 
 

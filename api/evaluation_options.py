@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsh.defaults import AnyPath
 from fsh.schemas.errors import FshError
 from fsh.schemas.run_pictures import PROTOCOLS
 from fsh.trainer.evaluation.systems import authors_steps
@@ -42,7 +43,7 @@ class EvaluationOptions:
         FshError: naming a value that is out of range.
     """
 
-    data: Path
+    data: AnyPath
     run: Path
     against: tuple[Path, ...]
     protocols: tuple[str, ...]

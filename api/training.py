@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from fsh.data_places import data_folder
 from fsh.defaults import Announce, AnyPath
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data
@@ -53,7 +53,7 @@ def train(
     networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
 
     Args:
-        data: the data folder, written by ``fsh shard``.
+        data: the data folder, or its address in an object store, written by ``fsh shard``.
         run: the run's folder; None: ``runs/PRESET`` or ``runs/METHOD-PRESET``.
         method: ``fsth``, or an alternative to compare with: ``x2face``, ``pix2pixhd``.
         preset: ``paper`` (256 px), ``small`` (128), ``nano`` (64, CPU) or ``auto``.
@@ -96,12 +96,12 @@ def train(
         compile=compile,
         seed=seed,
     )
-    folder = _folder(run, config)
-    work = Path(data), folder, config
+    folder, place = _folder(run, config), data_folder(data)
+    work = place, folder, config
     told: dict[str, Any] = {"stop": stop, "announce": announce, "progress": progress or Silent()}
     if (world := _world(config, devices, nodes, rendezvous)) == 1:
         return train_here(*work, **told)
-    plan_data(DataFolder(Path(data)), workers=config.workers, world=world)
+    plan_data(place, workers=config.workers, world=world)
     return train_in_processes(*work, devices, nodes, rendezvous, **told)
 
 
@@ -121,7 +121,7 @@ def plan_training(
     """
     config = _config(**options)
     world = _world(config, devices, nodes, rendezvous)
-    return plan_run(DataFolder(Path(data)), _folder(run, config), config, world=world)
+    return plan_run(data_folder(data), _folder(run, config), config, world=world)
 
 
 def _world(config: TrainConfig, devices: int, nodes: int, rendezvous: str | None) -> int:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fsh.data_places import copies_setting, data_folder
 from fsh.defaults import Announce
 from fsh.schemas import machine
 from fsh.schemas.errors import FshError
@@ -32,7 +33,7 @@ WORK, STOP, TOLD = "work.json", "stop", "told.jsonl"
 
 
 def train_here(
-    data: Path,
+    data: DataFolder,
     run: Path,
     config: TrainConfig,
     *,
@@ -49,8 +50,9 @@ def train_here(
 
     threads = set_thread_count(config.network.size)
     if announce:
-        announce({"data": data, "run": run, **dict(config.table()), "threads": threads})
-    return train(DataFolder(data), run, config, progress, stop=stop)
+        shown = {"data": data.root, "run": run, **copies_setting(data)}
+        announce({**shown, **dict(config.table()), "threads": threads})
+    return train(data, run, config, progress, stop=stop)
 
 
 class _Teller:
@@ -127,7 +129,7 @@ def main(folder: Path) -> int:
     try:
         with _stopping(folder) as stop:
             report = train_here(
-                Path(data),
+                data_folder(data),
                 Path(run),
                 TrainConfig.from_json(config),
                 stop=stop,

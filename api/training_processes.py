@@ -19,6 +19,7 @@ from typing import Any
 
 from fsh.defaults import Announce
 from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.training.report import TrainReport
@@ -34,7 +35,7 @@ _GO_ON = "the same command goes on from the last checkpoint"
 
 
 def train_in_processes(
-    data: Path,
+    data: DataFolder,
     run: Path,
     config: TrainConfig,
     devices: int,
@@ -62,7 +63,7 @@ def train_in_processes(
     shown = Std.NONE if os.environ.get("FSH_DEBUG") else Std.ALL
     with tempfile.TemporaryDirectory(prefix="fsh-train-") as name:
         folder = Path(name)
-        (folder / WORK).write_text(json.dumps([str(data), str(run), config.to_json()]))
+        (folder / WORK).write_text(json.dumps([str(data.root), str(run), config.to_json()]))
         launch = LaunchConfig(
             min_nodes=nodes,
             max_nodes=nodes,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fsh.data_places import data_folder
 from fsh.evaluation_options import EvaluationOptions
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.disk import CannotBeWritten, NoRoom
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.layout import RunFolder
 from fsh.schemas.outputs import require_writable
 from fsh.schemas.progress import Progress
 from fsh.schemas.run_pictures import record_pictures
@@ -131,7 +132,7 @@ def _data_at_hand(options: EvaluationOptions) -> tuple[dict[str, frozenset[str]]
     """Video to the identities in it, and the data set's hash to whom its training split holds."""
     if options.frames_folder:
         return {}, {}
-    data = DataFolder(options.data)
+    data = data_folder(options.data)
     own: dict[str, frozenset[str]] = {}
     for clip in read_clips(data.clips):
         if clip.kept and clip.identity:

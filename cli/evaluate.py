@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    data: options.Data = Path("data"),
+    data: options.Data = "data",
     run: Annotated[
         Path | None, typer.Option("--run", help="The training run; default: the newest of fsh's.")
     ] = None,

@@ -30,7 +30,7 @@ def forget(
             help="Video ids, identities, URLs or paths; folders of people.", metavar="TARGET…"
         ),
     ] = None,
-    data: options.Data = Path("data"),
+    data: options.Data = "data",
     runs: Annotated[Path, typer.Option("--runs", help="Where training runs live.")] = Path("runs"),
     people: Annotated[Path, typer.Option("--people", help="Where people live.")] = Path("people"),
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -17,7 +17,7 @@ def ingest(
         list[str],
         typer.Argument(help="Lists, folders, video files or URLs.", metavar="LIST…"),
     ],
-    data: options.Data = Path("data"),
+    data: options.Data = "data",
     copy: Annotated[bool, typer.Option("--copy", help="Copy local files, not link them.")] = False,
     license: Annotated[
         str, typer.Option(help="any, or cc: only Creative Commons, unknown is refused.")

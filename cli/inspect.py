@@ -11,7 +11,7 @@ from fsh.cli import console, options
 
 
 def inspect(
-    data: options.Data = Path("data"),
+    data: options.Data = "data",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The page; default DATA/inspect.html.")
     ] = None,

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[Path, typer.Option("--data", help="The data folder.")]
+Data = Annotated[
+    str,
+    typer.Option("--data", help="The data folder, or its address in a store: s3://BUCKET/SET."),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")
 ]

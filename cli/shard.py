@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from fsh.cli import console, options
 
 def shard(
     context: typer.Context,
-    data: options.Data = Path("data"),
+    data: options.Data = "data",
     landmarks: options.Landmarks = "auto",
     size: Annotated[int, typer.Option(help="Side of a stored crop, pixels.", min=32)] = 256,
     max_fps: Annotated[float, typer.Option(help="Frames kept per second at most.")] = 25.0,
@@ -130,7 +129,7 @@ def thresholds(given: list[str]) -> dict[str, float]:
     return values
 
 
-def show_check(data: Path, *, frames: bool, as_json: bool, quiet: bool) -> None:
+def show_check(data: str, *, frames: bool, as_json: bool, quiet: bool) -> None:
     """Print what is damaged, a line each; exit status 1 if anything is."""
     from fsh.dataset_making import check_shards
 

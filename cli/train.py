@@ -11,7 +11,7 @@ from fsh.cli import console, options
 
 
 def train(
-    data: options.Data = Path("data"),
+    data: options.Data = "data",
     run: Annotated[
         Path | None,
         typer.Option("--run", help="The run's folder; default runs/PRESET or runs/METHOD-PRESET."),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import SPLITS, DataFolder
 from fsh.schemas.locks import owning
+from fsh.schemas.stores import is_remote
 from fsh.schemas.temporary import remove_abandoned
 
 
@@ -28,8 +29,9 @@ def locked(
     remedy = "wait for it, or give another --data"
     name = f"{command} --part {part}" if part else by or command
     with owning(data.lock(command), name, where=data.root, remedy=remedy, shared=bool(part)):
-        shards = [data.shards / split for split in SPLITS]
-        places = (data.records, data.work, data.shard_notes, data.clips.parent, *shards)
-        remove_abandoned(data.root, *places)
+        if not is_remote(data.root):  # a store has no halves of objects
+            shards = [data.shards / split for split in SPLITS]
+            places = (data.records, data.work, data.shard_notes, data.clips.parent, *shards)
+            remove_abandoned(data.root, *places)
         with explaining_refusals(data.root):
             yield

@@ -19,6 +19,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.plain import from_plain
 from fsh.schemas.records import Source
+from fsh.schemas.stores import content_of
 from fsh.schemas.temporary import replacing
 
 
@@ -69,7 +70,7 @@ class Tombstones:
         """
         path = data.tombstones
         try:
-            known = from_plain(_Stored, json.loads(path.read_bytes()))
+            known = from_plain(_Stored, json.loads(content_of(path)))
             bytes.fromhex(known.salt)
         except FileNotFoundError:
             return cls()

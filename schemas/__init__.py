@@ -14,7 +14,8 @@ In the data's order:
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - live sessions: :mod:`live`
 - where may be written, by whom: :mod:`outputs`, :mod:`folder_kinds`, :mod:`locks`,
-  :mod:`temporary`, :mod:`disk`; how much of the machine: :mod:`machine`
+  :mod:`temporary`, :mod:`disk`; in object stores: :mod:`stores`, :mod:`leases`, and
+  :mod:`local_copies` of what lies there; how much of the machine: :mod:`machine`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown),
   :mod:`plain` (values as JSON and back, checked), :mod:`conditions` (on the labels of lists)
 """

@@ -6,14 +6,16 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fsh.schemas.croissant import CONTEXT, RAI, TYPES
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.ids import file_sha256
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.spec import FaceSpec
+from fsh.schemas.stores import content_of, file_size, size_and_sha256
 from fsh.schemas.tables import CLIPS, describe_columns
 from fsh.schemas.temporary import replacing
 
@@ -21,6 +23,8 @@ from fsh.schemas.temporary import replacing
 _TABLE = DataFolder(Path()).clips.as_posix()
 _SHARD = re.compile(r"shards/(train|val|test)/fsh-\1-\d{6,9}\.tar")
 _REMEDY = "run `fsh shard` again"
+#: Files that are looked at at the same time.
+_AT_ONCE = 16
 #: The layout of samples that this version writes (:mod:`fsh.schemas.sample`). Cards of before it
 #: was stored are of layout 1.
 LAYOUT = 2
@@ -63,7 +67,7 @@ class ShardInfo:
         """What a look at the file's size shows: missing, or of another size than the card says."""
         path = root / self.path
         try:
-            size = path.stat().st_size if path.is_file() else None
+            size = file_size(path)
         except OSError as error:
             return FshError(f"cannot be read ({error.strerror})", where=path, remedy=_REMEDY)
         if size is None:
@@ -72,6 +76,18 @@ class ShardInfo:
             what = f"this shard has {size:,} bytes, the data set's card says {self.bytes:,}"
             return FshError(f"{what}: cut short or changed", where=path, remedy=_REMEDY)
         return None
+
+
+def shard_faults(root: Path, shards: Iterable[ShardInfo]) -> list[tuple[ShardInfo, FshError]]:
+    """The shards that are not there, or not as long as the card says, and what is wrong.
+
+    Args:
+        root: the data folder.
+    """
+    looked = list(shards)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store takes its time for each answer
+        faults = threads.map(lambda shard: shard.fault(root), looked)
+        return [(shard, fault) for shard, fault in zip(looked, faults, strict=True) if fault]
 
 
 def require_shards(root: Path, shards: Iterable[ShardInfo]) -> None:
@@ -83,7 +99,7 @@ def require_shards(root: Path, shards: Iterable[ShardInfo]) -> None:
     Raises:
         FshError: naming the first that is not, and how many others there are.
     """
-    faults = [fault for shard in shards if (fault := shard.fault(root))]
+    faults = [fault for _, fault in shard_faults(root, shards)]
     if faults:
         more = f" (and {len(faults) - 1} more shards)" if len(faults) > 1 else ""
         raise FshError(faults[0].what + more, where=faults[0].where, remedy=faults[0].remedy)
@@ -123,7 +139,9 @@ class DatasetCard:
             table: the clips table, if it has not got its name yet.
         """
         table = table or path.parent / _TABLE
-        known = (table.stat().st_size, file_sha256(table)) if table.is_file() else None
+        known = None
+        with suppress(FileNotFoundError):
+            known = size_and_sha256(table)
         text = json.dumps(replace(self, table=known).to_json(), indent=1, sort_keys=True)
         with replacing(path) as temporary:
             temporary.write_text(text + "\n")
@@ -207,7 +225,7 @@ class DatasetCard:
             wrote it.
         """
         try:
-            content = path.read_bytes()
+            content = content_of(path)
             data = json.loads(content)
             table, shards = None, []
             for file in data["distribution"]:
@@ -229,7 +247,7 @@ class DatasetCard:
         except (FileNotFoundError, NotADirectoryError):
             raise FshError("no data set here", where=path, remedy="run `fsh shard` first") from None
         except OSError as error:
-            raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+            raise FshError(f"cannot be read ({error.strerror or error})", where=path) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FshError(
                 f"not a data set card ({error!r})", where=path, remedy=_REMEDY

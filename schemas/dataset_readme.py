@@ -11,6 +11,7 @@ import json
 
 from fsh.schemas.card import DatasetCard
 from fsh.schemas.layout import SPLITS, DataFolder
+from fsh.schemas.stores import content_of
 from fsh.schemas.temporary import replacing
 
 #: What Hugging Face calls the splits.
@@ -71,7 +72,7 @@ def write_dataset_readme(data: DataFolder) -> None:
     """Write the page beside the data set's card, unless the user has a README.md of their own."""
     text = dataset_readme(DatasetCard.read(data.card))
     try:
-        if _MADE not in data.readme.read_text(errors="replace"):
+        if _MADE not in content_of(data.readme).decode(errors="replace"):
             return
     except FileNotFoundError:
         pass

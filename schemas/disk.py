@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.stores import is_of_store, refused_by_store
 from fsh.schemas.text import sentence
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -124,6 +125,8 @@ def refused_by_system(error: BaseException, where: object = "") -> FshError | No
     for one in _causes(error):
         if isinstance(one, NoRoom):
             return one
+        if is_of_store(one):
+            return refused_by_store(one, where)
         if isinstance(one, OSError) and (one.errno or one.filename):
             return file_error(one, where)
         if any(word in str(one).lower() for word in _NO_ROOM_WORDS):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.errors import FshError
+from fsh.schemas.leases import leased
+from fsh.schemas.stores import is_remote
 
 #: Descriptors of the locks that this process holds.
 _held: set[int] = set()
@@ -34,7 +36,8 @@ def owning(
 ) -> Iterator[None]:
     """Hold a lock file, which says who works there and since when, and remove it at the end.
 
-    The kernel releases it when the process dies: what a dead owner left is no obstacle.
+    The kernel releases it when the process dies: what a dead owner left is no obstacle. In an
+    object store it is a lease (:mod:`fsh.schemas.leases`).
 
     Args:
         lock: the file; its folder is made.
@@ -45,6 +48,10 @@ def owning(
     Raises:
         FshError: if another process holds it, or the place cannot be written.
     """
+    if is_remote(lock):
+        with leased(lock, command, where=where, remedy=remedy, shared=shared):
+            yield
+        return
     with explaining_refusals(where, nothing_else=True):
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = _taken(lock, command, where, remedy, shared)

@@ -81,7 +81,9 @@ def require_own_folder(folder: Path, kind: FolderKind, inputs: Inputs = ()) -> N
             the command did not make; if the place cannot be written.
     """
     _require_name(folder)
-    named = list(inputs)
+    named: list[str | Path | None] = [
+        one for one in inputs if isinstance(one, str | os.PathLike)
+    ]  # not in a store
     require_not_input(folder, named)
     if os.path.lexists(folder) and not _is_folder(folder):
         raise FshError(

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
+from fsh.schemas.stores import content_of, is_remote
 from fsh.schemas.table_rows import ROWS_AT_ONCE, rows_of
 from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
@@ -231,9 +232,15 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             that wrote it; also if it is damaged.
     """
     try:
-        with path.open("rb") as file:
-            large = os.fstat(file.fileno()).st_size > _THREADS_FROM
-            table = pq.ParquetFile(file, pre_buffer=False).read(use_threads=large)
+        if is_remote(path):
+            content = content_of(path)
+            large = len(content) > _THREADS_FROM
+            source: Any = pa.BufferReader(content)
+            table = pq.ParquetFile(source, pre_buffer=False).read(use_threads=large)
+        else:
+            with path.open("rb") as file:
+                large = os.fstat(file.fileno()).st_size > _THREADS_FROM
+                table = pq.ParquetFile(file, pre_buffer=False).read(use_threads=large)
     except (FileNotFoundError, NotADirectoryError):
         command = "shard" if table_title(schema) == table_title(CLIPS) else "ingest"
         raise FshError(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.local_copies import opened
 
 BLOCK = 512
 #: Bytes to which ``tar`` fills up an archive; fsh ends one after two blocks of zeros.
@@ -31,13 +32,13 @@ _REMEDY = "run `fsh shard` again"
 
 
 def open_archive(path: str | Path) -> mmap.mmap:
-    """A file mapped into memory, read only.
+    """A file mapped into memory, read only; of an object store's, its copy on this machine.
 
     Raises:
         FshError: if it is missing or empty.
     """
     try:
-        with Path(path).open("rb") as file:
+        with opened(path) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
         raise FshError(f"cannot be read ({error})", where=path, remedy=_REMEDY) from error

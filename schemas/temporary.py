@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fsh.schemas.disk import explaining_refusals
+from fsh.schemas.stores import cache_folder, is_remote, upload
 
 _NAME = re.compile(
     r"\.(?P<name>.*)-fsh-(?P<pid>\d+)-(?P<host>[0-9a-f]{8})-[0-9a-f]{8}"
@@ -46,9 +47,17 @@ def replacing(path: Path) -> Iterator[Path]:
     A kill at any moment leaves either the old file or the new one, never half a file under the
     final name. The temporary name fits :data:`TEMPORARY`.
 
+    A file for an object store is made on this machine, and uploaded whole.
+
     Raises:
         FshError: if the place cannot be written, or the disk is full.
     """
+    if is_remote(path):
+        with temporary_file(cache_folder() / "uploads" / path.name) as temporary:
+            with explaining_refusals(temporary.parent):
+                yield temporary
+            upload(temporary, path)
+        return
     with temporary_file(path) as temporary:
         with explaining_refusals(path):
             yield temporary

@@ -8,10 +8,11 @@ In the data's order:
   :mod:`cropping`: its second decode; :mod:`clip_storage`: landmarks, scores and samples of a clip;
   :mod:`later_scores`: scores made of what is stored; from stored crops: :mod:`relandmarking`,
   :mod:`upgrading` (of older versions); :mod:`span_progress`: how far it has come
-- :mod:`span_store`: what is stored of finished and failed spans; :mod:`span_packs`: of many at once
+- :mod:`span_store`: what is stored of finished and failed spans; :mod:`span_packs`: of many at
+  once; :mod:`span_copies`: where they are worked on if that is in an object store
 - :mod:`selection`: which clips are kept (:mod:`filters`), which show the same footage
-  (:mod:`duplicates`), who they show (:mod:`identity`; :mod:`neighbours`: whose faces are close), which
-  identity and split each gets (:mod:`assignment`), which shard each lies in
+  (:mod:`duplicates`), who they show (:mod:`identity`; :mod:`neighbours`: whose faces are close),
+  which identity and split each gets (:mod:`assignment`), which shard each lies in
 - :mod:`accounting`: where every second went: kept, or rejected with a reason
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report
 - :mod:`graph`: all of that in order, the heavy steps of it (:mod:`workers`) on Beam;

@@ -22,6 +22,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.sample import SOUND, StoredSample, samples_in
+from fsh.schemas.stores import is_remote, read_range
 from fsh.schemas.tar import open_archive
 
 _REMEDY = "run `fsh shard` again"
@@ -47,9 +48,12 @@ def stored_samples(data: DataFolder, place: ClipPlace) -> list[StoredSample]:
     """
     if place.shard and place.offset is not None and place.bytes:
         path = data.root / place.shard
-        part = {"begin": place.offset, "size": place.bytes}
-        archive = open_archive(path)
-        samples = list(samples_in(archive, path, closed=False, **part))
+        if is_remote(path):
+            archive = read_range(path, place.offset, place.bytes)
+            samples = list(samples_in(archive, path, closed=False))
+        else:
+            part = {"begin": place.offset, "size": place.bytes}
+            samples = list(samples_in(open_archive(path), path, closed=False, **part))
         if not samples or any(clip_of(sample.key) != place.clip_id for sample in samples):
             what = f"clip {place.clip_id} is not where the table says"
             raise FshError(what, where=path, remedy=_REMEDY)

@@ -16,7 +16,7 @@ from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.browsing import ClipBrowser
 from fsh.pipeline.dataset.clip_pictures import ClipPlace, film_strip, stored_samples
 from fsh.pipeline.pages import render_page
-from fsh.schemas.card import DatasetCard
+from fsh.schemas.card import DatasetCard, shard_faults
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.layout import SPLITS, DataFolder
@@ -172,9 +172,8 @@ def check_sizes(data: DataFolder, damage: DamageReport) -> None:
         card = DatasetCard.read(data.card)
     except FshError:
         return
-    for shard in card.shards:
-        if fault := shard.fault(data.root):
-            damage.add(shard.path, str(fault))
+    for shard, fault in shard_faults(data.root, card.shards):
+        damage.add(shard.path, str(fault))
 
 
 def place_of(table: pa.Table, number: int) -> ClipPlace:

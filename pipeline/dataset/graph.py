@@ -94,6 +94,9 @@ def shard(
                 where=data.work / left[0].video_id,
                 remedy="check the disk, move this folder away, and run again",
             )
+        if at_work.ticket.stop.is_set():
+            what = "this run was stopped, or another has taken its place"
+            raise FshError(what, where=data.root, remedy="run again: finished work is kept")
         write_dataset(data, config, infos)
     seconds = time.monotonic() - began
     return shard_report(data, config, spans, seconds=seconds, worked=worked)
@@ -196,7 +199,7 @@ def _shards(
                 | "Write shards" >> beam.ParDo(WriteShards(data, at_work.ticket))
             )
 
-        with shards_shown(notes, progress):
+        with shards_shown(data.shard_notes, notes, progress):
             at_work.run(graph)
     written = []
     for plan in plans:

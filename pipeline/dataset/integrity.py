@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import simplejpeg
@@ -18,10 +19,13 @@ from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, file_sha256
 from fsh.schemas.layout import DataFolder, shard_number
+from fsh.schemas.local_copies import opened
 from fsh.schemas.progress import Progress
 from fsh.schemas.records import Clip
-from fsh.schemas.sample import MESH, StoredSample, read_samples
+from fsh.schemas.sample import MESH, StoredSample, samples_in
+from fsh.schemas.stores import file_size, size_and_sha256
 from fsh.schemas.tables import read_clips
+from fsh.schemas.tar import open_archive
 
 #: What makes a damaged shard anew, whatever became of it.
 REMEDY = "move this file away and run `fsh shard` again"
@@ -129,7 +133,7 @@ def _check_table(data: DataFolder, card: DatasetCard, report: IntegrityReport) -
     except FshError as error:
         report.faults.append(Fault(name, error.what, error.remedy))
         return []
-    if card.table and card.table != (data.clips.stat().st_size, file_sha256(data.clips)):
+    if card.table and card.table != size_and_sha256(data.clips):
         report.faults.append(Fault(name, "differs from what the card says", _CHANGED))
     listed = {shard.path for shard in card.shards}
     for clip in clips:
@@ -149,15 +153,17 @@ def _check_shard(
     path = data.root / shard.path
     if fault := shard.fault(data.root):
         yield Fault(shard.path, fault.what, _CHANGED)
-    if not path.is_file():
-        return
     try:
-        report.bytes += path.stat().st_size
-        if not fault and file_sha256(path) != shard.sha256:
+        if file_size(path) is None:
+            return
+        with opened(path) as file:  # of a store's a copy, which is fetched once for all of this
+            here = Path(file.name)
+        report.bytes += here.stat().st_size
+        if not fault and file_sha256(here) != shard.sha256:
             yield Fault(shard.path, "SHA-256 differs from the card's: changed or damaged", REMEDY)
         extents: dict[str, tuple[int, int]] = {}
         samples = frames = 0
-        for sample in read_samples(path):
+        for sample in samples_in(open_archive(here), path):
             samples, frames = samples + 1, frames + sample.frames
             begin, end = sample.extent
             clip = clip_of(sample.key)

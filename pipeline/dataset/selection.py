@@ -12,7 +12,7 @@ from fsh.pipeline.dataset.filters import reject_reasons
 from fsh.pipeline.dataset.identity import LEAST_OVERLAP, overlap_with
 from fsh.pipeline.dataset.shards import ShardClip, ShardPlan, plan_shards
 from fsh.pipeline.dataset.sources import by_video, stored_sources
-from fsh.pipeline.dataset.span_store import read_finished
+from fsh.pipeline.dataset.span_store import FinishedClip, read_finished
 from fsh.pipeline.dataset.spans import plan_spans
 from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
 from fsh.schemas.conditions import Condition, all_hold
@@ -39,7 +39,7 @@ def select_and_plan(data: DataFolder, config: ShardConfig) -> list[ShardPlan]:
     clips = assigned(clips, sources, config.same_person, pinned)
     write_clips(clips, data.clips_without_shards)
     ready = [
-        (clip.split, shard_clip(data, clip, f.tar))
+        (clip.split, shard_clip(clip, f))
         for clip, f in zip(clips, finished, strict=True)
         if clip.kept
     ]
@@ -110,11 +110,11 @@ def assigned(
     return [named[clip.clip_id] if clip.kept else clip for clip in clips]
 
 
-def shard_clip(data: DataFolder, clip: Clip, tar: str) -> ShardClip:
+def shard_clip(clip: Clip, stored: FinishedClip) -> ShardClip:
     """A clip as part of a shard's plan.
 
     Args:
-        tar: of its samples, below the data folder.
+        stored: it, as it was finished.
     """
-    size = (data.root / tar).stat().st_size
-    return ShardClip(known(clip.clip_id), known(clip.identity), tar, size, clip.samples)
+    place = stored.tar, stored.bytes
+    return ShardClip(known(clip.clip_id), known(clip.identity), *place, clip.samples)

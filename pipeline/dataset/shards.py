@@ -20,6 +20,14 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import digest, file_sha256, stable_hash
 from fsh.schemas.layout import DataFolder, shard_number
 from fsh.schemas.sample import INFO, StoredSample, samples_in
+from fsh.schemas.stores import (
+    StoreRefused,
+    content_of,
+    file_size,
+    is_remote,
+    persistently,
+    read_object,
+)
 from fsh.schemas.tar import open_archive, write_members
 from fsh.schemas.temporary import TEMPORARY, replacing
 
@@ -80,7 +88,7 @@ class ShardNote:
     def read(cls, path: Path) -> ShardNote | None:
         """None if there is no note, or nothing that can be read as one."""
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(content_of(path))
             clips = {clip: (begin, size) for clip, (begin, size) in found["clips"].items()}
             return cls(found["plan"], ShardInfo(**found["info"]), clips)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -140,17 +148,27 @@ def is_as_noted(data: DataFolder, note: ShardNote) -> bool:
     path = data.root / note.info.path
     note_path = data.shard_note(note.info.split, shard_number(note.info.path))
     try:
-        if _size(path) != note.info.bytes:
+        if file_size(path) != note.info.bytes:
             return False
-        if path.stat().st_ctime_ns < note_path.stat().st_mtime_ns:
+        if _is_older(path, note_path):
             return True
         if file_sha256(path) != note.info.sha256:
             return False
     except OSError:  # the disk cannot read it any more
         return False
+    if is_remote(note_path):
+        note.write(note_path)
+        return True
     with contextlib.suppress(OSError):  # of another user, or on a read-only disk
         os.utime(note_path)
     return True
+
+
+def _is_older(shard: Path, note: Path) -> bool:
+    """Whether a shard was last written before its note was; a store's times are whole seconds."""
+    if is_remote(shard):
+        return persistently(lambda: shard.stat().st_mtime <= note.stat().st_mtime, shard)
+    return shard.stat().st_ctime_ns < note.stat().st_mtime_ns
 
 
 class DamagedClip(FshError):
@@ -177,12 +195,15 @@ def samples_of_clip(data: DataFolder, clip: ShardClip) -> Iterator[StoredSample]
     """
     tar, count = data.root / clip.tar, 0
     try:
-        for sample in samples_in(open_archive(tar), tar, closed=False):
+        archive = read_object(tar) if is_remote(tar) else open_archive(tar)
+        for sample in samples_in(archive, tar, closed=False):
             sample.check()
             count += 1
             yield sample
         if clip.samples not in (None, count):
             raise FshError(f"{count} samples, not {clip.samples}: cut short")
+    except StoreRefused:  # which says nothing about the tar
+        raise
     except FshError as error:
         raise DamagedClip(clip, error) from error
 
@@ -218,30 +239,28 @@ def write_shard(
     path = data.shard(plan.split, plan.number)
     samples = frames = 0
     places: dict[str, tuple[int, int]] = {}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        for clip in plan.clips:
-            begin = file.tell()
-            for sample in samples_of_clip(data, clip):
-                write_members(file, members_of(sample, clip.identity), end=False)
-                samples += 1
-                frames += sample.frames
-            places[clip.clip_id] = (begin, file.tell() - begin)
-        write_members(file, [], end=True)
+    with replacing(path) as temporary:
+        with temporary.open("wb") as file:
+            for clip in plan.clips:
+                begin = file.tell()
+                for sample in samples_of_clip(data, clip):
+                    write_members(file, members_of(sample, clip.identity), end=False)
+                    samples += 1
+                    frames += sample.frames
+                places[clip.clip_id] = (begin, file.tell() - begin)
+            write_members(file, [], end=True)
+        size, sha256 = temporary.stat().st_size, file_sha256(temporary)
         before_publishing()
     info = ShardInfo(
         path=str(path.relative_to(data.root)),
         split=plan.split,
         samples=samples,
         frames=frames,
-        bytes=path.stat().st_size,
-        sha256=file_sha256(path),
+        bytes=size,
+        sha256=sha256,
     )
     ShardNote(plan.digest, info, places).write(data.shard_note(plan.split, plan.number))
     return info
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
 
 
 def members_of(sample: StoredSample, identity: str) -> Iterator[tuple[str, bytes]]:

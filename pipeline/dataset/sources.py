@@ -9,6 +9,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import Source, SourceState
+from fsh.schemas.stores import file_size
 from fsh.schemas.tables import read_sources
 
 
@@ -19,7 +20,7 @@ def stored_sources(data: DataFolder) -> list[Source]:
         FshError: if nothing has been ingested, or nothing is left of it.
     """
     remedy = "run `fsh ingest` first"
-    if not data.sources.is_file():
+    if file_size(data.sources) is None:
         raise FshError("no videos here", where=data.root, remedy=remedy)
     stored = [s for s in read_sources(data.sources) if s.state is SourceState.STORED]
     if not stored:

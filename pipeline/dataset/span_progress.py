@@ -1,6 +1,7 @@
 """How far spans have come: each worker writes it into a small file, one thread reads and shows it.
 
-A file works on every runner that shares the data folder. It lies beside the span's results and says
+A file works on every runner that shares the data folder; in an object store, where it would be a
+request each time, only finished spans are counted. It lies beside the span's results and says
 nothing about them: several workers on one span write the same file, whoever publishes removes it,
 and what a killed run leaves goes when the data set is written.
 """
@@ -18,9 +19,12 @@ from fsh.pipeline.dataset.spans import Span
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.span_layout import SpanFolder
+from fsh.schemas.stores import StoreRefused, is_remote, sizes_of
 
 #: Seconds between two writes of a file, and between two readings of all files.
 _INTERVAL = 0.5
+#: Seconds between two listings of a store, and how many times as long as one takes at least.
+_LIST_EVERY, _LISTING_SHARE = 3.0, 20
 
 
 class SpanProgress:
@@ -56,13 +60,22 @@ def read_progress(file: Path) -> float:
 
 
 @contextmanager
-def polled(read: Callable[[], object], progress: Progress) -> Iterator[None]:
-    """Call ``read`` again and again meanwhile, and once more in the end; then stop the bar."""
+def polled(read: Callable[[], object], progress: Progress, folder: Path) -> Iterator[None]:
+    """Call ``read`` again and again meanwhile, and once more in the end; then stop the bar.
+
+    Args:
+        folder: that it reads; a store's is read less often.
+    """
     stop = threading.Event()
 
     def read_until_stopped() -> None:
-        while not stop.wait(_INTERVAL):
-            read()
+        pause = _LIST_EVERY if is_remote(folder) else _INTERVAL
+        while not stop.wait(pause):
+            began = time.monotonic()
+            with suppress(StoreRefused):
+                read()
+            if is_remote(folder):
+                pause = max(_LIST_EVERY, _LISTING_SHARE * (time.monotonic() - began))
 
     thread = threading.Thread(target=read_until_stopped, daemon=True)
     thread.start()
@@ -71,7 +84,8 @@ def polled(read: Callable[[], object], progress: Progress) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        read()
+        with suppress(StoreRefused):
+            read()
         progress.stop()
 
 
@@ -92,51 +106,56 @@ def progress_shown(
     lengths = {span.folder(data, analysis): span.seconds for span in pending}
     total = sum(span.seconds for span in spans)
     progress.start("videos", total, "s of video", done=total - sum(lengths.values()))
-    with polled(_FolderReader(lengths, progress).read, progress):
+    with polled(_FolderReader(data.work, lengths, progress).read, progress, data.work):
         yield
 
 
 @contextmanager
-def shards_shown(files: Iterable[Path], progress: Progress) -> Iterator[None]:
-    """Show how many of these files, which are not there before, are there meanwhile."""
+def shards_shown(folder: Path, files: Iterable[Path], progress: Progress) -> Iterator[None]:
+    """Show how many of these files of a folder, which are not there before, are there meanwhile."""
     left = set(files)
     progress.start("shards", len(left), "shards")
 
     def read() -> None:
-        if there := {file for file in left if file.is_file()}:
+        if there := set(sizes_of(folder, left)):
             left.difference_update(there)
             progress.advance(len(there))
 
-    with polled(read, progress):
+    with polled(read, progress, folder):
         yield
 
 
 class _FolderReader:
     """Advances a progress bar by what has changed in the spans' folders since it last read them."""
 
-    def __init__(self, lengths: dict[SpanFolder, float], progress: Progress) -> None:
+    def __init__(self, work: Path, lengths: dict[SpanFolder, float], progress: Progress) -> None:
         """
         Args:
+            work: the folder that the spans' lie in.
             lengths: seconds of video of each span.
         """
-        self._lengths, self._progress = lengths, progress
+        self._work, self._lengths, self._progress = work, lengths, progress
         self._left = dict(lengths)  # seconds of video, of spans that are not done
         self._clips: dict[SpanFolder, int] = {}
         self._began = time.monotonic()
 
     def read(self) -> None:
         moved = 0.0
+        finished = sizes_of(self._work, [folder.clips for folder in self._left])
         for folder, before in list(self._left.items()):
-            done = folder.clips.is_file()
+            done = folder.clips in finished
+            if is_remote(self._work) and not done:
+                continue
             share = 1.0 if done else read_progress(folder.progress)
             left = self._lengths[folder] * (1 - share)
             if left >= before:
                 continue
-            self._clips[folder] = len(list(folder.root.glob("*.tar")))
+            if not is_remote(self._work):
+                self._clips[folder] = len(list(folder.root.glob("*.tar")))
             moved += before - left
             self._left[folder] = left
             if done:
                 del self._left[folder]
         if moved:
             rate = sum(self._clips.values()) / (time.monotonic() - self._began)
-            self._progress.advance(moved, f"{rate:.1f} clips/s")
+            self._progress.advance(moved, f"{rate:.1f} clips/s" if rate else "")

@@ -4,6 +4,9 @@ Workers may do a span twice, also at the same time, and die at any moment. So ea
 folder of its own, which takes the span's name in one step; who comes second leaves it at that.
 Workers remove nothing but what is theirs alone; what is damaged or not asked for any more is
 removed by the command that holds the data folder's lock.
+
+In an object store, where nothing is renamed, the tars are uploaded first and the table last, on the
+condition that there is none: it is the sign there as well.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from fsh.pipeline.dataset.config import AnalysisConfig
@@ -29,9 +34,23 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import FAILURES, Clip, RejectReason
 from fsh.schemas.span_layout import SpanFolder
+from fsh.schemas.stores import (
+    StoreRefused,
+    cache_folder,
+    file_size,
+    is_remote,
+    listing,
+    remove_objects,
+    sizes_of,
+    store_of,
+    upload,
+    write_if_absent,
+)
 from fsh.schemas.tables import CLIPS, clips_of, read_clips, read_table, write_clips
 from fsh.schemas.temporary import remove_abandoned, temporary_folder
 
+#: Tables that are read at the same time.
+_AT_ONCE = 8
 #: What :meth:`fsh.schemas.layout.DataFolder.span` calls folders; no other folder is fsh's.
 _SPAN_NAME = re.compile(r"\d{9,}-[0-9a-f]+")
 
@@ -43,10 +62,12 @@ class FinishedClip:
     Attributes:
         clip: with its scores; its identity, split and shard are not known yet.
         tar: path below the data folder of its samples; "" if it was not cropped.
+        bytes: of the tar.
     """
 
     clip: Clip
     tar: str
+    bytes: int = field(default=0, compare=False)
 
 
 def record_failure(
@@ -74,7 +95,7 @@ def record_failure(
 
 def is_finished(data: DataFolder, span: Span, analysis: AnalysisConfig) -> bool:
     """Whether a span's results, or its failure, are stored."""
-    return span.folder(data, analysis).clips.is_file()
+    return file_size(span.folder(data, analysis).clips) is not None
 
 
 @contextmanager
@@ -85,9 +106,30 @@ def span_results(data: DataFolder, span: Span, analysis: AnalysisConfig) -> Iter
     the place of a failure. An error in the block publishes nothing.
     """
     folder = span.folder(data, analysis)
+    if is_remote(folder.root):
+        with temporary_folder(cache_folder() / "spans" / folder.root.name) as temporary:
+            yield SpanFolder(temporary)
+            publish_in_store(SpanFolder(temporary), folder)
+        return
     with temporary_folder(folder.root) as temporary:
         yield SpanFolder(temporary)
         _publish(SpanFolder(temporary), folder)
+
+
+def publish_in_store(made: SpanFolder, folder: SpanFolder) -> None:
+    """Upload a span's results to its folder in a store, unless another worker's are there.
+
+    Raises:
+        StoreRefused: if the store does not take them.
+    """
+    better = not _is_failure(made)
+    if file_size(folder.clips) is not None and not (better and _is_failure(folder)):
+        return
+    for tar in sorted(made.root.glob("*.tar")):
+        upload(tar, folder.root / tar.name)
+    first = write_if_absent(folder.clips, made.clips.read_bytes())
+    if not first and better and _is_failure(folder):
+        upload(made.clips, folder.clips)
 
 
 def _publish(made: SpanFolder, folder: SpanFolder) -> None:
@@ -116,9 +158,10 @@ def pending_spans(
 ) -> list[Span]:
     """The spans that are not done. Failed ones are, unless they are to be tried again."""
     pending = []
-    for span in spans:
-        folder = span.folder(data, analysis)
-        if not folder.clips.is_file():
+    folders = [(span, span.folder(data, analysis)) for span in spans]
+    done = sizes_of(data.work, [folder.clips for _, folder in folders])
+    for span, folder in folders:
+        if folder.clips not in done:
             pending.append(span)
         elif retry_failed and _is_failure(folder):
             _discard(folder)
@@ -136,27 +179,30 @@ def read_finished(
     Returns:
         None if any span was discarded: it is pending again.
     """
-    finished, whole, fresh = [], True, list[SpanTable]()
-    packed = read_packs(data, analysis)
-    for span in spans:
-        folder = span.folder(data, analysis)
-        stamp, (known, clips) = stamp_of(folder), packed.get(folder.root, ("", None))
-        if not stamp or stamp != known:
-            clips = None
-            if read := _read_or_none(folder, stamp):
-                table, clips = read
-                fresh.append(table)
-        tars = [folder.clip(clip.clip_id) for clip in clips or () if clip.clip_id and clip.samples]
-        if clips is None or not all(tar.is_file() for tar in tars):
+    finished, whole = [], True
+    local = not is_remote(data.work)  # packs are of what costs an open file each
+    packed = read_packs(data, analysis) if local else {}
+    folders = [span.folder(data, analysis) for span in spans]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store takes its time for each answer
+        tables = list(threads.map(lambda folder: _finished_table(folder, packed), folders))
+    rows = [clips for clips, _ in tables]
+    sizes = sizes_of(data.work, chain.from_iterable(map(_tars, folders, rows)))
+    for folder, clips in zip(folders, rows, strict=True):
+        if clips is None or not all(tar in sizes for tar in _tars(folder, clips)):
             _discard(folder)
             whole = False
             continue
         for clip in clips:
             tar = folder.clip(clip.clip_id) if clip.clip_id and clip.samples else None
-            path = str(tar.relative_to(data.root)) if tar else ""
-            finished.append(FinishedClip(clip, path))
-    write_pack(data, analysis, fresh)
+            path, size = (str(tar.relative_to(data.root)), sizes[tar]) if tar else ("", 0)
+            finished.append(FinishedClip(clip, path, size))
+    if local:
+        write_pack(data, analysis, [fresh for _, fresh in tables if fresh is not None])
     return finished if whole else None
+
+
+def _tars(folder: SpanFolder, clips: Iterable[Clip] | None) -> list[Path]:
+    return [folder.clip(clip.clip_id) for clip in clips or () if clip.clip_id and clip.samples]
 
 
 def discard_span_of(data: DataFolder, tar: str) -> None:
@@ -171,24 +217,35 @@ def discard_span_of(data: DataFolder, tar: str) -> None:
 def _discard(folder: SpanFolder) -> None:
     """Remove a span's results; the table first, since it says that they are there."""
     folder.clips.unlink(missing_ok=True)
-    shutil.rmtree(folder.root, ignore_errors=True)
+    if is_remote(folder.root):
+        remove_objects(folder.root, listing(folder.root))
+    else:
+        shutil.rmtree(folder.root, ignore_errors=True)
 
 
 def _clips_or_none(table: Path) -> list[Clip] | None:
     """The rows of a span's table; None if it cannot be read."""
     try:
         return read_clips(table)
+    except StoreRefused:  # which says nothing about the table
+        raise
     except FshError:
         return None
 
 
-def _read_or_none(folder: SpanFolder, stamp: str) -> tuple[SpanTable, list[Clip]] | None:
-    """A span's table, and its rows; None if it cannot be read."""
+def _finished_table(
+    folder: SpanFolder, packed: Mapping[Path, tuple[str, list[Clip]]]
+) -> tuple[list[Clip] | None, SpanTable | None]:
+    """A span's rows, None if they cannot be read; and its table, if no pack has it as it is."""
+    stamp = "" if is_remote(folder.clips) else stamp_of(folder)
+    known, clips = packed.get(folder.root, ("", None))
+    if stamp and stamp == known:
+        return clips, None
     try:
         table = read_table(folder.clips, CLIPS)
-        return SpanTable(folder, stamp, table), clips_of(table, folder.clips)
+        return clips_of(table, folder.clips), SpanTable(folder, stamp, table) if stamp else None
     except FshError:
-        return None
+        return None, None
 
 
 def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: AnalysisConfig) -> None:
@@ -196,9 +253,12 @@ def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: Analys
 
     What killed workers left half done goes as well.
     """
+    current = {span.folder(data, analysis).root for span in spans}
+    if is_remote(data.work):
+        _remove_stale_objects(data, current)
+        return
     for pack in stale_packs(data, analysis):
         pack.unlink()
-    current = {span.folder(data, analysis).root for span in spans}
     videos = {folder.parent for folder in current}
     for video in data.work.iterdir() if data.work.is_dir() else ():
         if video in (data.shard_notes, data.packs) or not video.is_dir():
@@ -213,3 +273,14 @@ def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: Analys
                 result.unlink()
         if video not in videos and not any(video.iterdir()):
             video.rmdir()
+
+
+def _remove_stale_objects(data: DataFolder, current: Iterable[Path]) -> None:
+    work, kept = store_of(data.work)[1], {store_of(folder)[1] for folder in current}
+    stale = []
+    for name in listing(data.work):
+        parts = name.removeprefix(f"{work}/").split("/")
+        is_result = len(parts) == 3 and _SPAN_NAME.fullmatch(parts[1])
+        if is_result and name.rpartition("/")[0] not in kept:
+            stale.append(name)
+    remove_objects(data.work, stale)

@@ -18,6 +18,7 @@ import apache_beam as beam
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.shards import DamagedClip, ShardPlan, write_shard
+from fsh.pipeline.dataset.span_copies import on_this_machine
 from fsh.pipeline.dataset.span_store import is_finished, record_failure
 from fsh.pipeline.dataset.span_worker import analyze_in_worker
 from fsh.pipeline.dataset.spans import Span
@@ -30,6 +31,7 @@ from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.records import RejectReason
+from fsh.schemas.stores import NotAsRecorded
 
 #: Seconds that starting a worker and loading its models may take, on top of the work.
 _START = 60.0
@@ -97,17 +99,22 @@ class AnalyzeSpans(beam.DoFn):
             raise RunStopped
         self._check_link(span)
         timeout = _START + self._config.video_timeout * span.seconds
-        job = (analyze_in_worker, self._data, span, self._config.analysis)
+        analysis = self._config.analysis
         try:
-            with self._sandboxes.taken(self._wanted) as sandbox:
-                sandbox.run(*job, timeout=timeout, wanted=self._wanted)
-        except (JobAbandoned, NotWanted):
-            raise RunStopped from None
-        except JobFailed as failure:
-            if isinstance(failure.__cause__, NoRoom):
-                raise failure.__cause__ from None  # no fault of the video's
-            reason = RejectReason(failure.kind)
-            record_failure(self._data, span, self._config.analysis, reason, failure.detail)
+            with on_this_machine(self._data, span, analysis) as data:
+                try:
+                    with self._sandboxes.taken(self._wanted) as sandbox:
+                        job = (analyze_in_worker, data, span, analysis)
+                        sandbox.run(*job, timeout=timeout, wanted=self._wanted)
+                except (JobAbandoned, NotWanted):
+                    raise RunStopped from None
+                except JobFailed as failure:
+                    if isinstance(failure.__cause__, NoRoom):
+                        raise failure.__cause__ from None  # no fault of the video's
+                    reason = RejectReason(failure.kind)
+                    record_failure(data, span, analysis, reason, failure.detail)
+        except NotAsRecorded as error:  # the video in the store
+            record_failure(self._data, span, analysis, RejectReason.UNREADABLE, str(error))
 
     def _check_link(self, span: Span) -> None:
         """Raises:

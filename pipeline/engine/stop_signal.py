@@ -7,14 +7,24 @@ stops the run. Deleting is used, not creating, because it works on a full disk a
 
 from __future__ import annotations
 
+import threading
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fsh.schemas.disk import explaining_refusals
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.stores import StoreRefused, file_size, is_remote, persistently, write_object
+
+#: Seconds between two questions to a store.
+_ASK_EVERY = 3.0
+#: When each signal in a store was last asked for, and what was said.
+_answers: dict[Path, tuple[float, bool]] = {}
+_asking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -34,15 +44,34 @@ class StopSignal:
 
     def set(self) -> None:
         """Stop the run."""
-        self.path.unlink(missing_ok=True)
+        if not is_remote(self.path):
+            self.path.unlink(missing_ok=True)
+            return
+        with _asking:
+            _answers[self.path] = time.monotonic(), True
+        with suppress(StoreRefused):  # workers elsewhere see the next run's beginning
+            persistently(partial(self.path.unlink, missing_ok=True), self.path, patience=10)
 
     def is_set(self) -> bool:
-        """Whether the run was stopped; costs one ``stat``."""
-        try:
-            self.path.stat()
-        except FileNotFoundError:
-            return True
-        return False
+        """Whether the run was stopped; costs one ``stat``.
+
+        A store is asked every few seconds, whoever wants to know; if it does not answer, the run
+        goes on.
+        """
+        if not is_remote(self.path):
+            try:
+                self.path.stat()
+            except FileNotFoundError:
+                return True
+            return False
+        with _asking:
+            asked, was_set = _answers.get(self.path, (float("-inf"), False))
+            if was_set or time.monotonic() - asked < _ASK_EVERY:
+                return was_set
+            with suppress(StoreRefused):
+                was_set = file_size(self.path) is None
+            _answers[self.path] = time.monotonic(), was_set
+            return was_set
 
 
 @contextmanager
@@ -63,7 +92,10 @@ def stop_signal(data: DataFolder, command: str = "ingest", part: str = "") -> It
         StopSignal(old).set()
     signal = StopSignal(data.run_file(command, f"{part}{uuid.uuid4().hex}"))
     with explaining_refusals(signal.path):
-        signal.path.touch()
+        if is_remote(signal.path):
+            write_object(signal.path, b"")
+        else:
+            signal.path.touch()
     try:
         yield signal
     finally:

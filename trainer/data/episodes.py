@@ -20,6 +20,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
+from fsh.schemas.local_copies import ShardOpener, opened
 from fsh.schemas.npy import read_npy
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
 from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
@@ -152,6 +153,7 @@ class EpisodeStream(IterableDataset):
         rank, world: this process's number and how many there are.
         start: batches of this rank already taken.
         decoder: decodes the frames.
+        opener: opens a shard's file, or a copy of it on this machine.
     """
 
     def __init__(
@@ -168,12 +170,13 @@ class EpisodeStream(IterableDataset):
         start: int = 0,
         decoder: JpegDecoder = decode_jpeg,
         landmark_size: int | None = None,
+        opener: ShardOpener = opened,
     ) -> None:
         self.shards, self.crop_size, self.image_size = tuple(shards), crop_size, image_size
         self.landmark_size = landmark_size or image_size
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
-        self.decoder, self.index = decoder, ShardIndex()
+        self.decoder, self.index = decoder, ShardIndex(opener=opener)
         self.image_buffers, self.landmark_buffers = BufferPool(), BufferPool()
 
     def __iter__(self) -> Iterator[Batch | FshError]:
@@ -213,7 +216,7 @@ class EpisodeStream(IterableDataset):
         while True:
             order = shard_order(self.shards, self.seed, epoch)
             own = order[self.rank :: self.world][worker::workers]
-            shards = (self.index.open(path) for path in own)
+            shards = self.index.open_each(own)
             episodes = (self.pick(shard, s, epoch) for shard in shards for s in shard.samples)
             mixer = random.Random(f"mix-{self.seed}-{epoch}-{self.rank}-{worker}")
             empty = True

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fsh.schemas.card import DatasetCard, require_shards
 from fsh.schemas.errors import FshError
 from fsh.schemas.layout import DataFolder
+from fsh.schemas.local_copies import ShardFiles, ShardOpener, opened
+from fsh.schemas.sample import StoredSample, samples_in
+from fsh.schemas.stores import is_remote
 from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.tar import open_archive
 from fsh.schemas.trained_on import TrainedFace, trained_faces
 
 
@@ -16,11 +21,12 @@ class DataPlan:
     """What a run will read, checked before anything starts.
 
     Attributes:
-        shards: absolute paths.
+        shards: absolute paths, or addresses in an object store.
         samples: in all shards together.
         videos: ids of the videos with kept training clips.
         faces: the people in them, as the table of clips has them.
         workers: loader processes per rank (0: none), after the check.
+        opener: opens one of ``shards``.
     """
 
     card: DatasetCard
@@ -30,6 +36,16 @@ class DataPlan:
     faces: tuple[TrainedFace, ...]
     workers: int
     note: str = ""
+    opener: ShardOpener = opened
+
+    def samples_of(self, shard: str) -> Iterator[StoredSample]:
+        """The samples of one of ``shards``.
+
+        Raises:
+            FshError: if it cannot be read.
+        """
+        with self.opener(shard) as file:
+            yield from samples_in(open_archive(file.name), shard)
 
 
 def plan_data(data: DataFolder, *, workers: int, world: int = 1, split: str = "train") -> DataPlan:
@@ -56,13 +72,19 @@ def plan_data(data: DataFolder, *, workers: int, world: int = 1, split: str = "t
     if workers > allowed:
         note = f"{len(paths)} shards allow {allowed} loader processes per rank, not {workers}"
         workers = allowed
+    names = tuple(str(path.resolve()) for path in paths)
+    opener: ShardOpener = opened
+    if is_remote(data.root):
+        hashes = {name: info.sha256 for name, info in zip(names, infos, strict=True)}
+        opener = ShardFiles(dict(zip(names, paths, strict=True)), hashes).open
     faces = trained_faces(read_table(data.clips, CLIPS), split)
     return DataPlan(
         card=card,
-        shards=tuple(str(path.resolve()) for path in paths),
+        shards=names,
         samples=sum(info.samples for info in infos),
         videos=tuple(sorted({face.video_id for face in faces})),
         faces=faces,
         workers=workers,
         note=note,
+        opener=opener,
     )

@@ -1,16 +1,21 @@
-"""Where everything lies in a shard, found once and kept: from then on an episode is a few reads."""
+"""Where everything lies in a shard, found once and kept: from then on an episode is a few reads.
+
+Shards of an object store are read from copies on this machine; while one is read, the next is
+fetched.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from fsh.schemas import landmarks as points
 from fsh.schemas.errors import FshError
+from fsh.schemas.local_copies import ShardOpener, opened
 from fsh.schemas.sample import LANDMARKS, MESH, StoredSample, read_samples
 
 _REMEDY = "run `fsh shard` again"
@@ -47,9 +52,13 @@ class OpenShard:
         file: the file's descriptor.
     """
 
-    def __init__(self, path: str, samples: tuple[IndexedSample, ...]) -> None:
+    def __init__(self, path: str, samples: tuple[IndexedSample, ...], file: BinaryIO) -> None:
+        """
+        Args:
+            file: the shard, or its copy.
+        """
         self.path, self.samples = path, samples
-        self.file = os.open(path, os.O_RDONLY)
+        self.file = os.dup(file.fileno())
 
     def __del__(self) -> None:
         if hasattr(self, "file"):
@@ -75,25 +84,54 @@ class ShardIndex:
 
     Args:
         read: reads a shard's samples.
+        opener: opens a shard's file, or a copy of it on this machine.
     """
 
-    def __init__(self, read: Callable[[str], Iterator[StoredSample]] = read_samples) -> None:
-        self.read = read
-        self.known: dict[str, tuple[tuple[int, int], tuple[IndexedSample, ...]]] = {}
+    def __init__(
+        self,
+        read: Callable[[str], Iterator[StoredSample]] = read_samples,
+        opener: ShardOpener = opened,
+    ) -> None:
+        self.read, self.opener = read, opener
+        self.known: dict[str, tuple[tuple[str, int, int], tuple[IndexedSample, ...]]] = {}
 
     def open(self, path: str) -> OpenShard:
         """Raises:
         FshError: a shard that is missing, cut short or no tar, or a sample without its parts.
         """
         try:
-            status = Path(path).stat()
-            version = status.st_size, status.st_mtime_ns
-            if path not in self.known or self.known[path][0] != version:
-                samples = map(index_sample, self.read(path))
-                self.known[path] = version, tuple(s for s in samples if len(s.found))
-            return OpenShard(path, self.known[path][1])
+            with self.opener(path) as file:
+                return self._indexed(path, file)
         except OSError as error:
             raise FshError(f"cannot be read ({error})", where=path, remedy=_REMEDY) from error
+
+    def open_each(self, paths: Sequence[str]) -> Iterator[OpenShard]:
+        """:meth:`open` in turn. What has to be fetched is fetched while the one before is read."""
+        if self.opener is opened:
+            yield from map(self.open, paths)
+            return
+        with ThreadPoolExecutor(1, "fetch") as thread:
+            ahead: Future[BinaryIO] | None = None
+            for number, path in enumerate(paths):
+                file = ahead.result() if ahead else self.opener(path)
+                following = paths[number + 1 : number + 2]
+                ahead = thread.submit(self.opener, following[0]) if following else None
+                with file:
+                    shard = self._indexed(path, file)
+                yield shard
+
+    def _indexed(self, path: str, file: BinaryIO) -> OpenShard:
+        status = os.fstat(file.fileno())
+        version = file.name, status.st_size, status.st_mtime_ns
+        if path not in self.known or self.known[path][0] != version:
+            try:
+                samples = map(index_sample, self.read(file.name))
+                self.known[path] = version, tuple(s for s in samples if len(s.found))
+            except FshError as error:
+                if file.name == path:
+                    raise
+                raise FshError(error.what, where=path, remedy=error.remedy) from error
+        return OpenShard(path, self.known[path][1], file)
 
 
 def index_sample(sample: StoredSample) -> IndexedSample:

@@ -15,7 +15,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash, video_of
 from fsh.schemas.landmarks import POINTS, found
 from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import StoredSample, read_samples
+from fsh.schemas.sample import StoredSample
 from fsh.schemas.spec import FaceSpec
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.plan import plan_data
@@ -126,7 +126,7 @@ def subjects_of_split(
     traits = traits_of(plan.faces)
     clips: dict[str, dict[str, list[StoredSample]]] = {}
     for shard in plan.shards:
-        for sample in read_samples(shard):
+        for sample in plan.samples_of(shard):
             info = sample.info
             clips.setdefault(info.identity, {}).setdefault(info.clip_id, []).append(sample)
     subjects = []

@@ -39,6 +39,7 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
         rank=ranks.rank,
         world=ranks.world,
         start=session.position,
+        opener=plan.opener,
     )
     return loader(stream, plan.workers, pin=config.device.startswith("cuda"))
 

@@ -45,6 +45,7 @@ class SampleSheet:
             frames=config.frames,
             batch=self.ROWS,
             seed=config.seed,
+            opener=plan.opener,
         )
         batch = next(stream.batches())
         self.videos = batch.videos

@@ -1,0 +1,97 @@
+"""Which data folder is meant by a path, or by an address in an object store.
+
+The only place that opens stores: everything else takes a :class:`~fsh.schemas.layout.DataFolder`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from fsh.defaults import AnyPath
+from fsh.schemas.errors import FshError
+from fsh.schemas.layout import DataFolder
+from fsh.schemas.local_copies import cache_limit
+from fsh.schemas.stores import cache_folder, is_remote, refused_by_store, store_of
+
+#: Beginning of an address to the extra that reads it.
+_EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
+#: What the libraries of stores are told beyond the user's own settings. They try again a few times;
+#: :func:`fsh.schemas.stores.persistently` does so for longer.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {
+        "config_kwargs": {
+            "retries": {"mode": "standard", "max_attempts": 2},
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "max_pool_connections": 32,
+        }
+    }
+}
+
+
+def data_folder(data: AnyPath) -> DataFolder:
+    """The data folder at a path, or at an address such as ``s3://bucket/set``.
+
+    Raises:
+        FshError: if the store cannot be reached, or what reads it is not installed.
+    """
+    if is_remote(data):
+        return DataFolder(cast(Path, data))
+    kind, sign, rest = str(data).partition("://")
+    if not sign:
+        if str(data).partition(":/")[0] in _EXTRAS:  # Path("s3://…") has lost a slash
+            what = "a Path cannot hold an address"
+            raise FshError(what, where=data, remedy="give it as text: s3://bucket/set")
+        return DataFolder(Path(data))
+    if kind == "file":
+        return DataFolder(Path(rest))
+    extra = _EXTRAS.get(kind)
+    remedy = f'pip install "fsh[{extra}]"' if extra else "install fsspec's package for it"
+    try:
+        from upath import UPath
+
+        root = UPath(str(data).rstrip("/"), use_listings_cache=False, **_OPTIONS.get(kind, {}))
+        folder = DataFolder(cast(Path, root))
+        fs, name = store_of(folder.root)
+    except (ImportError, ValueError) as error:
+        why = "what reads such a store is not installed"
+        raise FshError(why, where=data, remedy=remedy) from error
+    _require_answer(fs, name, folder.root)
+    return folder
+
+
+def local_data_folder(data: AnyPath, command: str) -> DataFolder:
+    """A data folder on this machine.
+
+    Raises:
+        FshError: if it is in an object store.
+    """
+    if is_remote(data) or "://" in str(data):
+        raise FshError(
+            f"fsh {command} works on folders",
+            where=data,
+            remedy="run it on a folder, then copy that to the store (docs/scale.md)",
+        )
+    return DataFolder(Path(data))
+
+
+def copies_setting(folder: DataFolder) -> dict[str, object]:
+    """Where copies of what lies in a store are kept, as a setting to show; none of a folder."""
+    if not is_remote(folder.root):
+        return {}
+    return {"copies": f"{cache_folder()} ({cache_limit(cache_folder()) / 1e9:.3g} GB at most)"}
+
+
+def _require_answer(fs: Any, name: str, where: Path) -> None:
+    """Look whether a store answers; that nothing is there yet is an answer."""
+    try:
+        fs.info(name)
+    except FileNotFoundError as error:
+        if "bucket" in str(error) or "container" in str(error):
+            what = "there is no such bucket"
+            raise FshError(what, where=where, remedy="make it, or name another") from error
+    except Exception as error:
+        raise refused_by_store(error, where) or FshError(
+            f"the store does not answer as it should ({error})", where=where
+        ) from error
