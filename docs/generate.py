@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fsh.schemas.tables import CLIPS, SOURCES, describe_columns
+from fsh.schemas.table_versions import describe_columns
+from fsh.schemas.tables import CLIPS, SOURCES
 
 DOCS = Path(__file__).parent
 

@@ -16,7 +16,8 @@ from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.layout import DataFolder
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.stores import content_of, file_size, size_and_sha256
-from fsh.schemas.tables import CLIPS, describe_columns
+from fsh.schemas.table_versions import describe_columns
+from fsh.schemas.tables import CLIPS
 from fsh.schemas.temporary import replacing
 
 #: The clips table's path below the data folder.

@@ -81,9 +81,7 @@ def require_own_folder(folder: Path, kind: FolderKind, inputs: Inputs = ()) -> N
             the command did not make; if the place cannot be written.
     """
     _require_name(folder)
-    named: list[str | Path | None] = [
-        one for one in inputs if isinstance(one, str | os.PathLike)
-    ]  # not in a store
+    named = [one for one in inputs if isinstance(one, str | os.PathLike)]
     require_not_input(folder, named)
     if os.path.lexists(folder) and not _is_folder(folder):
         raise FshError(
@@ -250,7 +248,7 @@ def require_not_input(output: Path, inputs: Inputs) -> None:
             )
 
 
-def _require_replaceable(folder: Path, inputs: list[str | Path | None]) -> None:
+def _require_replaceable(folder: Path, inputs: Iterable[str | Path | None]) -> None:
     """Refuse places that nobody means to be replaced, and those that hold an input."""
     remedy = "name a new folder"
     if not _is_folder(folder):

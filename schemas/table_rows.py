@@ -1,15 +1,41 @@
-"""Tables as Python values, a few thousand rows at a time, whose vectors stay arrays."""
+"""From Parquet files to tables, and from tables to Python values.
+
+A few thousand rows at a time, whose vectors stay arrays."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fsh.schemas.stores import content_of, is_remote
 
 #: Rows that are Python values at once.
 ROWS_AT_ONCE = 16_384
+#: Bytes from which a table is read by several threads: waiting for them takes longer otherwise.
+_THREADS_FROM = 2**20
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """A table in a file, or in an object store.
+
+    Raises:
+        FileNotFoundError, OSError, pa.ArrowException: as they come.
+    """
+    if is_remote(path):
+        content = content_of(path)
+        return _read(pa.BufferReader(content), len(content))
+    with path.open("rb") as file:  # Arrow takes only paths that are UTF-8
+        return _read(file, os.fstat(file.fileno()).st_size)
+
+
+def _read(source: Any, size: int) -> pa.Table:
+    return pq.ParquetFile(source, pre_buffer=False).read(use_threads=size > _THREADS_FROM)
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:

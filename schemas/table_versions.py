@@ -95,3 +95,15 @@ def _with_new_names(table: pa.Table) -> pa.Table:
 def _version(schema: pa.Schema) -> int:
     said = (schema.metadata or {}).get(b"version", b"1")
     return int(said) if said.isdigit() else 1
+
+
+def describe_columns(schema: pa.Schema) -> list[tuple[str, str, str]]:
+    """(name, type, description) of every column; the type as Arrow has it, or ``list of float``."""
+    return [
+        (
+            f.name,
+            f"list of {f.type.value_type}" if pa.types.is_list(f.type) else str(f.type),
+            f.metadata[b"description"].decode(),
+        )
+        for f in schema
+    ]

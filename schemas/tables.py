@@ -7,7 +7,6 @@ Written and read only through this module, which checks the columns: whole, as r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -18,13 +17,10 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.stores import content_of, is_remote
-from fsh.schemas.table_rows import ROWS_AT_ONCE, rows_of
+from fsh.schemas.table_rows import ROWS_AT_ONCE, read_parquet, rows_of
 from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
-#: Bytes from which a table is read by several threads: waiting for them takes longer otherwise.
-_THREADS_FROM = 2**20
 _M = "without a mesh"
 _s, _f, _d, _i, _b = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.bool_()
 
@@ -190,18 +186,6 @@ CLIPS = pa.schema(
 )
 
 
-def describe_columns(schema: pa.Schema) -> list[tuple[str, str, str]]:
-    """(name, type, description) of every column; the type as Arrow has it, or ``list of float``."""
-    return [
-        (
-            f.name,
-            f"list of {f.type.value_type}" if pa.types.is_list(f.type) else str(f.type),
-            f.metadata[b"description"].decode(),
-        )
-        for f in schema
-    ]
-
-
 def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows as a table. A column that a row lacks becomes null; one it has too many is an error."""
     known, rows, tables = set(schema.names), iter(rows), []
@@ -232,15 +216,7 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             that wrote it; also if it is damaged.
     """
     try:
-        if is_remote(path):
-            content = content_of(path)
-            large = len(content) > _THREADS_FROM
-            source: Any = pa.BufferReader(content)
-            table = pq.ParquetFile(source, pre_buffer=False).read(use_threads=large)
-        else:
-            with path.open("rb") as file:
-                large = os.fstat(file.fileno()).st_size > _THREADS_FROM
-                table = pq.ParquetFile(file, pre_buffer=False).read(use_threads=large)
+        table = read_parquet(path)
     except (FileNotFoundError, NotADirectoryError):
         command = "shard" if table_title(schema) == table_title(CLIPS) else "ingest"
         raise FshError(

@@ -23,10 +23,10 @@ from fsh.schemas.records import (
     SourceState,
     known,
 )
+from fsh.schemas.table_versions import describe_columns
 from fsh.schemas.tables import (
     CLIPS,
     SOURCES,
-    describe_columns,
     read_clips,
     read_sources,
     read_table,
