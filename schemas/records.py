@@ -137,11 +137,15 @@ class _Record:
 
     def to_row(self) -> dict[str, Any]:
         """The record as a table's row."""
-        row = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        for name in self._enums:
-            blank = None if name in self._null else ""
-            row[name] = row[name].value if row[name] else blank
+        row = {f.name: self.in_table(f.name) for f in fields(self)}  # type: ignore[arg-type]
         return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
+
+    def in_table(self, name: str) -> Any:
+        """A field as a table holds it; a text may be no UTF-8."""
+        value = getattr(self, name)
+        if name in self._enums:
+            return value.value if value else None if name in self._null else ""
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

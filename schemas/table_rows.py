@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
+from fsh.schemas.text import storable
+
 #: Rows that are Python values at once.
 ROWS_AT_ONCE = 16_384
+
+
+_R = TypeVar("_R")
+
+
+def table_of(records: Iterable[_R], schema: pa.Schema, value: Callable[[_R, str], Any]) -> pa.Table:
+    """Records as a table, column by column.
+
+    Args:
+        value: of a record's column, as a table holds it, except that texts may be no UTF-8.
+    """
+    left, batches = iter(records), []
+    while some := list(islice(left, ROWS_AT_ONCE)):
+        columns = []
+        for field in schema:
+            values = [value(record, field.name) for record in some]
+            if pa.types.is_string(field.type):
+                values = [storable(one) if one else one for one in values]
+            columns.append(pa.array(values, field.type))
+        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+    return pa.Table.from_batches(batches, schema)
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.table_rows import ROWS_AT_ONCE, rows_of
+from fsh.schemas.table_rows import ROWS_AT_ONCE, rows_of, table_of
 from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
@@ -270,7 +270,7 @@ def clips_of(table: pa.Table, where: object = "") -> list[Clip]:
 
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
     """Write a table of clips: the same clips, the same bytes."""
-    write_table(to_table((clip.to_row() for clip in clips), CLIPS), path, CLIPS)
+    write_table(table_of(clips, CLIPS, Clip.in_table), path, CLIPS)
 
 
 def read_sources(path: Path) -> list[Source]:
@@ -284,7 +284,7 @@ def read_sources(path: Path) -> list[Source]:
 
 def write_sources(sources: Iterable[Source], path: Path) -> None:
     """Write a table of sources: the same sources, the same bytes."""
-    write_table(to_table((source.to_row() for source in sources), SOURCES), path, SOURCES)
+    write_table(table_of(sources, SOURCES, Source.in_table), path, SOURCES)
 
 
 _R = TypeVar("_R", Clip, Source)

@@ -58,9 +58,7 @@ def packs_of(data: DataFolder, analysis: AnalysisConfig | None = None) -> list[P
     return sorted(data.packs.glob(pattern))
 
 
-def read_packs(
-    data: DataFolder, analysis: AnalysisConfig
-) -> Mapping[Path, tuple[str, list[Clip]]]:
+def read_packs(data: DataFolder, analysis: AnalysisConfig) -> Mapping[Path, tuple[str, list[Clip]]]:
     """Of each span's folder in a pack, the stamp that its table had, and its rows.
 
     A pack that cannot be read is left out.
