@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from fsh.schemas.errors import SchemaMismatch
+from fsh.schemas.records import Clip, Source
+from fsh.schemas.table_versions import REMEDY, table_title
 from fsh.schemas.text import storable
 
 #: Rows that are Python values at once.
@@ -16,6 +19,7 @@ ROWS_AT_ONCE = 16_384
 
 
 _R = TypeVar("_R")
+_C = TypeVar("_C", Clip, Source)
 
 
 def table_of(records: Iterable[_R], schema: pa.Schema, value: Callable[[_R, str], Any]) -> pa.Table:
@@ -59,3 +63,17 @@ def vectors_of(column: pa.ListArray) -> list[np.ndarray | None]:
         values[start:end].copy() if there and end > start else None
         for start, end, there in zip(offsets[:-1], offsets[1:], valid, strict=True)
     ]
+
+
+def records_of(table: pa.Table, schema: pa.Schema, kind: type[_C], where: object) -> list[_C]:
+    """The rows of a table as records.
+
+    Raises:
+        SchemaMismatch: for a value that a column cannot have.
+    """
+    try:
+        return [kind.from_row(row) for row in rows_of(table)]
+    except (TypeError, ValueError) as error:
+        raise SchemaMismatch(
+            f"not a {table_title(schema)} table ({error})", where=where, remedy=REMEDY
+        ) from error

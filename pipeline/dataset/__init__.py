@@ -10,7 +10,8 @@ In the data's order:
   :mod:`upgrading` (of older versions); :mod:`span_progress`: how far it has come
 - :mod:`span_store`: what is stored of finished and failed spans; :mod:`span_packs`: of many at once
 - :mod:`selection`: which clips are kept (:mod:`filters`), which show the same footage
-  (:mod:`duplicates`), who they show (:mod:`identity`; :mod:`neighbours`: whose faces are close), which
+  (:mod:`duplicates`), whose faces are close (:mod:`neighbours`) and who they show
+  (:mod:`identity`), which
   identity and split each gets (:mod:`assignment`), which shard each lies in
 - :mod:`accounting`: where every second went: kept, or rejected with a reason
 - :mod:`shards`: the writing of shards; :mod:`finish`: table, card and report

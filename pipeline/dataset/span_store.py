@@ -18,6 +18,7 @@ from pathlib import Path
 
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.span_packs import (
+    MOST,
     SpanTable,
     read_packs,
     stale_packs,
@@ -146,6 +147,9 @@ def read_finished(
             if read := _read_or_none(folder, stamp):
                 table, clips = read
                 fresh.append(table)
+        if len(fresh) == MOST:
+            write_pack(data, analysis, fresh)
+            fresh.clear()
         tars = [folder.clip(clip.clip_id) for clip in clips or () if clip.clip_id and clip.samples]
         if clips is None or not all(tar.is_file() for tar in tars):
             _discard(folder)

@@ -17,7 +17,6 @@ from erasable import CONFIG, make, reshard
 from kill_anywhere import contents
 from places import LINKS, ROOT
 
-from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset import span_packs
 from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.span_store import read_finished
