@@ -90,6 +90,7 @@ class IdentityOrigin(StrEnum):
 
 
 _T = TypeVar("_T")
+_Enums = Mapping[str, type[StrEnum]]
 
 
 def known(value: _T | None) -> _T:
@@ -109,11 +110,11 @@ def known(value: _T | None) -> _T:
 class _Record:
     """Rows of a table to records and back.
 
-    A null is read as the field's default. Enums are their values, and "" where there is none.
-    Texts that are no UTF-8, such as file names, are written with escapes and read back the same.
+    A null is read as the field's default. Enums are their values, and "" where there is none. Texts
+    that are no UTF-8, such as file names, are written with escapes and read back the same.
     """
 
-    _enums: ClassVar[Mapping[str, type[StrEnum]]] = {}
+    _enums: ClassVar[_Enums] = {}
     #: Those of them that are null, not "", where there is none.
     _null: ClassVar[frozenset[str]] = frozenset()
 
@@ -137,11 +138,13 @@ class _Record:
 
     def to_row(self) -> dict[str, Any]:
         """The record as a table's row."""
-        row = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        for name in self._enums:
-            blank = None if name in self._null else ""
-            row[name] = row[name].value if row[name] else blank
+        row = {f.name: self.in_table(f.name) for f in fields(self)}  # type: ignore[arg-type]
         return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
+
+    def in_table(self, name: str) -> Any:
+        """A field as a table holds it; a text may be no UTF-8."""
+        value, blank = getattr(self, name), None if name in self._null else ""
+        return (value.value if value else blank) if name in self._enums else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +154,7 @@ class Source(_Record):
     The columns are described in :data:`~fsh.schemas.tables.SOURCES`.
     """
 
-    _enums: ClassVar[Mapping[str, type[StrEnum]]] = {
-        "state": SourceState,
-        "error_class": ErrorClass,
-    }
+    _enums: ClassVar[_Enums] = {"state": SourceState, "error_class": ErrorClass}
 
     request_id: str
     url: str
@@ -228,10 +228,7 @@ class Clip(_Record):
     columns are described in :data:`~fsh.schemas.tables.CLIPS`.
     """
 
-    _enums: ClassVar[Mapping[str, type[StrEnum]]] = {
-        "identity_from": IdentityOrigin,
-        "reason": RejectReason,
-    }
+    _enums: ClassVar[_Enums] = {"identity_from": IdentityOrigin, "reason": RejectReason}
     _null: ClassVar[frozenset[str]] = frozenset({"identity_from"})
 
     clip_id: str | None = None

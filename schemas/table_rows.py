@@ -5,15 +5,20 @@ A few thousand rows at a time, whose vectors stay arrays."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fsh.schemas.errors import SchemaMismatch
+from fsh.schemas.records import Clip, Source
 from fsh.schemas.stores import content_of, is_remote
+from fsh.schemas.table_versions import REMEDY, table_title
+from fsh.schemas.text import storable
 
 #: Rows that are Python values at once.
 ROWS_AT_ONCE = 16_384
@@ -36,6 +41,28 @@ def read_parquet(path: Path) -> pa.Table:
 
 def _read(source: Any, size: int) -> pa.Table:
     return pq.ParquetFile(source, pre_buffer=False).read(use_threads=size > _THREADS_FROM)
+
+
+_R = TypeVar("_R")
+_C = TypeVar("_C", Clip, Source)
+
+
+def table_of(records: Iterable[_R], schema: pa.Schema, value: Callable[[_R, str], Any]) -> pa.Table:
+    """Records as a table, column by column.
+
+    Args:
+        value: of a record's column, as a table holds it, except that texts may be no UTF-8.
+    """
+    left, batches = iter(records), []
+    while some := list(islice(left, ROWS_AT_ONCE)):
+        columns = []
+        for field in schema:
+            values = [value(record, field.name) for record in some]
+            if pa.types.is_string(field.type):
+                values = [storable(one) if one else one for one in values]
+            columns.append(pa.array(values, field.type))
+        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+    return pa.Table.from_batches(batches, schema)
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
@@ -61,3 +88,17 @@ def vectors_of(column: pa.ListArray) -> list[np.ndarray | None]:
         values[start:end].copy() if there and end > start else None
         for start, end, there in zip(offsets[:-1], offsets[1:], valid, strict=True)
     ]
+
+
+def records_of(table: pa.Table, schema: pa.Schema, kind: type[_C], where: object) -> list[_C]:
+    """The rows of a table as records.
+
+    Raises:
+        SchemaMismatch: for a value that a column cannot have.
+    """
+    try:
+        return [kind.from_row(row) for row in rows_of(table)]
+    except (TypeError, ValueError) as error:
+        raise SchemaMismatch(
+            f"not a {table_title(schema)} table ({error})", where=where, remedy=REMEDY
+        ) from error

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.records import Clip, Source
-from fsh.schemas.table_rows import ROWS_AT_ONCE, read_parquet, rows_of
-from fsh.schemas.table_versions import REMEDY, check_columns, table_title, upgraded_table
+from fsh.schemas.table_rows import ROWS_AT_ONCE, read_parquet, records_of, table_of
+from fsh.schemas.table_versions import check_columns, table_title, upgraded_table
 from fsh.schemas.temporary import replacing
 
 _M = "without a mesh"
@@ -236,7 +236,7 @@ def read_clips(path: Path) -> list[Clip]:
     Raises:
         SchemaMismatch: see :func:`read_table`; also for a value that a column cannot have.
     """
-    return _read_records(path, CLIPS, Clip)
+    return records_of(read_table(path, CLIPS), CLIPS, Clip, path)
 
 
 def clips_of(table: pa.Table, where: object = "") -> list[Clip]:
@@ -248,12 +248,12 @@ def clips_of(table: pa.Table, where: object = "") -> list[Clip]:
     Raises:
         SchemaMismatch: for a value that a column cannot have.
     """
-    return _records_of(table, CLIPS, Clip, where)
+    return records_of(table, CLIPS, Clip, where)
 
 
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
     """Write a table of clips: the same clips, the same bytes."""
-    write_table(to_table((clip.to_row() for clip in clips), CLIPS), path, CLIPS)
+    write_table(table_of(clips, CLIPS, Clip.in_table), path, CLIPS)
 
 
 def read_sources(path: Path) -> list[Source]:
@@ -262,28 +262,12 @@ def read_sources(path: Path) -> list[Source]:
     Raises:
         SchemaMismatch: see :func:`read_table`; also for a value that a column cannot have.
     """
-    return _read_records(path, SOURCES, Source)
+    return records_of(read_table(path, SOURCES), SOURCES, Source, path)
 
 
 def write_sources(sources: Iterable[Source], path: Path) -> None:
     """Write a table of sources: the same sources, the same bytes."""
-    write_table(to_table((source.to_row() for source in sources), SOURCES), path, SOURCES)
-
-
-_R = TypeVar("_R", Clip, Source)
-
-
-def _read_records(path: Path, schema: pa.Schema, kind: type[_R]) -> list[_R]:
-    return _records_of(read_table(path, schema), schema, kind, path)
-
-
-def _records_of(table: pa.Table, schema: pa.Schema, kind: type[_R], where: object) -> list[_R]:
-    try:
-        return [kind.from_row(row) for row in rows_of(table)]
-    except (TypeError, ValueError) as error:
-        raise SchemaMismatch(
-            f"not a {table_title(schema)} table ({error})", where=where, remedy=REMEDY
-        ) from error
+    write_table(table_of(sources, SOURCES, Source.in_table), path, SOURCES)
 
 
 def _rewrite(schema: pa.Schema) -> str:

@@ -17,9 +17,9 @@ from fsh.schemas.records import Clip
 SAME_FOOTAGE = 0.9
 #: … if their faces are nearer to one another than this: another size or colour moves an embedding.
 SAME_FACE = 0.4
-#: Up to so many clips all pairs of such faces are compared. Of more, each clip is compared with those
-#: of so many nearest faces: the same footage has nearly the same face.
-COMPARED = 2_000
+#: Up to so many clips all pairs of such faces are compared. Of more, each clip is compared with
+#: those of so many nearest faces: the same footage has nearly the same face.
+COMPARED = 500
 NEAREST = 8
 
 

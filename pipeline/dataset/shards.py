@@ -134,8 +134,10 @@ def plan_shards(
         return []
     count = shard_count([clip.bytes for _, clip in keyed], [key for key, _ in keyed], target)
     count = max(count, least)
-    parts = [tuple(clip for key, clip in keyed if key % count == n) for n in range(count)]
-    return [ShardPlan(split, number, part) for number, part in enumerate(parts) if part]
+    parts: list[list[ShardClip]] = [[] for _ in range(count)]
+    for key, clip in keyed:
+        parts[key % count].append(clip)
+    return [ShardPlan(split, number, tuple(part)) for number, part in enumerate(parts) if part]
 
 
 def is_as_noted(data: DataFolder, note: ShardNote) -> bool:

@@ -23,8 +23,9 @@ from fsh.schemas.span_layout import SpanFolder
 from fsh.schemas.tables import clips_of
 from fsh.schemas.temporary import replacing
 
-#: Spans from which on a pack is worth its file.
-LEAST = 500
+#: Spans from which on a pack is worth its file, and those of one pack: so many tables are in memory
+#: at once.
+LEAST, MOST = 500, 2000
 #: Columns beside those of the table of clips: path of the span's folder below the work folder, and
 #: the stamp of its table.
 _SPAN, _STAMP = "span", "stamp"
@@ -91,9 +92,9 @@ def write_pack(data: DataFolder, analysis: AnalysisConfig, spans: Iterable[SpanT
         return
     whole = pa.concat_tables(tables).combine_chunks()
     name = digest([sorted(set(whole[_SPAN].to_pylist())), sorted(set(whole[_STAMP].to_pylist()))])
-    with replacing(data.packs / f"{analysis.hash}-{name}.parquet") as temporary:
-        with temporary.open("wb") as file:
-            pq.write_table(whole, file, compression="zstd")
+    path = data.packs / f"{analysis.hash}-{name}.parquet"
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        pq.write_table(whole, file, compression="zstd")
 
 
 def _labelled(data: DataFolder, span: SpanTable) -> pa.Table:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.span_packs import (
-    SpanTable,
+    MOST,
     read_packs,
     stale_packs,
     stamp_of,
@@ -196,8 +196,9 @@ def read_finished(
             tar = folder.clip(clip.clip_id) if clip.clip_id and clip.samples else None
             path, size = (str(tar.relative_to(data.root)), sizes[tar]) if tar else ("", 0)
             finished.append(FinishedClip(clip, path, size))
-    if local:
-        write_pack(data, analysis, [fresh for _, fresh in tables if fresh is not None])
+    fresh = [table for _, table in tables if table is not None]
+    for begin in range(0, len(fresh), MOST):
+        write_pack(data, analysis, fresh[begin : begin + MOST])
     return finished if whole else None
 
 

@@ -5,10 +5,10 @@
 Makes clips of people in videos, seven a video and about 25 videos a person, whose embeddings lie as
 faces do: Gaussians of people, videos and clips with the spreads of dlib's (0.56, 0.16, 0.08), over
 as many directions (19 of people, 29 within one). Every clip has scores and ten seconds of motion.
-Prints for each step and number of rows the seconds and the peak of memory (MB, Linux), and the
-slope: the power of the number of rows by which the seconds grow from one number to the next; n log n
-has 1.1. Of each number in ``--spans`` the finished spans are stored on disk as ``fsh shard`` does,
-and looked for and read there.
+Prints for each step and number of rows the CPU seconds and the peak of memory (MB, Linux), and the
+slope: the power of the number of rows by which the seconds grow from one number to the next; that
+of n log n is 1.1. Of each number in ``--spans`` the finished spans are stored on disk as ``fsh
+shard`` does, and looked for and read there.
 
 - plan: spans of the sources; pending: which of them are not done; read: the rows of all, once from
   a table each, and again from what was packed then
@@ -21,6 +21,7 @@ and looked for and read there.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import resource
@@ -84,14 +85,38 @@ def made_clips(rows: int) -> tuple[list[Clip], np.ndarray]:
             Clip(
                 clip_id=f"{name}_{int(start * 1000):08d}_00",
                 video_id=name,
-                **dict(shot=0, track=n % PER_VIDEO, start=start, end=start + 9.96),
-                **dict(cover_start=start, cover_end=start + 10, fps=25.0, frames=250),
-                **dict(frames_failed=0, samples=4, width=640, height=360, crop_left=200.0),
-                **dict(crop_top=60.0, crop_side=240.0, face_px=60 + n % 90, drift=0.1),
-                **dict(detected=1.0, score=0.9, sharpness=300.0, brightness=0.5, contrast=0.2),
-                **dict(yaw=float(n % 80 - 40), pitch=0.0, roll=0.0, pose_range=10.0),
-                **dict(mouth_motion=0.1, frame_difference=0.01, identity_consistency=0.95),
-                **dict(speech=0.8, sync_confidence=4.0, sync_offset=0.02),
+                shot=0,
+                track=n % PER_VIDEO,
+                start=start,
+                end=start + 9.96,
+                cover_start=start,
+                cover_end=start + 10,
+                fps=25.0,
+                frames=250,
+                frames_failed=0,
+                samples=4,
+                width=640,
+                height=360,
+                crop_left=200.0,
+                crop_top=60.0,
+                crop_side=240.0,
+                face_px=60 + n % 90,
+                drift=0.1,
+                detected=1.0,
+                score=0.9,
+                sharpness=300.0,
+                brightness=0.5,
+                contrast=0.2,
+                yaw=float(n % 80 - 40),
+                pitch=0.0,
+                roll=0.0,
+                pose_range=10.0,
+                mouth_motion=0.1,
+                frame_difference=0.01,
+                identity_consistency=0.95,
+                speech=0.8,
+                sync_confidence=4.0,
+                sync_offset=0.02,
                 motion_print=motion.tobytes().hex(),
                 embedding=embeddings[n],
                 spec=CONFIG.analysis.spec.hash,
@@ -117,16 +142,16 @@ def made_sources(rows: int) -> list[Source]:
 
 
 class Steps:
-    """Seconds and peak memory of each step."""
+    """CPU seconds and peak memory of each step."""
 
     def __init__(self) -> None:
         self.found: dict[str, tuple[float, float]] = {}
 
     def __call__(self, name: str, work: Callable):
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        begun = time.monotonic()
+        begun = time.process_time()  # of all threads: others may use the machine too
         result = work()
-        seconds = time.monotonic() - begun
+        seconds = time.process_time() - begun
         status = Path("/proc/self/status").read_text()
         peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
         self.found[name] = (round(seconds, 2), round(peak))
@@ -158,6 +183,26 @@ def shares(truth: np.ndarray, named: list[str]) -> tuple[float, float]:
     return both / max(1.0, pairs(other)), both / max(1.0, pairs(one))
 
 
+def settle(data: DataFolder, clips: list[Clip], sources: list[Source]) -> list[Clip]:
+    chosen = judged(clips, sources, CONFIG)
+    named = assigned(chosen, sources, CONFIG.same_person, PinnedAssignments())
+    write_clips(named, data.clips_without_shards)
+    return named
+
+
+def plan_writing(named: list[Clip]) -> int:
+    """The number of shards."""
+    ready = [
+        (clip.split, ShardClip(clip.clip_id or "", clip.identity or "", "a.tar", 2**21, 4))
+        for clip in named
+        if clip.kept
+    ]
+    return sum(
+        len(plan_shards(split, [c for s, c in ready if s == split], CONFIG.shard_bytes))
+        for split in SPLITS
+    )
+
+
 def measured(rows: int, stored: bool) -> dict:
     step = Steps()
     with tempfile.TemporaryDirectory(prefix="fsh-million-") as root:
@@ -169,35 +214,19 @@ def measured(rows: int, stored: bool) -> dict:
         if stored:
             store(data, spans, clips)
             step("pending", lambda: pending_spans(data, spans, CONFIG.analysis, retry_failed=False))
-            del clips
+            clips.clear()
             step("read", lambda: read_finished(data, spans, CONFIG.analysis))
             found = step("read again", lambda: read_finished(data, spans, CONFIG.analysis))
-            clips = [finished.clip for finished in found]
-            del found
+            clips.extend(finished.clip for finished in found)
+            found.clear()
 
-        def settle() -> list[Clip]:
-            chosen = judged(clips, sources, CONFIG)
-            named = assigned(chosen, sources, CONFIG.same_person, PinnedAssignments())
-            write_clips(named, data.clips_without_shards)
-            return named
-
-        named = step("settle", settle)
+        named = step("settle", lambda: settle(data, clips, sources))
         kept = [n for n, clip in enumerate(named) if clip.kept]
         right = shares(person[kept], [named[n].identity or "" for n in kept])
 
-        def plan() -> int:
-            ready = [
-                (clip.split, ShardClip(clip.clip_id or "", clip.identity or "", "a.tar", 2**21, 4))
-                for clip in named
-                if clip.kept
-            ]
-            return sum(
-                len(plan_shards(split, [c for s, c in ready if s == split], CONFIG.shard_bytes))
-                for split in SPLITS
-            )
-
-        step("write plan", plan)
-        del named, clips
+        step("write plan", lambda: plan_writing(named))
+        named.clear()
+        clips.clear()
 
         def finish() -> None:
             rows = with_places(data, read_clips(data.clips_without_shards), [])
@@ -237,7 +266,7 @@ def table(results: list[dict]) -> str:
         for one in results:
             seconds, peak = one["steps"].get(name, ("", ""))
             cells += [str(seconds), f"{peak:,}" if peak else ""]
-        for less, more in zip(results, results[1:], strict=False):
+        for less, more in itertools.pairwise(results):
             pair = [one["steps"].get(name) for one in (less, more)]
             slope = ""
             if all(pair) and pair[0][0] >= 0.05:
