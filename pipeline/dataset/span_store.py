@@ -245,6 +245,8 @@ def _finished_table(
     try:
         table = read_table(folder.clips, CLIPS)
         return clips_of(table, folder.clips), SpanTable(folder, stamp, table) if stamp else None
+    except StoreRefused:  # which says nothing about the table
+        raise
     except FshError:
         return None, None
 

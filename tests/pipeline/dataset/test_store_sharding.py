@@ -109,6 +109,7 @@ def test_a_store_gets_the_bytes_that_a_folder_gets(bucket, local, tmp_path):
     assert left == {".lock-shard.whole"}
 
 
+@pytest.mark.slow
 def test_a_video_that_is_gone_is_one_rejected_video(bucket):
     gone = next(iter(stored_sources(bucket.data)))
     (bucket.files.root / gone.path).unlink()
