@@ -13,7 +13,7 @@ from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, NETWORKS, RunFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.spec import FaceSpec
 from fsh.schemas.trained_on import TrainedOn
-from fsh.trainer.checkpoint import Checkpoint, newest_sound
+from fsh.trainer.checkpoint import Checkpoint, list_checkpoints, newest_sound
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.models.networks import Discriminator, Embedder, Generator, channels_last
 from fsh.trainer.training.methods import METHODS
@@ -72,6 +72,12 @@ class Run:
         if not path.is_dir():
             raise FshError("no such folder", where=path, remedy="run `fsh train` first")
         run = newest_sound(RunFolder(path), opened, progress or Silent())
+        if run is None and list_checkpoints(RunFolder(path)):
+            raise FshError(
+                "none of its checkpoints can be used",
+                where=path,
+                remedy="see above why; train it again with this version of fsh under another name",
+            )
         if run is None:
             raise FshError("no checkpoint here", where=path, remedy="run `fsh train` first")
         return run

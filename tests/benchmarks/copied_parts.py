@@ -84,7 +84,7 @@ class Ablated:
             lines = landmark_image_tensors(faces.points, size, config.size)
             bent = references.prepared(targets, chosen, config.size)
             answer, bent = self.change(person.drawing(lines, bent), bent)
-            return to_pictures(compose(answer, bent, "bicubic").picture)
+            return to_pictures(compose(answer, bent).picture)
 
         return draw
 

@@ -1,5 +1,7 @@
 """Opening a run: which checkpoint it is, what is known of it, and its networks."""
 
+import json
+
 import pytest
 import torch
 from tiny_data import SPEC
@@ -62,6 +64,18 @@ def test_no_checkpoint_is_an_error(tmp_path):
         Run.read(str(tmp_path / "none"))
     with pytest.raises(FshError, match="no checkpoint here → run `fsh train` first"):
         Run.read(tmp_path)
+
+
+def test_a_run_of_another_version_is_not_taken_for_none(tmp_path):
+    path, told = tmp_path / "run", Told()
+    train(tiny_folder(tmp_path / "data"), path, tiny_config(steps=1), Told())
+    state = RunFolder(path).checkpoint(1) / "state.json"
+    known = json.loads(state.read_text())
+    known["config"]["loss"]["unheard_of"] = 1.0
+    state.write_text(json.dumps(known))
+    with pytest.raises(FshError, match="none of its checkpoints can be used"):
+        Run.read(path, told)
+    assert "refused" in told.lines[0]
 
 
 def test_another_methods_run_makes_no_persons(tmp_path):
