@@ -24,6 +24,7 @@ from pathlib import Path
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.span_packs import (
     MOST,
+    SpanTable,
     read_packs,
     stale_packs,
     stamp_of,
