@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import cv2
@@ -34,7 +36,7 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
         stream,
         batch_size=None,
         num_workers=workers,
-        worker_init_fn=_start_worker,
+        worker_init_fn=partial(_start_worker, dict(os.environ)),
         prefetch_factor=4,
         collate_fn=_unchanged,
         pin_memory=pin,
@@ -89,7 +91,11 @@ def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _start_worker(_: int) -> None:
+def _start_worker(environment: dict[str, str], _: int) -> None:
+    # The process that starts all others has the environment of the first time: keys of a store, and
+    # where its copies are kept, may have been set since.
+    os.environ.clear()
+    os.environ.update(environment)
     # Ctrl-C reaches every process of a terminal; the training process decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
