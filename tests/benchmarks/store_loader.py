@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 import cv2
+from loader import shares
 from object_store import copy_folder, s3_server, using
 
 from fsh.data_places import data_folder
@@ -49,11 +50,6 @@ def epoch(of: Iterator[Batch], count: int) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def share(here: list[float], there: list[float]) -> str:
-    found = sorted(a / b for a, b in zip(here, there, strict=True))
-    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
@@ -77,7 +73,7 @@ def main() -> None:
     walls, cpus = ([[t[n] for t in times[side]] for side in ("here", "there")] for n in (0, 1))
     each = 1e3 * statistics.median(walls[0]) / (count * BATCH)
     print(f"first epoch, every shard fetched: {first:.2f} s; a folder's: {walls[0][0]:.2f} s")
-    print(f"warm: {share(*walls)} of the folder's rate, {share(*cpus)} in CPU time")
+    print(f"warm: {shares(*walls)} of the folder's rate, {shares(*cpus)} in CPU time")
     print(f"      {each:.2f} ms per episode from a folder")
 
 
