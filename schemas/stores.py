@@ -3,7 +3,7 @@
 The root of a :class:`~fsh.schemas.layout.DataFolder` may be a path of universal-pathlib's. It has a
 path's methods for reading (``open``, ``stat``, ``glob`` …) and is no :class:`os.PathLike`, so that
 nothing takes it for a path of this machine. Its ``fs`` is a file system of fsspec's, ``path`` what
-that calls it. Such paths are made by ``fsh.data_places`` alone; it imports neither package.
+that calls it. ``fsh.data_places`` alone makes such paths; this module imports neither package.
 
 A store keeps whole objects: a write is seen as a whole or not at all, so nothing has to be renamed.
 """
