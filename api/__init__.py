@@ -15,17 +15,13 @@ The modules, in the order in which they are used:
 - ``data_places``: a data folder by its path, or by its address in an object store
 - a data set: ``dataset_making`` (ingest and shard), ``dataset`` (reading and inspecting one),
   ``clip_pages`` (a page of it, served)
-- ``training``: a run; ``training_processes`` starts several processes for one, and
-  ``training_process`` is what each does
+- ``training``: a run
 - ``people``: a person out of photos, and as ONNX files; ``person_photos``: which photos they are;
   ``face_analysis``: what measures drawings
-- ``films``: films of one or several people; ``film_making`` makes one as
-  ``film_options`` say, ``film_frames`` its frames
+- ``films``: films of one or several people
 - ``telepresence``: the same live, in a browser
 - ``marking``: consent, watermark and manifest of what is drawn; ``verification`` reads them
-- ``evaluation``: the paper's table; ``evaluation_options``, ``frames_folder`` (frames that are not
-  of a data set), ``unseen_people`` (whom the runs saw), ``evaluation_report`` and ``user_study``
-  (what it writes)
+- ``evaluation``: the paper's table
 - ``erasure``: forgetting videos and people
 - ``sample_clips``: the small clips of ``fsh demo``
 """
@@ -38,15 +34,15 @@ if TYPE_CHECKING:
     from fsh.dataset import Dataset, inspect, open_dataset
     from fsh.dataset_making import ingest, plan_ingest, shard
     from fsh.erasure import check_forgotten, forget
-    from fsh.evaluation import evaluate
-    from fsh.films import animate, animate_each
+    from fsh.evaluation.comparison import evaluate
+    from fsh.evaluation.user_study import score_answers
+    from fsh.films.animate import animate, animate_each
     from fsh.people import export, personalize
     from fsh.schemas.errors import FshError
     from fsh.telepresence.live import live
     from fsh.trainer.person.person import Person
     from fsh.trainer.runs import Run
-    from fsh.training import plan_training, train
-    from fsh.user_study import score_answers
+    from fsh.training.run import plan_training, train
     from fsh.verification import verify
 
     __version__: str
@@ -57,10 +53,10 @@ _MODULES = {
     "FshError": "fsh.schemas.errors",
     "Person": "fsh.trainer.person.person",
     "Run": "fsh.trainer.runs",
-    "animate": "fsh.films",
-    "animate_each": "fsh.films",
+    "animate": "fsh.films.animate",
+    "animate_each": "fsh.films.animate",
     "check_forgotten": "fsh.erasure",
-    "evaluate": "fsh.evaluation",
+    "evaluate": "fsh.evaluation.comparison",
     "export": "fsh.people",
     "forget": "fsh.erasure",
     "ingest": "fsh.dataset_making",
@@ -69,10 +65,10 @@ _MODULES = {
     "open_dataset": "fsh.dataset",
     "personalize": "fsh.people",
     "plan_ingest": "fsh.dataset_making",
-    "plan_training": "fsh.training",
-    "score_answers": "fsh.user_study",
+    "plan_training": "fsh.training.run",
+    "score_answers": "fsh.evaluation.user_study",
     "shard": "fsh.dataset_making",
-    "train": "fsh.training",
+    "train": "fsh.training.run",
     "verify": "fsh.verification",
 }
 __all__ = [  # written out: type checkers do not follow a computed list

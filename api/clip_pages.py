@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fsh.data_places import data_folder
 from fsh.defaults import AnyPath
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -72,8 +72,8 @@ def clip_application(data: DataFolder, token: str) -> ASGIApp:
     from starlette.responses import HTMLResponse, JSONResponse, Response
     from starlette.routing import Route
 
-    from fsh.pipeline.dataset import clip_pictures
-    from fsh.pipeline.dataset import contact_sheet as sheet
+    from fsh.pipeline.dataset.pages import clip_pictures
+    from fsh.pipeline.dataset.pages import contact_sheet as sheet
 
     damage = sheet.DamageReport()
     browser = sheet.open_browser(data, damage)
@@ -131,7 +131,8 @@ def clip_application(data: DataFolder, token: str) -> ASGIApp:
 
 
 def read_question(asked: Any) -> dict[str, Any]:
-    """The arguments of :meth:`~fsh.pipeline.dataset.browsing.ClipBrowser.query` in a page's JSON.
+    """The arguments of :meth:`~fsh.pipeline.dataset.pages.browsing.ClipBrowser.query` in a page's
+    JSON.
 
     Raises:
         ValueError, TypeError, KeyError: if it is none.

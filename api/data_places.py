@@ -1,6 +1,7 @@
 """Which data folder is meant by a path, or by an address in an object store.
 
-The only place that opens stores: everything else takes a :class:`~fsh.schemas.layout.DataFolder`.
+The only place that opens stores: everything else takes a
+:class:`~fsh.schemas.places.layout.DataFolder`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from typing import Any, cast
 
 from fsh.defaults import AnyPath
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.local_copies import cache_limit
-from fsh.schemas.stores import cache_folder, is_remote, refused_by_store, store_of
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.local_copies import cache_limit
+from fsh.schemas.places.stores import cache_folder, is_remote, refused_by_store, store_of
 
 #: Beginning of an address to the extra that reads it.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
 #: What the libraries of stores are told beyond the user's own settings. They try again a few times;
-#: :func:`fsh.schemas.stores.persistently` does so for longer.
+#: :func:`fsh.schemas.places.stores.persistently` does so for longer.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {

@@ -12,18 +12,18 @@ import numpy as np
 
 from fsh.data_places import data_folder
 from fsh.defaults import AnyPath
-from fsh.schemas.card import DatasetCard, require_shards
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import SPLITS, DataFolder
-from fsh.schemas.outputs import owned_output, require_free_file
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import SPLITS, DataFolder
+from fsh.schemas.places.outputs import owned_output, require_free_file
+from fsh.schemas.places.stores import is_remote
 from fsh.schemas.progress import Progress, Silent
-from fsh.schemas.records import Clip, Source
-from fsh.schemas.sample import SOUND, StoredSample, read_samples
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.stores import is_remote
-from fsh.schemas.tables import read_clips, read_sources
+from fsh.schemas.shards.card import DatasetCard, require_shards
+from fsh.schemas.shards.sample import SOUND, StoredSample, read_samples
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.tables.parquet import read_clips, read_sources
+from fsh.schemas.tables.records import Clip, Source
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def inspect(
     Raises:
         FshError: if there is no data set, or the page is there and is none of fsh's.
     """
-    from fsh.pipeline.dataset.contact_sheet import make_page
+    from fsh.pipeline.dataset.pages.contact_sheet import make_page
 
     folder = data_folder(data)
     # The page is for a browser: it comes to lie on this machine.

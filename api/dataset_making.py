@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from fsh.data_places import copies_setting, data_folder, local_data_folder
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
-from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.outputs import require_data_folder
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.outputs import require_data_folder
 from fsh.schemas.progress import Progress, Silent
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables.conditions import Condition
 
 if TYPE_CHECKING:  # Apache Beam takes a second to import
     from fsh.pipeline.dataset.finish import PartReport, ShardReport
@@ -225,7 +225,7 @@ def landmark_backend_for(data: DataFolder, wanted: str, progress: Progress) -> s
     """
     from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED
     from fsh.pipeline.faces.backends import BACKENDS, choose_backend
-    from fsh.schemas.card import DatasetCard
+    from fsh.schemas.shards.card import DatasetCard
 
     try:
         before = DatasetCard.read(data.card).spec.backend

@@ -29,8 +29,8 @@ from fsh.pipeline.erasure.plan import ErasurePlan, plan_erasure
 from fsh.pipeline.erasure.search import Remnant, find_remnants
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.outputs import owned_output
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.outputs import owned_output
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.run_pictures import RunPictures
 

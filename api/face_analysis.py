@@ -14,11 +14,10 @@ from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.pose import head_poses
 from fsh.pipeline.faces.several_looks import look_several_times
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.ids import file_sha256
-from fsh.schemas.landmarks import (
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import (
     LEFT_BROW,
     LEFT_EYE,
     LIDS,
@@ -28,9 +27,10 @@ from fsh.schemas.landmarks import (
     RIGHT_EYE,
     mouth_opening,
 )
-from fsh.schemas.mesh import MESH_POINTS
+from fsh.schemas.faces.mesh import MESH_POINTS
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.ids import file_sha256
 from fsh.schemas.recognizer import LANDMARK_MODEL, RECOGNIZER, model_file
-from fsh.schemas.spec import FaceSpec
 from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
 
 #: The backend that all contenders are measured with, where it can be loaded, if none is named.

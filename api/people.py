@@ -16,9 +16,9 @@ from fsh.pipeline.inputs.photo_folder import FoundPhotos, RejectedPhoto, find_ph
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.errors import FshError
-from fsh.schemas.folder_kinds import ONNX, PERSON
-from fsh.schemas.layout import PersonFolder
-from fsh.schemas.outputs import (
+from fsh.schemas.places.folder_kinds import ONNX, PERSON
+from fsh.schemas.places.layout import PersonFolder
+from fsh.schemas.places.outputs import (
     owned_output,
     require_outside_persons,
     require_own_folder,

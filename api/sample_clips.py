@@ -19,9 +19,9 @@ import numpy as np
 
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.schemas.errors import FshError
-from fsh.schemas.folder_kinds import LITTER, FolderKind
-from fsh.schemas.layout import output_lock
-from fsh.schemas.outputs import require_own_folder
+from fsh.schemas.places.folder_kinds import LITTER, FolderKind
+from fsh.schemas.places.layout import output_lock
+from fsh.schemas.places.outputs import require_own_folder
 from fsh.schemas.progress import Progress
 
 FPS = 25

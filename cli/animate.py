@@ -108,7 +108,7 @@ def animate(
     `fsh animate --person people/a --person people/b --driving talk.mp4 -o films --format webm`
     """
     from fsh.defaults import newest_person, person_folder
-    from fsh.films import FilmOptions, animate_each
+    from fsh.films.animate import FilmOptions, animate_each
 
     chosen = FilmOptions(
         absolute=absolute,

@@ -31,8 +31,8 @@ from fsh.cli import (
     train,
     verify,
 )
-from fsh.schemas.disk import refused_by_system
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import refused_by_system
 from fsh.schemas.text import sentence
 
 app = typer.Typer(

@@ -32,7 +32,7 @@ def demo(
     """
     from fsh.sample_clips import make_demo_clips, require_demo_folder
     from fsh.schemas.errors import FshError
-    from fsh.schemas.outputs import owned_output
+    from fsh.schemas.places.outputs import owned_output
 
     if folder.parts[:1] and folder.parts[0].startswith("-"):  # not to be taken for an option
         folder = folder.absolute()

@@ -12,7 +12,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.text import one_line
 
 if TYPE_CHECKING:
-    from fsh.user_study import UserScore
+    from fsh.evaluation.user_study import UserScore
 
 
 def evaluate(
@@ -96,14 +96,14 @@ def evaluate(
     `fsh evaluate --score answers.json`
     """
     if score:
-        from fsh.user_study import score_answers
+        from fsh.evaluation.user_study import score_answers
 
         scores = score_answers(score, user_study, seed)
         console.show_result(scores.to_json(), as_json=json, title="User study")
         for one in [] if json else scores.results:
             console.out.print(study_line(one))
         return
-    from fsh.evaluation import evaluate as run_evaluation
+    from fsh.evaluation.comparison import evaluate as run_evaluation
 
     with console.progress(quiet) as bar:
         result = run_evaluation(

@@ -96,8 +96,8 @@ def train(
     `fsh train --dry-run`
     """
     from fsh.trainer.training.signals import stop_on_signals
-    from fsh.training import plan_training
-    from fsh.training import train as run_training
+    from fsh.training.run import plan_training
+    from fsh.training.run import train as run_training
 
     chosen: dict[str, Any] = {
         "method": method,

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fsh.schemas.table_versions import describe_columns
-from fsh.schemas.tables import CLIPS, SOURCES
+from fsh.schemas.tables.parquet import CLIPS, SOURCES
+from fsh.schemas.tables.versions import describe_columns
 
 DOCS = Path(__file__).parent
 

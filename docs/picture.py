@@ -21,7 +21,7 @@ import fsh
 from fsh.cli.console import progress
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.inputs.driver import read_driver
-from fsh.schemas.landmarks import mouth_opening
+from fsh.schemas.faces.landmarks import mouth_opening
 from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.person.mesh_transfer import transfer_mesh
 from fsh.trainer.person.motion_transfer import fill_gaps

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fsh.schemas.disk import explaining_refusals
-from fsh.schemas.layout import SPLITS, DataFolder
-from fsh.schemas.locks import owning
-from fsh.schemas.stores import is_remote
-from fsh.schemas.temporary import remove_abandoned
+from fsh.schemas.places.disk import explaining_refusals
+from fsh.schemas.places.layout import SPLITS, DataFolder
+from fsh.schemas.places.locks import owning
+from fsh.schemas.places.stores import is_remote
+from fsh.schemas.places.temporary import remove_abandoned
 
 
 @contextmanager

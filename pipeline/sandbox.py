@@ -28,7 +28,7 @@ from typing import Any
 
 from fsh.pipeline.sandbox_answers import MEMORY_WORDS, answer_of_job, read_answer, send_answer
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import RejectReason
+from fsh.schemas.tables.records import RejectReason
 
 #: Bytes of the largest result.
 _LARGEST = 64 * 2**20
@@ -40,7 +40,8 @@ class JobFailed(Exception):
     """One job failed; its cause is the FshError that the job raised, if it did.
 
     Args:
-        kind: one of :data:`fsh.schemas.records.FAILURES`; ``unreadable`` if the job said why.
+        kind: one of :data:`fsh.schemas.tables.records.FAILURES`; ``unreadable`` if the job said
+            why.
         detail: the cause in one line.
     """
 

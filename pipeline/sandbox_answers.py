@@ -16,7 +16,7 @@ from typing import Any
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.plain import from_plain, to_plain
-from fsh.schemas.records import FAILURES, RejectReason
+from fsh.schemas.tables.records import FAILURES, RejectReason
 
 #: How libraries say that memory ran out.
 MEMORY_WORDS = ("MemoryError", "bad allocation", "bad_alloc", "Cannot allocate memory")

@@ -14,13 +14,13 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from fsh.schemas.disk import file_error
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.disk import file_error
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import content_of
+from fsh.schemas.places.temporary import replacing
 from fsh.schemas.plain import from_plain
-from fsh.schemas.records import Source
-from fsh.schemas.stores import content_of
-from fsh.schemas.temporary import replacing
+from fsh.schemas.tables.records import Source
 
 
 @dataclass(frozen=True)

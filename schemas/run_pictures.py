@@ -1,8 +1,8 @@
 """Which videos the pictures of a training run show, so that an erasure finds them.
 
-:attr:`fsh.schemas.layout.RunFolder.pictures` holds one JSON file per folder of pictures: where the
-folder is (it may lie outside the run) and the ids of all videos that it shows. The file is written
-before the first picture is, and is extended as more pictures are added.
+:attr:`fsh.schemas.places.layout.RunFolder.pictures` holds one JSON file per folder of pictures:
+where the folder is (it may lie outside the run) and the ids of all videos that it shows. The file
+is written before the first picture is, and is extended as more pictures are added.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import EvaluationFolder, RunFolder, StudyFolder
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.layout import EvaluationFolder, RunFolder, StudyFolder
+from fsh.schemas.places.temporary import replacing
 
 PROTOCOLS = ("fsth", "modern")
 _REPORTS = ("json", "md", "html")
@@ -27,7 +27,7 @@ _WRITTEN = (
     *(f"{_EVALUATION.strips}/*{protocol}-*" for protocol in PROTOCOLS),
     *(str(_EVALUATION.report(protocol, kind)) for protocol in PROTOCOLS for kind in _REPORTS),
     *(str(_STUDY.page), str(_STUDY.key)),
-    # What a kill leaves of them, see :func:`fsh.schemas.temporary.replacing`.
+    # What a kill leaves of them, see :func:`fsh.schemas.places.temporary.replacing`.
     *(f".{stem}-*.tmp" for stem in ("step", *PROTOCOLS, _STUDY.page.stem, _STUDY.key.stem)),
 )
 

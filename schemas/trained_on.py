@@ -1,9 +1,9 @@
 """Whom a training run saw: the faces of its training split, so that they are recognised later.
 
 ``fsh evaluate`` promises people never trained on and looks here whether that is so. The file is in
-the run's folder (:attr:`fsh.schemas.layout.RunFolder.trained_on`), is written before the first step
-and only grows, because networks do not forget. It holds face embeddings, which are biometric data:
-``fsh forget`` takes the rows of erased videos and people out.
+the run's folder (:attr:`fsh.schemas.places.layout.RunFolder.trained_on`), is written before the
+first step and only grows, because networks do not forget. It holds face embeddings, which are
+biometric data: ``fsh forget`` takes the rows of erased videos and people out.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import IdentityOrigin
-from fsh.schemas.table_rows import rows_of
-from fsh.schemas.temporary import TEMPORARY, replacing
+from fsh.schemas.places.temporary import TEMPORARY, replacing
+from fsh.schemas.tables.records import IdentityOrigin
+from fsh.schemas.tables.rows import rows_of
 
 _FACES = pa.schema(
     [

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
+from fsh.schemas.places.temporary import replacing
 from fsh.schemas.progress import Progress
-from fsh.schemas.temporary import replacing
 
 _BLOCK = 1 << 20
 

@@ -23,12 +23,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.folder_kinds import FOLDER_KINDS
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import CHECKPOINT_STATE, PERSON_CARD, RunFolder, checkpoint_step
-from fsh.schemas.outputs import require_own_folder
+from fsh.schemas.places.folder_kinds import FOLDER_KINDS
+from fsh.schemas.places.layout import CHECKPOINT_STATE, PERSON_CARD, RunFolder, checkpoint_step
+from fsh.schemas.places.outputs import require_own_folder
+from fsh.schemas.places.temporary import replacing, replacing_folder
 from fsh.schemas.progress import Progress
-from fsh.schemas.temporary import replacing, replacing_folder
 
 FORMAT = "fsh-checkpoint-1"
 _REMEDY = "go on from an earlier one, or make it again under another name"

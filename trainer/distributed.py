@@ -1,6 +1,6 @@
 """Several processes, one run: every backward pass leaves the mean of all processes' gradients.
 
-:mod:`fsh.training_processes` starts them, or anything else that describes them in the environment
+:mod:`fsh.training.processes` starts them, or anything else that describes them in the environment
 as ``torchrun`` does; alone, everything here does nothing.
 """
 

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 
 
 @dataclass(frozen=True)

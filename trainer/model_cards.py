@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fsh.schemas.consent import NOT_STATED
-from fsh.schemas.layout import AVERAGE, PersonFolder, RunFolder
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.layout import AVERAGE, PersonFolder, RunFolder
+from fsh.schemas.places.temporary import replacing
 from fsh.schemas.text import markdown, one_line
 from fsh.schemas.weights import LANDMARK_LICENSES
 from fsh.trainer.models.vgg import VGG19_WEIGHT

@@ -9,9 +9,9 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, NETWORKS, RunFolder
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import AVERAGE, CHECKPOINT_STATE, NETWORKS, RunFolder
 from fsh.schemas.progress import Progress, Silent
-from fsh.schemas.spec import FaceSpec
 from fsh.schemas.trained_on import TrainedOn
 from fsh.trainer.checkpoint import Checkpoint, list_checkpoints, newest_sound
 from fsh.trainer.config import TrainConfig

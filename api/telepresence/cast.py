@@ -18,7 +18,7 @@ from fsh.pipeline.inputs.input_name import input_name
 from fsh.pipeline.inputs.live_face import FaceFollower
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.errors import FshError
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.text import one_line
 from fsh.threads import set_thread_count
 from fsh.trainer.person.live_motion import FaceTransfer

@@ -18,9 +18,9 @@ import uvicorn
 
 from fsh.defaults import Announce, AnyPath, as_paths, newest_person, newest_run
 from fsh.schemas.errors import FshError
-from fsh.schemas.outputs import require_writable
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.outputs import require_writable
 from fsh.schemas.progress import Progress, Silent
-from fsh.schemas.spec import FaceSpec
 from fsh.telepresence.access import Access
 from fsh.telepresence.browser_video import browser_video
 from fsh.telepresence.cast import Cast

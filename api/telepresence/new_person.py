@@ -19,7 +19,7 @@ from typing import Any
 
 from fsh.schemas.consent import Consent, parse_consent
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import PersonFolder
+from fsh.schemas.places.layout import PersonFolder
 from fsh.telepresence.session import camera_picture
 
 #: Photos that the page takes of one person at most.

@@ -24,8 +24,8 @@ from fsh.pipeline.media.encode import write_video
 from fsh.pipeline.media.sound import plan_sound
 from fsh.schemas.errors import FshError
 from fsh.schemas.live import DrawnFrame
-from fsh.schemas.outputs import owned_output, require_free_file
-from fsh.schemas.temporary import temporary_file
+from fsh.schemas.places.outputs import owned_output, require_free_file
+from fsh.schemas.places.temporary import temporary_file
 from fsh.telepresence.cast import CastMember
 
 _LENGTH = struct.Struct("<I")

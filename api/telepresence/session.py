@@ -21,9 +21,9 @@ from torch import Tensor
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.inputs.live_face import FaceFollower, FollowingWindow
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.mesh import mirrored_face
 from fsh.schemas.live import CameraFrame, DrawnFrame
-from fsh.schemas.mesh import mirrored_face
 from fsh.telepresence.cast import Cast
 from fsh.telepresence.mailbox import Mailbox
 from fsh.trainer.person.live_motion import LiveMotion, LiveSmoothing, SmoothedFace

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fsh.pipeline.dataset.spans import Span, merge_ranges
+from fsh.pipeline.dataset.spans.division import Span, merge_ranges
 from fsh.pipeline.media.shots import Shot
-from fsh.schemas.records import Clip, RejectReason
+from fsh.schemas.tables.records import Clip, RejectReason
 
 #: A frame stands for at most this long, seconds, or for so many usual ones: after that there is no
 #: picture.
@@ -135,7 +135,7 @@ class Seconds:
     rejected: dict[str, float]
 
     def to_card(self) -> dict[str, float]:
-        """As :attr:`fsh.schemas.card.DatasetCard.seconds`."""
+        """As :attr:`fsh.schemas.shards.card.DatasetCard.seconds`."""
         return {"in": self.total, "kept": self.kept, **self.rejected}
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from fsh.pipeline.media.shots import CUT_CHANGE, CUT_RATIO
-from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import digest
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.tables.conditions import Condition
 
 #: Raise when the same settings would give other pixels or scores: finished work is made anew.
 ANALYSIS_VERSION = 5
@@ -82,7 +82,7 @@ class FilterConfig:
     """Thresholds on stored scores, tried in this order; changing them decodes nothing.
 
     The words in code style are the reasons that reject a clip
-    (:class:`fsh.schemas.records.RejectReason`).
+    (:class:`fsh.schemas.tables.records.RejectReason`).
 
     Attributes:
         min_seconds: shorter clips are ``too_short``.

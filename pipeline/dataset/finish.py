@@ -11,14 +11,14 @@ from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.shards import note_of, remove_stale_shards
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.dataset.span_store import pending_spans, remove_stale_spans
-from fsh.pipeline.dataset.spans import Span, plan_spans
-from fsh.schemas.card import DatasetCard, ShardInfo
-from fsh.schemas.dataset_readme import write_dataset_readme
+from fsh.pipeline.dataset.spans.division import Span, plan_spans
+from fsh.pipeline.dataset.spans.store import pending_spans, remove_stale_spans
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import SPLITS, DataFolder
-from fsh.schemas.records import FAILURES, Clip
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.places.layout import SPLITS, DataFolder
+from fsh.schemas.shards.card import DatasetCard, ShardInfo
+from fsh.schemas.shards.dataset_readme import write_dataset_readme
+from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.records import FAILURES, Clip
 
 #: Packages whose version can change what is in a data set.
 _PACKAGES = (

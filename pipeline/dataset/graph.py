@@ -22,7 +22,7 @@ from fsh.pipeline.dataset.finish import (
     write_dataset,
 )
 from fsh.pipeline.dataset.integrity import drop_changed_notes
-from fsh.pipeline.dataset.selection import select_and_plan
+from fsh.pipeline.dataset.settling.selection import select_and_plan
 from fsh.pipeline.dataset.shards import (
     DamagedClip,
     ShardPlan,
@@ -30,9 +30,9 @@ from fsh.pipeline.dataset.shards import (
     written_as_planned,
 )
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.dataset.span_progress import progress_shown, shards_shown
-from fsh.pipeline.dataset.span_store import discard_span_of, pending_spans
-from fsh.pipeline.dataset.spans import Span, plan_spans
+from fsh.pipeline.dataset.spans.division import Span, plan_spans
+from fsh.pipeline.dataset.spans.progress import progress_shown, shards_shown
+from fsh.pipeline.dataset.spans.store import discard_span_of, pending_spans
 from fsh.pipeline.dataset.workers import AnalyzeSpans, WriteShards
 from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.engine.runner import Engine, OpenEngine, opened
@@ -40,10 +40,10 @@ from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.locks import locked
 from fsh.pipeline.media.ffmpeg import tell_choice
-from fsh.schemas.card import ShardInfo
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Progress
+from fsh.schemas.shards.card import ShardInfo
 
 #: Times that spans are worked on in one run, should what is stored of them be damaged.
 _ROUNDS = 4

@@ -15,17 +15,17 @@ from typing import Any
 import simplejpeg
 
 from fsh.pipeline.dataset.shards import is_as_noted, note_of
-from fsh.schemas.card import DatasetCard, ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, file_sha256
-from fsh.schemas.layout import DataFolder, shard_number
-from fsh.schemas.local_copies import opened
+from fsh.schemas.places.layout import DataFolder, shard_number
+from fsh.schemas.places.local_copies import opened
+from fsh.schemas.places.stores import file_size, size_and_sha256
 from fsh.schemas.progress import Progress
-from fsh.schemas.records import Clip
-from fsh.schemas.sample import MESH, StoredSample, samples_in
-from fsh.schemas.stores import file_size, size_and_sha256
-from fsh.schemas.tables import read_clips
-from fsh.schemas.tar import open_archive
+from fsh.schemas.shards.card import DatasetCard, ShardInfo
+from fsh.schemas.shards.sample import MESH, StoredSample, samples_in
+from fsh.schemas.shards.tar import open_archive
+from fsh.schemas.tables.parquet import read_clips
+from fsh.schemas.tables.records import Clip
 
 #: What makes a damaged shard anew, whatever became of it.
 REMEDY = "move this file away and run `fsh shard` again"

@@ -15,12 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from fsh.schemas.card import ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import digest, file_sha256, stable_hash
-from fsh.schemas.layout import DataFolder, shard_number
-from fsh.schemas.sample import INFO, StoredSample, samples_in
-from fsh.schemas.stores import (
+from fsh.schemas.places.layout import DataFolder, shard_number
+from fsh.schemas.places.stores import (
     StoreRefused,
     content_of,
     file_size,
@@ -28,8 +26,10 @@ from fsh.schemas.stores import (
     persistently,
     read_object,
 )
-from fsh.schemas.tar import open_archive, write_members
-from fsh.schemas.temporary import TEMPORARY, replacing
+from fsh.schemas.places.temporary import TEMPORARY, replacing
+from fsh.schemas.shards.card import ShardInfo
+from fsh.schemas.shards.sample import INFO, StoredSample, samples_in
+from fsh.schemas.shards.tar import open_archive, write_members
 
 #: A small data set still gets this many train shards, one for each of a trainer's readers …
 _MIN_SHARDS = 8
@@ -72,7 +72,7 @@ class ShardPlan:
 
 @dataclass(frozen=True)
 class ShardNote:
-    """What is known of a written shard (:meth:`fsh.schemas.layout.DataFolder.shard_note`).
+    """What is known of a written shard (:meth:`fsh.schemas.places.layout.DataFolder.shard_note`).
 
     Attributes:
         plan: digest of the plan it was written by.

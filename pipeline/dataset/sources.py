@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Source, SourceState
-from fsh.schemas.stores import file_size
-from fsh.schemas.tables import read_sources
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import file_size
+from fsh.schemas.tables.parquet import read_sources
+from fsh.schemas.tables.records import Source, SourceState
 
 
 def stored_sources(data: DataFolder) -> list[Source]:

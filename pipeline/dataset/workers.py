@@ -18,20 +18,20 @@ import apache_beam as beam
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.shards import DamagedClip, ShardPlan, write_shard
-from fsh.pipeline.dataset.span_copies import on_this_machine
-from fsh.pipeline.dataset.span_store import is_finished, record_failure
-from fsh.pipeline.dataset.span_worker import analyze_in_worker
-from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.spans.copies import on_this_machine
+from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.store import is_finished, record_failure
+from fsh.pipeline.dataset.spans.worker import analyze_in_worker
 from fsh.pipeline.engine.idle_pool import NotWanted
 from fsh.pipeline.engine.sandboxes import sandbox_pool
 from fsh.pipeline.engine.ticket import RunStopped, Ticket
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.sandbox import JobAbandoned, JobFailed
-from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import RejectReason
-from fsh.schemas.stores import NotAsRecorded
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import NotAsRecorded
+from fsh.schemas.tables.records import RejectReason
 
 #: Seconds that starting a worker and loading its models may take, on top of the work.
 _START = 60.0

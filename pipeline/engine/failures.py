@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fsh.schemas.disk import NoRoom, is_disk_full, refused_by_system
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import NoRoom, is_disk_full, refused_by_system
 
 #: An error of fsh's inside the text of a traceback, which is all that some engines pass on.
 _IN_TEXT = re.compile(

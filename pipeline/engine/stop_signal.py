@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fsh.schemas.disk import explaining_refusals
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.stores import StoreRefused, file_size, is_remote, persistently, write_object
+from fsh.schemas.places.disk import explaining_refusals
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import StoreRefused, file_size, is_remote, persistently, write_object
 
 #: Seconds between two questions to a store.
 _ASK_EVERY = 3.0

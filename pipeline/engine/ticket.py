@@ -22,7 +22,7 @@ import fsh.pipeline
 import fsh.schemas
 from fsh.pipeline.engine.stop_signal import StopSignal
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 #: Seconds after which a file must be seen that another machine has made: network file systems
 #: remember for a while what was not there.

@@ -18,9 +18,15 @@ from fsh.pipeline.erasure.search import Remnant, SearchTerms
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
-from fsh.schemas.folder_kinds import PERSON
-from fsh.schemas.layout import AVERAGE, CHECKPOINT_STATE, LOCK_SUFFIX, PersonFolder, RunFolder
-from fsh.schemas.locks import owning
+from fsh.schemas.places.folder_kinds import PERSON
+from fsh.schemas.places.layout import (
+    AVERAGE,
+    CHECKPOINT_STATE,
+    LOCK_SUFFIX,
+    PersonFolder,
+    RunFolder,
+)
+from fsh.schemas.places.locks import owning
 from fsh.schemas.run_pictures import RunPictures, recorded_pictures
 from fsh.schemas.text import shown
 from fsh.schemas.trained_on import TrainedFace, TrainedOn, leftovers

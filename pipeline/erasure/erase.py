@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from fsh.pipeline.dataset.assignment import pin_assignments
 from fsh.pipeline.dataset.config import ShardConfig
+from fsh.pipeline.dataset.settling.assignment import pin_assignments
 from fsh.pipeline.dataset.shards import ShardClip, plan_shards
 from fsh.pipeline.erasure.plan import ErasurePlan, known_clips, known_sources
 from fsh.pipeline.erasure.removal import remove_erased
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
-from fsh.schemas.layout import SPLITS, DataFolder, shard_number
-from fsh.schemas.records import Clip, Source, SourceState
+from fsh.schemas.places.layout import SPLITS, DataFolder, shard_number
+from fsh.schemas.tables.records import Clip, Source, SourceState
 
 
 def erase(

@@ -13,9 +13,9 @@ from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids, urls
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, Source
-from fsh.schemas.tables import read_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_clips
+from fsh.schemas.tables.records import Clip, Source
 
 #: What a video's id looks like inside a text.
 VIDEO_ID = re.compile(r"yt-[A-Za-z0-9_-]{11}(?:-\d{1,9}-\d{1,9})?|v-[0-9a-f]{16}")

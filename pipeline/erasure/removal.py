@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from fsh.pipeline.dataset.accounting import seconds_of
-from fsh.pipeline.dataset.duplicates import with_duplicates
 from fsh.pipeline.dataset.finish import dataset_counts, with_places
+from fsh.pipeline.dataset.settling.duplicates import with_duplicates
 from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
 from fsh.pipeline.erasure.shard_rewriting import rewrite_shard, unrecorded_shards
 from fsh.pipeline.ingest.journal import journal_files
@@ -21,14 +21,14 @@ from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.ingest.rate_limit import remove_hosts
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
-from fsh.schemas.card import DatasetCard, ShardInfo
-from fsh.schemas.dataset_readme import write_dataset_readme
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256, video_of
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip
-from fsh.schemas.tables import write_clips
-from fsh.schemas.temporary import TEMPORARY, replacing
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import TEMPORARY, replacing
+from fsh.schemas.shards.card import DatasetCard, ShardInfo
+from fsh.schemas.shards.dataset_readme import write_dataset_readme
+from fsh.schemas.tables.parquet import write_clips
+from fsh.schemas.tables.records import Clip
 
 
 def remove_erased(

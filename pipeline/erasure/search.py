@@ -20,9 +20,9 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import content_id, file_sha256
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import INFO, samples_in
-from fsh.schemas.tar import open_archive
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample import INFO, samples_in
+from fsh.schemas.shards.tar import open_archive
 from fsh.schemas.text import json_line, stored_text
 
 #: Bytes of the largest file that is read as a text whatever it is.

@@ -9,14 +9,14 @@ from pathlib import Path
 from fsh.pipeline.dataset.shards import DamagedClip, ShardClip, ShardNote, ShardPlan, write_shard
 from fsh.pipeline.erasure.plan import VIDEO_ID
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas.card import ShardInfo
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, file_sha256, video_of
-from fsh.schemas.layout import DataFolder, shard_number
-from fsh.schemas.records import Clip
-from fsh.schemas.sample import read_samples
-from fsh.schemas.tar import open_archive, write_members
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.layout import DataFolder, shard_number
+from fsh.schemas.places.temporary import replacing
+from fsh.schemas.shards.card import ShardInfo
+from fsh.schemas.shards.sample import read_samples
+from fsh.schemas.shards.tar import open_archive, write_members
+from fsh.schemas.tables.records import Clip
 
 
 @dataclass

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import LEFT_EYE, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE, similarity
+from fsh.schemas.faces.landmarks import LEFT_EYE, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE, similarity
 from fsh.schemas.weights import weights_folder
 
 ARCFACE_FILE = "arcface.onnx"

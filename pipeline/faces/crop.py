@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.faces.edge_fill import fill_outside
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
 
 #: Extent of the head from the centre of the face box, in box sides: left, up, right, down.
 #: dlib's box runs from the brows to the chin; hair and chin lie outside of it.

@@ -6,8 +6,8 @@ import dlib
 import numpy as np
 
 from fsh.pipeline.faces.landmarks import usable_boxes
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import POINTS
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import POINTS
 from fsh.schemas.recognizer import LANDMARK_MODEL, model_file
 
 

@@ -9,7 +9,7 @@ import dlib
 import numpy as np
 
 from fsh.pipeline.faces.embedding_network import EmbeddingNetwork
-from fsh.schemas.landmarks import POINTS
+from fsh.schemas.faces.landmarks import POINTS
 from fsh.schemas.recognizer import CHIP_SIDE, RECOGNIZER, model_file
 
 #: dlib's published decision point: two embeddings closer than this (L2) are one person.

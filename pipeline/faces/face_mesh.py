@@ -22,7 +22,7 @@ import numpy as np
 
 from fsh.pipeline.faces.landmarks import usable_boxes
 from fsh.schemas.errors import FshError
-from fsh.schemas.mesh import MESH_EYE_CORNERS, MESH_POINTS
+from fsh.schemas.faces.mesh import MESH_EYE_CORNERS, MESH_POINTS
 
 #: Side in pixels of the picture that the network is given.
 INPUT_SIDE = 256

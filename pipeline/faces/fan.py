@@ -25,7 +25,7 @@ from face_alignment.utils import (
 
 from fsh.pipeline.faces.landmarks import usable_boxes
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 
 
 class FanLandmarks:

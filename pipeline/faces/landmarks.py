@@ -3,7 +3,7 @@
 The backends are :mod:`~fsh.pipeline.faces.dlib_landmarks`,
 :mod:`~fsh.pipeline.faces.mediapipe_landmarks` and :mod:`~fsh.pipeline.faces.fan`;
 :mod:`~fsh.pipeline.faces.backends` chooses and loads one. Which one was used is part of
-:class:`~fsh.schemas.spec.FaceSpec`.
+:class:`~fsh.schemas.faces.spec.FaceSpec`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 
 #: The landmarks' longer extent as a share of the detector's box, and how far below the middle of
 #: that box theirs lies: medians over faces that both were run on.
@@ -23,7 +23,7 @@ class LandmarkBackend(Protocol):
     """Anything that finds the 68 landmarks of faces whose boxes are known.
 
     Attributes:
-        name: as in :class:`~fsh.schemas.spec.FaceSpec`.
+        name: as in :class:`~fsh.schemas.faces.spec.FaceSpec`.
         knows_absence: whether it finds nothing where no face is; others always find something.
     """
 

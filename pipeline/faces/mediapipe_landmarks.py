@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.faces.face_mesh import PRESENT, FaceMesh, in_steps, windows_of_boxes
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.mesh import landmarks_of_mesh
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.mesh import landmarks_of_mesh
 
 
 class MediaPipeLandmarks:

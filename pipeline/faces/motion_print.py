@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fsh.schemas.landmarks import CHIN, EYE_CORNERS, EYES, NOSE_BRIDGE, NOSE_TIP
+from fsh.schemas.faces.landmarks import CHIN, EYE_CORNERS, EYES, NOSE_BRIDGE, NOSE_TIP
 
 #: Moments of a fingerprint per second.
 RATE = 12.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fsh.schemas.mesh import place_mesh
+from fsh.schemas.faces.mesh import place_mesh
 
 #: A generic head in millimetres: iBUG index → x (to the picture's right), y (down), z (away from
 #: the camera), from the middle between the eyes' outer corners. Rounded average adult proportions.

@@ -1,7 +1,8 @@
 """Scores of a face track: pure functions on crops, landmarks and embeddings.
 
-Their names are the columns of :data:`fsh.schemas.tables.CLIPS`. Nothing is rejected here: scores
-are stored for every track, and the filters of the data set compare them with thresholds later.
+Their names are the columns of :data:`fsh.schemas.tables.parquet.CLIPS`. Nothing is rejected here:
+scores are stored for every track, and the filters of the data set compare them with thresholds
+later.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.faces.pose import head_poses
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import mouth_opening
-from fsh.schemas.mesh import eye_openings, gaze
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import mouth_opening
+from fsh.schemas.faces.mesh import eye_openings, gaze
 
 #: Sharpness falls with this power of the crop's size (by 3.7 and 2.8 per doubling, measured).
 SHARPNESS_FALL = 1.7
-#: Eyes that are open less far (:func:`~fsh.schemas.mesh.eye_openings`) are shut.
+#: Eyes that are open less far (:func:`~fsh.schemas.faces.mesh.eye_openings`) are shut.
 EYES_SHUT = 0.12
 
 

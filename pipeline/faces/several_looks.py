@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 
 #: Boxes in which a face is looked at, as shifts and sides in sides of the face's.
 _BOXES = ((-0.04, 0.0, 0.95), (0.04, 0.0, 1.05), (0.0, -0.04, 1.0), (0.0, 0.04, 1.0))

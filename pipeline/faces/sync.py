@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import butter, sosfiltfilt
 
 from fsh.pipeline.media.voice import LOUDNESS_RATE
-from fsh.schemas.landmarks import CHIN, EYE_CORNERS
+from fsh.schemas.faces.landmarks import CHIN, EYE_CORNERS
 
 #: Syllables and what makes them: Hz that are compared.
 _BAND = (2.0, 9.0)

@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fsh.pipeline.faces.crop import HEAD, CropWindow, crop_window
 from fsh.pipeline.media.shots import Shot
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
 
 #: Smallest overlap (IoU) of a face with the last detection of its track.
 _MIN_OVERLAP = 0.3

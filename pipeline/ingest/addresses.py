@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from fsh.pipeline.ingest.failures import Failure
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.tables.records import ErrorClass
 from fsh.schemas.urls import YOUTUBE, address_of, host_group, is_loopback, split_url
 
 

@@ -24,9 +24,9 @@ from typing import Any, Protocol
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
-from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.tables.records import ErrorClass
 
 _AGENT = "fsh/0.1"
 _NO_HEADERS: Mapping[str, str] = types.MappingProxyType({})

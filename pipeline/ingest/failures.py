@@ -9,8 +9,8 @@ import email.utils
 import re
 import time
 
-from fsh.schemas.disk import NoRoom, is_disk_full
-from fsh.schemas.records import ErrorClass, SourceState
+from fsh.schemas.places.disk import NoRoom, is_disk_full
+from fsh.schemas.tables.records import ErrorClass, SourceState
 
 _PERMANENT, _TRANSIENT, _REFUSED = ErrorClass.PERMANENT, ErrorClass.TRANSIENT, ErrorClass.REFUSED
 #: The code of what a stopped run leaves undone; no such failure gets into the ledger.

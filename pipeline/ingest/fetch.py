@@ -23,10 +23,10 @@ from fsh.pipeline.ingest.retrieval import RetrievedFile, Retriever
 from fsh.pipeline.ingest.storage import RESERVED_BYTES, store_video
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids, urls
-from fsh.schemas.disk import NoRoom
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass, SourceState, known
-from fsh.schemas.temporary import temporary_folder
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import temporary_folder
+from fsh.schemas.tables.records import ErrorClass, SourceState, known
 
 
 @dataclass

@@ -18,10 +18,10 @@ from typing import Any
 
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.requests import Request
-from fsh.schemas.disk import explaining_refusals
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.disk import explaining_refusals
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.plain import from_plain
-from fsh.schemas.records import ErrorClass, Source, SourceState
+from fsh.schemas.tables.records import ErrorClass, Source, SourceState
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from fsh.pipeline.ingest.options import RETRIES
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
-from fsh.schemas.disk import explaining_refusals
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.locks import taking_turns
-from fsh.schemas.records import Source, SourceState
-from fsh.schemas.tables import read_sources, write_sources
+from fsh.schemas.places.disk import explaining_refusals
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.locks import taking_turns
+from fsh.schemas.tables.parquet import read_sources, write_sources
+from fsh.schemas.tables.records import Source, SourceState
 
 
 class Ledger:

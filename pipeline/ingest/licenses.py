@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fsh.pipeline.ingest.failures import Failure
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.tables.records import ErrorClass
 
 _CREATIVE_COMMONS = re.compile(r"creative\s*commons|creativecommons|\bcc[\s_-]?(by|0|zero)\b", re.I)
 

@@ -19,8 +19,8 @@ from fsh.pipeline.ingest.requests import (
 )
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
-from fsh.schemas.disk import file_error
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import file_error
 from fsh.schemas.text import readable, shown
 
 _LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})

@@ -10,10 +10,10 @@ from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.rate_limit import RateLimiter
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.ingest.site_options import SiteOptions
-from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.conditions import Condition
+from fsh.schemas.tables.records import ErrorClass
 from fsh.schemas.urls import YOUTUBE
 
 #: ``retry``: which failures of earlier runs are tried again.

@@ -13,8 +13,8 @@ from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.report import count_errors, count_ranges, count_states, json_of_counts
 from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.schemas import urls
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass, SourceState
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.records import ErrorClass, SourceState
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from fsh.pipeline.ingest.range_copy import RangeOutcome, RemoteStream, copy_rang
 from fsh.pipeline.media.one_clock import copy_with_one_clock
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo, probe
 from fsh.pipeline.sandbox import JobAbandoned, JobFailed, Sandbox
-from fsh.schemas.disk import NoRoom
-from fsh.schemas.records import ErrorClass, RejectReason
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.tables.records import ErrorClass, RejectReason
 
 _MEMORY = 4 * 2**30
 #: Bytes a second with which a file is read at least.

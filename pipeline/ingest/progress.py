@@ -11,8 +11,8 @@ from typing import Any
 
 from fsh.pipeline.ingest.journal import journal_files, parse_journal
 from fsh.pipeline.ingest.ledger import merge_journals
-from fsh.schemas.disk import NoRoom
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Progress
 
 

@@ -21,7 +21,7 @@ from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import DownloadLimits, open_url, read_block
 from fsh.pipeline.ingest.failures import Failure
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.tables.records import ErrorClass
 
 #: Containers of plain files that sites have, by libavformat's names: none refers to another file.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"

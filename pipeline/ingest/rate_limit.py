@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from fsh.pipeline.ingest.failures import Failure, run_stopped
+from fsh.schemas.places.temporary import replacing
 from fsh.schemas.plain import from_plain
-from fsh.schemas.records import ErrorClass
-from fsh.schemas.temporary import replacing
+from fsh.schemas.tables.records import ErrorClass
 from fsh.schemas.urls import YOUTUBE, is_loopback
 
 #: Requests that may start at once before the rate holds.

@@ -10,7 +10,7 @@ from typing import Any
 from fsh.pipeline.ingest.ledger import Ledger, sources_of
 from fsh.pipeline.ingest.requests import Listing, Request
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import ErrorClass, Source, SourceState
+from fsh.schemas.tables.records import ErrorClass, Source, SourceState
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
-from fsh.schemas.conditions import label_in
 from fsh.schemas.plain import from_plain
+from fsh.schemas.tables.conditions import label_in
 from fsh.schemas.text import shown
 
 Box = tuple[float, float, float, float]

@@ -21,7 +21,7 @@ from fsh.pipeline.ingest.prober import Prober
 from fsh.pipeline.media.one_clock import SUFFIX
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo
 from fsh.schemas import ids, urls
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.tables.records import ErrorClass
 from fsh.schemas.text import shown
 
 #: Where a site's metadata says whose video it is, the first that does.

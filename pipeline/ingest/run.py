@@ -29,12 +29,12 @@ from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
 from fsh.schemas import urls
-from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
 from fsh.schemas.machine import workers as workers_that_fit
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Progress
-from fsh.schemas.records import Source, SourceState
+from fsh.schemas.tables.records import Source, SourceState
 
 #: Malformed lines that are shown one by one.
 _SHOWN = 20

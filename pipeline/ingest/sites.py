@@ -15,7 +15,7 @@ from fsh.pipeline.ingest.failures import Failure, run_stopped
 from fsh.pipeline.ingest.range_copy import RemoteStream
 from fsh.pipeline.ingest.site_options import SiteOptions
 from fsh.pipeline.ingest.ytdlp import YtDlpSession, base_params
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.tables.records import ErrorClass
 from fsh.schemas.urls import source_key, youtube_key
 
 #: H.264 in MP4 where there is a choice, after the height.

@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.temporary import temporary_folder
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import temporary_folder
 
 #: Bytes of the disk that are left free, so that the ledger can still be written.
 RESERVED_BYTES = 32 * 2**20

@@ -8,8 +8,8 @@ from dataclasses import replace
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.requests import Listing, Request, ranges_alone, unique
-from fsh.schemas.conditions import all_hold, names_found
 from fsh.schemas.errors import FshError
+from fsh.schemas.tables.conditions import all_hold, names_found
 
 
 def wanted_requests(lists: Sequence[str], options: IngestOptions) -> tuple[Listing, list[Request]]:

@@ -24,10 +24,10 @@ from fsh.pipeline.ingest.progress import JournalTail
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas.disk import NoRoom
 from fsh.schemas.ids import digest
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass, SourceState
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.records import ErrorClass, SourceState
 
 
 class FetchVideos(beam.DoFn):

@@ -24,8 +24,8 @@ from fsh.pipeline.ingest.site_options import (
     ydl_params,
 )
 from fsh.pipeline.media import ffmpeg
-from fsh.schemas.disk import NoRoom
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.tables.records import ErrorClass
 from fsh.schemas.urls import youtube_key
 
 

@@ -6,7 +6,7 @@ order:
 - ``photo_folder``: which files of a folder are photos, and why the others are not.
 - ``photo_faces``: every face in one photo, cropped and landmarked.
 - ``photo_choice``: which of these faces is the person's, and photos of somebody else.
-- ``photos``: a person's photos as a :class:`~fsh.schemas.clip.FaceClip`.
+- ``photos``: a person's photos as a :class:`~fsh.schemas.faces.clip.FaceClip`.
 - ``video_stills``: frames of a video that serve as photos.
 - ``driver``: the landmarks that drive a person, from a video, a folder or a stored track.
 - ``driver_faces``: who is where in a driver, and who drives.

@@ -34,11 +34,11 @@ from fsh.pipeline.media.ffmpeg import tell_choice
 from fsh.pipeline.media.footage import Footage, open_footage
 from fsh.pipeline.media.shots import Shot, ShotDetector
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import POINTS
-from fsh.schemas.mesh import MESH_POINTS
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import POINTS
+from fsh.schemas.faces.mesh import MESH_POINTS
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Progress
-from fsh.schemas.spec import FaceSpec
 
 _PROXY = 360  # pixels of the shorter side when searching for the face
 _LOOK_EVERY = 0.1  # seconds between two searched frames

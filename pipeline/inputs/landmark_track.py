@@ -3,8 +3,8 @@
 ``.npy`` is an array (F, 68, 2), iBUG order, x to the right and y down in any unit, NaN where there
 is no face, at a constant rate that the file does not know. ``.npz`` has ``landmarks`` in crop
 pixels, ``times`` (F,) in seconds, so a variable rate is kept, ``spec``, the JSON of the
-:class:`~fsh.schemas.spec.FaceSpec` they were found with, and ``mesh`` (F, 478, 3) in crop pixels,
-if the backend gave one. Neither holds anything pickled.
+:class:`~fsh.schemas.faces.spec.FaceSpec` they were found with, and ``mesh`` (F, 478, 3) in crop
+pixels, if the backend gave one. Neither holds anything pickled.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 from fsh.pipeline.faces.crop import crop_window, to_crop
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import POINTS, found
-from fsh.schemas.mesh import MESH_POINTS
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.temporary import replacing
+from fsh.schemas.faces.landmarks import POINTS, found
+from fsh.schemas.faces.mesh import MESH_POINTS
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.temporary import replacing
 
 TRACK_SUFFIXES = frozenset([".npy", ".npz"])
 _REMEDY = "make one with `fsh animate … --save-landmarks track.npz`"

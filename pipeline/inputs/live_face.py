@@ -22,8 +22,8 @@ from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
 from fsh.pipeline.faces.search import detect_near
 from fsh.pipeline.faces.tracking import head_inside
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.spec import FaceSpec
 
 #: Pixels of the shorter side when the whole frame is searched.
 _SEARCHED = 360

@@ -20,9 +20,9 @@ from fsh.pipeline.inputs.photo_faces import locate_face
 from fsh.pipeline.media.animated_pictures import is_moving
 from fsh.pipeline.media.footage import Footage, open_footage
 from fsh.pipeline.media.pictures import read_photo
-from fsh.schemas.landmarks import BROWS, POINTS, found
+from fsh.schemas.faces.landmarks import BROWS, POINTS, found
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Progress
-from fsh.schemas.spec import FaceSpec
 
 #: In heights of the face: how far the mask reaches beyond the landmarks, over which it fades out,
 #: and how far the forehead reaches above the brows.

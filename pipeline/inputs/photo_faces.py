@@ -22,7 +22,7 @@ from fsh.pipeline.faces.landmarks import LandmarkBackend, face_box
 from fsh.pipeline.faces.several_looks import look_several_times
 from fsh.pipeline.faces.tracking import overlaps
 from fsh.schemas.errors import FshError
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
 
 #: Longer sides, in pixels, of the copies of a photo that are searched.
 _SEARCHED_SIDES = (480, 1000, 2000)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fsh.pipeline.media.media_kind import media_kind
 from fsh.pipeline.media.suffixes import PHOTO_SUFFIXES, VIDEO_SUFFIXES
-from fsh.schemas.disk import file_error
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
+from fsh.schemas.places.disk import file_error
 from fsh.schemas.text import shown
 
 _REMEDY = "put 1 to 32 JPEG, PNG or WebP photos of one person there"

@@ -20,10 +20,10 @@ from fsh.pipeline.inputs.photo_folder import RejectedPhoto, in_words
 from fsh.pipeline.inputs.video_stills import VideoStill, pick_stills
 from fsh.pipeline.media.animated_pictures import is_moving
 from fsh.pipeline.media.pictures import read_photo
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Progress
-from fsh.schemas.spec import FaceSpec
 from fsh.schemas.text import shown
 
 

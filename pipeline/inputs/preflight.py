@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from fsh.pipeline.faces.pose import head_poses
-from fsh.schemas.landmarks import NOSE_BRIDGE, found, mouth_opening
+from fsh.schemas.faces.landmarks import NOSE_BRIDGE, found, mouth_opening
 
 #: Beyond these a driver is called difficult: the head's yaw and pitch in degrees, the share of
 #: frames in which it is turned that far, and shake in face heights per frame (one clip in twenty
 #: has more).
 YAW, PITCH, MANY, SHAKE = 35.0, 25.0, 0.1, 0.025
-#: A mouth opened further (:func:`~fsh.schemas.landmarks.mouth_opening`) is no neutral start.
+#: A mouth opened further (:func:`~fsh.schemas.faces.landmarks.mouth_opening`) is no neutral start.
 OPEN_MOUTH = 0.25
 #: A head turned further than this share of YAW or PITCH is no neutral start.
 _TURNED_START = 0.6

@@ -13,9 +13,9 @@ from fsh.pipeline.faces.pose import head_poses
 from fsh.pipeline.faces.scores import face_mask, luma, sharpness
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import LIDS, MOUTH_CORNERS, found, mouth_opening
+from fsh.schemas.faces.landmarks import LIDS, MOUTH_CORNERS, found, mouth_opening
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Progress
-from fsh.schemas.spec import FaceSpec
 
 #: Frames taken of one video.
 STILLS = 8

@@ -16,8 +16,8 @@ from fsh.pipeline.media.containers import FilmFormat, film_format
 from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.sound import SoundTrack, plan_sound
 from fsh.schemas.errors import FshError
-from fsh.schemas.outputs import MADE_BY_FSH
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.outputs import MADE_BY_FSH
+from fsh.schemas.places.temporary import replacing
 
 #: Seconds per tick; exact for 24, 25, 29.97, 30, 50, 59.94 and 60 frames per second.
 _CLOCK = Fraction(1, 90_000)

@@ -23,8 +23,8 @@ from fsh.pipeline.media.clock import (
 )
 from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.probe import MediaFacts, probe
-from fsh.schemas.disk import NoRoom, is_disk_full
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import NoRoom, is_disk_full
 
 #: The container of the copies: it takes every codec, and is sought exactly.
 SUFFIX = ".mkv"

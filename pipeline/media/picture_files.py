@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.temporary import replacing_folder
+from fsh.schemas.places.temporary import replacing_folder
 
 #: JSON: how many pictures there are, and the second at which each is shown. The sign that fsh
 #: made the folder, without which it is not replaced.

@@ -17,8 +17,8 @@ from fsh.pipeline.media.deep_pictures import read_deep_png, read_deep_tiff
 from fsh.pipeline.media.media_kind import PICTURE, media_kind
 from fsh.pipeline.media.suffixes import PHOTO_SUFFIXES
 from fsh.pipeline.media.value_range import to_bytes, value_range
-from fsh.schemas.disk import file_error
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import file_error
 from fsh.schemas.text import shown
 
 # pi-heif only decodes; pillow-heif's wheels carry x265, which is GPL.

@@ -28,7 +28,7 @@ from fsh.pipeline.provenance.signing import (
 )
 from fsh.schemas.consent import NOT_STATED, Consent
 from fsh.schemas.errors import FshError
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.temporary import replacing
 
 #: Label of fsh's own assertion, which holds :class:`Claims`.
 ASSERTION = "fsh.rendering"

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fsh.schemas.disk import CannotBeWritten
 from fsh.schemas.errors import FshError
-from fsh.schemas.temporary import temporary_folder
+from fsh.schemas.places.disk import CannotBeWritten
+from fsh.schemas.places.temporary import temporary_folder
 
 _YEARS = 10  # without a time stamp, a signature is valid only as long as its certificate
 

@@ -13,20 +13,20 @@ from command import fsh
 from tiny_data import write_data
 from tiny_run import Told, tiny_config, tiny_folder
 
-from fsh.evaluation_options import EvaluationOptions
-from fsh.evaluation_report import html_page, markdown
+from fsh.evaluation.options import EvaluationOptions
+from fsh.evaluation.report import html_page, markdown
+from fsh.evaluation.unseen_people import check_subjects, record_shown
 from fsh.pipeline.erasure.derived import find_faces_in_runs, remove_faces
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, RunFolder
-from fsh.schemas.records import IdentityOrigin
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.records import IdentityOrigin
 from fsh.schemas.trained_on import TrainedOn
 from fsh.trainer.evaluation.subjects import subjects_of_split
 from fsh.trainer.runs import Run
 from fsh.trainer.training.loop import train
-from fsh.unseen_people import check_subjects, record_shown
 
 
 def named(data: DataFolder, labels: dict[str, tuple[str, int]], split: str) -> None:

@@ -14,10 +14,10 @@ from tiny_run import Told, tiny_config
 
 import fsh as api
 from fsh.dataset_making import check_shards, plan_ingest
-from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, RunFolder
-from fsh.schemas.sample import read_samples
+from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.shards.sample import read_samples
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.evaluation.subjects import subjects_of_split
 from fsh.trainer.training.loop import train

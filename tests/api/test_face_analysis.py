@@ -9,17 +9,17 @@ from skimage.data import astronaut
 from tiny_data import template
 
 from fsh import face_analysis
+from fsh.evaluation.frames_folder import from_frames
 from fsh.face_analysis import DetectorFaceAnalyzer, expression
-from fsh.frames_folder import from_frames
 from fsh.pipeline.faces.arcface import ArcFace, align_face
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.pipeline.faces.pose import rotation_matrix
 from fsh.pipeline.faces.several_looks import boxes_around, mean_faces
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.mesh import MEAN_RIGID, MESH_POINTS, RIGID_MESH, landmarks_of_mesh
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.mesh import MEAN_RIGID, MESH_POINTS, RIGID_MESH, landmarks_of_mesh
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Silent
-from fsh.schemas.spec import FaceSpec
 
 
 def field(number: int, content: bytes | int) -> bytes:

@@ -12,8 +12,8 @@ from tiny_data import SPEC, clip_of
 from untrained import untrained
 
 import fsh
-from fsh.film_frames import prefetched
-from fsh.films import FilmOptions, animate_each, requested_films
+from fsh.films.animate import FilmOptions, animate_each, requested_films
+from fsh.films.frames import prefetched
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsh.frames_folder import split_pictures
+from fsh.evaluation.frames_folder import split_pictures
 
 
 def test_splits_named_like_tests_are_held_out(tmp_path):

@@ -11,7 +11,7 @@ from tiny_data import SPEC, write_data
 from fsh.dataset_making import landmark_backend_for
 from fsh.pipeline.faces import backends
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ import fsh
 from fsh.data_places import data_folder
 from fsh.dataset_making import check_shards
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.local_copies import make_room, opened
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.local_copies import make_room, opened
 from fsh.schemas.progress import Silent
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 from fsh.trainer.data.loader import loader
@@ -125,7 +125,7 @@ def test_what_is_here_needs_no_store(local, tmp_path, monkeypatch):
 
 def test_throttling_and_lost_connections_change_nothing(served, local, tmp_path, monkeypatch):
     address = copy_folder(local.root, served.folder, f"{tmp_path.name}-set")
-    monkeypatch.setattr("fsh.schemas.local_copies._BLOCK", 50_000)
+    monkeypatch.setattr("fsh.schemas.places.local_copies._BLOCK", 50_000)
     with proxied(served.port) as proxy, using(proxy.port, tmp_path / "cache"):
         fates = itertools.cycle(["slow down", "pass", "cut", "pass", "drop", "pass", "pass"])
         data = data_folder(address)

@@ -23,8 +23,8 @@ from scipy.signal import correlate
 
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.media.probe import probe
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample_info import SampleInfo
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample_info import SampleInfo
 
 RATE = 16000
 #: Lags up to this many seconds are tried.

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Silent
 from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem

@@ -21,15 +21,15 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.span_analysis import analyze_span
-from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.spans.analysis import analyze_span
+from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.media.decode import read_region
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.tables import read_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.tables.parquet import read_clips
 
 FPS, COUNT = 25, 100
 WIDTH, HEIGHT, TILE = 960, 360, 320

@@ -21,10 +21,10 @@ import subprocess
 from pathlib import Path
 
 import fsh
-from fsh.pipeline.dataset.duplicates import SAME_FOOTAGE, same_footage
+from fsh.pipeline.dataset.settling.duplicates import SAME_FOOTAGE, same_footage
 from fsh.pipeline.media.ffmpeg import binary
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import read_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_clips
 
 KINDS = {
     "half": ["-vf", "scale=trunc(iw/4)*2:-2", "-crf", "34"],

@@ -35,7 +35,7 @@ from engines import dask_scheduler, kill_group, running
 from erasable import contents
 from shard_speed import choose, run_fsh, shorten
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 
 def worker(file: Path, core: int | None):

@@ -20,7 +20,7 @@ from PIL import Image
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.pipeline.inputs.driver import read_driver
-from fsh.schemas.landmarks import found
+from fsh.schemas.faces.landmarks import found
 from fsh.schemas.progress import Silent
 from fsh.trainer.person.mesh_transfer import openness, transfer_mesh
 from fsh.trainer.person.motion_transfer import fill_gaps

@@ -21,11 +21,11 @@ from pathlib import Path
 from copied_parts import ablations
 
 from fsh.cli.console import progress
-from fsh.evaluation_options import CROP, NETWORK, SIZES, fine_tuning_steps
-from fsh.evaluation_report import format_value
+from fsh.evaluation.options import CROP, NETWORK, SIZES, fine_tuning_steps
+from fsh.evaluation.report import format_value
 from fsh.face_analysis import MEASURING, DetectorFaceAnalyzer
 from fsh.pipeline.faces.backends import BACKENDS
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.evaluation.baselines import baselines
 from fsh.trainer.evaluation.evaluation import evaluate
 from fsh.trainer.evaluation.results_table import result_rows

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.dataset.identity import assign_splits, name_people
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import read_clips, read_sources
+from fsh.pipeline.dataset.settling.identity import assign_splits, name_people
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_clips, read_sources
 
 
 def pairs(truth: np.ndarray, named: np.ndarray, counted: np.ndarray) -> dict[str, float]:

@@ -27,10 +27,10 @@ from fsh.pipeline.faces.pose import head_poses
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photo_faces import crop_faces, find_faces
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import found
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import found
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Silent
-from fsh.schemas.spec import FaceSpec
 
 NAMES = {"dlib": (255, 60, 60), "mediapipe": (60, 255, 60)}
 TURNS = (0, 20, 40, 60, 180)  # degrees

@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import webdataset as wds
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.data.episodes import EpisodeStream
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.data.shard_index import ShardIndex

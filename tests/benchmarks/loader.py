@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.data.decode import VECTOR_BYTES, BufferPool, dct_scale
 from fsh.trainer.data.episodes import EpisodeStream
 from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks

@@ -36,18 +36,18 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.dataset.accounting import seconds_of
-from fsh.pipeline.dataset.browsing import ClipBrowser
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
 from fsh.pipeline.dataset.finish import dataset_counts, with_places
-from fsh.pipeline.dataset.selection import assigned, judged
+from fsh.pipeline.dataset.pages.browsing import ClipBrowser
+from fsh.pipeline.dataset.settling.selection import assigned, judged
 from fsh.pipeline.dataset.shards import ShardClip, plan_shards
-from fsh.pipeline.dataset.span_store import pending_spans, read_finished
-from fsh.pipeline.dataset.spans import Span, plan_spans
+from fsh.pipeline.dataset.spans.division import Span, plan_spans
+from fsh.pipeline.dataset.spans.store import pending_spans, read_finished
 from fsh.pipeline.erasure.plan import plan_erasure
 from fsh.pipeline.tombstones import PinnedAssignments
-from fsh.schemas.layout import SPLITS, DataFolder
-from fsh.schemas.records import Clip, Source, SourceState
-from fsh.schemas.tables import CLIPS, read_clips, read_table, write_clips, write_sources
+from fsh.schemas.places.layout import SPLITS, DataFolder
+from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table, write_clips, write_sources
+from fsh.schemas.tables.records import Clip, Source, SourceState
 from fsh.schemas.trained_on import trained_faces
 
 PER_VIDEO, VIDEOS_PER_PERSON = 7, 25

@@ -39,9 +39,9 @@ import cv2
 import dlib
 import numpy as np
 
-from fsh.pipeline.dataset.clip_storage import jpeg
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.cropping import keep_evenly
+from fsh.pipeline.dataset.spans.clip_storage import jpeg
+from fsh.pipeline.dataset.spans.cropping import keep_evenly
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
@@ -49,10 +49,10 @@ from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.media.decode import proxy_size, read_proxy
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.recognizer import model_file
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.tables.parquet import CLIPS, read_table
 
 ANALYSIS = AnalysisConfig()
 

@@ -25,7 +25,7 @@ from loader import shares
 from object_store import copy_folder, s3_server, using
 
 from fsh.data_places import data_folder
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 from fsh.trainer.data.plan import plan_data
 

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.pipeline.dataset.filters import SURE
+from fsh.pipeline.dataset.settling.filters import SURE
 from fsh.pipeline.faces.sync import FAR, Synchrony, synchrony
 from fsh.pipeline.media.voice import RATE, read_samples, speech_probabilities, voice_loudness
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import samples_in
-from fsh.schemas.tables import read_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample import samples_in
+from fsh.schemas.tables.parquet import read_clips
 
 SHIFT = 0.2
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from fsh.pipeline.faces.crop import CropWindow, box_to_crop
 from fsh.pipeline.faces.overlaid_text import text_overlap
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import samples_in
-from fsh.schemas.tables import read_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample import samples_in
+from fsh.schemas.tables.parquet import read_clips
 from fsh.trainer.data.decode import decode_jpeg
 
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX)

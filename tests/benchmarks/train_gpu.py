@@ -27,7 +27,7 @@ from plain_step import PlainStep
 from torch.utils.flop_counter import FlopCounterMode
 from train_speed import fsh_step, product, started, timed
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.episodes import EpisodeStream
 from fsh.trainer.data.loader import loader

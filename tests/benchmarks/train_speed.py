@@ -23,7 +23,7 @@ from alone import alone
 from plain_step import PlainStep
 from torch.utils.flop_counter import FlopCounterMode
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import plan_data

@@ -14,10 +14,10 @@ from collections import Counter
 from pathlib import Path
 
 from fsh.pipeline.dataset.config import FilterConfig
-from fsh.pipeline.dataset.filters import verdicts
-from fsh.schemas.card import DatasetCard
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import read_clips
+from fsh.pipeline.dataset.settling.filters import verdicts
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.tables.parquet import read_clips
 
 
 def main() -> None:

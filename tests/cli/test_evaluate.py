@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from fsh.cli.app import app
 from fsh.cli.evaluate import shots_in
-from fsh.evaluation_options import fine_tuning_steps
+from fsh.evaluation.options import fine_tuning_steps
 from fsh.schemas.errors import FshError
 from fsh.trainer.evaluation.baselines import BASELINES
 from fsh.trainer.training.loop import train

@@ -18,7 +18,7 @@ from tiny_run import Told, tiny_config, tiny_folder
 from untrained import untrained
 from videos import moving, write_video
 
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.tables.parquet import read_clips, write_clips
 from fsh.trainer.training.loop import train
 
 #: What there can be instead of what a command reads.

@@ -21,12 +21,12 @@ from typer.testing import CliRunner
 from untrained import untrained
 
 import fsh as door
-from fsh import film_making
 from fsh.cli.app import app
+from fsh.films.animate import making as film_making
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import RunFolder
-from fsh.schemas.temporary import is_temporary
+from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.temporary import is_temporary
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.training.loop import train
 
@@ -185,7 +185,7 @@ def test_a_film_of_which_another_process_is_the_maker_is_refused(place):
     script = """
         import sys, time
         from pathlib import Path
-        from fsh.schemas.outputs import owned_output
+        from fsh.schemas.places.outputs import owned_output
         with owned_output(Path("out.mp4"), "animate"):
             Path("there").touch()
             time.sleep(60)
@@ -231,7 +231,7 @@ TRAIN = """
     import os, signal, sys
     from pathlib import Path
     from tiny_run import Told, tiny_config
-    from fsh.schemas.layout import DataFolder
+    from fsh.schemas.places.layout import DataFolder
     from fsh.trainer import checkpoint
     from fsh.trainer.training.loop import train
     steps, kill = int(sys.argv[1]), sys.argv[2] == "kill"

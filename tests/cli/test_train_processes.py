@@ -18,8 +18,8 @@ from command import fsh
 from tiny_run import tiny_folder
 
 from fsh.schemas.errors import FshError
-from fsh.training import plan_training
-from fsh.training_processes import cause_of
+from fsh.training.processes import cause_of
+from fsh.training.run import plan_training
 
 TRAIN = ("train", "--preset", "nano", "--batch", 1, "--perceptual", "off", "--device", "cpu")
 

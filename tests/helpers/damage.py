@@ -7,8 +7,8 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fsh.schemas.sample import FRAMES, LANDMARKS, MESH, samples_in
-from fsh.schemas.tar import write_members
+from fsh.schemas.shards.sample import FRAMES, LANDMARKS, MESH, samples_in
+from fsh.schemas.shards.tar import write_members
 
 
 def zero_frames(path: Path, *, only: str = "", frame: int | None = None) -> int:

@@ -11,18 +11,18 @@ from tiny_data import jpeg
 
 from fsh.pipeline.dataset.config import AnalysisConfig, ShardConfig
 from fsh.pipeline.dataset.finish import write_dataset
-from fsh.pipeline.dataset.selection import select_and_plan
+from fsh.pipeline.dataset.settling.selection import select_and_plan
 from fsh.pipeline.dataset.shards import write_shard
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.dataset.spans import Span, plan_spans
+from fsh.pipeline.dataset.spans.division import Span, plan_spans
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import clip_id, content_id, file_sha256, sample_key
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, Source, SourceState
-from fsh.schemas.sample import sample_members
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import write_clips, write_sources
-from fsh.schemas.tar import write_members
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample import sample_members
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.shards.tar import write_members
+from fsh.schemas.tables.parquet import write_clips, write_sources
+from fsh.schemas.tables.records import Clip, Source, SourceState
 
 SPEC = replace(FaceSpec(), backend="dlib", size=32)
 CONFIG = ShardConfig(

@@ -9,7 +9,7 @@ from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.prober import Prober
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 #: Limits that a loopback server meets soon.
 LIMITS = DownloadLimits(timeout=3, window=0.4, window_bytes=2**12)

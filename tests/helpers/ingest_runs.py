@@ -14,10 +14,10 @@ import loopback
 from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.journal import read_journals
 from fsh.pipeline.ingest.options import IngestOptions
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
-from fsh.schemas.records import Source
-from fsh.schemas.tables import read_sources
+from fsh.schemas.tables.parquet import read_sources
+from fsh.schemas.tables.records import Source
 
 _CHILD = textwrap.dedent(
     """
@@ -28,7 +28,7 @@ _CHILD = textwrap.dedent(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from fsh.pipeline.ingest.options import IngestOptions
     from fsh.pipeline.ingest.run import ingest
-    from fsh.schemas.layout import DataFolder
+    from fsh.schemas.places.layout import DataFolder
     from fsh.schemas.progress import Silent
     ingest([sys.argv[1]], DataFolder(Path(sys.argv[2])), IngestOptions(workers=4), Silent())
     """

@@ -18,7 +18,7 @@ from pathlib import Path
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.erasure.erase import erase
 from fsh.pipeline.erasure.plan import plan_erasure
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "tempfile.mkstemp")
 

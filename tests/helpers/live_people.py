@@ -20,10 +20,10 @@ from videos import portrait
 
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.inputs.photos import prepare_photos
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.landmarks import EYE_CORNERS
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.landmarks import EYE_CORNERS
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Silent
-from fsh.schemas.spec import FaceSpec
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
 from fsh.trainer.person.person import Person, fixed_for_drawing

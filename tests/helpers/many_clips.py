@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 from tiny_data import clip_of, jpeg
 
-from fsh.schemas.card import DatasetCard, ShardInfo
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import clip_id, file_sha256, sample_key
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.sample import sample_members
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import write_clips
-from fsh.schemas.tar import write_members
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.card import DatasetCard, ShardInfo
+from fsh.schemas.shards.sample import sample_members
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.shards.tar import write_members
+from fsh.schemas.tables.parquet import write_clips
+from fsh.schemas.tables.records import Clip, RejectReason
 
 SPEC = FaceSpec(size=64)
 FRAMES = 4

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from fsh.schemas.sample import FRAMES, INFO, PREVIEW, SOUND, StoredSample, samples_in
-from fsh.schemas.tar import write_members
+from fsh.schemas.shards.sample import FRAMES, INFO, PREVIEW, SOUND, StoredSample, samples_in
+from fsh.schemas.shards.tar import write_members
 
 
 def old_members(sample: StoredSample) -> Iterator[tuple[str, bytes]]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.trainer.face_analyzer import FaceAnalysis, FaceAnalyzer
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fsh.schemas.mesh import MESH_POINTS
-from fsh.schemas.mesh_triangles import TRIANGLES
+from fsh.schemas.faces.mesh import MESH_POINTS
+from fsh.schemas.faces.mesh_triangles import TRIANGLES
 
 
 def head() -> np.ndarray:

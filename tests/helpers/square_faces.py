@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.faces.detection import Face
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 
 
 class SquareDetector:

@@ -14,17 +14,17 @@ import numpy as np
 from PIL import Image
 from skimage.data import astronaut
 
-from fsh.schemas.card import DatasetCard, ShardInfo
-from fsh.schemas.clip import FaceClip
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.mesh import MEAN_RIGID, MESH_POINTS, PLACES, RIGID_MESH
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import clip_id, file_sha256, sample_key
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.mesh import MEAN_RIGID, MESH_POINTS, PLACES, RIGID_MESH
-from fsh.schemas.records import Clip
-from fsh.schemas.sample import sample_members
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import write_clips
-from fsh.schemas.tar import write_members
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.card import DatasetCard, ShardInfo
+from fsh.schemas.shards.sample import sample_members
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.shards.tar import write_members
+from fsh.schemas.tables.parquet import write_clips
+from fsh.schemas.tables.records import Clip
 
 SPEC = FaceSpec(size=64)
 

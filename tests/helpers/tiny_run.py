@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiny_data import write_data
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.config import NetworkConfig, TrainConfig
 from fsh.trainer.presets import resolve
 

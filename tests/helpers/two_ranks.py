@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from tiny_run import Told, tiny_config
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.distributed import join_processes
 from fsh.trainer.training.loop import train
 from fsh.trainer.training.losses import ContentLoss, Episodes

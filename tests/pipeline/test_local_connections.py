@@ -13,7 +13,7 @@ from fsh.pipeline.engine.runner import Engine, opened
 from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.local_connections import keep_local_connections_direct, proxy_variables
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
 
 #: Nobody answers there, and nobody refuses.

@@ -8,9 +8,9 @@ import mlcroissant
 import pytest
 from erasable import make
 
-from fsh.schemas.card import DatasetCard
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.tables import CLIPS, read_table
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.tables.parquet import CLIPS, read_table
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsh.schemas import landmarks
-from fsh.schemas.landmarks import apply, found, inverse, mouth_opening, similarity
+from fsh.schemas.faces import landmarks
+from fsh.schemas.faces.landmarks import apply, found, inverse, mouth_opening, similarity
 
 
 def test_the_groups_cover_every_landmark_once():

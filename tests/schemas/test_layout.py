@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fsh.schemas.layout import DataFolder, RunFolder, StudyFolder, checkpoint_step
+from fsh.schemas.places.layout import DataFolder, RunFolder, StudyFolder, checkpoint_step
 from fsh.schemas.run_pictures import RunPictures
 
 

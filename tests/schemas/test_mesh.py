@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fsh.schemas.landmarks import CHIN
-from fsh.schemas.mesh import (
+from fsh.schemas.faces.landmarks import CHIN
+from fsh.schemas.faces.mesh import (
     IRISES,
     MEAN_RIGID,
     MESH_EYE_CORNERS,

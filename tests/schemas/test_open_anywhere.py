@@ -15,10 +15,10 @@ from old_layout import to_old_layout
 from tiny_data import SPEC, write_data
 
 from fsh.pipeline.media.ffmpeg import binary
-from fsh.schemas.card import DatasetCard
-from fsh.schemas.dataset_readme import write_dataset_readme
 from fsh.schemas.errors import FshError
-from fsh.schemas.sample import read_samples
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.shards.dataset_readme import write_dataset_readme
+from fsh.schemas.shards.sample import read_samples
 from fsh.trainer.data.shard_index import index_sample
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}

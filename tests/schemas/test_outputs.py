@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from fsh.schemas.disk import NoRoom, explaining_refusals, is_disk_full
 from fsh.schemas.errors import FshError
-from fsh.schemas.folder_kinds import EVALUATION, ONNX, PERSON, RUN
-from fsh.schemas.layout import DataFolder, RunFolder, output_lock
-from fsh.schemas.outputs import (
+from fsh.schemas.places.disk import NoRoom, explaining_refusals, is_disk_full
+from fsh.schemas.places.folder_kinds import EVALUATION, ONNX, PERSON, RUN
+from fsh.schemas.places.layout import DataFolder, RunFolder, output_lock
+from fsh.schemas.places.outputs import (
     owned_output,
     owned_outputs,
     owned_run,
@@ -28,7 +28,7 @@ from fsh.schemas.outputs import (
     require_outside_persons,
     require_own_folder,
 )
-from fsh.schemas.temporary import (
+from fsh.schemas.places.temporary import (
     is_temporary,
     remove_abandoned,
     replacing,
@@ -228,8 +228,8 @@ def test_a_data_folder_takes_no_names_that_others_use(tmp_path):
 OWN = """
     import sys, time
     from pathlib import Path
-    from fsh.schemas.layout import RunFolder
-    from fsh.schemas.outputs import owned_output, owned_run
+    from fsh.schemas.places.layout import RunFolder
+    from fsh.schemas.places.outputs import owned_output, owned_run
     place, kind = Path(sys.argv[1]), sys.argv[2]
     with owned_run(RunFolder(place)) if kind == "run" else owned_output(place, kind):
         print("there", flush=True)
@@ -284,8 +284,8 @@ def test_an_owner_leaves_no_folders_behind_that_nothing_was_written_to(tmp_path)
 WRITE = """
     import sys, time
     from pathlib import Path
-    from fsh.schemas.temporary import replacing
-    from fsh.schemas.temporary import replacing_folder, temporary_file
+    from fsh.schemas.places.temporary import replacing
+    from fsh.schemas.places.temporary import replacing_folder, temporary_file
     place = Path(sys.argv[1])
     with (
         replacing(place / "a.json") as one,
@@ -336,7 +336,7 @@ def test_whoever_writes_in_a_place_first_removes_what_a_dead_process_left_there(
 SWAP = """
     import os, signal, sys
     from pathlib import Path
-    from fsh.schemas.temporary import replacing_folder
+    from fsh.schemas.places.temporary import replacing_folder
     place, rename = Path(sys.argv[1]), Path.rename
     def killed(self, target):
         if self.name.endswith(".tmp"):

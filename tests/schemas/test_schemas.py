@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsh.schemas import ids
-from fsh.schemas.card import DatasetCard, ShardInfo
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.sample import read_samples, sample_members
-from fsh.schemas.sample_info import SampleInfo, real_of
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tar import write_members
-from fsh.schemas.temporary import replacing
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.temporary import replacing
+from fsh.schemas.shards.card import DatasetCard, ShardInfo
+from fsh.schemas.shards.sample import read_samples, sample_members
+from fsh.schemas.shards.sample_info import SampleInfo, real_of
+from fsh.schemas.shards.tar import write_members
 
 
 def a_clip(count: int = 1, spec: FaceSpec = FaceSpec(size=32), name: str = "a") -> FaceClip:

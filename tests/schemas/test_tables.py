@@ -14,17 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsh.schemas.errors import FshError, SchemaMismatch
-from fsh.schemas.records import (
-    Clip,
-    ErrorClass,
-    IdentityOrigin,
-    RejectReason,
-    Source,
-    SourceState,
-    known,
-)
-from fsh.schemas.table_versions import describe_columns
-from fsh.schemas.tables import (
+from fsh.schemas.tables.parquet import (
     CLIPS,
     SOURCES,
     read_clips,
@@ -35,6 +25,16 @@ from fsh.schemas.tables import (
     write_sources,
     write_table,
 )
+from fsh.schemas.tables.records import (
+    Clip,
+    ErrorClass,
+    IdentityOrigin,
+    RejectReason,
+    Source,
+    SourceState,
+    known,
+)
+from fsh.schemas.tables.versions import describe_columns
 
 SOURCE = Source(request_id="r", url="a.mp4", state=SourceState.STORED)
 

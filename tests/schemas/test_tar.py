@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tiny_data import write_data
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.sample import read_samples
-from fsh.schemas.tar import members, write_members
+from fsh.schemas.shards.sample import read_samples
+from fsh.schemas.shards.tar import members, write_members
 from fsh.trainer.data.plan import plan_data
 
 

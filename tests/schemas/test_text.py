@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsh.schemas.disk import explaining_refusals, file_error, refused_by_system
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import explaining_refusals, file_error, refused_by_system
 from fsh.schemas.text import (
     json_line,
     markdown,

@@ -76,7 +76,7 @@ def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, object]:
 
 
 def _rows(path: Path) -> list[dict[str, object]]:
-    from fsh.schemas.tables import read_sources
+    from fsh.schemas.tables.parquet import read_sources
 
     times = ("first_seen", "last_tried", "attempts")
     rows = [source.to_row() for source in read_sources(path)]
@@ -127,7 +127,7 @@ def _photos(root: Path) -> None:
 def _train(root: Path) -> None:
     from tiny_run import Told, tiny_config
 
-    from fsh.schemas.layout import DataFolder
+    from fsh.schemas.places.layout import DataFolder
     from fsh.trainer.training.loop import train
 
     config = tiny_config(steps=12, checkpoint_every=3)

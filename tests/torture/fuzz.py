@@ -37,8 +37,8 @@ def _lists(folder: Path) -> tuple[Target, list[bytes]]:
     from fsh.pipeline.ingest.ledger import source_of
     from fsh.pipeline.ingest.lists import read_list_file
     from fsh.pipeline.ingest.requests import unique
-    from fsh.schemas.records import ErrorClass, SourceState
-    from fsh.schemas.tables import SOURCES, to_table
+    from fsh.schemas.tables.parquet import SOURCES, to_table
+    from fsh.schemas.tables.records import ErrorClass, SourceState
 
     outcome = FetchOutcome(SourceState.FAILED, ErrorClass.TRANSIENT, last_tried="now")
     lists.media_files = lambda place: []  # a line may name the root of the file system
@@ -77,7 +77,7 @@ def _lists(folder: Path) -> tuple[Target, list[bytes]]:
 def _samples(folder: Path) -> tuple[Target, list[bytes]]:
     from tiny_data import write_data
 
-    from fsh.schemas.sample import samples_in
+    from fsh.schemas.shards.sample import samples_in
 
     shards = write_data(folder / "data", people=1, samples=1, frames=2, shards=1).shards
 
@@ -95,7 +95,7 @@ def _samples(folder: Path) -> tuple[Target, list[bytes]]:
 def _checkpoint(folder: Path) -> tuple[Target, list[bytes]]:
     import torch
 
-    from fsh.schemas.layout import CHECKPOINT_STATE
+    from fsh.schemas.places.layout import CHECKPOINT_STATE
     from fsh.trainer.checkpoint import FORMAT, Checkpoint, _digest, write_folder
 
     made = folder / "step-1"
@@ -172,8 +172,8 @@ def _ledger(folder: Path) -> tuple[Target, list[bytes]]:
     from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
     from fsh.pipeline.ingest.ledger import Ledger
     from fsh.pipeline.ingest.requests import Request
-    from fsh.schemas.layout import DataFolder
-    from fsh.schemas.records import SourceState
+    from fsh.schemas.places.layout import DataFolder
+    from fsh.schemas.tables.records import SourceState
 
     data_folder = DataFolder(folder / "data")
     request = Request("https://h.org/a", "l", 3, 1.0, 2.0, "Ann", (0.0, 0.0, 1.0, 1.0), 1, 1)
@@ -203,9 +203,9 @@ def _tables(folder: Path) -> tuple[Target, list[bytes]]:
     from tiny_data import write_data
 
     from fsh.pipeline.tombstones import Tombstones
-    from fsh.schemas.card import DatasetCard
-    from fsh.schemas.layout import DataFolder
-    from fsh.schemas.tables import read_clips
+    from fsh.schemas.places.layout import DataFolder
+    from fsh.schemas.shards.card import DatasetCard
+    from fsh.schemas.tables.parquet import read_clips
 
     made = write_data(folder / "data", people=1, samples=1, frames=2, shards=1)
     place = DataFolder(folder / "odd")

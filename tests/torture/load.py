@@ -30,9 +30,9 @@ def long_list(root: Path, lines: int) -> dict[str, object]:
 
     from fsh.pipeline.ingest.options import IngestOptions
     from fsh.pipeline.ingest.run import ingest
-    from fsh.schemas.layout import DataFolder
+    from fsh.schemas.places.layout import DataFolder
     from fsh.schemas.progress import Silent
-    from fsh.schemas.tables import read_sources
+    from fsh.schemas.tables.parquet import read_sources
 
     body = media.make(root / "a.mp4", seconds=0.2).read_bytes()
     files = root / "files"
@@ -60,13 +60,13 @@ def long_list(root: Path, lines: int) -> dict[str, object]:
 
 def large_folder(root: Path, files: int) -> dict[str, object]:
     """Plan a folder of so many files; write, read and plan a ledger that has them all."""
-    from fsh.pipeline.dataset.spans import plan_spans
+    from fsh.pipeline.dataset.spans.division import plan_spans
     from fsh.pipeline.ingest.journal import FetchOutcome
     from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of
     from fsh.pipeline.ingest.lists import read_lists
     from fsh.pipeline.ingest.plan import plan_ingest
-    from fsh.schemas.layout import DataFolder
-    from fsh.schemas.records import SourceState
+    from fsh.schemas.places.layout import DataFolder
+    from fsh.schemas.tables.records import SourceState
 
     videos = root / "videos"
     for number in range(files):

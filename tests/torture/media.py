@@ -105,10 +105,10 @@ def outcome(root: Path, inputs: Path) -> tuple[dict[str, str], list]:
     from fsh.pipeline.dataset.graph import shard
     from fsh.pipeline.ingest.options import IngestOptions
     from fsh.pipeline.ingest.run import ingest
-    from fsh.schemas.layout import DataFolder
+    from fsh.schemas.faces.spec import FaceSpec
+    from fsh.schemas.places.layout import DataFolder
     from fsh.schemas.progress import Silent
-    from fsh.schemas.spec import FaceSpec
-    from fsh.schemas.tables import read_sources
+    from fsh.schemas.tables.parquet import read_sources
 
     data = DataFolder(root)
     ingest([str(inputs)], data, IngestOptions(max_failures=1.0, workers=2), Silent())
@@ -120,7 +120,7 @@ def outcome(root: Path, inputs: Path) -> tuple[dict[str, str], list]:
 def samples(data) -> dict[str, str]:
     import hashlib
 
-    from fsh.schemas.sample import read_samples
+    from fsh.schemas.shards.sample import read_samples
 
     found = {}
     for path in sorted(data.shards.rglob("*.tar")):
@@ -138,8 +138,8 @@ def main() -> None:
     rng = random.Random(chosen.seed)
     from videos import moving, write_video
 
-    from fsh.schemas.layout import DataFolder
-    from fsh.schemas.tables import read_clips
+    from fsh.schemas.places.layout import DataFolder
+    from fsh.schemas.tables.parquet import read_clips
 
     with tempfile.TemporaryDirectory(prefix="fsh-media-") as name:
         root = Path(name)

@@ -14,8 +14,8 @@ from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import CHECKPOINT_STATE, DataFolder
-from fsh.schemas.npy import read_npy
+from fsh.schemas.places.layout import CHECKPOINT_STATE, DataFolder
+from fsh.schemas.shards.npy import read_npy
 from fsh.trainer.checkpoint import FORMAT, Checkpoint, _digest
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsh.schemas.mesh import LANDMARK_MIRROR, MESH_MIRROR, MESH_POINTS
+from fsh.schemas.faces.mesh import LANDMARK_MIRROR, MESH_MIRROR, MESH_POINTS
 
 #: Weights of red, green and blue in a colour's luma (ITU-R BT.601).
 _LUMA = np.array([[[0.299, 0.587, 0.114]]])

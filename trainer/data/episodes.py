@@ -20,8 +20,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.local_copies import ShardOpener, opened
-from fsh.schemas.npy import read_npy
+from fsh.schemas.places.local_copies import ShardOpener, opened
+from fsh.schemas.shards.npy import read_npy
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
 from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
 from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex

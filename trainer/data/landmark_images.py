@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fsh.schemas.landmarks import (
+from fsh.schemas.faces.landmarks import (
     JAW,
     LEFT_BROW,
     LEFT_EYE,

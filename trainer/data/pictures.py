@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.temporary import replacing
 
 
 def scale_images(pictures: Tensor) -> Tensor:

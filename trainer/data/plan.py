@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fsh.schemas.card import DatasetCard, require_shards
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.local_copies import ShardFiles, ShardOpener, opened
-from fsh.schemas.sample import StoredSample, samples_in
-from fsh.schemas.stores import is_remote
-from fsh.schemas.tables import CLIPS, read_table
-from fsh.schemas.tar import open_archive
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.local_copies import ShardFiles, ShardOpener, opened
+from fsh.schemas.places.stores import is_remote
+from fsh.schemas.shards.card import DatasetCard, require_shards
+from fsh.schemas.shards.sample import StoredSample, samples_in
+from fsh.schemas.shards.tar import open_archive
+from fsh.schemas.tables.parquet import CLIPS, read_table
 from fsh.schemas.trained_on import TrainedFace, trained_faces
 
 

@@ -13,10 +13,10 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from fsh.schemas import landmarks as points
 from fsh.schemas.errors import FshError
-from fsh.schemas.local_copies import ShardOpener, opened
-from fsh.schemas.sample import LANDMARKS, MESH, StoredSample, read_samples
+from fsh.schemas.faces import landmarks as points
+from fsh.schemas.places.local_copies import ShardOpener, opened
+from fsh.schemas.shards.sample import LANDMARKS, MESH, StoredSample, read_samples
 
 _REMEDY = "run `fsh shard` again"
 

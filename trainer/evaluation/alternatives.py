@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.pictures import to_pictures

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
 from fsh.trainer.models.face_warp import Warp, landmark_warp, mesh_warp, read
 

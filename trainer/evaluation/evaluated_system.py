@@ -7,8 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 
 #: N faces in crop pixels, none of them missing, to pictures of the crop uint8 (N, H, H, 3).
 Draw = Callable[[FaceLandmarks], np.ndarray]

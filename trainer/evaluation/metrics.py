@@ -102,7 +102,7 @@ def real_parts(real: np.ndarray | None, crop: int, size: int) -> np.ndarray | No
     """Pixels of pictures that lie wholly in the real part of their crops.
 
     Args:
-        real: (N, 4), edges in pixels of the crop (:attr:`fsh.schemas.clip.FaceClip.real`).
+        real: (N, 4), edges in pixels of the crop (:attr:`fsh.schemas.faces.clip.FaceClip.real`).
         crop: side of the crop.
         size: side of the pictures.
 

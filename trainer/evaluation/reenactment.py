@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import POINTS
-from fsh.schemas.mesh import MESH_POINTS, landmarks_of_mesh
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import POINTS
+from fsh.schemas.faces.mesh import MESH_POINTS, landmarks_of_mesh
 from fsh.trainer.evaluation import metrics as scores
 from fsh.trainer.evaluation.baselines import resized
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem

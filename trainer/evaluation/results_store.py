@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.temporary import replacing
 
 #: Among the features, which are no distances' then: bool (N, 1), pictures of heads that are turned
 #: away from every photo. Only in self-reenactment.

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fsh.schemas.card import DatasetCard
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.landmarks import POINTS, found
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import stable_hash, video_of
-from fsh.schemas.landmarks import POINTS, found
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import StoredSample
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.shards.sample import StoredSample
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.evaluation.recognition import PersonTraits, traits_of

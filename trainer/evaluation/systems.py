@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsh.schemas.clip import FaceClip
+from fsh.schemas.faces.clip import FaceClip
 from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.evaluation.alternatives import AlternativeSystem
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem

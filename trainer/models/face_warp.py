@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsh.schemas.mesh import (
+from fsh.schemas.faces.mesh import (
     LOWER_LIDS,
     LOWER_LIP,
     MEAN_RIGID,
@@ -25,12 +25,12 @@ from fsh.schemas.mesh import (
     UPPER_LIDS,
     UPPER_LIP,
 )
-from fsh.schemas.mesh_triangles import TRIANGLES
+from fsh.schemas.faces.mesh_triangles import TRIANGLES
 from fsh.trainer.models.rasterize import rasterize
 from fsh.trainer.models.thin_plate import places, thin_plate_reads
 
 #: Points of the face's outline, from the top clockwise: where they lie in a mean head
-#: (:data:`fsh.schemas.mesh.MEAN_HEAD`), its right half; the left one mirrors it.
+#: (:data:`fsh.schemas.faces.mesh.MEAN_HEAD`), its right half; the left one mirrors it.
 _OUTLINE = {
     10: (0.000, -0.622, -0.187),
     297: (0.396, -0.581, -0.097),
@@ -177,7 +177,8 @@ def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
 def place_heads(meshes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Scale (B,), rotation (B, 3, 3) and shift (B, 3) that take a mean head to meshes (B, 478, 3).
 
-    Least squares over the rigid points (Umeyama 1991), as :func:`fsh.schemas.mesh.place_mesh`.
+    Least squares over the rigid points (Umeyama 1991), as
+    :func:`fsh.schemas.faces.mesh.place_mesh`.
     """
     source = torch.from_numpy(MEAN_RIGID).to(meshes)
     target = meshes[:, torch.from_numpy(RIGID_MESH).to(meshes.device)]

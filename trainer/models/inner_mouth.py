@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fsh.schemas.mesh import LOWER_LIP, MESH_POINTS, UPPER_LIP
+from fsh.schemas.faces.mesh import LOWER_LIP, MESH_POINTS, UPPER_LIP
 from fsh.trainer.models.blocks import spectral_norm
 
 _UNDER_NOSE, _CHIN, _CHEEKS = 2, 152, (234, 454)

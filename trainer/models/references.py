@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsh.schemas.mesh import MESH_POINTS
+from fsh.schemas.faces.mesh import MESH_POINTS
 from fsh.trainer.models.face_warp import (
     FAR,
     front_depth,

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.models.composition import compose

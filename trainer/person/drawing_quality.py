@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsh.schemas.clip import FaceClip
+from fsh.schemas.faces.clip import FaceClip
 from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.models.networks import Generator
 from fsh.trainer.models.references import References

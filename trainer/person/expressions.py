@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsh.schemas.landmarks import BROWS, EYE_CORNERS, EYES, LIDS, OUTER_LIP, POINTS
+from fsh.schemas.faces.landmarks import BROWS, EYE_CORNERS, EYES, LIDS, OUTER_LIP, POINTS
 
 #: How far down lower lip and chin go in a wide open mouth; jaw points left out hardly move.
 _OPEN = 0.28

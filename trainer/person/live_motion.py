@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from fsh.schemas.landmarks import POINTS
-from fsh.schemas.mesh import landmarks_of_mesh, mirrored_face
+from fsh.schemas.faces.landmarks import POINTS
+from fsh.schemas.faces.mesh import landmarks_of_mesh, mirrored_face
 from fsh.trainer.person.motion_transfer import OneEuroFilter, unlikeness
 
 #: The One Euro filter's setting: Hz at rest, and Hz per face height a second. Forwards only, that

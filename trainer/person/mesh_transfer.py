@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
-from fsh.schemas.landmarks import RIGID, apply, similarity
-from fsh.schemas.mesh import (
+from fsh.schemas.faces.landmarks import RIGID, apply, similarity
+from fsh.schemas.faces.mesh import (
     LOWER_LIDS,
     LOWER_LIP,
     MESH_POINTS,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsh.schemas.landmarks import POINTS, RIGID, apply, found, inverse, similarity
-from fsh.schemas.mesh import MESH_POINTS, landmarks_of_mesh
+from fsh.schemas.faces.landmarks import POINTS, RIGID, apply, found, inverse, similarity
+from fsh.schemas.faces.mesh import MESH_POINTS, landmarks_of_mesh
 
 
 def neutral_shape(landmarks: np.ndarray) -> np.ndarray:

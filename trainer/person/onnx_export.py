@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.folder_kinds import ONNX
-from fsh.schemas.outputs import require_own_folder
-from fsh.schemas.temporary import replacing_folder
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.places.folder_kinds import ONNX
+from fsh.schemas.places.outputs import require_own_folder
+from fsh.schemas.places.temporary import replacing_folder
 from fsh.trainer.models.composition import compose
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.inner_mouth import mouth_maps

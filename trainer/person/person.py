@@ -1,12 +1,12 @@
 """A person: a generator with its coefficients, kept in a folder, drawn from landmarks.
 
-The folder (:class:`fsh.schemas.layout.PersonFolder`) holds everything needed to draw the person,
-and nothing else: ``person.json``: name, crop and landmark specification, network sizes, how it was
-made, the consent statement, and the SHA-256 of each file beside it; ``generator.safetensors``: the
-generator's weights with the spectral norms written in; ``person.safetensors``: ψ, ê, the photos'
-landmarks and meshes and their mean face embedding; ``references.safetensors``: photos to copy
-from, if the network takes some; ``preview.png``: photos, landmarks, drawings; ``README.md``: the
-model card, ``person.json`` in words.
+The folder (:class:`fsh.schemas.places.layout.PersonFolder`) holds everything needed to draw the
+person, and nothing else: ``person.json``: name, crop and landmark specification, network sizes, how
+it was made, the consent statement, and the SHA-256 of each file beside it;
+``generator.safetensors``: the generator's weights with the spectral norms written in;
+``person.safetensors``: ψ, ê, the photos' landmarks and meshes and their mean face embedding;
+``references.safetensors``: photos to copy from, if the network takes some; ``preview.png``: photos,
+landmarks, drawings; ``README.md``: the model card, ``person.json`` in words.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ import torch
 from torch import Tensor
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import POINTS
-from fsh.schemas.layout import PERSON_CARD, PERSON_GENERATOR, PERSON_REFERENCES, PERSON_TENSORS
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import POINTS
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import (
+    PERSON_CARD,
+    PERSON_GENERATOR,
+    PERSON_REFERENCES,
+    PERSON_TENSORS,
+)
 from fsh.trainer import checkpoint
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.model_cards import write_person_card

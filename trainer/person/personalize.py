@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.layout import PersonFolder
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.places.layout import PersonFolder
 from fsh.schemas.progress import Progress
 from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.data.pictures import (

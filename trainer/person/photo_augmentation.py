@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.landmarks import INNER_LIP, OUTER_LIP, POINTS, apply, mouth_opening
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.landmarks import INNER_LIP, OUTER_LIP, POINTS, apply, mouth_opening
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.motion_transfer import neutral_shape
 
@@ -28,8 +28,8 @@ _FIXED = 5
 #: Share of a turn by 20° that a picture can be warped by: beyond it the far cheek is behind the
 #: nose.
 _TURNED = 0.35
-#: :func:`~fsh.schemas.landmarks.mouth_opening` up to which a mouth hides its inside: what agrees
-#: best, on 461 faces, with a gap between the inner lips of a tenth of the inner lips' width.
+#: :func:`~fsh.schemas.faces.landmarks.mouth_opening` up to which a mouth hides its inside: what
+#: agrees best, on 461 faces, with a gap between the inner lips of a tenth of the inner lips' width.
 _SHUT = 0.083
 
 

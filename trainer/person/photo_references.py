@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import found
-from fsh.schemas.mesh import landmarks_of_mesh
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import found
+from fsh.schemas.faces.mesh import landmarks_of_mesh
 from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.data.pictures import to_images, to_pictures
 from fsh.trainer.models.references import Photos, References, photo_distances, prepare

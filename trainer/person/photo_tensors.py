@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError
+from fsh.schemas.faces.clip import FaceClip
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
 from fsh.trainer.data.pictures import to_images, to_landmark_images

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
 from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.models.networks import Generator

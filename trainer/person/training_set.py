@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fsh.schemas.clip import FaceClip
+from fsh.schemas.faces.clip import FaceClip
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.person.photo_augmentation import expression_copies, moved_copies
 from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors, photo_tensors

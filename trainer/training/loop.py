@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.folder_kinds import RUN
-from fsh.schemas.layout import DataFolder, RunFolder
-from fsh.schemas.outputs import owned_run, require_own_folder
+from fsh.schemas.places.folder_kinds import RUN
+from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.places.outputs import owned_run, require_own_folder
 from fsh.schemas.progress import Progress
 from fsh.schemas.text import shown
 from fsh.trainer.checkpoint import Checkpoint, newest_sound

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from fsh.schemas.layout import RunFolder
-from fsh.schemas.temporary import replacing
+from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.temporary import replacing
 
 
 class Monitor:

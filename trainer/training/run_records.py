@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import RunFolder
+from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.temporary import replacing
 from fsh.schemas.progress import Progress
-from fsh.schemas.temporary import replacing
 from fsh.schemas.trained_on import TrainedOn
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import DataPlan

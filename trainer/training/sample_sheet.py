@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from fsh.schemas.card import DatasetCard
-from fsh.schemas.layout import DataFolder, RunFolder
+from fsh.schemas.places.layout import DataFolder, RunFolder
 from fsh.schemas.run_pictures import record_pictures
+from fsh.schemas.shards.card import DatasetCard
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.episodes import EpisodeStream
 from fsh.trainer.data.pictures import (

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import (
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import (
     AVERAGE,
     COLUMNS,
     NETWORKS,
@@ -19,7 +20,6 @@ from fsh.schemas.layout import (
     RANDOM_STATE,
     RunFolder,
 )
-from fsh.schemas.spec import FaceSpec
 from fsh.trainer.checkpoint import FORMAT, Checkpoint, prune, read_state, write_folder
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.data.plan import DataPlan

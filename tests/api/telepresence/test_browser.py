@@ -23,7 +23,7 @@ from tiny_run import Told, tiny_config, tiny_folder
 import fsh
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.inputs.live_face import FaceFollower
-from fsh.schemas.landmarks import mouth_opening
+from fsh.schemas.faces.landmarks import mouth_opening
 from fsh.trainer.person.person import Person
 from fsh.trainer.training.loop import train
 

@@ -21,12 +21,12 @@ from fsh.pipeline.dataset.accounting import (
     row_without_clip,
     seconds_of,
 )
-from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.media.shots import Shot
-from fsh.schemas.card import DatasetCard
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.tables import read_clips, read_sources
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.tables.parquet import read_clips, read_sources
+from fsh.schemas.tables.records import Clip, RejectReason
 
 SPAN = Span("v", 2.0, 12.0, "v.mp4", "0")
 

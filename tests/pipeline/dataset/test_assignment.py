@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsh.pipeline.dataset.assignment import Assignment, assign, pin_assignments
+from fsh.pipeline.dataset.settling.assignment import Assignment, assign, pin_assignments
 from fsh.pipeline.tombstones import PinnedAssignments
-from fsh.schemas.records import Clip, IdentityOrigin, Source, SourceState
+from fsh.schemas.tables.records import Clip, IdentityOrigin, Source, SourceState
 
 DISTANCE = 0.4
 

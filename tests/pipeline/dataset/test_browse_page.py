@@ -13,7 +13,7 @@ from browser import browser, chromium
 from many_clips import FRAMES, write_clips_of
 
 from fsh.clip_pages import _listen, clip_application
-from fsh.pipeline.dataset.contact_sheet import make_page
+from fsh.pipeline.dataset.pages.contact_sheet import make_page
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.schemas.progress import Silent
 
@@ -112,7 +112,7 @@ def test_the_page_served_with_sound(tabs, data):
 def test_a_label_is_never_markup(tabs, tmp_path):
     from dataclasses import replace
 
-    from fsh.schemas.tables import read_clips, write_clips
+    from fsh.schemas.tables.parquet import read_clips, write_clips
 
     data = write_clips_of(tmp_path / "data", 5)
     evil = "</script><img src=x onerror=alert(1)>\u202e"

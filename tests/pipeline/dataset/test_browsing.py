@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from many_clips import SPEC, write_clips_of
 
-from fsh.pipeline.dataset.browsing import ClipBrowser
 from fsh.pipeline.dataset.config import filters_of
-from fsh.pipeline.dataset.filters import reject_reason
-from fsh.schemas.records import RejectReason
-from fsh.schemas.tables import CLIPS, read_clips, read_table, write_clips
+from fsh.pipeline.dataset.pages.browsing import ClipBrowser
+from fsh.pipeline.dataset.settling.filters import reject_reason
+from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table, write_clips
+from fsh.schemas.tables.records import RejectReason
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,17 @@ import pytest
 import simplejpeg
 from damage import zero_frames
 
-from fsh.pipeline.dataset.clip_pictures import ClipPlace, film_strip, stored_samples
-from fsh.pipeline.dataset.contact_sheet import make_page, summary
+from fsh.pipeline.dataset.pages.clip_pictures import ClipPlace, film_strip, stored_samples
+from fsh.pipeline.dataset.pages.contact_sheet import make_page, summary
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.sample import sample_members
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import CLIPS, to_table, write_clips
-from fsh.schemas.tar import write_members
+from fsh.schemas.shards.sample import sample_members
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.shards.tar import write_members
+from fsh.schemas.tables.parquet import CLIPS, to_table, write_clips
+from fsh.schemas.tables.records import Clip, RejectReason
 
 
 @pytest.fixture

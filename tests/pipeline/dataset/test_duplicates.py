@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fsh.pipeline.dataset.assignment import splits_of
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig, filters_of
-from fsh.pipeline.dataset.duplicates import footage_groups, linked_names, with_duplicates
-from fsh.pipeline.dataset.selection import filtered, judged
-from fsh.schemas.conditions import Condition
+from fsh.pipeline.dataset.settling.assignment import splits_of
+from fsh.pipeline.dataset.settling.duplicates import footage_groups, linked_names, with_duplicates
+from fsh.pipeline.dataset.settling.selection import filtered, judged
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import Clip, RejectReason, Source, SourceState
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.tables.conditions import Condition
+from fsh.schemas.tables.records import Clip, RejectReason, Source, SourceState
 
 
 def clip(name: str, take: int, person: int = 0, **values) -> Clip:

@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 import pytest
 
 from fsh.pipeline.dataset.config import AnalysisConfig, FilterConfig, ShardConfig
-from fsh.pipeline.dataset.filters import columns_of_clip, cut_off, reject_reason
-from fsh.pipeline.dataset.upgrading import earlier
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.spec import FaceSpec
+from fsh.pipeline.dataset.settling.filters import columns_of_clip, cut_off, reject_reason
+from fsh.pipeline.dataset.spans.upgrading import earlier
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.tables.records import Clip, RejectReason
 
 GOOD = Clip(
     video_id="v",

@@ -14,12 +14,12 @@ from videos import ingest, moving, write_video
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.graph import shard
-from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
-from fsh.schemas.records import RejectReason
-from fsh.schemas.tables import CLIPS, read_clips, read_table
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table
+from fsh.schemas.tables.records import RejectReason
 
 CONFIG = ShardConfig()
 

@@ -14,7 +14,7 @@ import pytest
 from erasable import contents
 from videos import ingest, moving, write_video
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 VIDEOS = 8
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.dataset.identity import (
+from fsh.pipeline.dataset.settling.identity import (
     assign_splits,
     average_linkage,
     cluster_people,
@@ -21,9 +21,9 @@ from fsh.pipeline.dataset.identity import (
     label_of,
     name_people,
 )
-from fsh.pipeline.dataset.selection import labelled
-from fsh.schemas.conditions import Condition
-from fsh.schemas.records import Clip, RejectReason, Source, SourceState
+from fsh.pipeline.dataset.settling.selection import labelled
+from fsh.schemas.tables.conditions import Condition
+from fsh.schemas.tables.records import Clip, RejectReason, Source, SourceState
 
 RNG = np.random.default_rng(5)
 PEOPLE = RNG.normal(size=(6, 128))

@@ -10,9 +10,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fsh.pipeline.dataset.duplicates import nearest_pairs
-from fsh.pipeline.dataset.identity import average_linkage, cluster_people
-from fsh.pipeline.dataset.neighbours import close_pairs
+from fsh.pipeline.dataset.settling.duplicates import nearest_pairs
+from fsh.pipeline.dataset.settling.identity import average_linkage, cluster_people
+from fsh.pipeline.dataset.settling.neighbours import close_pairs
 
 
 def faces(people: int, each: int, seed: int = 0) -> np.ndarray:

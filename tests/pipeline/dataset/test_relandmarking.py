@@ -9,16 +9,16 @@ import pytest
 from faces_helpers import face_landmarker
 from videos import moving, write_video
 
-from fsh.pipeline.dataset import span_analysis
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.relandmarking import relandmark_span
-from fsh.pipeline.dataset.span_analysis import analyze_span
-from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.spans import analysis as span_analysis
+from fsh.pipeline.dataset.spans.analysis import analyze_span
+from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.relandmarking import relandmark_span
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import RejectReason
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.records import RejectReason
 
 TREES = AnalysisConfig(spec=FaceSpec(size=128))
 MESHES = replace(TREES, spec=FaceSpec(size=128, backend="mediapipe"))

@@ -16,16 +16,21 @@ from fsh.pipeline.dataset import graph
 from fsh.pipeline.dataset.config import AnalysisConfig, ShardConfig
 from fsh.pipeline.dataset.graph import shard
 from fsh.pipeline.dataset.shards import ShardPlan, write_shard
-from fsh.pipeline.dataset.span_store import is_finished, pending_spans, record_failure, span_results
-from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.store import (
+    is_finished,
+    pending_spans,
+    record_failure,
+    span_results,
+)
 from fsh.pipeline.engine.runner import Engine
 from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.pipeline.engine.ticket import RunStopped, Ticket
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import temporary_folder
 from fsh.schemas.progress import Silent
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.tables import read_clips, write_clips
-from fsh.schemas.temporary import temporary_folder
+from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.records import Clip, RejectReason
 
 ANALYSIS, CONFIG = AnalysisConfig(), ShardConfig()
 SPAN = Span("v-a", 0.0, 5.0, "videos/a.mp4", "0")

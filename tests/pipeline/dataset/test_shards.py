@@ -22,12 +22,12 @@ from fsh.pipeline.dataset.shards import (
     shard_count,
     write_shard,
 )
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import sample_key
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import sample_members
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tar import write_members
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample import sample_members
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.shards.tar import write_members
 
 
 def make_clip(data: DataFolder, name: str, samples: int = 2, frames: int = 3) -> ShardClip:

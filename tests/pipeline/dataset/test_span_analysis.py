@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving, write_video
 
-from fsh.pipeline.dataset.clip_storage import even_runs
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.cropping import keep_evenly, overlapping
-from fsh.pipeline.dataset.span_analysis import analyze_span
-from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.spans.analysis import analyze_span
+from fsh.pipeline.dataset.spans.clip_storage import even_runs
+from fsh.pipeline.dataset.spans.cropping import keep_evenly, overlapping
+from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.faces.crop import CropWindow, crop_image, real_window
 from fsh.pipeline.faces.tracking import Track
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import samples_in
-from fsh.schemas.tables import read_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample import samples_in
+from fsh.schemas.tables.parquet import read_clips
 
 ANALYSIS = AnalysisConfig()
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from fsh.pipeline.dataset import span_packs
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.span_packs import read_packs
-from fsh.pipeline.dataset.span_store import read_finished, remove_stale_spans
-from fsh.pipeline.dataset.spans import Span
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.tables import write_clips
+from fsh.pipeline.dataset.spans import packs as span_packs
+from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.packs import read_packs
+from fsh.pipeline.dataset.spans.store import read_finished, remove_stale_spans
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import write_clips
+from fsh.schemas.tables.records import Clip, RejectReason
 
 ANALYSIS = AnalysisConfig()
 SPANS = [Span(f"v-{n}", 0.0, 10.0, f"videos/v-{n}.mp4", "0" * 64) for n in range(4)]
@@ -48,7 +48,7 @@ def test_tables_are_opened_once(data, monkeypatch):
     wanted = [clip for span in SPANS for clip in rows(span)]
     assert found(data) == wanted
     assert len(list(data.packs.iterdir())) == 1
-    monkeypatch.setattr("fsh.pipeline.dataset.span_store.read_table", None)  # cannot be called
+    monkeypatch.setattr("fsh.pipeline.dataset.spans.store.read_table", None)  # cannot be called
     assert found(data) == wanted
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsh.pipeline.dataset.span_progress import SpanProgress, read_progress
+from fsh.pipeline.dataset.spans.progress import SpanProgress, read_progress
 
 
 def test_what_is_written_is_read_and_nothing_is_left(tmp_path):

@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.span_store import (
+from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.store import (
     FinishedClip,
     pending_spans,
     read_finished,
     record_failure,
     remove_stale_spans,
 )
-from fsh.pipeline.dataset.spans import Span
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.records import Clip, RejectReason
 
 ANALYSIS = AnalysisConfig()
 SPANS = [Span("v-a", 0.0, 5.0, "videos/a.mp4", "0"), Span("v-b", 0.0, 5.0, "videos/b.mp4", "1")]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.spans import Span, divide_range, merge_ranges, plan_spans
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Source, SourceState
+from fsh.pipeline.dataset.spans.division import Span, divide_range, merge_ranges, plan_spans
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.records import Source, SourceState
 
 ANALYSIS = AnalysisConfig()
 

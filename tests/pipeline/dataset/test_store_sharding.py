@@ -26,17 +26,22 @@ from fsh.data_places import data_folder
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.graph import shard, shard_part
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.dataset.span_store import is_finished, read_finished, record_failure, span_results
-from fsh.pipeline.dataset.spans import plan_spans
+from fsh.pipeline.dataset.spans.division import plan_spans
+from fsh.pipeline.dataset.spans.store import (
+    is_finished,
+    read_finished,
+    record_failure,
+    span_results,
+)
 from fsh.pipeline.engine.parts import Part
-from fsh.schemas import leases
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.leases import leased
+from fsh.schemas.places import leases
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.leases import leased
+from fsh.schemas.places.stores import StoreRefused, write_if_absent
 from fsh.schemas.progress import Silent
-from fsh.schemas.records import Clip, RejectReason
-from fsh.schemas.stores import StoreRefused, write_if_absent
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.records import Clip, RejectReason
 
 CONFIG = ShardConfig()
 
@@ -160,7 +165,7 @@ def test_a_killed_run_loses_nothing_that_was_finished(bucket, local):
 def test_a_store_that_goes_away_is_told_in_one_line_and_nothing_is_lost(
     ingested, local, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("fsh.schemas.stores.PATIENCE", 1.0)
+    monkeypatch.setattr("fsh.schemas.places.stores.PATIENCE", 1.0)
     with s3_server(tmp_path / "served") as port, using(port, tmp_path / "cache"):
         bucket = Bucket(tmp_path / "served", ingested, "set")
         data = bucket.data
@@ -230,7 +235,7 @@ def test_a_store_that_does_not_answer_never_counts_as_damage(bucket, monkeypatch
     span = plan_spans(stored_sources(bucket.data), ANALYSIS.span)[0]
     published(bucket.data, span, b"samples", threading.Barrier(1))
     data = bucket.data
-    monkeypatch.setattr("fsh.schemas.stores.PATIENCE", 0.1)
+    monkeypatch.setattr("fsh.schemas.places.stores.PATIENCE", 0.1)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     data.root.fs.clear_instance_cache()
     unreachable = data_folder_unasked(bucket.address)
@@ -312,7 +317,7 @@ def test_a_lease_is_renewed_and_one_that_was_not_is_taken_over(bucket, monkeypat
 def test_the_lease_of_a_killed_process_of_this_machine_is_no_obstacle(bucket):
     code = (
         "import os, sys; from fsh.data_places import data_folder\n"
-        "from fsh.schemas.leases import leased\n"
+        "from fsh.schemas.places.leases import leased\n"
         "data = data_folder(sys.argv[1])\n"
         "with leased(data.lock('shard'), 'shard', where=data.root, remedy=''): os._exit(9)"
     )

@@ -10,15 +10,15 @@ from faces_helpers import face_landmarker
 from old_layout import to_old_layout
 from videos import moving, write_video
 
-from fsh.pipeline.dataset import span_analysis
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.span_analysis import analyze_span
-from fsh.pipeline.dataset.spans import Span
-from fsh.pipeline.dataset.upgrading import upgrade_span
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import RejectReason
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import read_clips, write_clips
+from fsh.pipeline.dataset.spans import analysis as span_analysis
+from fsh.pipeline.dataset.spans.analysis import analyze_span
+from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.upgrading import upgrade_span
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.records import RejectReason
 
 LATER = ("speech", "sync_offset", "sync_confidence", "motion_print")
 

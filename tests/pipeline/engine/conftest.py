@@ -10,7 +10,7 @@ from videos import ingest, moving, write_video
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.graph import shard
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
 
 

@@ -19,7 +19,7 @@ from engines import (
 )
 from erasable import contents
 
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 SHARD = ("shard", "--landmarks", "dlib", "--runner", "dask")
 

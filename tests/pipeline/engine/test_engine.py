@@ -19,7 +19,7 @@ from fsh.pipeline.engine.runner import Engine, opened
 from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.pipeline.engine.ticket import Ticket
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fsh.pipeline.engine.failures import told_in_one_line
-from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import NoRoom
 
 DATA = Path("/shared/set")
 #: What Prism passes on of an error in a worker, shortened.

@@ -15,7 +15,7 @@ from erasable import contents
 
 from fsh.pipeline.engine.portable import portable_flags
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 
 def command(data: DataFolder, server: str, pool: str) -> list[object]:

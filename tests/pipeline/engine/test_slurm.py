@@ -13,9 +13,9 @@ from erasable import contents
 from places import ROOT
 from slurm import slurm
 
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import SourceState
-from fsh.schemas.tables import read_sources
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_sources
+from fsh.schemas.tables.records import SourceState
 
 
 def documented(command: str) -> str:

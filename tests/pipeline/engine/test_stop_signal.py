@@ -13,8 +13,8 @@ import pytest
 from ingest_runs import recorded_urls
 
 from fsh.pipeline.engine.stop_signal import stop_signal
-from fsh.schemas.disk import NoRoom
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.layout import DataFolder
 
 WORKER = textwrap.dedent(
     """
@@ -23,7 +23,7 @@ WORKER = textwrap.dedent(
     from fsh.pipeline.ingest.options import IngestOptions
     from fsh.pipeline.ingest.requests import Request
     from fsh.pipeline.ingest.workers import FetchVideos
-    from fsh.schemas.layout import DataFolder
+    from fsh.schemas.places.layout import DataFolder
     data, stop, url = pickle.loads(bytes.fromhex(sys.argv[1]))
     worker = FetchVideos(data, IngestOptions(), stop)
     worker.setup()

@@ -13,10 +13,10 @@ from erasable import CONFIG, contents, make, reshard
 from fsh.pipeline.erasure.erase import erase
 from fsh.pipeline.erasure.plan import plan_erasure
 from fsh.pipeline.erasure.search import find_remnants
-from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.tables import read_clips
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.tables.parquet import read_clips
 
 LABELS = ["ann", "bob", "", "", "cyd", "dan", "eve", "fay", "ann", "gus", "hal", "ida", "jo"]
 BROKEN = ["cut in half", "empty", "zeroed", "zeroed inside", "noise", "a flipped name"]

@@ -20,10 +20,10 @@ from fsh.pipeline.erasure.derived import (
 )
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder, PersonFolder, RunFolder
-from fsh.schemas.outputs import owned_output
+from fsh.schemas.places.layout import DataFolder, PersonFolder, RunFolder
+from fsh.schemas.places.outputs import owned_output
 from fsh.schemas.run_pictures import record_pictures, recorded_pictures
-from fsh.schemas.tables import read_sources
+from fsh.schemas.tables.parquet import read_sources
 from fsh.schemas.trained_on import TrainedFace, TrainedOn
 
 OTHER = "v-0000000000000000"

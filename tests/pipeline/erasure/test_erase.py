@@ -17,10 +17,10 @@ from erasable import CONFIG, make, reshard
 from kill_anywhere import contents
 from places import LINKS, ROOT
 
-from fsh.pipeline.dataset import span_packs
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.dataset.span_store import read_finished
-from fsh.pipeline.dataset.spans import plan_spans
+from fsh.pipeline.dataset.spans import packs as span_packs
+from fsh.pipeline.dataset.spans.division import plan_spans
+from fsh.pipeline.dataset.spans.store import read_finished
 from fsh.pipeline.erasure.derived import runs_trained_on
 from fsh.pipeline.erasure.erase import erase
 from fsh.pipeline.erasure.plan import plan_erasure
@@ -29,12 +29,12 @@ from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
 from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas.card import DatasetCard
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import Clip, ErrorClass, Source, SourceState
-from fsh.schemas.tables import read_clips, read_sources, write_clips, write_sources
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.card import DatasetCard
+from fsh.schemas.tables.parquet import read_clips, read_sources, write_clips, write_sources
+from fsh.schemas.tables.records import Clip, ErrorClass, Source, SourceState
 
 LABELS = ["ann", "bob", "", "", "", "cyd", "dan", "eve", "fay", "ann", "gus", "hal", "ida", "jo"]
 

@@ -7,12 +7,12 @@ import pytest
 from tiny_data import jpeg
 
 from fsh.pipeline.erasure.search import find_remnants
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import clip_id, sample_key
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.sample import sample_members
-from fsh.schemas.sample_info import SampleInfo
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tar import write_members
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.shards.sample import sample_members
+from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.shards.tar import write_members
 
 VIDEO = "v-0123456789abcdef"
 

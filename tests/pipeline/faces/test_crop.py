@@ -18,7 +18,7 @@ from fsh.pipeline.faces.crop import (
     real_window,
     to_crop,
 )
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
 
 windows = st.builds(CropWindow, st.integers(-60, 90), st.integers(-60, 90), st.integers(2, 120))
 

@@ -23,8 +23,8 @@ from PIL import Image
 from videos import moving, write_video
 
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.dataset.span_analysis import analyze_span
-from fsh.pipeline.dataset.spans import Span
+from fsh.pipeline.dataset.spans.analysis import analyze_span
+from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.face_mesh import (
     PRESENT,
@@ -40,13 +40,13 @@ from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import CHIN, EYE_CORNERS, MOUTH_CORNERS, NOSE_TIP, apply
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.mesh import MESH_POINTS, PLACES, landmarks_of_mesh
+from fsh.schemas.faces.landmarks import CHIN, EYE_CORNERS, MOUTH_CORNERS, NOSE_TIP, apply
+from fsh.schemas.faces.mesh import MESH_POINTS, PLACES, landmarks_of_mesh
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
-from fsh.schemas.sample import samples_in
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import read_clips
+from fsh.schemas.shards.sample import samples_in
+from fsh.schemas.tables.parquet import read_clips
 
 BOX = portrait_face().box
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsh.pipeline.faces.landmarks import face_box, usable_boxes
-from fsh.schemas.landmarks import CHIN, LEFT_EYE, NOSE_TIP, RIGHT_EYE
+from fsh.schemas.faces.landmarks import CHIN, LEFT_EYE, NOSE_TIP, RIGHT_EYE
 
 
 def test_points_lie_on_the_face():

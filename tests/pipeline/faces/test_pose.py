@@ -16,8 +16,8 @@ from fsh.pipeline.faces.pose import (
     head_poses,
     rotation_matrix,
 )
-from fsh.schemas.landmarks import EYE_CORNERS, NOSE_TIP
-from fsh.schemas.mesh import MEAN_RIGID, RIGID_MESH
+from fsh.schemas.faces.landmarks import EYE_CORNERS, NOSE_TIP
+from fsh.schemas.faces.mesh import MEAN_RIGID, RIGID_MESH
 
 SIZE = 256
 

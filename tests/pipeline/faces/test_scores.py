@@ -21,11 +21,11 @@ from fsh.pipeline.faces.scores import (
     score_track,
     sharpness,
 )
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.landmarks import mouth_opening
-from fsh.schemas.mesh import eye_openings, gaze
-from fsh.schemas.spec import FaceSpec
-from fsh.schemas.tables import CLIPS
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.landmarks import mouth_opening
+from fsh.schemas.faces.mesh import eye_openings, gaze
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.schemas.tables.parquet import CLIPS
 
 SIZE = 256
 

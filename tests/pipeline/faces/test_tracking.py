@@ -20,7 +20,7 @@ from fsh.pipeline.faces.tracking import (
     split_track,
 )
 from fsh.pipeline.media.shots import Shot
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
 
 STEP = 5  # frames between searched frames
 WHOLE = [Shot(0, 10_000)]

@@ -11,7 +11,7 @@ from fetching import fetcher_in
 
 from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.prober import Prober
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
 from fsh.schemas import urls
-from fsh.schemas.disk import NoRoom
+from fsh.schemas.places.disk import NoRoom
 
 ID = "dQw4w9WgXcQ"
 

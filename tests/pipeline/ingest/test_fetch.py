@@ -16,7 +16,7 @@ from fetching import LIMITS, cause, fetch, fetcher_in
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import DownloadLimits, NotDirect, download
 from fsh.pipeline.ingest.failures import Interrupted
-from fsh.schemas.disk import NoRoom
+from fsh.schemas.places.disk import NoRoom
 
 
 def test_a_direct_link_is_stored_under_its_contents_name(fetcher, server, media_files):

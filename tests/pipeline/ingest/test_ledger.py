@@ -25,11 +25,11 @@ from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of, sources_of
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import Tombstones
-from fsh.schemas.disk import NoRoom
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
-from fsh.schemas.records import ErrorClass, Source, SourceState
-from fsh.schemas.tables import read_sources
+from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_sources
+from fsh.schemas.tables.records import ErrorClass, Source, SourceState
 
 TIME = "2026-11-22T10:00:00+00:00"
 LATER = "2026-11-23T10:00:00+00:00"
@@ -193,7 +193,7 @@ def test_two_ingests_on_one_folder(data):
         import sys, time
         from pathlib import Path
         from fsh.pipeline.locks import locked
-        from fsh.schemas.layout import DataFolder
+        from fsh.schemas.places.layout import DataFolder
         with locked(DataFolder(Path(sys.argv[1]))):
             print("held", flush=True)
             time.sleep(60)

@@ -14,8 +14,8 @@ from fsh.pipeline.ingest.lists import parse_list, read_lists
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.ingest.wanted import wanted_requests
-from fsh.schemas.conditions import Condition
 from fsh.schemas.errors import FshError
+from fsh.schemas.tables.conditions import Condition
 
 WATCH = "https://www.youtube.com/watch?v="
 

@@ -13,7 +13,7 @@ from fetching import LIMITS, fetch
 from ingest_runs import options, sources
 from ingest_runs import videos as stored_videos
 
-from fsh.pipeline.dataset.spans import plan_spans
+from fsh.pipeline.dataset.spans.division import plan_spans
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.range_copy import RemoteStream, copy_range

@@ -11,7 +11,7 @@ from ingest_runs import options, padded, sources
 from fsh.pipeline.ingest.rate_limit import BURST
 from fsh.pipeline.ingest.run import ingest
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
 
 

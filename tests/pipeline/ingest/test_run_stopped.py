@@ -20,7 +20,7 @@ from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, read_journals
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.ingest.workers import FetchVideos
-from fsh.schemas.records import ErrorClass
+from fsh.schemas.tables.records import ErrorClass
 
 #: Seconds that a download goes on if nobody stops it.
 DRIPS = 600

@@ -15,9 +15,9 @@ from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
 from fsh.pipeline.inputs.driver import read_driver
 from fsh.pipeline.inputs.landmark_track import read_track, save_track
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.landmarks import found
+from fsh.schemas.faces.landmarks import found
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Silent
-from fsh.schemas.spec import FaceSpec
 
 SPEC = FaceSpec()
 

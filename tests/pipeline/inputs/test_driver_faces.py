@@ -14,9 +14,9 @@ from fsh.pipeline.inputs.driver_faces import face_tracks, looks_at, path_of, tel
 from fsh.pipeline.inputs.preflight import preflight
 from fsh.pipeline.media.shots import Shot
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import found
+from fsh.schemas.faces.landmarks import found
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Silent
-from fsh.schemas.spec import FaceSpec
 
 ANN, BOB = np.eye(128, dtype=np.float32)[:2]
 

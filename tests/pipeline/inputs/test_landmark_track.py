@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fsh.pipeline.inputs.landmark_track import place_in_crop, read_track, save_track
 from fsh.schemas.errors import FshError
-from fsh.schemas.landmarks import NOSE_TIP
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.landmarks import NOSE_TIP
+from fsh.schemas.faces.spec import FaceSpec
 
 SPEC = FaceSpec()
 

@@ -12,8 +12,8 @@ from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.landmarks import face_box
 from fsh.pipeline.faces.mediapipe_landmarks import MediaPipeLandmarks
 from fsh.pipeline.inputs.live_face import FaceFollower, FollowingWindow
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.spec import FaceSpec
 
 SPEC = FaceSpec()
 

@@ -19,9 +19,9 @@ from fsh.pipeline.inputs.paste_back import (
     paste_frames,
     read_paste_target,
 )
-from fsh.schemas.landmarks import NOSE_TIP, RIGID, apply, similarity
+from fsh.schemas.faces.landmarks import NOSE_TIP, RIGID, apply, similarity
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Silent
-from fsh.schemas.spec import FaceSpec
 from fsh.trainer.person.motion_transfer import follow_head_pose
 
 SPEC = FaceSpec()

@@ -12,8 +12,8 @@ from PIL import Image
 from fsh.pipeline.faces.crop import CropWindow, real_window, to_crop
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.schemas.errors import FshError
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Silent
-from fsh.schemas.spec import FaceSpec
 
 SPEC = FaceSpec()
 

@@ -10,7 +10,7 @@ from videos import moving, write_video
 
 from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.pipeline.inputs.video_stills import pick_stills, select_diverse
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.spec import FaceSpec
 
 SPEC = FaceSpec()
 

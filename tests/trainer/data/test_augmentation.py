@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fsh.schemas.mesh import MESH_MIRROR, PLACES
+from fsh.schemas.faces.mesh import MESH_MIRROR, PLACES
 from fsh.trainer.data.augmentation import (
     ColorRanges,
     augment_episodes,

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tiny_data import SPEC, write_data
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.faces.mesh import landmarks_of_mesh
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.mesh import landmarks_of_mesh
-from fsh.schemas.sample import read_samples
+from fsh.schemas.shards.sample import read_samples
 from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.episodes import EpisodeStream, choose_frames, shard_order
 from fsh.trainer.data.landmark_images import draw_landmarks

@@ -9,8 +9,8 @@ import pytest
 from tiny_data import write_data
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.sample import LANDMARKS, read_samples
-from fsh.schemas.sample_info import video_id_of
+from fsh.schemas.shards.sample import LANDMARKS, read_samples
+from fsh.schemas.shards.sample_info import video_id_of
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.data.shard_index import ShardIndex
 

@@ -9,8 +9,8 @@ import pytest
 from tiny_data import SPEC, clip_of
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.mesh import landmarks_of_mesh
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.mesh import landmarks_of_mesh
 from fsh.trainer.evaluation.baselines import (
     BASELINES,
     BentPhoto,

@@ -12,10 +12,10 @@ from plain_analyzer import PlainAnalyzer
 from tiny_data import SPEC, clip_of, write_data
 from tiny_run import Told, tiny_config, tiny_folder
 
-from fsh.evaluation_report import markdown, plots
+from fsh.evaluation.report import markdown, plots
 from fsh.schemas.errors import FshError, SpecMismatch
-from fsh.schemas.face_landmarks import FaceLandmarks
-from fsh.schemas.mesh import landmarks_of_mesh
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.mesh import landmarks_of_mesh
 from fsh.schemas.progress import Silent
 from fsh.trainer.evaluation.baselines import NearestPhoto, baselines, resized
 from fsh.trainer.evaluation.evaluation import evaluate

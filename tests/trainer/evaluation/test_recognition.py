@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.records import Clip, IdentityOrigin
-from fsh.schemas.tables import CLIPS, to_table
+from fsh.schemas.tables.parquet import CLIPS, to_table
+from fsh.schemas.tables.records import Clip, IdentityOrigin
 from fsh.schemas.trained_on import TrainedFace, TrainedOn, trained_faces
 from fsh.trainer.evaluation.recognition import (
     PersonTraits,

@@ -7,7 +7,7 @@ import torch
 from solid_head import placed
 from tiny_data import template
 
-from fsh.schemas.mesh import place_mesh
+from fsh.schemas.faces.mesh import place_mesh
 from fsh.trainer.models.face_warp import (
     enlarged,
     landmark_warp,

@@ -7,7 +7,7 @@ import torch
 from solid_head import placed
 from tiny_data import template
 
-from fsh.schemas.mesh import LOWER_LIP, UPPER_LIP
+from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
 from fsh.trainer.models.inner_mouth import (
     InnerMouth,
     MouthDiscriminator,

@@ -10,7 +10,7 @@ import torch
 from solid_head import head
 from tiny_data import SPEC, clip_of
 
-from fsh.schemas.mesh import landmarks_of_mesh, mirrored_face
+from fsh.schemas.faces.mesh import landmarks_of_mesh, mirrored_face
 from fsh.trainer.person.live_motion import BRIDGED, LiveMotion, LiveSmoothing
 from fsh.trainer.person.mesh_transfer import MeshTransfer, transfer_mesh
 from fsh.trainer.person.motion_transfer import MotionTransfer, transfer_motion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fsh.schemas.mesh import (
+from fsh.schemas.faces.mesh import (
     LOWER_LIDS,
     LOWER_LIP,
     MEAN_RIGID,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_data import clip_of, template
 
-from fsh.schemas.landmarks import similarity
+from fsh.schemas.faces.landmarks import similarity
 from fsh.trainer.person.motion_transfer import (
     fill_gaps,
     one_euro_filter,

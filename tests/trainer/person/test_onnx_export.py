@@ -13,7 +13,7 @@ from tiny_run import TINY
 from untrained import untrained
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Embedder
 from fsh.trainer.person.onnx_export import drawing_of, export_onnx

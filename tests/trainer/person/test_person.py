@@ -10,8 +10,8 @@ from plain_analyzer import PlainAnalyzer
 from tiny_data import SPEC, FaceSpec, clip_of
 from tiny_run import TINY, Told, tiny_config, tiny_folder
 
-from fsh.schemas.clip import FaceClip
 from fsh.schemas.errors import FshError, SpecMismatch
+from fsh.schemas.faces.clip import FaceClip
 from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.person.fine_tuning import mean_embedding, start_fine_tuning
 from fsh.trainer.person.person import Person

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tiny_data import clip_of, template, template_mesh
 
-from fsh.schemas.clip import FaceClip
-from fsh.schemas.mesh import landmarks_of_mesh
-from fsh.schemas.spec import FaceSpec
+from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.faces.mesh import landmarks_of_mesh
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.trainer.person.expressions import expressions
 from fsh.trainer.person.photo_augmentation import (
     expression_copies,

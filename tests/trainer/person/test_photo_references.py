@@ -10,7 +10,7 @@ import torch
 from tiny_data import FaceSpec, clip_of
 from tiny_run import TINY, Told, tiny_config, tiny_folder
 
-from fsh.schemas.face_landmarks import FaceLandmarks
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.person.fine_tuning import own_references
 from fsh.trainer.person.person import Person

@@ -16,7 +16,7 @@ from places import ROOT
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.layout import RunFolder
+from fsh.schemas.places.layout import RunFolder
 from fsh.schemas.run_pictures import recorded_pictures
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.config import TrainConfig
@@ -84,7 +84,7 @@ def test_kill_9_loses_nothing_that_was_saved(tmp_path):
 import os, sys
 from pathlib import Path
 from tiny_run import Told, tiny_config
-from fsh.schemas.layout import DataFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.training.loop import train
 done = 0
 def stop():

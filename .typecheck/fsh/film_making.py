@@ -1,1 +1,0 @@
-../../api/film_making.py

@@ -1,1 +1,0 @@
-../../api/frames_folder.py

@@ -1,1 +1,0 @@
-../../api/training_process.py

@@ -1,1 +1,0 @@
-../../api/unseen_people.py

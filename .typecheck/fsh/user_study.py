@@ -1,1 +1,0 @@
-../../api/user_study.py

@@ -1,0 +1,290 @@
+"""Where things are on disk. Nothing else in fsh joins these names."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from fsh.schemas.ids import video_of
+from fsh.schemas.places.span_layout import SpanFolder
+
+SPLITS = ("train", "val", "test")
+#: How the names of locks beside outputs end.
+LOCK_SUFFIX = ".fsh-lock"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """The ``data/`` folder: what ``fsh ingest`` and ``fsh shard`` write."""
+
+    root: Path
+
+    @property
+    def card(self) -> Path:
+        """JSON, Croissant: what the data set is; written last."""
+        return self.root / "dataset.json"
+
+    @property
+    def readme(self) -> Path:
+        """Markdown: the data set's card for people, and for Hugging Face's ``datasets``."""
+        return self.root / "README.md"
+
+    @property
+    def inspect_page(self) -> Path:
+        """HTML: the contact sheet of ``fsh inspect``."""
+        return self.root / "inspect.html"
+
+    @property
+    def videos(self) -> Path:
+        return self.root / "videos"
+
+    @property
+    def incoming(self) -> Path:
+        """Downloads that are not finished; on the same file system as :attr:`videos`."""
+        return self.videos / ".incoming"
+
+    @property
+    def records(self) -> Path:
+        """The folder of all that is known of sources: table, journals, tombstones, locks."""
+        return self.root / "sources"
+
+    @property
+    def sources(self) -> Path:
+        """Parquet, one row per requested URL or file."""
+        return self.records / "sources.parquet"
+
+    @property
+    def journals(self) -> Path:
+        """JSON lines per worker: what has been fetched and is not in :attr:`sources` yet."""
+        return self.records / "journal"
+
+    @property
+    def rate_limits(self) -> Path:
+        """JSON: when each host may be asked again."""
+        return self.records / "governor.json"
+
+    @property
+    def tombstones(self) -> Path:
+        """JSON: hashes of what was erased on request; a later ingest refuses it."""
+        return self.records / "tombstones.json"
+
+    def lock(self, command: str) -> Path:
+        """The file that ``command`` (``ingest``, ``shard``) holds while it works here."""
+        return self.records / (".lock" if command == "ingest" else f".lock-{command}")
+
+    def run_file(self, command: str, run: str) -> Path:
+        """An empty file that is there as long as a run of ``command`` is to go on."""
+        return self.records / f".run-{command}-{run}"
+
+    @property
+    def clips(self) -> Path:
+        """Parquet, one row per face track, kept or rejected."""
+        return self.root / "clips" / "clips.parquet"
+
+    @property
+    def work(self) -> Path:
+        """What is finished per video: scores and one small tar per clip. Resume reads it."""
+        return self.root / "work"
+
+    def span(self, video_id: str, start: float, key: str) -> SpanFolder:
+        """What is finished of a stretch of a video.
+
+        Args:
+            start: seconds, where the stretch begins.
+            key: hex digits that differ where video, stretch or settings do.
+        """
+        return SpanFolder(self.work / video_id / f"{round(start * 1000):09d}-{key}")
+
+    @property
+    def clips_without_shards(self) -> Path:
+        """Parquet: :attr:`clips` as long as it is not known where in a shard each clip lies."""
+        return self.work / "settled.parquet"
+
+    @property
+    def packs(self) -> Path:
+        """Parquet, copies of the tables of many finished spans; may be deleted at any time."""
+        return self.work / "packs"
+
+    @property
+    def shard_notes(self) -> Path:
+        """The folder of :meth:`shard_note`."""
+        return self.work / "shards"
+
+    def shard_note(self, split: str, index: int) -> Path:
+        """JSON: what is known of a written shard."""
+        return self.shard_notes / f"{self.shard(split, index).stem}.json"
+
+    @property
+    def shards(self) -> Path:
+        return self.root / "shards"
+
+    def shard(self, split: str, index: int) -> Path:
+        return self.shards / split / f"fsh-{split}-{index:06d}.tar"
+
+    def all_shards(self) -> list[Path]:
+        return sorted(self.shards.glob("*/fsh-*.tar"))
+
+    def clip_tars(self, clip_id: str) -> list[Path]:
+        """:meth:`SpanFolder.clip` in every span of the clip's video that has it."""
+        folder = self.work / video_of(clip_id)
+        return sorted(folder.glob(str(SpanFolder(Path("*")).clip(clip_id))))
+
+
+def shard_number(path: str | Path) -> int:
+    """The number in a shard's file name, or its note's."""
+    return int(Path(path).stem.rsplit("-", 1)[1])
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A training run's folder, ``runs/<name>``."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """The run that is meant by the path to it, or to one of its checkpoints."""
+        checkpoints = path.resolve().parent
+        run = cls(checkpoints.parent)
+        is_its = run.checkpoints == checkpoints and (path / CHECKPOINT_STATE).is_file()
+        return run if is_its else cls(path)
+
+    @property
+    def lock(self) -> Path:
+        """The file that ``fsh train`` holds while it works here."""
+        return self.root / f".train{LOCK_SUFFIX}"
+
+    @property
+    def config(self) -> Path:
+        """JSON: the configuration, and the sign that this folder is a run."""
+        return self.root / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """JSON lines: every step's losses."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        return self.checkpoints / f"step-{step:08d}"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of sample sheets."""
+        return self.root / "samples"
+
+    def sample_sheet(self, step: int) -> Path:
+        return self.samples / f"step-{step:08d}.png"
+
+    @property
+    def evaluation(self) -> Path:
+        """Where ``fsh evaluate`` writes by default."""
+        return self.root / "evaluation"
+
+    @property
+    def pictures(self) -> Path:
+        """JSON per folder of pictures: whom they show (:mod:`fsh.schemas.run_pictures`)."""
+        return self.root / "shown"
+
+    @property
+    def trained_on(self) -> Path:
+        """Parquet: whom the run saw, with face embeddings (:mod:`fsh.schemas.trained_on`)."""
+        return self.root / "trained_on.parquet"
+
+    @property
+    def readme(self) -> Path:
+        """Markdown: the model card."""
+        return self.root / "README.md"
+
+
+def checkpoint_step(folder: Path) -> int | None:
+    """The step in a checkpoint folder's name; None if this is no name of one."""
+    match = re.fullmatch(r"step-(\d{8})", folder.name)
+    return int(match[1]) if match else None
+
+
+#: Files of one checkpoint's folder.
+CHECKPOINT_STATE = "state.json"
+NETWORKS, AVERAGE = "networks.safetensors", "average.safetensors"
+COLUMNS, OPTIMIZERS = "columns.safetensors", "optimizers.safetensors"
+RANDOM_STATE = "random.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFolder:
+    """Where ``fsh evaluate`` writes."""
+
+    root: Path
+
+    @property
+    def cells(self) -> Path:
+        """NPZ, ``<protocol>/T<shots>/*``: drawings of one person by one system, measured."""
+        return self.root / "cells"
+
+    @property
+    def strips(self) -> Path:
+        """PNG, ``<protocol>-*``: one person as every system draws them."""
+        return self.root / "strips"
+
+    def report(self, protocol: str, kind: str) -> Path:
+        """Table or page; ``kind`` is ``json``, ``md`` or ``html``."""
+        return self.root / f"{protocol}.{kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """Where ``fsh evaluate --user-study`` writes: the page that asks, and the answers to it."""
+
+    root: Path
+
+    @property
+    def page(self) -> Path:
+        return self.root / "study.html"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "key.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFolder:
+    """A person's folder, ``people/<name>``."""
+
+    root: Path
+
+    @property
+    def card(self) -> Path:
+        """JSON: what the person is made of, and the sign that this folder is a person's."""
+        return self.root / PERSON_CARD
+
+    @property
+    def preview(self) -> Path:
+        """PNG: photos, landmarks, drawings."""
+        return self.root / "preview.png"
+
+    @property
+    def readme(self) -> Path:
+        """Markdown: the model card."""
+        return self.root / "README.md"
+
+
+#: What makes a folder a person's, and the other files that are read to draw one.
+PERSON_CARD = "person.json"
+PERSON_GENERATOR, PERSON_TENSORS = "generator.safetensors", "person.safetensors"
+PERSON_REFERENCES = "references.safetensors"
+
+
+def output_lock(path: Path) -> Path:
+    """The file that a command holds while it writes this file or folder; beside it."""
+    name = os.fsdecode(os.fsencode(path.name)[:200])
+    return path.parent / f".{name}{LOCK_SUFFIX}"

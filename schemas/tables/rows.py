@@ -1,0 +1,104 @@
+"""From Parquet files to tables, and from tables to Python values.
+
+A few thousand rows at a time, whose vectors stay arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fsh.schemas.errors import SchemaMismatch
+from fsh.schemas.places.stores import content_of, is_remote
+from fsh.schemas.tables.records import Clip, Source
+from fsh.schemas.tables.versions import REMEDY, table_title
+from fsh.schemas.text import storable
+
+#: Rows that are Python values at once.
+ROWS_AT_ONCE = 16_384
+#: Bytes from which a table is read by several threads: waiting for them takes longer otherwise.
+_THREADS_FROM = 2**20
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """A table in a file, or in an object store.
+
+    Raises:
+        FileNotFoundError, OSError, pa.ArrowException: as they come.
+    """
+    if is_remote(path):
+        content = content_of(path)
+        return _read(pa.BufferReader(content), len(content))
+    with path.open("rb") as file:  # Arrow takes only paths that are UTF-8
+        return _read(file, os.fstat(file.fileno()).st_size)
+
+
+def _read(source: Any, size: int) -> pa.Table:
+    return pq.ParquetFile(source, pre_buffer=False).read(use_threads=size > _THREADS_FROM)
+
+
+_R = TypeVar("_R")
+_C = TypeVar("_C", Clip, Source)
+
+
+def table_of(records: Iterable[_R], schema: pa.Schema, value: Callable[[_R, str], Any]) -> pa.Table:
+    """Records as a table, column by column.
+
+    Args:
+        value: of a record's column, as a table holds it, except that texts may be no UTF-8.
+    """
+    left, batches = iter(records), []
+    while some := list(islice(left, ROWS_AT_ONCE)):
+        columns = []
+        for field in schema:
+            values = [value(record, field.name) for record in some]
+            if pa.types.is_string(field.type):
+                values = [storable(one) if one else one for one in values]
+            columns.append(pa.array(values, field.type))
+        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+    return pa.Table.from_batches(batches, schema)
+
+
+def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of a table, never many of them as Python values at once.
+
+    Embeddings are float32 arrays, not lists of Python's numbers.
+    """
+    vectors = "embedding" if "embedding" in table.schema.names else None
+    for batch in table.to_batches(ROWS_AT_ONCE):
+        plain = batch.drop_columns(vectors) if vectors else batch
+        rows = plain.to_pylist()
+        if vectors:
+            for row, vector in zip(rows, vectors_of(batch[vectors]), strict=True):
+                row[vectors] = vector
+        yield from rows
+
+
+def vectors_of(column: pa.ListArray) -> list[np.ndarray | None]:
+    """Lists of numbers as float32 arrays of their own; None where there are none."""
+    values = column.values.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    offsets, valid = column.offsets.to_numpy(), column.is_valid().to_numpy(zero_copy_only=False)
+    return [
+        values[start:end].copy() if there and end > start else None
+        for start, end, there in zip(offsets[:-1], offsets[1:], valid, strict=True)
+    ]
+
+
+def records_of(table: pa.Table, schema: pa.Schema, kind: type[_C], where: object) -> list[_C]:
+    """The rows of a table as records.
+
+    Raises:
+        SchemaMismatch: for a value that a column cannot have.
+    """
+    try:
+        return [kind.from_row(row) for row in rows_of(table)]
+    except (TypeError, ValueError) as error:
+        raise SchemaMismatch(
+            f"not a {table_title(schema)} table ({error})", where=where, remedy=REMEDY
+        ) from error
