@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, newest_run
 from fsh.face_analysis import DetectorFaceAnalyzer
@@ -32,7 +34,10 @@ from fsh.trainer.person.drawing_quality import photo_similarity
 from fsh.trainer.person.person import Person, record_unmarked, write_readme
 from fsh.trainer.person.personalize import PersonReport
 from fsh.trainer.person.photo_tensors import MAX_PHOTOS
-from fsh.trainer.runs import Run
+from fsh.trainer.runs import Run, TrainedNetworks
+
+#: Side of the largest pictures that a person is drawn at.
+MOST_PIXELS = 1024
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def personalize(
     run: AnyPath | None = None,
     people: AnyPath = "people",
     steps: int | None = None,
+    size: int | None = None,
     face: int | None = None,
     mixed_ok: bool = False,
     replace: bool = False,
@@ -90,6 +96,8 @@ def personalize(
         run: the training run; None: the newest in ``runs``.
         people: where people live.
         steps: fine-tuning steps; 0: feed-forward only; None: as many as are best.
+        size: side of the pictures that the person is drawn at, pixels, up to 1024; None: that of
+            the crops the run was trained on, 256. More is as sharp as the photos are, and slower.
         face: which face where a photo has several, from the left, from 0; None: the one that
             recurs, or the largest.
         mixed_ok: do not refuse photos of different people.
@@ -102,9 +110,10 @@ def personalize(
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: ``steps`` or ``face`` below 0, no run, no face, photos of several people, a
-            statement that does not allow it, a person made of other photos in the same place, or a
-            folder that is there and is not a person's as fsh made it.
+        FshError: ``steps`` or ``face`` below 0, a ``size`` that this run cannot draw, no run, no
+            face, photos of several people, a statement that does not allow it, a person made of
+            other photos in the same place, or a folder that is there and is not a person's as fsh
+            made it.
     """
     for option, value in (("steps", steps), ("face", face)):
         if value is not None and value < 0:
@@ -124,6 +133,7 @@ def personalize(
     if announce:
         settings: dict[str, object] = {"photos": photos, "run": run, "person": folder.root}
         settings |= {"steps": "auto" if steps is None else steps}
+        settings |= {"size": "as trained" if size is None else size}
         announce({**settings, "consent": consent or "not stated", "marked": mark})
     with owned_output(folder.root, "personalize"):
         return _personalize(
@@ -134,6 +144,7 @@ def personalize(
             signer,
             watermark_key,
             steps=steps,
+            size=size,
             face=face,
             mixed_ok=mixed_ok,
             progress=progress,
@@ -149,11 +160,13 @@ def _personalize(
     watermark_key: AnyPath | None,
     *,
     steps: int | None,
+    size: int | None,
     face: int | None,
     mixed_ok: bool,
     progress: Progress,
 ) -> PersonalizeResult:
     networks = Run.read(run, progress).require_personalizable().load_networks()
+    large = _larger_side(size, networks)
     set_thread_count(networks.config.network.size)
     analyzer = DetectorFaceAnalyzer(networks.spec)
     clip, rejected = prepare_photos(
@@ -164,8 +177,11 @@ def _personalize(
         mixed_ok=mixed_ok,
         distinct=True,
         at_most=MAX_PHOTOS,
+        large=large,
         progress=progress,
     )
+    if large and (shown_in := round(float(np.median(clip.crops[:, 2])))) < large:
+        progress.say(f"the photos show it in {shown_in} pixels: {large} are no sharper")
     left_out = (*found.left_out, *rejected)
     for photo in left_out:
         progress.say(f"left out {shown(photo.path)}: {photo.reason}")
@@ -187,6 +203,25 @@ def _personalize(
         write_readme(folder.root)
     similarity = photo_similarity(Person.load(folder.root), clip, analyzer)
     return PersonalizeResult(report, similarity, left_out)
+
+
+def _larger_side(size: int | None, networks: TrainedNetworks) -> int | None:
+    """Side of crops to copy from, if it is another than the data set's.
+
+    Raises:
+        FshError: if these networks cannot draw pictures of that side.
+    """
+    crop, network = networks.spec.size, networks.config.network
+    own = crop if network.references else network.size
+    if size is None or size == own:
+        return None
+    what = f"pictures of {size} pixels, and this run draws {own}"
+    if not network.references:
+        remedy = "leave --size out, or take a run that copies from photos (fsh train --reference)"
+        raise FshError(what, where=networks.run.name, remedy=remedy)
+    if not crop < size <= MOST_PIXELS:
+        raise FshError(what, where="size (--size)", remedy=f"give {crop} to {MOST_PIXELS}")
+    return size
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,14 @@ def personalize(
     steps: Annotated[
         int | None, typer.Option(help="Fine-tuning steps; 0: feed-forward only.", min=0)
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side of the pictures drawn, pixels; default as trained, 256. More is slower.",
+            min=64,
+            max=1024,
+        ),
+    ] = None,
     face: Annotated[
         int | None,
         typer.Option(help="Which face where a photo has several: 0 is leftmost.", min=0),
@@ -57,10 +65,11 @@ def personalize(
     at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a
     `preview.png`, marked as AI-generated; an older one is replaced if nothing of yours is in it.
     Run again with the same photos, or more of them, it makes the person anew; other photos need
-    another `--person`, or `--replace`. Files that are not used are named with the reason.
+    another `--person`, or `--replace`. With `--size 512` the pictures are as sharp as large photos
+    are, at a third of the speed. Files that are not used are named with the reason.
     Whose face it is may be stated with `--consent`; the statement travels with every film.
 
-    Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --steps 0`
+    Examples: `fsh personalize --photos me/` · `fsh personalize --photos monalisa.jpg --size 512`
     """
     from fsh.people import personalize as make_person
 
@@ -71,6 +80,7 @@ def personalize(
             run=run,
             people=people,
             steps=steps,
+            size=size,
             face=face,
             mixed_ok=mixed_ok,
             replace=replace,

@@ -23,7 +23,7 @@ from fsh.schemas.places.layout import EvaluationFolder
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.text import markdown as in_markdown
 from fsh.schemas.text import one_line
-from fsh.trainer.evaluation.baselines import resized
+from fsh.trainer.data.pictures import resized
 from fsh.trainer.evaluation.evaluation import EvaluationResult
 from fsh.trainer.evaluation.metrics import TURN
 from fsh.trainer.evaluation.results_table import ALL_FRAMES, TURNED_FRAMES, ResultRow

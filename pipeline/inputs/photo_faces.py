@@ -42,6 +42,7 @@ class FaceCandidate:
         embedding: float32 (128,), or None if it was not asked for.
         tracked: whether it was tracked through a video, so that no other face is in question.
         mesh: float32 (478, 3), crop pixels; None if the landmark backend gives none.
+        large: uint8 (L, L, 3) RGB, the same crop with more pixels; None if it was not asked for.
     """
 
     face: Face
@@ -52,6 +53,7 @@ class FaceCandidate:
     embedding: np.ndarray | None
     tracked: bool = False
     mesh: np.ndarray | None = None
+    large: np.ndarray | None = None
 
 
 def find_faces(image: np.ndarray, detector: FaceDetector, fallback: CnnDetector) -> list[Face]:
@@ -96,12 +98,14 @@ def crop_faces(
     backend: LandmarkBackend,
     *,
     embed: bool,
+    large: int | None = None,
 ) -> list[FaceCandidate]:
     """The faces of a photo, cropped as the spec says; those without landmarks are left out.
 
     Args:
         image: uint8 (H, W, 3) RGB.
         embed: whether to compute identity embeddings (0.2 s a face).
+        large: side of the larger crops; None: none are wanted.
     """
     candidates = []
     for face in faces:
@@ -121,8 +125,9 @@ def crop_faces(
             mesh = None if on_crop.mesh is None else on_crop.mesh[0]
             points = on_crop.points[0]
             real = real_window(window, (image.shape[1], image.shape[0]), spec.size)
+            more = None if large is None else crop_image(image, window, large)
             candidates.append(
-                FaceCandidate(face, window, frame, real, points, embedding, mesh=mesh)
+                FaceCandidate(face, window, frame, real, points, embedding, mesh=mesh, large=more)
             )
     return candidates
 

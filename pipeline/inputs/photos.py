@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fsh.pipeline.faces.detection import CnnDetector, Face, FaceDetector
@@ -37,6 +38,7 @@ def prepare_photos(
     mixed_ok: bool = False,
     distinct: bool = False,
     at_most: int | None = None,
+    large: int | None = None,
     progress: Progress,
 ) -> tuple[FaceClip, list[RejectedPhoto]]:
     """One person's photos as a clip with one frame per photo.
@@ -51,6 +53,7 @@ def prepare_photos(
         mixed_ok: accept photos that seem to show different people, and only report it.
         distinct: leave out photos whose pixels are those of an earlier one.
         at_most: so many frames, spread evenly; None: all.
+        large: side of the larger crops that the clip shall have too; None: none.
 
     Returns:
         The clip, and the photos left out: unreadable, without a face, repeated or too many. Videos
@@ -64,7 +67,7 @@ def prepare_photos(
         raise ValueError(f"spec wants {spec.backend} landmarks, the backend is {backend.name}")
     if not paths:
         raise FshError("no photos", remedy="give 1 to 32 photos of one person")
-    photos, rejected = _find_candidates(paths, spec, backend, embed, distinct, progress)
+    photos, rejected = _find_candidates(paths, spec, backend, embed, distinct, large, progress)
     chosen, without = _chosen(photos, face)
     rejected += without
     if not chosen:
@@ -90,6 +93,7 @@ def prepare_photos(
         embedding=np.mean(known, axis=0).astype(np.float32) if known else None,
         mesh=np.stack(meshes) if meshes else None,
         real=np.stack([c.real for c in chosen.values()]),
+        large=None if large is None else np.stack([_large(c, large) for c in chosen.values()]),
     )
     return clip, rejected
 
@@ -151,6 +155,7 @@ def _find_candidates(
     backend: LandmarkBackend,
     embed: bool,
     distinct: bool,
+    large: int | None,
     progress: Progress,
 ) -> tuple[dict[Path, list[FaceCandidate]], list[RejectedPhoto]]:
     """The faces of each photo that has any, and the photos left out."""
@@ -173,7 +178,7 @@ def _find_candidates(
             found = find_faces(image, detector, fallback) if same is path else []
             if same is not path:
                 rejected.append(RejectedPhoto(path, f"the same picture as {shown(same.name)}"))
-            elif faces := crop_faces(image, found, spec, backend, embed=embed):
+            elif faces := crop_faces(image, found, spec, backend, embed=embed, large=large):
                 photos[path] = faces
             else:
                 rejected.append(RejectedPhoto(path, "no face found"))
@@ -211,3 +216,10 @@ def _candidate_of_still(still: VideoStill, embed: bool) -> FaceCandidate:
         tracked=True,
         mesh=still.mesh,
     )
+
+
+def _large(face: FaceCandidate, side: int) -> np.ndarray:
+    """Its larger crop; a video's frames have none, so theirs are enlarged."""
+    if face.large is not None:
+        return face.large
+    return cv2.resize(face.frame, (side, side), interpolation=cv2.INTER_CUBIC)

@@ -29,6 +29,7 @@ class FaceClip:
             ``landmarks``; None if the landmark backend gives none.
         real: float32 (N, 4), the part of each crop that shows the source: left, top, right, bottom
             edges in crop pixels, 0 … S; None if it is not known, as of older data sets: all of it.
+        large: uint8 (N, L, L, 3) RGB, the same crops with more pixels; None: there are none.
     """
 
     name: str
@@ -40,6 +41,7 @@ class FaceClip:
     embedding: np.ndarray | None = None
     mesh: np.ndarray | None = None
     real: np.ndarray | None = None
+    large: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count, size = len(self.frames), self.spec.size
@@ -54,6 +56,10 @@ class FaceClip:
         if self.real is not None:
             assert self.real.shape == (count, 4), self.real.shape
             assert self.real.dtype == np.float32, self.real.dtype
+        if self.large is not None:
+            side = self.large.shape[1]
+            assert self.large.shape == (count, side, side, 3), self.large.shape
+            assert self.large.dtype == np.uint8, self.large.dtype
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -73,4 +79,5 @@ class FaceClip:
             crops=self.crops[which],
             mesh=None if self.mesh is None else self.mesh[which],
             real=None if self.real is None else self.real[which],
+            large=None if self.large is None else self.large[which],
         )

@@ -20,6 +20,7 @@ from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
 from fsh.trainer.models.composition import Answer, compose
 from fsh.trainer.models.references import References
+from fsh.trainer.models.surroundings import WAYS
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.personalize import personalize
 from fsh.trainer.person.photo_tensors import landmark_image_tensors
@@ -37,10 +38,18 @@ def without_flow(answer: Answer, references: References) -> tuple[Answer, Refere
     return answer._replace(maps=maps), references
 
 
+def without_ways(answer: Answer, references: References) -> tuple[Answer, References]:
+    """Around the face photos are read by the warp's spline and the flow alone."""
+    maps, count = answer.maps.clone(), references.pictures.shape[1]
+    ways = maps[:, 2 * count : (2 + WAYS) * count].unflatten(1, (count, WAYS))
+    ways[:, :, 1:] = NOTHING
+    return answer._replace(maps=maps), references
+
+
 def without_paint(answer: Answer, references: References) -> tuple[Answer, References]:
     """Nothing is painted, between the lips neither."""
     maps, count = answer.maps.clone(), references.pictures.shape[1]
-    first = 2 * count + 4 * (count + 1)
+    first = (2 + WAYS) * count + 4 * (count + 1)
     maps[:, first : first + 4] = NOTHING
     shut = torch.zeros_like(references.mouth_inside)
     return answer._replace(maps=maps), references._replace(mouth_inside=shut)
@@ -93,6 +102,7 @@ def ablations(run: Run) -> list[EvaluatedSystem]:
     networks = run.load_networks()
     return [
         Ablated("no residual flow", networks, without_flow),
+        Ablated("no ways to move", networks, without_ways),
         Ablated("no paint", networks, without_paint),
         Ablated("no mouth", networks, without_mouth),
         Ablated("one reference", networks, unchanged, photos=1),

@@ -4,8 +4,8 @@
         [--parts] [--plain RUN]
 
 With --parts also people that are drawn without one of the parts that pictures are put together of
-(copied_parts.py), with --plain those of a run without references; --measured-by names the
-landmark backend that measures.
+(copied_parts.py), and what true motion would give (true_motion.py); with --plain those of a run
+without references. --measured-by names the landmark backend that measures.
 
 The functions of ``fsh evaluate`` and nothing else: SSIM, sharpness, identity similarity, landmark,
 pose and expression errors in self-reenactment, those of turned heads by themselves too; and the
@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from copied_parts import ablations
+from true_motion import TrueMotion
 
 from fsh.cli.console import progress
 from fsh.evaluation.options import CROP, NETWORK, SIZES, fine_tuning_steps
@@ -62,7 +63,7 @@ def main() -> None:
         size = run.config.network.size if options.size == NETWORK else run.spec.size
         own = systems_of(run, fine_tuning_steps(options.steps), bar)
         if options.parts:
-            own += ablations(run)
+            own += [*ablations(run), TrueMotion(people)]
         if options.plain:
             own += systems_of(Run.read(options.plain, bar), lambda _: 0, bar, "no references")[:1]
         systems = [*own, *baselines(all(person.meshes for person in people))]

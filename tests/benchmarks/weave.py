@@ -18,7 +18,7 @@ import numpy as np
 from fsh.cli.console import progress
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.places.layout import DataFolder
-from fsh.trainer.evaluation.baselines import resized
+from fsh.trainer.data.pictures import resized
 from fsh.trainer.evaluation.subjects import choose_shots, subjects_of_split
 from fsh.trainer.evaluation.systems import systems_of
 from fsh.trainer.runs import Run

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -52,6 +53,12 @@ def to_pictures(images: Tensor) -> np.ndarray:
 def landmark_images_to_pictures(landmark_images: Tensor) -> np.ndarray:
     """Landmark images (B, 3, H, W) in 0…1 as pictures uint8 (B, H, W, 3)."""
     return to_pictures(landmark_images * 2 - 1)
+
+
+def resized(picture: np.ndarray, size: int) -> np.ndarray:
+    """A square picture uint8 (H, H, 3) at ``size`` pixels: averaged down, or cubic up."""
+    how = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(picture, (size, size), interpolation=how)
 
 
 def picture_grid(columns: Sequence[np.ndarray]) -> np.ndarray:

@@ -149,9 +149,3 @@ def _shares(points: np.ndarray, side: int) -> Tensor:
     found = torch.from_numpy(points.astype(np.float32)) / side
     found[..., :2] += 0.5 / side
     return found
-
-
-def resized(picture: np.ndarray, size: int) -> np.ndarray:
-    """A square picture uint8 (H, H, 3) at ``size`` pixels: averaged down, or cubic up."""
-    how = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_CUBIC
-    return cv2.resize(picture, (size, size), interpolation=how)

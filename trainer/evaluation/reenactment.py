@@ -15,8 +15,8 @@ from fsh.schemas.faces.clip import FaceClip
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.landmarks import POINTS
 from fsh.schemas.faces.mesh import MESH_POINTS, landmarks_of_mesh
+from fsh.trainer.data.pictures import resized
 from fsh.trainer.evaluation import metrics as scores
-from fsh.trainer.evaluation.baselines import resized
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
 from fsh.trainer.evaluation.metric_networks import MetricNetwork
 from fsh.trainer.evaluation.results_store import (

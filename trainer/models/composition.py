@@ -6,10 +6,11 @@ and the paint. The picture is put together at the photos' size:
 
     ``picture = Σ_k share_k · photo_k(warp_k + flow_k) + share_s · still + share_p · paint``
 
-with shares that sum to 1 at every place. Between the lips, as far as no photo is open there, all of
-it is paint of another kind (:mod:`fsh.trainer.models.inner_mouth`): flows would shut the mouth with
-the lips, of which every photo has plenty. So skin, hair and teeth are copied in focus, and painted
-is what no photo shows.
+with shares that sum to 1 at every place. Around the face ``warp_k`` is a mixture, also answered, of
+the ways in which what is there may have moved (:mod:`fsh.trainer.models.surroundings`). Between the
+lips, as far as no photo is open there, all of it is paint of another kind
+(:mod:`fsh.trainer.models.inner_mouth`): flows would shut the mouth with the lips, of which every
+photo has plenty. So skin, hair and teeth are copied in focus, and painted is what no photo shows.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from torch import Tensor
 
 from fsh.trainer.models.face_warp import enlarged, enlarged_reads, read
 from fsh.trainer.models.references import FINE, References
+from fsh.trainer.models.surroundings import WAYS, moved_reads
 
 #: Largest residual flow, in shares of the picture's side: around the face, where the warp guesses,
 #: and in the face, where the mesh knows.
-_FLOW, _FLOW_IN_FACE = 0.1, 0.015
+_FLOW, _FLOW_IN_FACE = 0.1, 0.005
 #: Shares before anything is learned, as logits: bent photos copy, the others hardly.
 _COPY, _STILL, _PAINT = 1.0, -2.0, -2.0
+#: The ways to move (:data:`~fsh.trainer.models.surroundings.WAYS`) before that, as logits.
+_WAYS = (2.0, 0.0, 0.0, 0.0)
 #: Trust enters the shares as its logarithm times this; the smallest is so much.
 _TRUST_WEIGHT, _LEAST_TRUST = 2.0, 0.02
 
@@ -74,16 +78,18 @@ class Composition(NamedTuple):
 def answered_maps(count: int) -> int:
     """M, the number of maps that G answers with; without photos an image's three channels.
 
-    A flow of each photo first; then, :data:`FINE` times as fine (``F.pixel_shuffle``), a share of
-    each photo, of the still one and of paint, and the paint's three channels.
+    A flow of each photo first; then, photo by photo, how much of what is around the face moves in
+    which way; then, :data:`FINE` times as fine (``F.pixel_shuffle``), a share of each photo, of the
+    still one and of paint, and the paint's three channels.
     """
-    return 2 * count + (count + 5) * FINE**2 if count else 3
+    return (2 + WAYS) * count + (count + 5) * FINE**2 if count else 3
 
 
 def first_answer(count: int) -> Tensor:
     """(M,) what G answers before it has learned anything: the bent photos, where trusted."""
     shares = torch.tensor([_COPY] * count + [_STILL, _PAINT, 0.0, 0.0, 0.0])
-    return torch.cat([torch.zeros(2 * count), shares.repeat_interleave(FINE**2)])
+    flows, ways = torch.zeros(2 * count), torch.tensor(_WAYS * count)
+    return torch.cat([flows, ways, shares.repeat_interleave(FINE**2)])
 
 
 def compose(answer: Answer, references: References) -> Composition:
@@ -95,14 +101,16 @@ def compose(answer: Answer, references: References) -> Composition:
     maps = answer.maps.float()
     pictures, side = references.pictures, references.still.shape[-1]
     count = pictures.shape[1]
-    around = F.avg_pool2d(references.trust[:, -1:], FINE)[:, None]
-    most = _FLOW_IN_FACE + (_FLOW - _FLOW_IN_FACE) * around
-    flow = most * torch.tanh(maps[:, : 2 * count].unflatten(1, (count, 2)))
-    fine = F.pixel_shuffle(maps[:, 2 * count :].contiguous(), FINE)
+    free, ways, fine = maps.split([2 * count, WAYS * count, maps.shape[1] - (2 + WAYS) * count], 1)
+    face = F.avg_pool2d(references.face, FINE)[:, None]
+    most = _FLOW + (_FLOW_IN_FACE - _FLOW) * face
+    flow = most * torch.tanh(free.unflatten(1, (count, 2)))
+    fine = F.pixel_shuffle(fine.contiguous(), FINE)
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
-    shares = torch.cat([fine[:, : count + 1] + known, fine[:, count + 1 : -3]], 1).softmax(1)
-    reads = references.reads.flatten(0, 1).contiguous()
-    reads = enlarged_reads(reads + enlarged(flow.flatten(0, 1), reads.shape[-1]), side)
+    shares = (fine[:, :-3] + known).softmax(1)
+    reads = _moved(references, ways.unflatten(1, (count, WAYS)).softmax(2))
+    reads = reads.flatten(0, 1) + enlarged(flow.flatten(0, 1), reads.shape[-1])
+    reads = enlarged_reads(reads, side)
     copies = read(pictures.flatten(0, 1), reads).unflatten(0, (-1, count))
     weights = enlarged(shares, side)[:, :, None]
     paint = enlarged(torch.tanh(fine[:, -3:]), side)
@@ -115,3 +123,11 @@ def compose(answer: Answer, references: References) -> Composition:
     hidden = 1 - enlarged(references.trust[:, :count].amax(1, keepdim=True), side)
     picture = torch.lerp(picture, painted, inside * hidden)
     return Composition(picture, shares, flow, mouth)
+
+
+def _moved(references: References, ways: Tensor) -> Tensor:
+    """Where the photos are read (B, K, 2, 2H, 2H), before the flow: in the face by its mesh alone,
+    around it in the ways (B, K, W, H, H) answered."""
+    reads, face = references.reads, references.face[:, None]
+    ways = enlarged(ways.flatten(0, 1), reads.shape[-1]).unflatten(0, ways.shape[:2])
+    return torch.lerp(moved_reads(reads, references.motion, ways), reads, face)

@@ -1,7 +1,7 @@
 """Where in a photo each place of a picture with other landmarks reads: a head as a solid thing.
 
 Inside the face the mesh says it, triangle by triangle, and what hides what. Around it the face's
-outline and a skull that turns with the head pull at the picture, and its edges hold: a thin-plate
+outline and hair that goes with the head pull at the picture, and its edges hold: a thin-plate
 spline. Without meshes the spline over the 68 landmarks does it alone; a turned head folds there.
 
 Coordinates are shares of a picture's side, 0…1 from edge to edge; depth has the same scale, less is
@@ -20,12 +20,11 @@ from torch import Tensor
 from fsh.schemas.faces.mesh import (
     LOWER_LIDS,
     LOWER_LIP,
-    MEAN_RIGID,
-    RIGID_MESH,
     UPPER_LIDS,
     UPPER_LIP,
 )
 from fsh.schemas.faces.mesh_triangles import TRIANGLES
+from fsh.trainer.models.head_motion import MIDDLE, head_motion, nearest_tilt, place_heads
 from fsh.trainer.models.rasterize import rasterize
 from fsh.trainer.models.thin_plate import places, thin_plate_reads
 
@@ -45,11 +44,8 @@ _OUTLINE = {
 }
 _MIRRORED = {297: 67, 284: 54, 389: 162, 454: 234, 361: 132, 397: 172, 379: 150, 400: 176}
 _OUTLINE |= {_MIRRORED[i]: (-x, y, z) for i, (x, y, z) in _OUTLINE.items() if i in _MIRRORED}
-#: The middle of the head in the mean head's units.
-_MIDDLE = (0.0, 0.33, 0.47)
-#: Rings of the skull around the outline above the tip of the nose: how much wider they are than it,
-#: and how far behind the middle of the head.
-_RINGS = ((1.18, 0.16), (1.4, 0.7))
+#: Rings of hair around the outline above the tip of the nose: how much wider they are than it.
+_RINGS = (1.18, 1.4)
 _NOSE_TIP = 0.22
 #: Sine of the angle by which the outline's surface looks away from the camera: from here on a
 #: point pulls less, and from a fifth more not at all, because the face hides it.
@@ -59,8 +55,10 @@ _SLANT = 0.3
 #: How far a place may lie behind what the photo shows there, in widths of the face: from the
 #: smaller on it is doubted, at the larger it is hidden.
 _BEHIND, _HIDDEN = 0.03, 0.08
-#: Smoothing of the spline: all points, the skull's, and hidden ones.
-_SLACK, _SKULL_SLACK, _HIDDEN_SLACK = 1e-3, 6e-3, 1.0
+#: How far beyond a photo's edge its edge still stands for it, in shares of the side.
+_BEYOND = 0.04
+#: Smoothing of the spline: all points, the hair's, and hidden ones.
+_SLACK, _HAIR_SLACK, _HIDDEN_SLACK = 1e-3, 6e-3, 1.0
 #: Points that hold on each edge of the picture, unless the head comes nearer than this: then its
 #: hair would be torn between the two.
 _EDGE_POINTS = 5
@@ -153,7 +151,7 @@ def mesh_warp(target: Tensor, source: Tensor, side: int, front: Tensor | None = 
     index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
     known, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
     trust = torch.where(face, known * _in_front(source, inside, front), 1.0)
-    return Warp(reads, trust * _within(reads), stretch * face, face.to(reads))
+    return Warp(reads, trust * within(reads), stretch * face, face.to(reads))
 
 
 def front_depth(mesh: Tensor, side: int) -> Tensor:
@@ -171,51 +169,37 @@ def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     ends = torch.cat([target, edge], 1), torch.cat([source, edge], 1)
     reads = thin_plate_reads(ends[0], ends[1], torch.full_like(ends[0][..., 0], _SLACK), side)
     nothing = torch.zeros_like(reads[:, :1])
-    return Warp(reads, _within(reads), nothing, nothing)
-
-
-def place_heads(meshes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Scale (B,), rotation (B, 3, 3) and shift (B, 3) that take a mean head to meshes (B, 478, 3).
-
-    Least squares over the rigid points (Umeyama 1991), as
-    :func:`fsh.schemas.faces.mesh.place_mesh`.
-    """
-    source = torch.from_numpy(MEAN_RIGID).to(meshes)
-    target = meshes[:, torch.from_numpy(RIGID_MESH).to(meshes.device)]
-    a, b = source.mean(0), target.mean(1, keepdim=True)
-    s, d = source - a, target - b
-    left, strength, right = torch.linalg.svd(d.mT @ s)
-    sign = torch.ones_like(strength)
-    sign[:, 2] = torch.det(left @ right).sign()  # no reflection
-    rotation = (left * sign[:, None]) @ right
-    scale = (strength * sign).sum(1) / (s**2).sum()
-    return scale, rotation, b[:, 0] - scale[:, None] * (rotation @ a)
+    return Warp(reads, within(reads), nothing, nothing)
 
 
 def _around(target: Tensor, source: Tensor, side: int) -> Tensor:
-    """The reads (B, 2, H, H) around the face: its outline, the skull and the edges of the picture.
+    """The reads (B, 2, H, H) around the face: its outline, hair and the edges of the picture.
 
-    A point that the face hides, in the photo or in the picture, pulls at nothing.
+    Hair goes with the head (:func:`~fsh.trainer.models.head_motion.head_motion`). A point that the
+    face hides, in the photo or in the picture, pulls at nothing.
     """
     outline = torch.tensor([*_OUTLINE], device=target.device)
-    middle = target.new_tensor(_MIDDLE)
+    middle = target.new_tensor(MIDDLE)
     outward = target.new_tensor([*_OUTLINE.values()]) - middle
     upper = outward[outward[:, 1] + middle[1] < _NOSE_TIP] * target.new_tensor([1.0, 1.0, 0.0])
-    skull = middle + torch.cat([upper * wide + upper.new_tensor([0, 0, b]) for wide, b in _RINGS])
-    heads = [place_heads(mesh) for mesh in (target, source)]
-    rings = [s[:, None, None] * (skull @ r.mT) + t[:, None] for s, r, t in heads]
+    hair = torch.cat([upper * wide for wide in _RINGS])
+    heads, motion = [place_heads(mesh) for mesh in (target, source)], head_motion(target, source)
+    size, turn, shift = heads[0]
+    here = (size[:, None] * (turn @ middle) + shift)[:, None, :2]
+    ring = here + size[:, None, None] * (hair[:, :2] @ nearest_tilt(turn[:, :2, :2]).mT)
+    rings = [ring, ring @ motion[:, :, :2].mT + motion[:, None, :, 2]]
     normals = F.normalize(outward, dim=1)
     away = torch.stack([(normals @ r.mT)[..., 2] for _, r, _ in heads]).amax(0)
     ends = [
-        torch.cat([mesh[:, outline, :2], ring[..., :2], _edge_points(mesh)], 1)
+        torch.cat([mesh[:, outline, :2], ring, _edge_points(mesh)], 1)
         for mesh, ring in zip((target, source), rings, strict=True)
     ]
     slack = torch.full_like(ends[0][..., 0], _SLACK)
     slack[:, : len(outline)] += _HIDDEN_SLACK * ((away - _AWAY) / 0.2).clamp(0, 1)
-    slack[:, len(outline) : len(outline) + len(skull)] = _SKULL_SLACK
+    slack[:, len(outline) : len(outline) + len(hair)] = _HAIR_SLACK
     edge = _edge_points(target)
-    gaps = torch.stack([torch.cdist(edge, ring[..., :2]).amin(2) for ring in rings]).amin(0)
-    slack[:, len(outline) + len(skull) :] += _HIDDEN_SLACK * (1 - gaps / _NEAR_EDGE).clamp_min(0)
+    gaps = torch.stack([torch.cdist(edge, ring).amin(2) for ring in rings]).amin(0)
+    slack[:, len(outline) + len(hair) :] += _HIDDEN_SLACK * (1 - gaps / _NEAR_EDGE).clamp_min(0)
     return thin_plate_reads(ends[0], ends[1], slack, side)
 
 
@@ -279,6 +263,14 @@ def _in_front(source: Tensor, inside: Tensor, front: Tensor) -> Tensor:
     return ((_HIDDEN - behind) / (_HIDDEN - _BEHIND)).clamp(0, 1)
 
 
-def _within(reads: Tensor) -> Tensor:
-    """(B, 1, H, H): 1 where the photo has something to read."""
-    return ((reads > 0) & (reads < 1)).all(1, keepdim=True).to(reads)
+def within(reads: Tensor, window: Tensor | None = None) -> Tensor:
+    """(B, 1, H, H), 0…1: whether places (B, 2, H, H) lie in windows (B, 4) of edges, or nearly.
+
+    Args:
+        window: left, top, right and bottom edges, in shares; None: all of each photo.
+    """
+    low, high = reads.new_zeros(()), reads.new_ones(())
+    if window is not None:
+        low, high = window[:, :2, None, None], window[:, 2:, None, None]
+    beyond = torch.maximum(low - reads, reads - high).amax(1, keepdim=True)
+    return (1 - beyond / _BEYOND).clamp(0, 1)

@@ -20,16 +20,21 @@ from fsh.trainer.models.face_warp import (
     landmark_warp,
     mesh_warp,
     read,
+    within,
 )
+from fsh.trainer.models.head_motion import head_motion
 from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
+from fsh.trainer.models.surroundings import head_reads
 from fsh.trainer.models.thin_plate import places
 
-#: Maps that G is given of each bent photo: colour, trust, stretch, displacement, face; and of the
-#: still photo: colour, and what is real of it.
-_GIVEN, _GIVEN_STILL = 8, 4
+#: Maps that G is given of each bent photo: colour, trust, stretch, displacement, face, and its
+#: colour if all of it had moved as the head; of the still photo: colour, and what is real of it.
+_GIVEN, _GIVEN_STILL = 11, 4
 #: The photos are bent, and shares and paint answered, on a grid so many times as fine as the
 #: network's: at 64 pixels an eye is three pixels high.
 FINE = 2
+#: Pixels of that grid over which a face's edge is soft.
+_SOFT = 5
 #: Mouths are painted in patches whose side is this part of the picture's.
 _MOUTH = 4
 #: Displacements are given in this unit's parts of the picture's side.
@@ -110,9 +115,12 @@ class References(NamedTuple):
         still: float32 (B, 3, P, P), the photo that is not bent.
         maps: float32 (B, C, H, H), what G sees beside the landmark image.
         reads: float32 (B, K, 2, 2H, 2H), where the bent photos are read, shares of their side.
-        trust: float32 (B, K + 1, 2H, 2H), 0…1, of each bent photo, see
-            :class:`~fsh.trainer.models.face_warp.Warp`, and of the still one: it has nothing to
-            show inside a face that moves.
+        trust: float32 (B, K + 2, 2H, 2H), 0…1, of each bent photo, see
+            :class:`~fsh.trainer.models.face_warp.Warp`; of the still one: it has nothing to show
+            inside a face that moves; and of paint: beyond the still photo's real part, where that
+            is filled in, nobody has learned to paint.
+        motion: float32 (B, K, 2, 4), see :func:`~fsh.trainer.models.head_motion.head_motion`.
+        face: float32 (B, 1, 2H, 2H), 0…1: inside the target's face; soft at its edge.
         mouth_maps, mouth_inside, mouth_frame: the parts of the targets'
             :class:`~fsh.trainer.models.inner_mouth.MouthPatch`.
     """
@@ -122,6 +130,8 @@ class References(NamedTuple):
     maps: Tensor
     reads: Tensor
     trust: Tensor
+    motion: Tensor
+    face: Tensor
     mouth_maps: Tensor
     mouth_inside: Tensor
     mouth_frame: Tensor
@@ -191,14 +201,19 @@ def prepare(
         warp = mesh_warp(target, points, fine, photos.front.flatten(0, 1))
     else:
         warp = landmark_warp(target, points, fine)
-    trust = warp.trust * _inside(warp.reads, photos.real.flatten(0, 1))
+    trust = warp.trust * within(warp.reads, photos.real.flatten(0, 1))
     if face_only is not None:
         trust = torch.where(face_only.flatten()[:, None, None, None], trust * warp.face, trust)
-    shown = read(photos.fine.flatten(0, 1), warp.reads)
+    small = photos.fine.flatten(0, 1)
+    shown = read(small, warp.reads)
+    motion = head_motion(target, points)
+    turned = read(small, head_reads(motion, fine))
     moved = warp.displacement / _DISPLACEMENT
-    bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face], 1), side)
-    stays = _inside(places(batch, fine, still.real), still.real) * _stays(target, still)
+    bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face, turned], 1), side)
+    real = within(places(batch, fine, still.real), still.real)
+    stays = _stays(target, still)
     known = trust.unflatten(0, (batch, count))
+    kept_still = 1 - real * (1 - stays)
     face = warp.face.unflatten(0, (batch, count)).amax(1)
     patch = mouth_side(photos.pictures.shape[-1])
     mouth = mouth_patch(target, shown.unflatten(0, (batch, count)), known, patch)
@@ -206,9 +221,11 @@ def prepare(
     return References(
         pictures=_repeated(photos.dense, kept),
         still=still.pictures,
-        maps=torch.cat([given, at_side(still.fine, side), at_side(stays, side)], 1),
+        maps=torch.cat([given, at_side(still.fine, side), at_side(real * stays, side)], 1),
         reads=_repeated(warp.reads.unflatten(0, (batch, count)), kept),
-        trust=torch.cat([_repeated(known, kept)[:, :, 0], (1 - face) * stays], 1),
+        trust=torch.cat([_repeated(known, kept)[:, :, 0], (1 - face) * kept_still, real], 1),
+        motion=_repeated(motion.unflatten(0, (batch, count)), kept),
+        face=F.avg_pool2d(face, _SOFT, 1, _SOFT // 2, count_include_pad=False),
         mouth_maps=mouth.maps,
         mouth_inside=mouth.inside,
         mouth_frame=mouth.frame,
@@ -265,9 +282,3 @@ def at_side(pictures: Tensor, side: int) -> Tensor:
     if pictures.shape[-1] == side:
         return pictures
     return F.interpolate(pictures, (side, side), mode="area")
-
-
-def _inside(reads: Tensor, window: Tensor) -> Tensor:
-    """(B, 1, H, H): 1 where places (B, 2, H, H) lie in windows (B, 4) of edges, else 0."""
-    low, high = window[:, :2, None, None], window[:, 2:, None, None]
-    return ((reads >= low) & (reads <= high)).all(1, keepdim=True).to(reads)

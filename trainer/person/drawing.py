@@ -21,9 +21,9 @@ from fsh.trainer.person.photo_tensors import landmark_image_tensors
 DrawingNetwork = Callable[..., Any]
 
 
-def picture_side(network: NetworkConfig, spec: FaceSpec) -> int:
+def picture_side(network: NetworkConfig, references: PhotoReferences | None) -> int:
     """Side of a person's pictures, pixels: the photos' own with references, else the network's."""
-    return spec.size if network.references else network.size
+    return network.size if references is None else references.side
 
 
 @torch.inference_mode()
@@ -49,7 +49,7 @@ def draw_faces(
     Returns:
         uint8 (N, S, S, 3), S = :func:`picture_side`.
     """
-    side = picture_side(network, spec)
+    side = picture_side(network, references)
     pictures = [np.empty((0, side, side, 3), np.uint8)]
     targets: Tensor | None = None
     if references is not None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from fsh.schemas.faces.clip import FaceClip
+from fsh.trainer.data.pictures import resized
 from fsh.trainer.face_analyzer import FaceAnalyzer
 from fsh.trainer.models.networks import Generator
 from fsh.trainer.models.references import References
@@ -42,7 +42,7 @@ def identity_similarity(
         identity: (D,), the photos' mean embedding.
         size: of the crop, pixels.
     """
-    embeddings = analyzer.embed(_enlarged(draw(landmarks), size), landmarks)
+    embeddings = analyzer.embed(_at_crop_size(draw(landmarks), size), landmarks)
     norms = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(identity)
     return float(np.mean(embeddings @ identity / norms))
 
@@ -60,7 +60,7 @@ def photo_similarity(person: Person, photos: FaceClip, analyzer: FaceAnalyzer) -
     if photos.embedding is None:
         return None
     landmarks = photos.landmarks[np.flatnonzero(photos.found)[:_REDRAWN]]
-    pictures = _enlarged(person.draw(landmarks), person.spec.size)
+    pictures = _at_crop_size(person.draw(landmarks), person.spec.size)
     cosines = []
     for picture, points in zip(pictures, landmarks, strict=True):
         embedding = analyzer.embed(picture[None], points[None])[0]
@@ -92,7 +92,7 @@ def motion_fidelity(
     asked = expressions(shape)
     landmarks = np.stack([shape, *(e.landmarks for e in asked)]).astype(np.float32)
     # Landmark detectors want faces of 100 px and more.
-    found = analyzer.find_landmarks(_enlarged(draw(landmarks), size), landmarks)
+    found = analyzer.find_landmarks(_at_crop_size(draw(landmarks), size), landmarks)
     shares = []
     for expression, points in zip(asked, found[1:], strict=True):
         wanted = (expression.landmarks - shape)[expression.measured]
@@ -126,5 +126,5 @@ def content_loss(
     return float(sum(content(fake, photos.images, photos.landmark_images).values()))
 
 
-def _enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
-    return np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_CUBIC) for p in pictures])
+def _at_crop_size(pictures: np.ndarray, size: int) -> np.ndarray:
+    return np.stack([resized(picture, size) for picture in pictures])

@@ -75,7 +75,7 @@ class Person:
     @property
     def size(self) -> int:
         """Side of the drawn images, pixels."""
-        return picture_side(self.network, self.spec)
+        return picture_side(self.network, self.references)
 
     @cached_property
     def drawing(self) -> FoldedGenerator:

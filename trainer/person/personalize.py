@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fsh.schemas.errors import FshError
@@ -19,10 +20,11 @@ from fsh.schemas.faces.clip import FaceClip
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.places.layout import PersonFolder
 from fsh.schemas.progress import Progress
-from fsh.trainer.data.landmark_images import draw_landmarks
+from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
 from fsh.trainer.data.pictures import (
     landmark_images_to_pictures,
     picture_grid,
+    resized,
     to_pictures,
     write_png,
 )
@@ -140,6 +142,7 @@ def personalize(
     references: PhotoReferences | None = None
     if config.network.references:
         references = PhotoReferences.of(used, config.device)
+    used = replace(used, large=None)  # what is measured is measured at the crop's own size
     learned = _learn(networks, tensors, used, steps, progress, analyzer, step_choice)
     if not torch.isfinite(learned.coefficients).all():
         raise FshError("fine-tuning diverged", where=photos.name, remedy="use fewer --steps")
@@ -250,5 +253,7 @@ def write_preview(
         images = to_pictures(photos.images[:rows])
         lines = landmark_images_to_pictures(photos.landmark_images[:rows])
     else:
-        images, lines = clip.frames[:rows], draw_landmarks(shown.points, person.size)
+        side, crop = person.size, person.spec.size
+        images = np.stack([resized(frame, side) for frame in clip.frames[:rows]])
+        lines = draw_landmarks(rescale_landmarks(shown.points, crop, side), side)
     write_png(path, picture_grid([images, lines, drawn]))

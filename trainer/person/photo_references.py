@@ -26,6 +26,9 @@ MOST_REFERENCES = 16
 #: Others take over during a film when their distance is below this share of that of those in use:
 #: else two that fit alike would change places from frame to frame.
 _BETTER = 0.75
+#: Side up to which pictures are read from copies twice as dense: larger ones lose less, and the
+#: copies of sixteen would be 200 MB.
+_DENSE = 256
 #: Mean difference of two photos' upper edges, −1…1, up to which they show the same scene.
 _SAME_SCENE = 0.12
 #: Width of the edge that is compared, as a share of the side, and how far down it reaches.
@@ -37,7 +40,7 @@ class PhotoReferences:
     """R photos to copy from.
 
     Attributes:
-        pictures: float32 (R, 3, S, S), −1…1, at the crop's own size.
+        pictures: float32 (R, 3, S, S), −1…1, at the crop's own size or larger.
         points: float32 (R, 478, 3), meshes, or (R, 68, 2), landmarks; in shares of the crop.
         real: float32 (R, 4), edges in shares of the crop of what each photo shows.
         still: number of the photo whose background stays, the most usual one.
@@ -55,9 +58,15 @@ class PhotoReferences:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    @property
+    def side(self) -> int:
+        """S, pixels."""
+        return self.pictures.shape[-1]
+
     @classmethod
     def of(cls, clip: FaceClip, device: str = "cpu") -> PhotoReferences:
         """References of photos, all with landmarks; their colors are those of the still one.
+        Where the clip has larger crops they are copied from.
 
         Of more than :data:`MOST_REFERENCES` those are taken that differ most.
         """
@@ -65,7 +74,7 @@ class PhotoReferences:
         shares = torch.from_numpy(in_shares(points, clip.spec.size))
         chosen = various(shares, MOST_REFERENCES)
         shares, real = shares[chosen], torch.from_numpy(real_shares(clip))[chosen]
-        images = to_images(clip.frames[chosen])
+        images = to_images((clip.frames if clip.large is None else clip.large)[chosen])
         same = same_scene(images)
         faces = [face_colors(one, place) for one, place in zip(images, shares, strict=True)]
         matched = [
@@ -147,7 +156,9 @@ class PhotoReferences:
     def _ready(self, side: int) -> Photos:
         """The photos as a network of that side needs them, made once."""
         if side not in self._made:
-            self._made[side] = Photos.of(self.pictures, self.points, side, self.real, dense=True)
+            self._made[side] = Photos.of(
+                self.pictures, self.points, side, self.real, dense=self.side <= _DENSE
+            )
         return self._made[side]
 
     def targets(self, faces: FaceLandmarks, crop: int) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.faces.clip import FaceClip
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
-from fsh.trainer.data.pictures import to_images, to_landmark_images
+from fsh.trainer.data.pictures import resized, to_images, to_landmark_images
 
 #: Photos used at most; more are thinned out evenly over the clip.
 MAX_PHOTOS = 32
@@ -81,8 +80,7 @@ def photo_tensors(
         found = found[np.linspace(0, len(found) - 1, MAX_PHOTOS).round().astype(int)]
     kept = clip.take(found)
     size, crop = network.picture_size, clip.spec.size
-    how = cv2.INTER_AREA if size < crop else cv2.INTER_CUBIC
-    small = np.stack([cv2.resize(f, (size, size), interpolation=how) for f in kept.frames])
+    small = np.stack([resized(frame, size) for frame in kept.frames])
     drawn = landmark_image_tensors(kept.landmarks, crop, network.size, device)
     points = in_shares(kept.landmarks if kept.mesh is None else kept.mesh, crop)
     real, where = torch.from_numpy(real_shares(kept)), torch.from_numpy(points)

@@ -119,7 +119,7 @@ def _references(sizes: NetworkConfig) -> References:
     side, patch = sizes.size, mouth_side(sizes.picture_size)
     given = torch.empty(1, given_maps(sizes.references), side, side)
     mouth, unseen = torch.empty(1, mouth_maps(), patch, patch), torch.empty(0)
-    return References(unseen, unseen, given, unseen, unseen, mouth, unseen, unseen)
+    return References(unseen, unseen, given, unseen, unseen, unseen, unseen, mouth, unseen, unseen)
 
 
 def _networks(config: TrainConfig) -> nn.ModuleDict:

@@ -45,6 +45,14 @@ def test_a_photo_is_a_one_frame_clip(photo):
     assert abs(clip.landmarks[0, :, 0].mean() - SPEC.size / 2) < 20
 
 
+def test_larger_crops_show_the_same_with_more_pixels(photo):
+    clip, _ = prepare(photo, embed=False, large=512)
+    assert clip.large is not None and clip.large.shape == (1, 512, 512, 3)
+    halved = cv2.resize(clip.large[0], (256, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(halved.astype(int) - clip.frames[0]).mean() < 4
+    assert prepare(photo, embed=False)[0].large is None
+
+
 def test_of_a_tight_photo_it_is_known_what_is_real(tmp_path):
     points = portrait_points()
     above = int(points[:, 1].min()) - 60  # the forehead is cut off

@@ -17,7 +17,8 @@ from fsh.schemas.errors import FshError, SpecMismatch
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.mesh import landmarks_of_mesh
 from fsh.schemas.progress import Silent
-from fsh.trainer.evaluation.baselines import NearestPhoto, baselines, resized
+from fsh.trainer.data.pictures import resized
+from fsh.trainer.evaluation.baselines import NearestPhoto, baselines
 from fsh.trainer.evaluation.evaluation import evaluate
 from fsh.trainer.evaluation.results_table import result_rows
 from fsh.trainer.evaluation.settings import EvaluationSettings

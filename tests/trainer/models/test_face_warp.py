@@ -12,10 +12,10 @@ from fsh.trainer.models.face_warp import (
     enlarged,
     landmark_warp,
     mesh_warp,
-    place_heads,
     places,
     read,
 )
+from fsh.trainer.models.head_motion import place_heads
 
 SIDE = 64
 

@@ -18,6 +18,7 @@ from fsh.trainer.models.references import (
     nearest_photos,
     prepare,
 )
+from fsh.trainer.models.surroundings import WAYS
 
 SIDE, LARGE, COUNT = 16, 32, 2
 TINY = NetworkConfig(16, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False, references=COUNT)
@@ -43,7 +44,7 @@ def answer(mouth: float = 0.0, **changes: float) -> Answer:
     """What is answered first, everywhere, but for some shares; and a mouth of one color."""
     maps = first_answer(COUNT).clone()
     for name, value in changes.items():
-        place = 2 * COUNT + 4 * ("first", "second", "still", "paint").index(name)
+        place = (2 + WAYS) * COUNT + 4 * ("first", "second", "still", "paint").index(name)
         maps[place : place + 4] = value
     maps = maps.view(1, -1, 1, 1).expand(1, -1, SIDE, SIDE)
     return Answer(maps, torch.full((1, 3, LARGE // 4, LARGE // 4), mouth))
@@ -73,7 +74,7 @@ def test_still_photo_and_paint_are_shown_where_their_shares_say_so():
     around = around.repeat_interleave(2, 3)
     shown = compose(answer(still=50.0), bent)
     assert (shown.picture - bent.still)[around].abs().median() < 1e-4
-    assert bent.trust[0, -1][inside_of(bent)].max() == 0
+    assert bent.trust[0, -2][inside_of(bent)].max() == 0
     painted = compose(answer(paint=50.0), bent)
     assert painted.picture.abs().max() < 1e-5 and float(painted.painted) > 0.99
 
@@ -104,7 +105,7 @@ def test_of_another_scene_only_the_face_is_trusted_and_only_what_is_real():
 def test_the_still_photo_does_not_show_the_head_where_it_was():
     meshes = placed(x=0.7)[None]
     bent = prepared(meshes, placed(x=0.3)[None, None].expand(-1, COUNT, -1, -1))
-    still = bent.trust[0, -1]
+    still = bent.trust[0, -2]
     y, old, new, far = SIDE, round(0.3 * 2 * SIDE), round(0.7 * 2 * SIDE), 2 * SIDE - 1
     assert still[y, old] == still[y, new] == 0 and still[0, far] == 1
     assert bent.maps[0, -1, y // 2, old // 2] == 0 and bent.maps[0, -1, y // 2, new // 2] == 1

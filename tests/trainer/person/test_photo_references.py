@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny_data import FaceSpec, clip_of
 from tiny_run import TINY, Told, tiny_config, tiny_folder
 
@@ -61,6 +62,21 @@ def test_before_training_a_photo_drawn_as_it_is_held_is_that_photo(tmp_path):
     # From landmarks alone the photo's own mesh follows them.
     assert np.abs(drawn.astype(int) - person.draw(clip.landmarks)).mean() < 3
     assert person.draw(clip.mesh).shape == drawn.shape
+
+
+def test_a_person_of_larger_photos_is_drawn_as_large_and_shows_what_they_show(tmp_path):
+    data = tiny_folder(tmp_path / "data", spec=MESHED)
+    train(data, tmp_path / "run", tiny_config(steps=1, network=NETWORK), Told())
+    clip = clip_of(7, 1, spec=MESHED)
+    fine = np.indices((160, 160)).sum(0) // 3 % 2 * 200  # what 64 pixels cannot show
+    large = dataclasses.replace(clip, large=np.tile(fine[None, ..., None], 3).astype(np.uint8))
+    report = personalize(tmp_path / "run", large, tmp_path / "p", steps=1, progress=Told())
+    person = Person.load(tmp_path / "p")
+    drawn = person.draw(FaceLandmarks(clip.landmarks, clip.mesh))
+    assert report.steps == 1 and person.size == 160 and drawn.shape == (1, 160, 160, 3)
+    assert np.abs(drawn[0, 20:-20, 20:-20, 1].astype(int) - fine[20:-20, 20:-20]).mean() < 40
+    with Image.open(tmp_path / "p" / "preview.png") as preview:
+        assert preview.size == (3 * 160, 160)
 
 
 def test_a_choice_is_kept_while_it_fits_and_begins_with_the_nearest():
