@@ -31,7 +31,7 @@ _FLOW, _FLOW_IN_FACE = 0.1, 0.005
 #: Shares before anything is learned, as logits: bent photos copy, the others hardly.
 _COPY, _STILL, _PAINT = 1.0, -2.0, -2.0
 #: The ways to move (:data:`~fsh.trainer.models.surroundings.WAYS`) before that, as logits.
-_WAYS = (2.0, 0.0, 0.0, 0.0)
+_WAYS = (2.0, 0.0, 0.0)
 #: Trust enters the shares as its logarithm times this; the smallest is so much.
 _TRUST_WEIGHT, _LEAST_TRUST = 2.0, 0.02
 
