@@ -26,11 +26,14 @@ class ColorRanges:
         gain: of each channel, as a share.
         saturation: as a share.
         brightness: as a share of white.
+        grey: share of the episodes that have no colors at all: old photos have none, and what is
+            painted in them should have none either.
     """
 
     gain: float = 0.25
     saturation: float = 0.5
     brightness: float = 0.15
+    grey: float = 0.1
 
 
 def augment_episodes(
@@ -66,8 +69,10 @@ def augment_episodes(
     landmark_images = torch.where(mirror, exchanged, landmark_images)
     gain = 1 + random.uniform(-ranges.gain, ranges.gain, (count, 3, 1))
     saturation = 1 + random.uniform(-ranges.saturation, ranges.saturation, (count, 1, 1))
-    colors = gain * (saturation * np.eye(3) + (1 - saturation) * _LUMA)
     bright = 2 * random.uniform(-ranges.brightness, ranges.brightness, (count, 1, 1, 1, 1))
+    grey = (random.random(count) < ranges.grey)[:, None, None]
+    gain, saturation = np.where(grey, gain[:, :1], gain), np.where(grey, 0, saturation)
+    colors = gain * (saturation * np.eye(3) + (1 - saturation) * _LUMA)
     matrix = torch.from_numpy(colors).to(images)
     recolored = torch.einsum("bkhwc,bdc->bkhwd", images + 1, matrix) - 1
     images = (recolored + torch.from_numpy(bright).to(images)).clamp(-1, 1)

@@ -98,3 +98,14 @@ def test_meshes_are_mirrored_with_their_episodes():
     assert torch.allclose(twice, meshes, atol=1e-5)
     places = {int(p): i for i, p in enumerate(PLACES)}
     assert [places[int(MESH_MIRROR[p])] for p in PLACES] == MIRRORED
+
+
+def test_some_episodes_are_grey_all_of_them_and_no_others():
+    images, lines, _ = episodes(64)
+    changed, *_ = augment_episodes(images, lines, (0, 2, 0), ColorRanges(grey=0.5))
+    apart = (changed.amax(-1) - changed.amin(-1)).flatten(1)
+    grey = apart.amax(1) < 1e-5
+    assert 16 < int(grey.sum()) < 48 and apart[~grey].mean(1).min() > 0.05
+    none, *_ = augment_episodes(images, lines, (0, 2, 0), ColorRanges(grey=0))
+    assert (none.amax(-1) - none.amin(-1)).flatten(1).amax(1).min() > 0.1
+    assert torch.equal(none[~grey], changed[~grey])
