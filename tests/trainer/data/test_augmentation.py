@@ -74,7 +74,7 @@ def test_what_is_real_is_mirrored_with_its_episode():
     # White where it is real.
     images = torch.full((16, 2, 8, 8, 3), -1.0)
     images[:, :, 1:6, 2:] = 1
-    plain = ColorRanges(gain=0, saturation=0, brightness=0)
+    plain = ColorRanges(gain=0, saturation=0, brightness=0, grey=0)
     made, *_ = augment_episodes(images, torch.zeros_like(images), (0, 5, 0), plain)
     moved = augment_windows(real, (0, 5, 0))
     assert len({tuple(edges.tolist()) for edges in moved[:, 0]}) == 2
@@ -88,7 +88,7 @@ def test_meshes_are_mirrored_with_their_episodes():
     images, lines, points = episodes()
     meshes = torch.zeros(16, 2, 478, 3)
     meshes[..., PLACES, :2] = torch.from_numpy(points) / 64
-    plain = ColorRanges(gain=0, saturation=0, brightness=0)
+    plain = ColorRanges(gain=0, saturation=0, brightness=0, grey=0)
     made, _, moved = augment_episodes(images, lines, (0, 5, 0), plain, meshes)
     mirrored = [not torch.allclose(a, b, atol=1e-5) for a, b in zip(images, made, strict=True)]
     assert 0 < sum(mirrored) < 16
