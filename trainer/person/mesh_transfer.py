@@ -24,6 +24,13 @@ from fsh.trainer.person.motion_transfer import reference_frame, smooth_landmarks
 
 #: The rims that open and shut: mouth and eyes.
 _RIMS = ((UPPER_LIP, LOWER_LIP), *zip(UPPER_LIDS, LOWER_LIDS, strict=True))
+#: An eye that is open by less than the smaller share of how it is at rest is shut; from the larger
+#: one on it is left as it is. Landmark networks see a gap between lids that touch.
+_SHUT, _OPEN = 0.15, 0.45
+#: Least opening of an eye at rest, height over width; less is an eye that the photos show shut.
+_EYE = 0.05
+#: How much of the way to the other an upper lid goes.
+_UPPER_LID = 0.8
 #: How much a difference of each counts where faces are compared.
 _RIMS_COUNT = (1.0, 2.0, 2.0)
 #: Frames averaged to a driver's face at rest: one alone would add its tremble to all others.
@@ -71,7 +78,7 @@ def transfer_mesh(
     faces' proportions (width, height, and width again for the depth). So turns, sizes and places
     change as much as the driver's do, from where the photos show them, and what the face does is
     added to the person's shape: held and looking as in the photos, nothing has to be made up. Lips
-    and lids meet, but do not pass each other.
+    and lids meet, but do not pass each other, and eyes that are nearly shut shut.
 
     Args:
         driver: (N, 478, 3), without gaps (:func:`~fsh.trainer.person.motion_transfer.fill_gaps`).
@@ -134,7 +141,7 @@ class MeshTransfer:
         grown = own.scale / start.scale
         shift = own.shift + grown * (place.shift - start.shift)
         turned = place.rotation @ start.rotation.T @ own.rotation
-        closed = _closed(face[None], self.neutral)[0]
+        closed = _closed(_shut(face, self.neutral)[None], self.neutral)[0]
         return Placement(grown * place.scale, turned, shift).to_picture(closed)
 
 
@@ -159,6 +166,20 @@ def openness(face: np.ndarray) -> np.ndarray:
         width = np.linalg.norm(face[upper[0]] - face[upper[-1]])
         found.append(height / max(float(width), 1e-6))
     return np.array(found)
+
+
+def _shut(face: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """A face (478, 3) whose eyes are shut where they are nearly so; ``shape`` is the person's."""
+    rest, now = openness(shape)[1:], openness(face)[1:]
+    for rims, opened, usual in zip(_RIMS[1:], now, rest, strict=True):
+        if usual < _EYE:
+            continue
+        share = np.clip((opened / usual - _SHUT) / (_OPEN - _SHUT), 0, 1)
+        upper, lower = (list(rim[1:-1]) for rim in rims)
+        step = (1 - share) * np.maximum(face[lower] - face[upper], 0)[:, 1]
+        face[upper, 1] += _UPPER_LID * step
+        face[lower, 1] -= (1 - _UPPER_LID) * step
+    return face
 
 
 def _closed(faces: np.ndarray, shape: np.ndarray) -> np.ndarray:

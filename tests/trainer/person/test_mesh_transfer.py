@@ -180,6 +180,32 @@ def test_lips_and_lids_meet_and_do_not_pass_each_other():
     assert np.abs(openness(made[-1])).max() < 1e-4
 
 
+def with_eyes(gap: float) -> np.ndarray:
+    """A head (1, 478, 3) in a picture, with eyes open by a share of their width."""
+    shape = head(0)
+    for rims in zip(UPPER_LIDS, LOWER_LIDS, strict=True):
+        for rim, side in zip(rims, (-0.5, 0.5), strict=True):
+            shape[list(rim), 0] = np.linspace(-0.1, 0.1, len(rim))
+            shape[list(rim), 1] = 0.0
+            shape[list(rim[1:-1]), 1] = side * gap * 0.2
+            shape[list(rim), 2] = 0.0
+    return Placement(60.0, rotation(0.0), np.array([100.0, 100.0, 0.0])).to_picture(shape)[None]
+
+
+@pytest.mark.parametrize(("gap", "wanted"), [(0.3, 0.3), (0.15, 0.15), (0.09, 0.045), (0.03, 0.0)])
+def test_eyes_that_are_nearly_shut_shut(gap, wanted):
+    driver = np.concatenate([with_eyes(0.3), with_eyes(gap)])
+    made = transfer_mesh(driver, TIMES[:2], with_eyes(0.3), smooth=False, reference=0)
+    local = place_mesh(made[1]).to_head(made[1])
+    np.testing.assert_allclose(openness(local)[1:], wanted, atol=2e-3)
+
+
+def test_eyes_that_the_photos_show_shut_stay_as_they_are():
+    driver = np.concatenate([with_eyes(0.02), with_eyes(0.3)])
+    made = transfer_mesh(driver, TIMES[:2], with_eyes(0.02), smooth=False, reference=0)
+    assert openness(place_mesh(made[1]).to_head(made[1]))[1:] == pytest.approx(0.3, abs=2e-3)
+
+
 def test_a_mouth_that_talks_fast_keeps_its_opening():
     times = np.arange(50) / 25
     mouths = 0.2 + 0.2 * np.sin(2 * np.pi * 3 * times)
