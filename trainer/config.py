@@ -109,6 +109,8 @@ class TrainConfig:
         betas: the paper names none; the authors' later code has (0, 0.999).
         discriminator_steps: D steps per G step.
         ema: decay of the running average of E and G that is used to personalise.
+        other_clips: share of the episodes that show a person in two clips, where there are two in a
+            shard; only with references, of which one has to be of the target's clip.
         augment: mirror and recolor whole episodes (:mod:`fsh.trainer.data.augmentation`);
             the paper, with its thousands of people, does not.
         perceptual: one of :data:`PERCEPTUAL`.
@@ -137,6 +139,7 @@ class TrainConfig:
     epsilon: float = 1e-5
     discriminator_steps: int = 2
     ema: float = 0.999
+    other_clips: float = 0.0
     augment: bool = False
     perceptual: str = "vgg"
     perceptual_width: float = 1.0

@@ -41,6 +41,9 @@ BRIEF_LOSS |= {"vggface": 0.0, "adversarial": 0.1, "feature_matching": 1.0, "mat
 
 #: Photos that the generator copies from for each picture, where it has references.
 REFERENCES = 3
+#: Share of the episodes whose photos but one are of another clip of the person: photos of several
+#: scenes are then learned from as they are drawn from.
+OTHER_CLIPS = 0.25
 #: What references add to the losses where a CPU trains; the paper's terms stay as they are.
 REFERENCE_LOSS: dict[str, Any] = {"edges": 10.0, "flow": 0.5, "mouth": 1.0}
 
@@ -161,7 +164,8 @@ def _with_references(values: dict[str, Any], loss: LossConfig) -> tuple[dict[str
     network = dataclasses.replace(network, references=REFERENCES, picture=picture)
     frames = max(REFERENCES, values.get("frames", TrainConfig.frames))
     loss = dataclasses.replace(loss, **REFERENCE_LOSS)
-    return values | {"network": network, "frames": frames}, loss
+    more = {"network": network, "frames": frames, "other_clips": OTHER_CLIPS}
+    return values | more, loss
 
 
 def choose_device(device: str) -> str:

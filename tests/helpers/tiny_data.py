@@ -112,20 +112,22 @@ def write_data(
     spec: FaceSpec = SPEC,
     first: int = 0,
     real: list[float] | None = None,
+    clips_each: int = 1,
 ) -> DataFolder:
     """A data set of one split, ``samples`` runs per person, spread over ``shards`` tars.
 
     Args:
         first: number of the first person; each has a face and a video of their own.
         real: the part of the crops that is said to be real.
+        clips_each: of how many clips a person's samples are.
     """
     data = DataFolder(root)
     members: list[list] = [[] for _ in range(shards)]
     clips, count = [], 0
     for person in range(first, first + people):
         video = f"v-{person:016d}"
-        name = clip_id(video, 0.0, 0)
         for index in range(samples):
+            name = clip_id(video, float(index % clips_each), 0)
             clip = clip_of(person, frames, seed=index, spec=spec)
             info = SampleInfo(
                 clip_id=name,
@@ -138,13 +140,14 @@ def write_data(
                 spec=spec,
                 real=real,
             )
-            key = sample_key(name, index)
+            key = sample_key(name, index // clips_each)
             jpegs = map(jpeg, clip.frames)
             members[count % shards] += sample_members(
                 key, info, clip.landmarks, jpegs, mesh=clip.mesh
             )
             count += 1
-        clips.append(Clip(clip_id=name, video_id=video, kept=True, split=split))
+            if index < clips_each:
+                clips.append(Clip(clip_id=name, video_id=video, kept=True, split=split))
     infos = []
     for index, content in enumerate(members):
         path = data.shard(split, index)

@@ -21,8 +21,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.places.local_copies import ShardOpener, opened
-from fsh.schemas.shards.npy import read_npy
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
+from fsh.trainer.data.episode_frames import EpisodeFrames, choose_frames
 from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
 from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
 
@@ -32,52 +32,6 @@ SHUFFLE_BUFFER = 256
 _REMEDY = "run `fsh shard` again"
 #: Decodes a JPEG of a given side into a picture; False if it is damaged (:func:`decode_jpeg`).
 JpegDecoder = Callable[[bytes, int, np.ndarray], bool]
-
-
-class EpisodeFrames(NamedTuple):
-    """An episode that is not read yet: the numbers of K source frames and, last, of the target."""
-
-    shard: OpenShard
-    sample: IndexedSample
-    frames: list[int]
-
-    def jpegs(self) -> list[bytes]:
-        """The frames' JPEGs, read from disk."""
-        places = self.sample.pictures[self.frames].tolist()
-        return [self.shard.read(start, size) for start, size in places]
-
-    def landmarks(self) -> np.ndarray:
-        """float32 (K+1, 68, 2) in pixels of the crops on disk, read from there.
-
-        Raises:
-            FshError: if they are no longer what they were when the shard was indexed.
-        """
-        return self._points(self.sample.landmarks)
-
-    def mesh(self) -> np.ndarray | None:
-        """float32 (K+1, 478, 3) in pixels of the crops on disk; None if the data set has none.
-
-        Raises:
-            FshError: as :meth:`landmarks` does.
-        """
-        if self.sample.mesh is None:
-            return None
-        return self._points(self.sample.mesh).astype(np.float32)
-
-    def real(self, crop: int) -> np.ndarray:
-        """float32 (K+1, 4), the part of each crop of ``crop`` pixels that shows the source, in
-        shares of it: left, top, right, bottom edges; all of it where it is not stored.
-        """
-        edges = np.array(self.sample.real or (0, 0, crop, crop), np.float32) / crop
-        return np.tile(edges, (len(self.frames), 1))
-
-    def _points(self, place: tuple[int, int]) -> np.ndarray:
-        """The episode's frames of a ``.npy`` member."""
-        try:
-            return read_npy(self.shard.read(*place))[self.frames]
-        except (ValueError, IndexError) as error:
-            what = f"the landmarks of sample {self.sample.key} cannot be read ({error})"
-            raise FshError(what, where=self.shard.path, remedy=_REMEDY) from error
 
 
 class Batch(NamedTuple):
@@ -90,6 +44,7 @@ class Batch(NamedTuple):
             no meshes; in shares of the crop.
         real: float32 (B, K+1, 4), the part of each image that shows the source, in shares of it:
             left, top, right, bottom edges; all of it where that is not known.
+        elsewhere: bool (B, K+1), the images of another clip than the target's.
         videos, keys: of each episode, the video's id and the sample's key.
         damaged: shard and sample key of each episode with a frame that cannot be decoded; others
             stand in for them.
@@ -99,6 +54,7 @@ class Batch(NamedTuple):
     landmark_images: torch.Tensor
     points: torch.Tensor
     real: torch.Tensor
+    elsewhere: torch.Tensor
     videos: tuple[str, ...]
     keys: tuple[str, ...]
     damaged: tuple[tuple[str, str], ...]
@@ -125,23 +81,6 @@ def shard_order(shards: Sequence[str], seed: int, epoch: int) -> list[str]:
     return order
 
 
-def choose_frames(key: str, found: Sequence[int], frames: int, seed: int, epoch: int) -> list[int]:
-    """K source frames and, last, a target that is not among them.
-
-    A run with too few frames repeats source frames; with one frame the target is that frame.
-    """
-    random_ = random.Random(stable_hash(key, salt=f"frames-{seed}-{epoch}"))
-    pool, order = list(found), []
-    # The first draws of random.sample over all of them, without the rest of it.
-    for left in range(len(pool), max(0, len(pool) - frames - 1), -1):
-        i = random_.randrange(left)
-        order.append(pool[i])
-        pool[i] = pool[left - 1]
-    target, rest = order[0], order[1:] or order
-    sources = [rest[i % len(rest)] for i in range(frames)]
-    return [*sources, target]
-
-
 class EpisodeStream(IterableDataset):
     """Batches of one rank, without end.
 
@@ -152,6 +91,8 @@ class EpisodeStream(IterableDataset):
         frames: K, source frames per episode. batch: episodes per batch.
         rank, world: this process's number and how many there are.
         start: batches of this rank already taken.
+        other_clips: share of the episodes whose source frames but the first are of another clip of
+            the person, where the shard has one.
         decoder: decodes the frames.
         opener: opens a shard's file, or a copy of it on this machine.
     """
@@ -168,6 +109,7 @@ class EpisodeStream(IterableDataset):
         rank: int = 0,
         world: int = 1,
         start: int = 0,
+        other_clips: float = 0.0,
         decoder: JpegDecoder = decode_jpeg,
         landmark_size: int | None = None,
         opener: ShardOpener = opened,
@@ -176,6 +118,7 @@ class EpisodeStream(IterableDataset):
         self.landmark_size = landmark_size or image_size
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
+        self.other_clips = other_clips
         self.decoder, self.index = decoder, ShardIndex(opener=opener)
         self.image_buffers, self.landmark_buffers = BufferPool(), BufferPool()
 
@@ -231,7 +174,21 @@ class EpisodeStream(IterableDataset):
         """The episode of a sample in an epoch."""
         found = sample.found.tolist()
         frames = choose_frames(sample.key, found, self.frames, self.seed, epoch)
-        return EpisodeFrames(shard, sample, frames)
+        other = self.other_clip(shard, sample, epoch)
+        if other is not None:
+            away = choose_frames(other.key, other.found.tolist(), self.frames, self.seed, epoch)
+            frames[1:-1] = away[1:-1]
+        return EpisodeFrames(shard, sample, frames, other)
+
+    def other_clip(
+        self, shard: OpenShard, sample: IndexedSample, epoch: int
+    ) -> IndexedSample | None:
+        """The other clip of the person that an episode takes source frames of, if it does."""
+        if not self.other_clips or self.frames < 2:
+            return None
+        random_ = random.Random(stable_hash(sample.key, salt=f"other-{self.seed}-{epoch}"))
+        others = shard.others_of(sample) if random_.random() < self.other_clips else []
+        return random_.choice(others) if others else None
 
     def decode(self, undecoded: Iterator[EpisodeFrames]) -> Batch:
         """The next ``batch`` episodes, decoded; damaged ones are replaced and counted.
@@ -266,6 +223,7 @@ class EpisodeStream(IterableDataset):
             torch.from_numpy(drawn),
             self.points([episodes[i] for i in order]),
             torch.from_numpy(np.stack([episodes[i].real(crop) for i in order])),
+            torch.tensor([episodes[i].elsewhere for i in order]),
             tuple(episodes[i].sample.video for i in order),
             tuple(episodes[i].sample.key for i in order),
             tuple((e.shard.path, e.sample.key) for i, e in enumerate(episodes) if i not in good),

@@ -7,6 +7,7 @@ fetched.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, NamedTuple
@@ -25,7 +26,7 @@ class IndexedSample(NamedTuple):
     """Where one sample's members lie in its shard; about 1.5 KB in memory where it has 48 frames.
 
     Attributes:
-        key: the sample's key. video: the video's id.
+        key: the sample's key. video: the video's id. clip: the clip's. identity: who it is.
         found: numbers of the frames that have landmarks, int16 (F,), F > 0.
         pictures: first byte and length of every frame's JPEG, int64 (N, 2).
         landmarks: the same of the landmarks' ``.npy``.
@@ -36,6 +37,8 @@ class IndexedSample(NamedTuple):
 
     key: str
     video: str
+    clip: str
+    identity: str
     found: np.ndarray
     pictures: np.ndarray
     landmarks: tuple[int, int]
@@ -58,11 +61,19 @@ class OpenShard:
             file: the shard, or its copy.
         """
         self.path, self.samples = path, samples
+        self._clips: dict[str, list[IndexedSample]] = {}
         self.file = os.dup(file.fileno())
 
     def __del__(self) -> None:
         if hasattr(self, "file"):
             os.close(self.file)
+
+    def others_of(self, sample: IndexedSample) -> list[IndexedSample]:
+        """The samples of other clips of the same person in this shard, in its order."""
+        if not self._clips:
+            for one in self.samples:
+                self._clips.setdefault(one.identity, []).append(one)
+        return [one for one in self._clips[sample.identity] if one.clip != sample.clip]
 
     def read(self, start: int, size: int) -> bytes:
         """``size`` bytes of the file from byte ``start`` on.
@@ -146,6 +157,8 @@ def index_sample(sample: StoredSample) -> IndexedSample:
     return IndexedSample(
         key=sample.key,
         video=sample.video_id,
+        clip=sys.intern(sample.info.clip_id),
+        identity=sys.intern(sample.info.identity),
         found=np.flatnonzero(points.found(landmarks)).astype(np.int16),
         pictures=sample.frame_places,
         landmarks=sample.place(LANDMARKS),

@@ -17,6 +17,7 @@ from fsh.schemas.faces.landmarks import found
 from fsh.schemas.faces.mesh import landmarks_of_mesh
 from fsh.trainer.data.landmark_images import in_shares
 from fsh.trainer.data.pictures import to_images, to_pictures
+from fsh.trainer.models.face_colors import face_colors, recolored
 from fsh.trainer.models.references import Photos, References, photo_distances, prepare
 from fsh.trainer.person.mesh_transfer import meshes_of_landmarks
 from fsh.trainer.person.photo_tensors import real_shares
@@ -198,21 +199,6 @@ def same_scene(images: Tensor) -> Tensor:
     ]
     joined = torch.cat(edges, 1)
     return (joined - joined[:1]).abs().mean(1) <= _SAME_SCENE
-
-
-def face_colors(image: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (3,) of an image's colors around the face's points (V, D)."""
-    side = image.shape[-1]
-    low = (points[:, :2].amin(0) * side).long().clamp(0, side - 2)
-    high = (points[:, :2].amax(0) * side).long().clamp(1, side)
-    face = image[:, low[1] : max(high[1], low[1] + 1), low[0] : max(high[0], low[0] + 1)]
-    return face.mean((1, 2)), face.std((1, 2)).clamp_min(1e-3)
-
-
-def recolored(image: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
-    """An image (3, S, S) whose face has another one's mean colors and contrasts."""
-    gain = (wanted[1] / own[1]).clamp(0.6, 1.6)[:, None, None]
-    return ((image - own[0][:, None, None]) * gain + wanted[0][:, None, None]).clamp(-1, 1)
 
 
 def faces_of(points: np.ndarray | FaceLandmarks) -> FaceLandmarks:

@@ -18,6 +18,7 @@ from fsh.trainer.data.loader import loader
 from fsh.trainer.data.pictures import channels_first, scale_images, scale_landmark_images
 from fsh.trainer.data.plan import DataPlan
 from fsh.trainer.distributed import Ranks
+from fsh.trainer.models.face_colors import face_colors, recolored
 from fsh.trainer.models.references import Photos, References, nearest_photos, prepare
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.damage import DamageTally
@@ -39,6 +40,7 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
         rank=ranks.rank,
         world=ranks.world,
         start=session.position,
+        other_clips=config.other_clips,
         opener=plan.opener,
     )
     return loader(stream, plan.workers, pin=config.device.startswith("cuda"))
@@ -93,7 +95,9 @@ def to_device(
         # From one photo to all that it can take, so that the generator learns to do with few.
         slots = config.network.references
         count = int(np.random.default_rng((*seed, 1)).integers(1, slots + 1))
-        references = references_of(sources, points, config.network, count, source_real)
+        references = references_of(
+            sources, points, config.network, count, source_real, batch.elsewhere[:, :-1]
+        )
     return Episodes(
         source_images=sources,
         source_landmark_images=channels_first(drawn[:, :-1].contiguous()),
@@ -112,24 +116,49 @@ def references_of(
     network: NetworkConfig,
     count: int,
     real: torch.Tensor | None = None,
+    elsewhere: torch.Tensor | None = None,
 ) -> References:
     """What the generator is given of the first ``count`` source frames of episodes.
 
-    The nearest comes first; the still one is the least like the target.
+    The nearest comes first; the still one is the least like the target. As when a person is drawn,
+    photos of another scene give their faces alone, in the colors of the still one's.
 
     Args:
         sources: (B, K, 3, P, P). points: (B, K + 1, …), of sources and, last, targets.
         real: (B, K, 4), which part of the sources is; None: all of it.
+        elsewhere: bool (B, K), which sources show another scene than the target, never the first;
+            None: none of them.
     """
     count, kept = min(count, sources.shape[1]), network.references
     order = nearest_photos(points[:, -1], points[:, :count], kept)[:, : min(count, kept)]
     rows = torch.arange(len(order), device=order.device)[:, None]
+    if elsewhere is None:
+        elsewhere = torch.zeros(sources.shape[:2], dtype=torch.bool)
+    away = elsewhere.to(order.device)
+    missing = away.any(1) & (order != 0).all(1)  # the first is of the target's scene
+    order[:, -1] = torch.where(missing, 0, order[:, -1])
+    sources, away = _recolored(sources, points, elsewhere), away[rows, order]
     known = None if real is None else real[rows, order].flatten(0, 1)
     photos = Photos.of(
         sources[rows, order].flatten(0, 1), points[rows, order].flatten(0, 1), network.size, known
     )
     own = torch.arange(order.numel(), device=order.device).view(order.shape)
-    return prepare(points[:, -1], photos.take(own), photos.take(own[:, -1]), network.size, kept)
+    last = (~away * torch.arange(order.shape[1], device=order.device)).argmax(1, keepdim=True)
+    still = photos.take(own.gather(1, last)[:, 0])
+    return prepare(points[:, -1], photos.take(own), still, network.size, kept, away)
+
+
+def _recolored(
+    sources: torch.Tensor, points: torch.Tensor, elsewhere: torch.Tensor
+) -> torch.Tensor:
+    """Sources (B, K, 3, P, P) of which those of another scene have the first one's colors."""
+    if not elsewhere.any():
+        return sources
+    sources = sources.clone()
+    for row, number in elsewhere.nonzero().tolist():
+        one, first = (face_colors(sources[row, i], points[row, i]) for i in (number, 0))
+        sources[row, number] = recolored(sources[row, number], one, first)
+    return sources
 
 
 def _windows_to_device(real: torch.Tensor, device: str) -> torch.Tensor | None:

@@ -17,7 +17,8 @@ from fsh.schemas.faces.mesh import landmarks_of_mesh
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.shards.sample import read_samples
 from fsh.trainer.data.decode import decode_jpeg
-from fsh.trainer.data.episodes import EpisodeStream, choose_frames, shard_order
+from fsh.trainer.data.episode_frames import choose_frames
+from fsh.trainer.data.episodes import EpisodeStream, shard_order
 from fsh.trainer.data.landmark_images import draw_landmarks
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.plan import plan_data
@@ -54,6 +55,24 @@ def test_batch_shapes(folder):
 def test_an_epoch_sees_every_sample_once(folder):
     seen = [key for pair in keys(iter(stream(folder, batch=3)), 3) for key in pair]
     assert len(set(seen)) == 9
+
+
+def test_some_episodes_show_a_person_in_two_clips(tmp_path):
+    data = write_data(tmp_path, people=2, samples=4, frames=8, shards=1, clips_each=2)
+    batches = list(itertools.islice(iter(stream(data, batch=8, other_clips=0.5)), 6))
+    plain = list(itertools.islice(iter(stream(data, batch=8)), 6))
+    away = torch.cat([batch.elsewhere for batch in batches])
+    assert not away[:, [0, -1]].any() and not any(batch.elsewhere.any() for batch in plain)
+    assert (away[:, 1] == away[:, 2]).all() and 12 < int(away[:, 1].sum()) < 36
+    same = torch.cat(
+        [(a.images == b.images).flatten(2).all(2) for a, b in zip(batches, plain, strict=True)]
+    )
+    assert (same | away).all() and same[~away].all() and not same[away].all()
+
+
+def test_parts_of_one_clip_are_not_two_clips(folder):
+    batches = itertools.islice(iter(stream(folder, other_clips=1.0)), 8)
+    assert not any(batch.elsewhere.any() for batch in batches)
 
 
 def test_epochs_differ_and_a_seed_repeats(folder):

@@ -4,18 +4,22 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from solid_head import placed
 from tiny_data import write_data
 from tiny_run import tiny_config, tiny_folder
 
 from fsh.schemas.progress import Silent
+from fsh.trainer.config import NetworkConfig
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.distributed import Ranks
+from fsh.trainer.models.face_colors import face_colors
 from fsh.trainer.models.video_embeddings import VideoEmbeddings
 from fsh.trainer.training.damage import DamageTally
 from fsh.trainer.training.episode_feed import (
     moved_on_stream,
     open_batches,
     open_episodes,
+    references_of,
     to_device,
 )
 from fsh.trainer.training.session import Session
@@ -100,3 +104,23 @@ def test_a_gpu_gets_what_the_cpu_gets(tmp_path):
         wanted = to_device(batch, columns, cpu)
         torch.testing.assert_close(found.images.cpu(), wanted.images)
         assert torch.equal(found.video_indices.cpu(), wanted.video_indices)
+
+
+def test_photos_of_another_scene_give_their_faces_alone_and_the_still_one_is_of_this_scene():
+    """However unlike the target the one photo of its scene is."""
+    network = NetworkConfig(16, 4, 4, 4, 8, 8, downs=2, residuals=1, attention=False, references=2)
+    points = torch.stack([placed(x=0.7), placed(), placed(), placed()])[None]
+    sources = torch.rand(1, 3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    away = torch.tensor([[False, True, True]])
+    made = references_of(sources, points, network, 3, elsewhere=away)
+    assert torch.equal(made.still, sources[:, 0])
+    beside = made.face[0, 0] == 0
+    assert made.trust[0, 0][beside].max() == 0 and made.trust[0, 1][beside].max() == 1
+    known = references_of(sources, points, network, 3)
+    assert known.trust[0, 0][beside].max() == 1
+    # The one bent first has the face colors of the photo of this scene.
+    first, other = (
+        face_colors(made.pictures[0, 0], points[0, 1]),
+        face_colors(sources[0, 0], points[0, 0]),
+    )
+    assert torch.allclose(first[0], other[0], atol=0.02)
