@@ -31,7 +31,7 @@ _FLOW, _FLOW_IN_FACE = 0.1, 0.005
 #: Shares before anything is learned, as logits: bent photos copy, the others hardly.
 _COPY, _STILL, _PAINT = 1.0, -2.0, -2.0
 #: The ways to move (:data:`~fsh.trainer.models.surroundings.WAYS`) before that, as logits.
-_WAYS = (2.0, 0.0, 0.0)
+_WAYS = (2.0, 0.0, 0.0, 0.0)
 #: Trust enters the shares as its logarithm times this; the smallest is so much.
 _TRUST_WEIGHT, _LEAST_TRUST = 2.0, 0.02
 
@@ -129,5 +129,6 @@ def _moved(references: References, ways: Tensor) -> Tensor:
     """Where the photos are read (B, K, 2, 2H, 2H), before the flow: in the face by its mesh alone,
     around it in the ways (B, K, W, H, H) answered."""
     reads, face = references.reads, references.face[:, None]
-    ways = enlarged(ways.flatten(0, 1), reads.shape[-1]).unflatten(0, ways.shape[:2])
-    return torch.lerp(moved_reads(reads, references.motion, ways), reads, face)
+    ways = enlarged(ways.flatten(0, 1), reads.shape[-1]).unflatten(0, (-1, ways.shape[1]))
+    moved = moved_reads(reads, references.motion, ways, references.stays)
+    return torch.lerp(moved, reads, face)

@@ -40,7 +40,7 @@ _MOUTH = 4
 #: Displacements are given in this unit's parts of the picture's side.
 _DISPLACEMENT = 0.25
 #: Around a still photo's face, in shares of the side: its edge, and its hair, kept by so much.
-_FACE_EDGE, _HAIR, _HAIR_KEPT = 0.025, 0.1, 0.25
+_FACE_EDGE, _HAIR, _HAIR_KEPT = 0.025, 0.15, 0.1
 #: How far a head has to have moved for that, in shares of the side: a little, and wholly.
 _STAYED, _MOVED = 0.01, 0.05
 
@@ -120,6 +120,8 @@ class References(NamedTuple):
             inside a face that moves; and of paint: beyond the still photo's real part, where that
             is filled in, nobody has learned to paint.
         motion: float32 (B, K, 2, 4), see :func:`~fsh.trainer.models.head_motion.head_motion`.
+        stays: float32 (B, K, 1, 2H, 2H), 0…1, of each bent photo: where it shows what stays where
+            it is, because its head is not there, or has not moved.
         face: float32 (B, 1, 2H, 2H), 0…1: inside the target's face; soft at its edge.
         mouth_maps, mouth_inside, mouth_frame: the parts of the targets'
             :class:`~fsh.trainer.models.inner_mouth.MouthPatch`.
@@ -131,6 +133,7 @@ class References(NamedTuple):
     reads: Tensor
     trust: Tensor
     motion: Tensor
+    stays: Tensor
     face: Tensor
     mouth_maps: Tensor
     mouth_inside: Tensor
@@ -211,7 +214,7 @@ def prepare(
     moved = warp.displacement / _DISPLACEMENT
     bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face, turned], 1), side)
     real = within(places(batch, fine, still.real), still.real)
-    stays = _stays(target, still)
+    stays = _stays(target, still.take((slice(None), None)))[:, 0]
     known = trust.unflatten(0, (batch, count))
     kept_still = 1 - real * (1 - stays)
     face = warp.face.unflatten(0, (batch, count)).amax(1)
@@ -225,6 +228,7 @@ def prepare(
         reads=_repeated(warp.reads.unflatten(0, (batch, count)), kept),
         trust=torch.cat([_repeated(known, kept)[:, :, 0], (1 - face) * kept_still, real], 1),
         motion=_repeated(motion.unflatten(0, (batch, count)), kept),
+        stays=_repeated(_stays(target, photos), kept),
         face=F.avg_pool2d(face, _SOFT, 1, _SOFT // 2, count_include_pad=False),
         mouth_maps=mouth.maps,
         mouth_inside=mouth.inside,
@@ -266,15 +270,17 @@ def _grown(mask: Tensor, reach: int) -> Tensor:
     return F.max_pool2d(across, (size, 1), 1, (reach, 0))
 
 
-def _stays(target: Tensor, still: Photos) -> Tensor:
-    """(B, 1, F, F): how far still photos show what stays where it is: not their face, hardly the
-    hair around it, if the head has moved away. Else both would stay behind.
+def _stays(target: Tensor, photos: Photos) -> Tensor:
+    """(B, N, 1, F, F): how far photos (B, N, …) show what stays where it is: not their face, hardly
+    the hair around it, if the head has moved away. Else both would stay behind.
     """
-    if not still.beside.numel():
-        return still.beside.new_ones(())
-    moved = (target - still.points)[..., :2].norm(dim=2).median(1).values
-    hidden = ((moved - _STAYED) / (_MOVED - _STAYED)).clamp(0, 1).view(-1, 1, 1, 1)
-    return 1 - hidden * (1 - still.beside)
+    batch, count = photos.points.shape[:2]
+    if not photos.beside.numel():
+        side = photos.fine.shape[-1]
+        return target.new_ones(()).expand(batch, count, 1, side, side)
+    moved = (target[:, None] - photos.points)[..., :2].norm(dim=3).median(2).values
+    hidden = ((moved - _STAYED) / (_MOVED - _STAYED)).clamp(0, 1).view(batch, count, 1, 1, 1)
+    return 1 - hidden * (1 - photos.beside)
 
 
 def at_side(pictures: Tensor, side: int) -> Tensor:

@@ -182,6 +182,7 @@ def model_description(person: Person, networks: list[str]) -> dict:
             "reads": [count, 2, 2 * size, 2 * size],
             "trust": [count + 2, 2 * size, 2 * size],
             "motion": [count, 2, 4],
+            "stays": [count, 1, 2 * size, 2 * size],
             "face": [1, 2 * size, 2 * size],
             "mouth_maps": [mouth_maps(), large // 4, large // 4],
             "mouth_inside": [1, large // 4, large // 4],

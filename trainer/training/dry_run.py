@@ -118,8 +118,9 @@ def _references(sizes: NetworkConfig) -> References:
     """What the generator sees of photos, without values; it looks at maps alone."""
     side, patch = sizes.size, mouth_side(sizes.picture_size)
     given = torch.empty(1, given_maps(sizes.references), side, side)
-    mouth, unseen = torch.empty(1, mouth_maps(), patch, patch), torch.empty(0)
-    return References(unseen, unseen, given, unseen, unseen, unseen, unseen, mouth, unseen, unseen)
+    mouth = torch.empty(1, mouth_maps(), patch, patch)
+    unseen = dict.fromkeys(References._fields, torch.empty(0))
+    return References(**{**unseen, "maps": given, "mouth_maps": mouth})
 
 
 def _networks(config: TrainConfig) -> nn.ModuleDict:

@@ -1,4 +1,4 @@
-"""How what is around a face moves: with the spline, as the head, as far as its middle."""
+"""How what is around a face moves: as the head, as far as its middle, or not."""
 
 from __future__ import annotations
 
@@ -62,12 +62,14 @@ def test_each_way_alone_and_half_of_two():
     at = places(1, SIDE, motion)
     spline = (at * 0.9)[None]
 
-    def moved(*shares: float) -> torch.Tensor:
+    def moved(*shares: float, may_stay: float = 1.0) -> torch.Tensor:
         ways = torch.tensor(shares).view(1, 1, WAYS, 1, 1).expand(-1, -1, -1, SIDE, SIDE)
-        return moved_reads(spline, motion, ways)[0]
+        return moved_reads(spline, motion, ways, torch.full((1, 1, 1, SIDE, SIDE), may_stay))[0]
 
-    assert torch.allclose(moved(1, 0, 0), spline[0])
-    assert torch.allclose(moved(0, 1, 0), head_reads(motion, SIDE)[0], atol=1e-6)
-    middle = at + torch.tensor([-0.2, 0.0]).view(1, 2, 1, 1)
-    assert torch.allclose(moved(0, 0, 1), middle, atol=1e-3)
-    assert torch.allclose(moved(0.5, 0, 0.5), (spline[0] + middle) / 2, atol=1e-3)
+    assert torch.allclose(moved(1, 0, 0, 0), spline[0])
+    assert torch.allclose(moved(0, 1, 0, 0), head_reads(motion, SIDE)[0], atol=1e-6)
+    shift = torch.tensor([-0.2, 0.0]).view(1, 2, 1, 1)
+    assert torch.allclose(moved(0, 0, 1, 0), at + shift, atol=1e-3)
+    assert torch.allclose(moved(0, 0, 0, 1), at)
+    assert torch.allclose(moved(0, 0, 0.5, 0.5), at + shift / 2, atol=1e-3)
+    assert torch.allclose(moved(0, 0, 0, 1, may_stay=0.0), spline[0])
