@@ -2,165 +2,34 @@
 
     python tests/torture/faults.py [--how kill] [--tries 20] [--only train] [--seed 0]
 
-``--how``: ``kill`` (SIGKILL), ``term`` (SIGTERM), ``interrupt`` (Ctrl-C), or ``worker`` (SIGKILL to
-a process that the command started, as the kernel does where memory runs out).
+``--how``:
+- ``kill``: SIGKILL; ``term``: SIGTERM; ``interrupt``: Ctrl-C;
+- ``worker``: SIGKILL to a process that it started, as the kernel does where memory runs out;
+- ``locked``: nothing can be made or removed in any of its folders any more (chattr, as root);
+- ``twice``: it is started a second time on the same folder.
 
 The same bytes of data, the same losses and weights, no half file under a final name, nothing left
 over, no input changed, no process left running; a command that was asked to end says so in one
-line. Each command runs in a fork of this process, which has imported everything and works on nothing.
-Prints one JSON object.
+line. Each command runs in a fork of this process, which has imported everything and works on
+nothing. Prints one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
+from children import HOW, End, adopt_orphans, forked, import_everything, twice
 from commands import COMMANDS, Command, digests, left_over
-
-#: Seconds that a command may take at most, killed or not; and to end once it was asked to.
-LONGEST, GRACE = 300.0, 30.0
-HOW = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "interrupt": signal.SIGINT}
-
-
-@dataclass(frozen=True)
-class End:
-    """How a command ended.
-
-    Attributes:
-        status: its exit status; minus the signal's number if one ended it.
-        told: what it printed.
-        running: what it left running, by name.
-        struck: whether the fault came while it ran.
-    """
-
-    status: int
-    told: str
-    running: tuple[str, ...] = ()
-    struck: bool = False
-
-    @property
-    def is_told(self) -> bool:
-        """Whether it ended well, or in one line that says what happened."""
-        lines = [line for line in self.told.splitlines() if line.startswith("fsh: ")]
-        if "Traceback" in self.told or "internal error" in self.told:
-            return False
-        return self.status == 0 or (self.status > 0 and len(lines) == 1)
-
-
-def forked(
-    work: Callable[[Path], None], root: Path, *, how: str = "", after: float = LONGEST
-) -> End:
-    """Run a command in a child, with temporary files and settings below ``root``.
-
-    Args:
-        how: what happens to it. after: seconds until then.
-    """
-    (root / "tmp").mkdir(exist_ok=True)
-    output = root.parent / "output.txt"
-    output.unlink(missing_ok=True)
-    child = os.fork()
-    if child == 0:
-        _be_a_command(work, root, output)
-    status = _wait(child, after)
-    struck = status is None and bool(how)
-    if struck and how == "worker":
-        _kill_a_worker(child)
-    elif struck:
-        group = how == "interrupt"  # a terminal tells all that run in it
-        (os.killpg if group else os.kill)(child, HOW[how])
-    if status is None:
-        status = _wait(child, LONGEST if how in ("worker", "") else GRACE)
-    if status is None:
-        os.killpg(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        output.open("a").write("\ndid not end when it was asked to: Traceback")
-    told = output.read_text(errors="replace") if output.exists() else ""
-    return End(os.waitstatus_to_exitcode(status), told, _left_running(), struck)
-
-
-def _be_a_command(work: Callable[[Path], None], root: Path, output: Path) -> None:
-    os.setsid()
-    os.chdir(root)
-    os.environ["TMPDIR"] = str(root / "tmp")
-    tempfile.tempdir = None
-    sink = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    try:
-        work(root)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(99)
-    os._exit(0)
-
-
-def _wait(child: int, seconds: float) -> int | None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return status
-        time.sleep(0.002)
-    return None
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    with suppress(OSError):
-        for task in Path(f"/proc/{parent}/task").iterdir():
-            found += [int(pid) for pid in (task / "children").read_text().split()]
-    return found
-
-
-def _kill_a_worker(child: int) -> None:
-    below = _children(child)
-    below += [one for pid in below for one in _children(pid)]
-    if below:
-        with suppress(ProcessLookupError):
-            os.kill(random.choice(below), signal.SIGKILL)
-
-
-def _left_running(patience: float = 5.0) -> tuple[str, ...]:
-    """What a command's processes are that outlived it; they are killed."""
-    until = time.monotonic() + patience
-    names: dict[int, str] = {}
-    while True:
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if not (left := _children(os.getpid())):
-            return ()
-        if time.monotonic() > until:
-            break
-        time.sleep(0.02)
-    for pid in left:
-        with suppress(OSError):
-            names[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")[:120]
-            os.kill(pid, signal.SIGKILL)
-    return tuple(names.values())
-
-
-def adopt_orphans() -> None:
-    """Be the parent of what the commands leave running (Linux: PR_SET_CHILD_SUBREAPER)."""
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
 
 class Place:
@@ -177,6 +46,8 @@ class Place:
         shutil.rmtree(self.pristine / "tmp")
         self.inputs = self._inputs(self.pristine)
         self.fresh()
+        forked(self.command.work, self.root)
+        self.fresh()  # the first time it takes longer
         began = time.monotonic()
         end = forked(self.command.work, self.root)
         self.seconds = time.monotonic() - began
@@ -231,9 +102,16 @@ def torture(name: str, how: str, tries: int, rng: random.Random, scratch: Path) 
     for number in range(tries):
         place.fresh()
         moment = rng.uniform(0, place.seconds)
-        end = place.run(how=how, after=moment)
+        wrong = []
+        if how == "twice":
+            first, end = twice(place.command.work, place.root, after=moment)
+            if not first.is_told or (first.status and end.status):
+                wrong.append(f"the first said: {first.status} {first.told[-400:]}")
+        else:
+            end = place.run(how=how, after=moment)
         struck += end.struck
-        wrong = [] if how == "kill" or end.is_told else [f"said: {end.status} {end.told[-400:]}"]
+        if how != "kill" and not end.is_told:
+            wrong.append(f"said: {end.status} {end.told[-400:]}")
         wrong += [f"left running: {one}" for one in end.running]
         wrong += place.changed_inputs()
         again = end if end.status == 0 else place.run()
@@ -249,21 +127,9 @@ def torture(name: str, how: str, tries: int, rng: random.Random, scratch: Path) 
     }
 
 
-def import_everything() -> None:
-    """Load what the commands load, so that a fork of this process begins with its work."""
-    import fsh.cli.app
-    import fsh.evaluation.comparison
-    import fsh.films.animate
-    import fsh.pipeline.dataset.graph
-    import fsh.pipeline.ingest.run
-    import fsh.trainer.person.onnx_export
-    import fsh.trainer.training.loop
-    import fsh.training.process  # noqa: F401
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--how", choices=[*HOW, "worker"], default="kill")
+    parser.add_argument("--how", choices=[*HOW, "worker", "twice", "locked"], default="kill")
     parser.add_argument("--tries", type=int, default=20)
     parser.add_argument("--only", choices=COMMANDS, action="append")
     parser.add_argument("--seed", type=int, default=0)

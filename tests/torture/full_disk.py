@@ -21,8 +21,9 @@ from pathlib import Path
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
+from children import adopt_orphans, import_everything
 from commands import COMMANDS
-from faults import Place, adopt_orphans, import_everything
+from faults import Place
 
 #: Ways to get mounts of one's own: as root, or as root of a user namespace.
 _OWN_MOUNTS = (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"])
