@@ -33,6 +33,7 @@ from fsh.schemas.places.temporary import (
     remove_abandoned,
     replacing,
     replacing_folder,
+    temporary_file,
     temporary_folder,
 )
 
@@ -223,6 +224,21 @@ def test_a_data_folder_takes_no_names_that_others_use(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FshError, match="cannot be written"):
         require_data_folder(DataFolder(tmp_path / "file"))
+
+
+def test_a_command_that_was_stopped_as_it_began_leaves_a_data_folder(tmp_path):
+    """Such as by a full disk: its folders are there, and nothing in them."""
+    data = DataFolder(tmp_path)
+    data.journals.mkdir(parents=True)
+    data.shards.mkdir()
+    require_data_folder(data)
+    with temporary_file(data.sources) as half:
+        half.write_text("half")
+        require_data_folder(data)
+    (data.journals / "diary").mkdir()
+    (data.journals / "diary" / "mine.txt").write_text("mine")
+    with pytest.raises(FshError, match="holds sources, which fsh did not make"):
+        require_data_folder(data)
 
 
 OWN = """
