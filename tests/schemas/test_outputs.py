@@ -235,8 +235,8 @@ def test_a_command_that_was_stopped_as_it_began_leaves_a_data_folder(tmp_path):
     with temporary_file(data.sources) as half:
         half.write_text("half")
         require_data_folder(data)
-    (data.journals / "diary").mkdir()
-    (data.journals / "diary" / "mine.txt").write_text("mine")
+    (data.records / "diary").mkdir()
+    (data.records / "diary" / "mine.txt").write_text("mine")
     with pytest.raises(FshError, match="holds sources, which fsh did not make"):
         require_data_folder(data)
 
