@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import apache_beam as beam
 
@@ -33,6 +31,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.machine import workers as workers_that_fit
 from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress
 from fsh.schemas.tables.records import Source, SourceState
 
@@ -185,9 +184,9 @@ def _expand_playlists(
         rule = AddressRule.for_url(request.url, trusted=request.trusted, proxy=proxy)
         try:
             limiter.acquire(urls.YOUTUBE)
-            with tempfile.TemporaryDirectory(prefix="fsh-") as folder:
+            with scratch_folder("playlist") as folder:
                 links = sites.playlist_videos(
-                    request.url, rule, options.limits, Path(folder), options.site
+                    request.url, rule, options.limits, folder, options.site
                 )
             progress.say(f"{request.url}: {len(links)} videos")
             expanded += [replace(request, url=link) for link in links]
