@@ -1,25 +1,17 @@
 """The ``fsh`` program: how it begins and ends, and where errors become one line each.
 
-Little is loaded here: a Ctrl-C while the commands are being loaded is told like any other.
+Next to nothing is loaded before that: a Ctrl-C while the commands are being loaded is told like any
+other.
 """
 
 from __future__ import annotations
 
-import atexit
-import io
-import logging
 import os
 import sys
-import tempfile
-import traceback
 from contextlib import suppress
 from typing import NoReturn
 
-from fsh import threads
 from fsh.cli.stopping import Stopping, end_at_once_on_signals
-from fsh.schemas.errors import FshError
-from fsh.schemas.places.disk import refused_by_system
-from fsh.schemas.text import sentence
 
 
 def main() -> None:
@@ -47,6 +39,11 @@ def main() -> None:
 
 def _run_command() -> None:
     """Load the commands, and run the one that is asked for."""
+    import io
+    import logging
+
+    from fsh import threads
+
     threads.limit_spinning()
     debug = bool(os.environ.get("FSH_DEBUG"))
     # Beam and what it imports log to the root logger.
@@ -79,12 +76,16 @@ def run() -> NoReturn:
     except SystemExit as end:
         code = end.code
     except BaseException:
+        import traceback
+
         traceback.print_exc()
         code = 1
     end_at_once_on_signals()
     if isinstance(code, str):
         print(code, file=sys.stderr)
         code = 1
+    import atexit
+
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -94,6 +95,12 @@ def run() -> NoReturn:
 
 def failure_line(error: Exception) -> str:
     """An error that ended a command, in one line: what, where, what to do."""
+    import tempfile
+
+    from fsh.schemas.errors import FshError
+    from fsh.schemas.places.disk import refused_by_system
+    from fsh.schemas.text import sentence
+
     if isinstance(error, FshError):
         return str(error)
     # Outputs tell of themselves: what no output owns is written to the temporary folder.

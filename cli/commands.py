@@ -35,7 +35,7 @@ The way through, in one working folder, each command resumable:
 `fsh personalize --photos dir/` → `fsh animate --person people/NAME --driving talk.mp4 -o out.mp4`
 
 `fsh demo` walks it on sample clips. Exit status: 0 done, 1 an expected failure told in one line,
-2 wrong usage.""",
+2 wrong usage, 128 + its number if a signal stopped it (130: Ctrl-C).""",
 )
 
 app.command("ingest", context_settings=options.ENGINE_FLAGS)(ingest.ingest)
