@@ -248,10 +248,21 @@ def _is_abandoned(path: Path, pid: int, host: str) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        return True  # a file system without locks
+    except OSError:  # a file system without locks: ages are not enough, because clocks jump
+        return host != _host() or not _is_there(pid)
     finally:
         os.close(handle)
+    return True
+
+
+def _is_there(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or no number of a process
+        pass
     return True
 
 
@@ -261,12 +272,8 @@ def _is_running(pid: int, age: float) -> bool:
     Args:
         age: seconds since the file was last written.
     """
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not _is_there(pid):
         return False
-    except OSError:  # somebody else's, or no number of a process
-        pass
     if pid == os.getpid():
         return True
     try:

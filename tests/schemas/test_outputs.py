@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -347,6 +348,28 @@ def test_whoever_writes_in_a_place_first_removes_what_a_dead_process_left_there(
         assert len(list(place.iterdir())) == 3
         with write(place) as mine:
             assert list(place.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize("has_locks", [True, False], ids=["locks", "no locks"])
+@pytest.mark.parametrize("days", [-3, 0, 3])
+def test_what_a_living_process_writes_stays_whatever_the_clock_says(
+    tmp_path, monkeypatch, has_locks, days
+):
+    def refused(*_) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    writer = started(WRITE, tmp_path)
+    now = time.time()
+    if not has_locks:
+        monkeypatch.setattr("fcntl.flock", refused)
+    monkeypatch.setattr("time.time", lambda: now + days * 86_400)
+    before = sorted(tmp_path.iterdir())
+    remove_abandoned(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before and len(before) == 3
+    writer.kill()
+    writer.communicate()
+    remove_abandoned(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 SWAP = """
