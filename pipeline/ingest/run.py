@@ -22,7 +22,7 @@ from fsh.pipeline.ingest.progress import showing_progress
 from fsh.pipeline.ingest.rate_limit import MIN_STRIKE_SECONDS, RateLimiter
 from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_failures
 from fsh.pipeline.ingest.requests import Listing, Request, unique
-from fsh.pipeline.ingest.storage import RESERVED_BYTES
+from fsh.pipeline.ingest.storage import RESERVED_BYTES, require_links
 from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
@@ -98,6 +98,8 @@ def _ingest_locked(
         ledger.put(source)
     _settle(ledger, data, options)
     ledger.finished.clear()
+    if any(not urls.is_url(job.requests[0].url) for job in plan.jobs) and not options.copy:
+        require_links(data)
     if plan.jobs:
         _announce_rate(plan.jobs, options, progress)
         progress.start("ingest", len(plan.jobs), "videos")
