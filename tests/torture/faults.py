@@ -74,7 +74,7 @@ class Place:
         found = self.command.outcome(self.root)
         wrong = [k for k in {**self.wanted, **found} if found.get(k) != self.wanted.get(k)]
         faults = [f"differs: {wrong[:6]}"] if wrong else []
-        if left := [*left_over(self.root), *(one.name for one in (self.root / "tmp").iterdir())]:
+        if left := [*left_over(self.root), *_scratch(self.root / "tmp")]:
             faults.append(f"left over: {left[:6]}")
         return faults + self.changed_inputs()
 
@@ -93,6 +93,12 @@ class Place:
                 else {f"{name}/{k}": v for k, v in digests(path).items()}
             )
         return found
+
+
+def _scratch(folder: Path) -> list[str]:
+    """What is left of temporary files; PyTorch makes a cache there that is its own."""
+    names = [path.name for path in folder.iterdir()]
+    return [name for name in names if not name.startswith("torchinductor_")]
 
 
 def torture(name: str, how: str, tries: int, rng: random.Random, scratch: Path) -> dict:
