@@ -1,74 +1,49 @@
-"""The ``fsh`` command: its commands, and the one place where errors become one line each."""
+"""The ``fsh`` program: how it begins and ends, and where errors become one line each.
+
+Next to nothing is loaded before that: a Ctrl-C while the commands are being loaded is told like any
+other.
+"""
 
 from __future__ import annotations
 
-import atexit
-import io
-import logging
 import os
 import sys
-import tempfile
-import traceback
 from contextlib import suppress
 from typing import NoReturn
 
-import typer
-
-from fsh import threads
-from fsh.cli import (
-    animate,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    forget,
-    ingest,
-    inspect,
-    live,
-    options,
-    personalize,
-    shard,
-    train,
-    verify,
-)
-from fsh.schemas.errors import FshError
-from fsh.schemas.places.disk import refused_by_system
-from fsh.schemas.text import sentence
-
-app = typer.Typer(
-    name="fsh",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="""From videos of talking people to a few-shot talking head.
-
-The way through, in one working folder, each command resumable:
-
-`fsh ingest urls.txt` → `fsh shard` → `fsh inspect` → `fsh train` →
-`fsh personalize --photos dir/` → `fsh animate --person people/NAME --driving talk.mp4 -o out.mp4`
-
-`fsh demo` walks it on sample clips. Exit status: 0 done, 1 an expected failure told in one line,
-2 wrong usage.""",
-)
-
-app.command("ingest", context_settings=options.ENGINE_FLAGS)(ingest.ingest)
-app.command("shard", context_settings=options.ENGINE_FLAGS)(shard.shard)
-app.command("inspect")(inspect.inspect)
-app.command("train")(train.train)
-app.command("personalize")(personalize.personalize)
-app.command("animate")(animate.animate)
-app.command("live")(live.live)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("verify")(verify.verify)
-app.command("forget")(forget.forget)
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
+from fsh.cli.stopping import Stopping, end_at_once_on_signals
 
 
 def main() -> None:
     """Run the command line; never show a traceback for a failure that was foreseen."""
+    with Stopping() as stopping:
+        try:
+            _run_command()
+        except BaseException as error:
+            end_at_once_on_signals()
+            is_exit = isinstance(error, SystemExit)
+            if is_exit and error.code in (0, None):  # it had come to its end
+                raise
+            # Whatever an interruption became on its way here; Typer makes an exit of it.
+            if stopping.was_asked or (is_exit and error.code == stopping.status):
+                _tell("stopped; run the same command again to go on")
+                sys.exit(stopping.status)
+            if isinstance(error, BrokenPipeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
+            if os.environ.get("FSH_DEBUG") or not isinstance(error, Exception):
+                raise
+            _tell(failure_line(error))
+            sys.exit(1)
+
+
+def _run_command() -> None:
+    """Load the commands, and run the one that is asked for."""
+    import io
+    import logging
+
+    from fsh import threads
+
     threads.limit_spinning()
     debug = bool(os.environ.get("FSH_DEBUG"))
     # Beam and what it imports log to the root logger.
@@ -79,20 +54,14 @@ def main() -> None:
     if not debug:  # errors inside Beam and PyTorch are raised again here, and told then
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when it is loaded
         logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
-    try:
-        app(prog_name="fsh")
-    except SystemExit as end:  # Typer makes this of Ctrl-C
-        if end.code == 130:
-            print("fsh: stopped; run the same command again to go on", file=sys.stderr)
-        raise
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        if debug:
-            raise
-        print(f"fsh: {failure_line(error)}", file=sys.stderr)
-        sys.exit(1)
+    from fsh.cli.commands import app
+
+    app(prog_name="fsh")
+
+
+def _tell(line: str) -> None:
+    with suppress(OSError):  # the terminal was closed
+        print(f"fsh: {line}", file=sys.stderr, flush=True)
 
 
 def run() -> NoReturn:
@@ -107,11 +76,16 @@ def run() -> NoReturn:
     except SystemExit as end:
         code = end.code
     except BaseException:
+        import traceback
+
         traceback.print_exc()
         code = 1
+    end_at_once_on_signals()
     if isinstance(code, str):
         print(code, file=sys.stderr)
         code = 1
+    import atexit
+
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -121,6 +95,12 @@ def run() -> NoReturn:
 
 def failure_line(error: Exception) -> str:
     """An error that ended a command, in one line: what, where, what to do."""
+    import tempfile
+
+    from fsh.schemas.errors import FshError
+    from fsh.schemas.places.disk import refused_by_system
+    from fsh.schemas.text import sentence
+
     if isinstance(error, FshError):
         return str(error)
     # Outputs tell of themselves: what no output owns is written to the temporary folder.

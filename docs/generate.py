@@ -32,7 +32,7 @@ def filled(text: str) -> str:
 def commands() -> str:
     """Every command's help as Markdown, by typer's own generator."""
     done = subprocess.run(
-        [sys.executable, "-m", "typer", "fsh.cli.app", "utils", "docs", "--name", "fsh"],
+        [sys.executable, "-m", "typer", "fsh.cli.commands", "utils", "docs", "--name", "fsh"],
         capture_output=True,
         text=True,
         check=True,

@@ -28,6 +28,7 @@ from typing import Any
 
 from fsh.pipeline.sandbox_answers import MEMORY_WORDS, answer_of_job, read_answer, send_answer
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.temporary import remove_scratch
 from fsh.schemas.tables.records import RejectReason
 
 #: Bytes of the largest result.
@@ -177,6 +178,7 @@ class Sandbox:
         os.close(self._results)
         os.close(self._lifeline)
         self._stderr.close()
+        remove_scratch()
 
     def _start(self) -> None:
         jobs_out, jobs_in = os.pipe()

@@ -20,6 +20,7 @@ _JOINERS = "\u200c\u200d"
 _MARKUP = re.compile(r"[\\`*<>\[\]|~&]|(?<![^\W_])_|_(?![^\W_])")
 _BREAK = re.compile(r"[ \t]*[\r\n][ \t\r\n]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ABOVE_ASCII = re.compile("[^\x00-\x7e]")
 #: What :func:`storable` escapes: lone surrogates, and what would be read back as an escape of one.
 _ESCAPED = re.compile(r"[\ud800-\udfff]|\\(?=u(?:d[89a-f][0-9a-f]{2}|005c))")
 _ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2}|005c)")
@@ -53,9 +54,16 @@ def markdown(name: object) -> str:
 
 
 def json_line(value: Mapping[str, Any]) -> str:
-    """One JSON object in one line of UTF-8; names that are none keep their bytes as ``\\udcXX``."""
+    """One JSON object in one line of UTF-8; names that are none keep their bytes as ``\\udcXX``.
+
+    What a terminal would obey, or turn a line around, is an escape as well.
+    """
     text = json.dumps(value, ensure_ascii=False)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text if text.isprintable() else _ABOVE_ASCII.sub(_json_character, text)
+
+
+def _json_character(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1] if _visible(found[0]) != found[0] else found[0]
 
 
 def storable(text: str) -> str:

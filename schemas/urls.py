@@ -22,6 +22,7 @@ _YOUTUBE_HOST = re.compile(
 _YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _VIDEO_PATH = re.compile(r"/(?:shorts|embed|live|v|e)/([A-Za-z0-9_-]{11})(?:/|$)")
 _PLAYLIST_PATH = re.compile(r"/(?:playlist$|@|channel/|c/|user/)")
+_USER = re.compile(r"(?<=://)[^/?#]*@")
 _BARE_HOST = re.compile(r"(?:www\.|m\.)?(?:youtube\.com|youtu\.be)/|www\.[\w.-]+\.[a-z]{2,}/")
 
 
@@ -33,6 +34,11 @@ def is_url(text: str) -> bool:
 def with_scheme(text: str) -> str:
     """``youtu.be/…`` and ``www.host.org/…`` as people paste them, with https in front."""
     return f"https://{text}" if _BARE_HOST.match(text) else text
+
+
+def without_user(url: str) -> str:
+    """A URL without the user's name and password, which nothing may print or keep; paths as is."""
+    return _USER.sub("***@", url, count=1) if is_url(url) else url
 
 
 def youtube_key(url: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import av
 
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress
 
 #: What browsers play without anything that is not in all of them.
@@ -42,8 +42,8 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
     if path.suffix.lower() in _SUFFIXES and known <= _CODECS and formats <= {"yuv420p", "yuvj420p"}:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="fsh-camera-") as folder:
-        copy = Path(folder) / "camera.mp4"
+    with scratch_folder("camera") as folder:
+        copy = folder / "camera.mp4"
         progress.say(f"{path.name} is converted for the browser")
         scale = f"scale='min({_LONGER},iw)':-2"
         command = [binary(), "-v", "error", "-nostdin", "-i", file_url(path), "-vf", scale]

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from fsh.schemas.consent import Consent, parse_consent
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import PersonFolder
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.telepresence.session import camera_picture
 
 #: Photos that the page takes of one person at most.
@@ -65,12 +65,12 @@ class PersonMaker:
         folder = self.folder(name)
         if not photos:
             raise FshError("no photos were taken")
-        with tempfile.TemporaryDirectory(prefix="fsh-photos-") as place:
-            taken = Path(place) / "photos"
+        with scratch_folder("photos") as place:
+            taken = place / "photos"
             taken.mkdir()
             for number, photo in enumerate(photos):
                 (taken / f"{number:02d}.jpg").write_bytes(photo)
-            statement = Path(place) / "consent.json"
+            statement = place / "consent.json"
             statement.write_text(json.dumps(consent.to_json()))
             command = [sys.executable, "-m", "fsh.cli", "personalize", "--photos", str(taken)]
             command += ["--person", str(folder), "--run", str(self.run), "--steps", "0"]

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from fsh.defaults import Announce
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
 from fsh.trainer.training.report import TrainReport
@@ -61,14 +61,13 @@ def train_in_processes(
 
     _quieten()
     shown = Std.NONE if os.environ.get("FSH_DEBUG") else Std.ALL
-    with tempfile.TemporaryDirectory(prefix="fsh-train-") as name:
-        folder = Path(name)
+    with scratch_folder("train") as folder:
         (folder / WORK).write_text(json.dumps([str(data.root), str(run), config.to_json()]))
         launch = LaunchConfig(
             min_nodes=nodes,
             max_nodes=nodes,
             nproc_per_node=devices,
-            logs_specs=DefaultLogsSpecs(name, redirects=shown),
+            logs_specs=DefaultLogsSpecs(str(folder), redirects=shown),
             run_id="fsh-train",
             rdzv_backend="c10d",
             rdzv_endpoint=rendezvous or "localhost:0",
@@ -81,7 +80,7 @@ def train_in_processes(
             progress.say(f"waiting for {nodes} machines at {rendezvous}")
         with _Listener(folder, stop, announce, progress) as listener:
             try:
-                elastic_launch(launch, sys.executable)("-m", "fsh.training.process", name)
+                elastic_launch(launch, sys.executable)("-m", "fsh.training.process", str(folder))
             except ChildFailedError as error:
                 raise cause_of(error.failures, devices * nodes) from None
             except RendezvousError as error:

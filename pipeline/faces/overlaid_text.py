@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.machine import without_reports
 
 #: Side of the picture that the detector sees, pixels; a multiple of 32.
 _SIDE = 256
@@ -98,6 +99,7 @@ def covered_share(probability: np.ndarray, box: np.ndarray) -> float:
 
 @lru_cache(maxsize=1)
 def _network():
+    without_reports()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

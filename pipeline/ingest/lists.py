@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,13 +20,13 @@ from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import file_error
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.text import readable, shown
 
 _LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
 _LIST_SUFFIXES = frozenset(
     [".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".list", ".lst"]
 )
-
 
 #: What becomes of bytes that an encoding does not know: a file's name may hold them.
 _ON_ERROR = {"utf-8-sig": "surrogateescape", "utf-16": "replace"}
@@ -233,8 +232,8 @@ def _read_tracks(folder: Path) -> Listing:
 
 def _read_remote(url: str, proxy: str) -> Listing:
     """A list fetched off the net: its local paths and private addresses are refused later."""
-    with tempfile.TemporaryDirectory(prefix="fsh-list-") as folder:
-        path = Path(folder, "list")
+    with scratch_folder("list") as folder:
+        path = folder / "list"
         download.download_list(url, path, proxy)
         return read_list_file(path, url, None)
 

@@ -25,7 +25,8 @@ class Request:
     """One wanted video, or one wanted range of it.
 
     Attributes:
-        url: an http(s) URL or an absolute path.
+        url: an http(s) URL or an absolute path; a user's name and password in it are dropped, as
+            requests are kept and shown, and such URLs refused.
         list, line: which list asked, and its line or row, from 1; empty and 0 for an argument.
         start, end: seconds; None: the video's beginning or end.
         identity: who it shows, as the list says; may be empty.
@@ -51,6 +52,10 @@ class Request:
     labels: str = ""
     alone: bool = False
     trusted: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("url", "list"):
+            object.__setattr__(self, name, urls.without_user(getattr(self, name)))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Request:

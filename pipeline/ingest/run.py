@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import apache_beam as beam
 
@@ -24,7 +22,7 @@ from fsh.pipeline.ingest.progress import showing_progress
 from fsh.pipeline.ingest.rate_limit import MIN_STRIKE_SECONDS, RateLimiter
 from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_failures
 from fsh.pipeline.ingest.requests import Listing, Request, unique
-from fsh.pipeline.ingest.storage import RESERVED_BYTES
+from fsh.pipeline.ingest.storage import RESERVED_BYTES, require_links
 from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.pipeline.locks import locked
@@ -33,6 +31,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.machine import workers as workers_that_fit
 from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress
 from fsh.schemas.tables.records import Source, SourceState
 
@@ -99,6 +98,8 @@ def _ingest_locked(
         ledger.put(source)
     _settle(ledger, data, options)
     ledger.finished.clear()
+    if any(not urls.is_url(job.requests[0].url) for job in plan.jobs) and not options.copy:
+        require_links(data)
     if plan.jobs:
         _announce_rate(plan.jobs, options, progress)
         progress.start("ingest", len(plan.jobs), "videos")
@@ -185,9 +186,9 @@ def _expand_playlists(
         rule = AddressRule.for_url(request.url, trusted=request.trusted, proxy=proxy)
         try:
             limiter.acquire(urls.YOUTUBE)
-            with tempfile.TemporaryDirectory(prefix="fsh-") as folder:
+            with scratch_folder("playlist") as folder:
                 links = sites.playlist_videos(
-                    request.url, rule, options.limits, Path(folder), options.site
+                    request.url, rule, options.limits, folder, options.site
                 )
             progress.say(f"{request.url}: {len(links)} videos")
             expanded += [replace(request, url=link) for link in links]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
+from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import file_error
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.temporary import temporary_folder
 
+#: What file systems without links answer.
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
 #: Bytes of the disk that are left free, so that the ledger can still be written.
 RESERVED_BYTES = 32 * 2**20
 
@@ -44,6 +49,25 @@ def store_video(source: Path, name: str, data: DataFolder, *, copy: bool, local:
             link.symlink_to(source.absolute())
             link.replace(final)
     return final
+
+
+def require_links(data: DataFolder) -> None:
+    """Check that local files can be linked to from a data folder.
+
+    Raises:
+        FshError: if its file system has no links, as those of memory cards and sticks.
+    """
+    with temporary_folder(data.incoming / "link") as folder:
+        try:
+            (folder / "link").symlink_to(folder)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise file_error(error, data.root) from error
+            raise FshError(
+                f"its file system has no links ({error.strerror})",
+                where=data.root,
+                remedy="add --copy, or name a --data on another disk",
+            ) from error
 
 
 def _is_same(source: Path, final: Path) -> bool:

@@ -8,13 +8,13 @@ some builds of ffmpeg have a filter for that.
 from __future__ import annotations
 
 import functools
-import tempfile
 from pathlib import Path
 
 import ffmpeg
 import numpy as np
 
 from fsh.pipeline.media.color_tags import ColorReading
+from fsh.schemas.places.temporary import lasting_scratch_folder
 
 #: Points of the table along each side.
 _POINTS = 33
@@ -39,9 +39,9 @@ def as_standard(
 
 
 @functools.cache
-def _folder() -> tempfile.TemporaryDirectory:
+def _folder() -> Path:
     """Where the tables are, as long as this process lives."""
-    return tempfile.TemporaryDirectory(prefix="fsh-")
+    return lasting_scratch_folder("colors")
 
 
 @functools.cache
@@ -50,7 +50,7 @@ def _table(transfer: str) -> str:
     steps = np.linspace(0, 1, _POINTS)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")  # red changes fastest
     rows = to_standard(np.stack([red, green, blue], axis=-1).reshape(-1, 3), transfer)
-    path = Path(_folder().name, f"{transfer}.cube")
+    path = _folder() / f"{transfer}.cube"
     lines = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in rows)
     path.write_text(f"LUT_3D_SIZE {_POINTS}\n{lines}\n")
     return str(path)

@@ -6,7 +6,6 @@ player finds its way in such a file, and a frame's time does not say which one i
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +24,7 @@ from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import NoRoom, is_disk_full
+from fsh.schemas.places.temporary import lasting_scratch_folder
 
 #: The container of the copies: it takes every codec, and is sought exactly.
 SUFFIX = ".mkv"
@@ -36,7 +36,7 @@ _TOGETHER = 5.0
 
 
 #: The temporary copies, by file, size and time of change; removed when the process ends.
-_copies: dict[tuple[Path, int, int], tempfile.TemporaryDirectory] = {}
+_copies: dict[tuple[Path, int, int], Path] = {}
 
 
 def with_one_clock(path: Path) -> tuple[Path, MediaFacts]:
@@ -52,11 +52,10 @@ def with_one_clock(path: Path) -> tuple[Path, MediaFacts]:
     known = path.stat()
     key = path.resolve(), known.st_size, known.st_mtime_ns
     if key not in _copies:
-        folder = tempfile.TemporaryDirectory(prefix="fsh-")
-        copy_with_one_clock(path, Path(folder.name, f"{path.stem}{SUFFIX}"))
-        _copies[key] = folder
-    copy = Path(_copies[key].name, f"{path.stem}{SUFFIX}")
-    return copy, probe(copy)
+        copy = lasting_scratch_folder("one-clock") / f"{path.stem}{SUFFIX}"
+        copy_with_one_clock(path, copy)
+        _copies[key] = copy
+    return _copies[key], probe(_copies[key])
 
 
 def copy_with_one_clock(path: Path, copy: Path) -> None:

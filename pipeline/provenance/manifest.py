@@ -20,6 +20,7 @@ from fsh.pipeline.provenance.media_types import (
     media_type,
     needs_manifest_beside,
 )
+from fsh.pipeline.provenance.refusals import raising_what_was_refused
 from fsh.pipeline.provenance.signing import (
     Signer,
     error_text,
@@ -139,7 +140,8 @@ def sign_file(source: Path, claims: Claims, signer: Signer, *, to: Path | None =
         with (
             replacing(target) as temporary,
             source.open("rb") as before,
-            temporary.open("w+b") as after,
+            temporary.open("w+b") as output,
+            raising_what_was_refused(output) as after,
             c2pa.Signer.from_info(info) as c2pa_signer,
             c2pa.Builder(definition, _context()) as builder,
         ):

@@ -59,7 +59,8 @@ def installation_signer() -> Signer:
             raise FshError(
                 "others can read this key",
                 where=folder / "signer.pem",
-                remedy="chmod 600, or move the folder away to get a new key",
+                remedy="chmod 600, or move the folder away to get a new key; on a disk without "
+                "permissions, set FSH_HOME to a folder on another",
             )
     except (OSError, CannotBeWritten) as error:
         why = error.strerror if isinstance(error, OSError) else error.what
@@ -94,7 +95,9 @@ def read_signer(path: Path) -> Signer:
     if not leaf.not_valid_before_utc <= datetime.now(UTC) <= leaf.not_valid_after_utc:
         span = f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}"
         raise FshError(
-            f"the certificate holds from {span}, not today", where=path, remedy="get a new one"
+            f"the certificate holds from {span}, not today ({datetime.now(UTC):%Y-%m-%d})",
+            where=path,
+            remedy="get a new one, or set this machine's clock",
         )
     pem = serialization.Encoding.PEM
     pkcs8 = serialization.PrivateFormat.PKCS8

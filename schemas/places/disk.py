@@ -47,6 +47,8 @@ _MEANINGS = {
     errno.EBUSY: ("in use", "try again when nobody uses it"),
     errno.ETXTBSY: ("in use", "try again when nobody uses it"),
     errno.EXDEV: ("on another disk", "choose a place on the same disk"),
+    errno.ENOLCK: ("its file system has no locks", "work on another disk"),
+    errno.ENOSYS: ("its file system cannot do this", "work on another disk"),
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
     errno.ENFILE: ("too many files are open", "close other programs"),
     errno.ENOMEM: ("not enough memory", "use fewer workers or smaller settings"),

@@ -129,9 +129,18 @@ def is_data_folder(data: DataFolder) -> bool:
 def names_in_use(data: DataFolder) -> list[str]:
     """Names that fsh would use in a folder, and that are there already, not empty."""
     own = (data.videos, data.records, data.clips.parent, data.work, data.shards)
-    used = [path for path in own if path.is_dir() and any(path.iterdir())]
+    used = [path for path in own if path.is_dir() and _holds_anything(path)]
     used += [path for path in (*own, data.card) if path.is_file() or path.is_symlink()]
     return [path.name for path in used]
+
+
+def _holds_anything(folder: Path) -> bool:
+    """Whether there is more in it than what a command made that was stopped as it began."""
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        if links or any(not is_temporary(name) for name in names):
+            return True
+    return False
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 Everything is written beside its place under a name that says who writes it,
 ``.NAME-fsh-PID-HOST-TOKEN.tmp``, is locked (flock) as long as it is written, and then renamed. What
 a killed process leaves is removed by the next one that writes there (:func:`remove_abandoned`).
+What needs no place of its own lies in the system's folder for such things, and is treated alike
+(:func:`scratch_folder`).
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import os
@@ -14,9 +17,10 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from fsh.schemas.places.disk import explaining_refusals
@@ -139,6 +143,32 @@ def temporary_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(what: str = "work") -> Iterator[Path]:
+    """An empty folder of this user's alone, in the system's temporary folder, removed at the end.
+
+    Raises:
+        FshError: if there is no room, or no right to write there.
+    """
+    with temporary_folder(Path(tempfile.gettempdir(), what)) as folder:
+        yield folder
+
+
+def lasting_scratch_folder(what: str = "work") -> Path:
+    """:func:`scratch_folder` for as long as this process lives.
+
+    If it is killed, whoever started it or comes next removes it (:func:`remove_scratch`).
+    """
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(scratch_folder(what))
+
+
+def remove_scratch() -> None:
+    """Remove what dead processes left in the system's temporary folder."""
+    remove_abandoned(Path(tempfile.gettempdir()))
+
+
 #: Folders that this process has swept.
 _swept: set[Path] = set()
 
@@ -218,10 +248,21 @@ def _is_abandoned(path: Path, pid: int, host: str) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
-        return True  # a file system without locks
+    except OSError:  # a file system without locks: ages are not enough, because clocks jump
+        return host != _host() or not _is_there(pid)
     finally:
         os.close(handle)
+    return True
+
+
+def _is_there(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or no number of a process
+        pass
     return True
 
 
@@ -231,12 +272,8 @@ def _is_running(pid: int, age: float) -> bool:
     Args:
         age: seconds since the file was last written.
     """
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not _is_there(pid):
         return False
-    except OSError:  # somebody else's, or no number of a process
-        pass
     if pid == os.getpid():
         return True
     try:

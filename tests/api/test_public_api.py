@@ -13,7 +13,7 @@ import typer
 from places import ROOT
 
 import fsh
-from fsh.cli.app import app
+from fsh.cli.commands import app
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 #: Commands that walk the whole way or look at the machine; there is nothing in them to call.

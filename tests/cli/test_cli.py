@@ -11,7 +11,7 @@ import typer
 from command import fsh
 from places import ROOT
 
-from fsh.cli.app import app
+from fsh.cli.commands import app
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -19,7 +19,7 @@ COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-def
 def test_help_imports_nothing_heavy():
     code = """
 import sys
-from fsh.cli.app import app
+from fsh.cli.commands import app
 heavy = {"torch", "apache_beam", "cv2", "dlib", "pyarrow", "av", "numpy"} & set(sys.modules)
 assert not heavy, heavy
 """

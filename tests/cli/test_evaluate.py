@@ -10,7 +10,7 @@ from tiny_data import write_data
 from tiny_run import Told, tiny_config, tiny_folder
 from typer.testing import CliRunner
 
-from fsh.cli.app import app
+from fsh.cli.commands import app
 from fsh.cli.evaluate import shots_in
 from fsh.evaluation.options import fine_tuning_steps
 from fsh.schemas.errors import FshError

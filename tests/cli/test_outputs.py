@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from untrained import untrained
 
 import fsh as door
-from fsh.cli.app import app
+from fsh.cli.commands import app
 from fsh.films.animate import making as film_making
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError

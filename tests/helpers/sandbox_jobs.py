@@ -12,6 +12,7 @@ import numpy as np
 
 from fsh.pipeline.sandbox import Sandbox as Sandbox
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.temporary import lasting_scratch_folder
 
 
 def double(x: int) -> int:
@@ -20,6 +21,13 @@ def double(x: int) -> int:
 
 def own_id() -> int:
     return os.getpid()
+
+
+def keep_a_copy() -> str:
+    """A file that a worker needs for as long as it lives."""
+    copy = lasting_scratch_folder("copies") / "copy.bin"
+    copy.write_bytes(b"large")
+    return str(copy)
 
 
 def fail_with_reason() -> None:

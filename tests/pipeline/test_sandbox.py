@@ -19,6 +19,7 @@ from sandbox_jobs import (
     fail_with_bug,
     fail_with_reason,
     hang_with_child,
+    keep_a_copy,
     own_id,
 )
 
@@ -52,6 +53,16 @@ def sandbox():
 def test_one_worker_does_many_jobs(sandbox):
     assert [sandbox.run(double, x, timeout=20) for x in range(3)] == [0, 2, 4]
     assert sandbox.run(own_id, timeout=20) == sandbox.run(own_id, timeout=20) != os.getpid()
+
+
+def test_temporary_files_of_a_worker_end_with_it(sandbox, tmp_path, monkeypatch):
+    """Workers are killed, so none of their own clearing away is ever done."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    copies = [Path(sandbox.run(keep_a_copy, timeout=20)) for _ in range(2)]
+    assert all(copy.read_bytes() == b"large" and tmp_path in copy.parents for copy in copies)
+    sandbox.close()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from fsh.schemas.places.temporary import (
     remove_abandoned,
     replacing,
     replacing_folder,
+    temporary_file,
     temporary_folder,
 )
 
@@ -225,6 +227,21 @@ def test_a_data_folder_takes_no_names_that_others_use(tmp_path):
         require_data_folder(DataFolder(tmp_path / "file"))
 
 
+def test_a_command_that_was_stopped_as_it_began_leaves_a_data_folder(tmp_path):
+    """Such as by a full disk: its folders are there, and nothing in them."""
+    data = DataFolder(tmp_path)
+    data.journals.mkdir(parents=True)
+    data.shards.mkdir()
+    require_data_folder(data)
+    with temporary_file(data.sources) as half:
+        half.write_text("half")
+        require_data_folder(data)
+    (data.records / "diary").mkdir()
+    (data.records / "diary" / "mine.txt").write_text("mine")
+    with pytest.raises(FshError, match="holds sources, which fsh did not make"):
+        require_data_folder(data)
+
+
 OWN = """
     import sys, time
     from pathlib import Path
@@ -331,6 +348,28 @@ def test_whoever_writes_in_a_place_first_removes_what_a_dead_process_left_there(
         assert len(list(place.iterdir())) == 3
         with write(place) as mine:
             assert list(place.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize("has_locks", [True, False], ids=["locks", "no locks"])
+@pytest.mark.parametrize("days", [-3, 0, 3])
+def test_what_a_living_process_writes_stays_whatever_the_clock_says(
+    tmp_path, monkeypatch, has_locks, days
+):
+    def refused(*_) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    writer = started(WRITE, tmp_path)
+    now = time.time()
+    if not has_locks:
+        monkeypatch.setattr("fcntl.flock", refused)
+    monkeypatch.setattr("time.time", lambda: now + days * 86_400)
+    before = sorted(tmp_path.iterdir())
+    remove_abandoned(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before and len(before) == 3
+    writer.kill()
+    writer.communicate()
+    remove_abandoned(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 SWAP = """

@@ -57,6 +57,7 @@ def test_whatever_a_name_holds_it_is_one_printable_line(name):
         assert "\x1b" not in text
     assert json.loads(json_line({"name": name})) == {"name": name}
     json_line({"name": name}).encode()
+    assert not set("\x1b\x7f\x85\x9b\u202e\u2028\U000e0041\r\n") & set(json_line({"name": name}))
 
 
 def test_markdown_is_taken_for_no_mark():

@@ -62,9 +62,26 @@ def odd_files(folder: Path) -> list[Path]:
         command = [ffmpeg.binary(), "-v", "error", "-y", "-f", "lavfi", "-i", source, str(part)]
         subprocess.run(command, check=True)
         parts.append(part)
-    joined = folder / "joined.ts"
+    joined, turned = folder / "joined.ts", folder / "turned.ts"
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
-    return [*made, *parts, joined]
+    first, no_keys, tracks = folder / "keys.ts", folder / "no_keys.ts", folder / "tracks.mkv"
+    source = ("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=5:duration=2")
+    _ffmpeg(*source, "-c:v", "libx264", "-g", "3", first)
+    _ffmpeg("-i", first, "-c", "copy", "-bsf:v", "h264_metadata=rotate=90", turned)
+    turned.write_bytes(first.read_bytes() + turned.read_bytes())
+    _ffmpeg("-i", first, "-c", "copy", "-bsf:v", "noise=drop=key", no_keys)
+    sound = ("-f", "lavfi", "-i", "sine=duration=2", "-map", "0", *("-map", "1") * 100)
+    _ffmpeg("-i", first, *sound, "-c:v", "copy", tracks)
+    others = [
+        path for path in (first, turned, no_keys, tracks) if path.is_file() and path.stat().st_size
+    ]
+    return [*made, *parts, joined, *others]
+
+
+def _ffmpeg(*words: object) -> None:
+    from fsh.pipeline.media import ffmpeg
+
+    subprocess.run([ffmpeg.binary(), "-v", "error", "-y", *map(str, words)], capture_output=True)
 
 
 def broken(body: bytes, rng: random.Random) -> bytes:

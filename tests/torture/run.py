@@ -15,6 +15,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TARGETS = ("lists", "ledger", "samples", "checkpoint", "tables", "consent", "manifest")
+#: The commands whose work is long, and must not be lost.
+LONG = [f"--only={name}" for name in ("ingest", "shard", "train", "personalize", "forget")]
 
 
 def parts(minutes: float) -> list[tuple[str, list[str]]]:
@@ -22,9 +24,13 @@ def parts(minutes: float) -> list[tuple[str, list[str]]]:
     fuzzing = 0.5 * 60 * minutes / len(TARGETS)
     found = [(f"fuzz {name}", ["fuzz.py", name, f"--seconds={fuzzing:.0f}"]) for name in TARGETS]
     tries, count = max(1, round(minutes / 3)), max(20, round(5 * minutes))
+    few = max(1, round(minutes / 20))
+    other = ("term", "interrupt", "worker", "locked", "twice")
     return [
         *found,
-        ("faults", ["faults.py", f"--tries={tries}"]),
+        ("kills", ["faults.py", f"--tries={tries}", *LONG]),
+        *((how, ["faults.py", f"--how={how}", f"--tries={few}"]) for how in other),
+        ("full disk", ["full_disk.py", f"--tries={2 * few}"]),
         ("media", ["media.py", f"--count={count}"]),
         ("load", ["load.py", *(["--lines=500", "--files=5000"] if minutes < 30 else [])]),
     ]

@@ -19,6 +19,7 @@ from fsh.schemas.shards.npy import read_npy
 from fsh.trainer.checkpoint import FORMAT, Checkpoint, _digest
 
 HERE = Path(__file__).parent
+LONG = [f"--only={name}" for name in ("ingest", "shard", "train", "personalize", "forget")]
 
 
 def part(name: str, *arguments: str) -> dict:
@@ -41,8 +42,24 @@ def test_random_bytes(target):
 
 @pytest.mark.slow
 def test_kills_at_random_moments():
-    found = part("faults.py", "--tries", "1")
+    found = part("faults.py", "--tries", "1", *LONG)
     assert {name: one["faults"] for name, one in found.items()} == {name: [] for name in found}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["term", "interrupt"])
+def test_being_asked_to_end_at_random_moments(how):
+    found = part("faults.py", "--how", how, "--tries", "2", "--only", "inspect", "--only", "forget")
+    assert {name: one["faults"] for name, one in found.items()} == {name: [] for name in found}
+
+
+@pytest.mark.slow
+def test_a_disk_that_runs_full():
+    found = part("full_disk.py", "--tries", "3", "--only", "ingest", "--only", "animate")
+    if "skipped" in found:
+        pytest.skip(found["skipped"])
+    assert {name: one["faults"] for name, one in found.items()} == {name: [] for name in found}
+    assert all(one["full"] > 1 for one in found.values())
 
 
 @pytest.mark.slow

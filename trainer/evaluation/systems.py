@@ -7,14 +7,13 @@ photos and the same landmarks. The baselines without a network are in
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from fsh.schemas.faces.clip import FaceClip
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress, Silent
 from fsh.trainer.evaluation.alternatives import AlternativeSystem
 from fsh.trainer.evaluation.evaluated_system import Draw, EvaluatedSystem
@@ -90,8 +89,8 @@ class PersonalizedSystem:
             # As `fsh personalize` does it: a person's identity is the mean over the photos.
             embeddings = self.analyzer.embed(photos.frames, photos.landmarks)
             photos = replace(photos, embedding=embeddings.mean(axis=0).astype(np.float32))
-        with tempfile.TemporaryDirectory(prefix="fsh-evaluate-") as folder:
-            out = Path(folder) / "person"
+        with scratch_folder("evaluate") as folder:
+            out = folder / "person"
             personalize(
                 self.networks,
                 photos,

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
+from fsh.schemas.machine import without_reports
 from fsh.schemas.places.folder_kinds import ONNX
 from fsh.schemas.places.outputs import require_own_folder
 from fsh.schemas.places.temporary import replacing_folder
@@ -48,6 +49,7 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
     Raises:
         FshError: if the extra ``onnx`` is not installed, the folder exists, or an output differs.
     """
+    without_reports()
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -156,6 +158,7 @@ def largest_difference(network: nn.Module, inputs: dict[str, Tensor], path: Path
 
     Relative to the output's largest value where that is above 1, as an embedding's is.
     """
+    without_reports()
     import onnxruntime
 
     with torch.inference_mode():

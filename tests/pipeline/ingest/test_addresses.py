@@ -9,6 +9,8 @@ import pytest
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.requests import Request
 from fsh.schemas import urls
 from fsh.schemas.places.disk import NoRoom
 
@@ -112,6 +114,19 @@ def test_other_schemes_and_passwords_are_refused(url, code):
         AddressRule().check_url(url)
     assert caught.value.code == code
     assert "secret" not in caught.value.text
+
+
+def test_a_password_in_a_url_is_in_no_request_and_in_no_ledger(tmp_path):
+    listing = tmp_path / "list.txt"
+    listing.write_text("http://me:secret@host.org/a\nhttps://me:secret@host.org/b?c@d\n")
+    requests = [*read_lists([str(listing)]).requests, Request("u", list="http://me:secret@h/l")]
+    assert "secret" not in str(requests)
+    assert requests[1].url == "https://***@host.org/b?c@d"
+    with pytest.raises(Failure) as caught:
+        AddressRule().check_url(requests[1].url)
+    assert caught.value.code == "credentials"
+    assert Request("https://youtube.com/@channel").url == "https://youtube.com/@channel"
+    assert Request("/a/b:c@d.mp4").url == "/a/b:c@d.mp4"
 
 
 def test_the_address_of_the_connection_is_checked():

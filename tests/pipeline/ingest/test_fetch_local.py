@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import replace
@@ -12,7 +13,11 @@ import pytest
 from fetching import cause, fetch
 
 from fsh.pipeline.ingest.licenses import is_creative_commons
+from fsh.pipeline.ingest.options import IngestOptions
+from fsh.pipeline.ingest.run import ingest
 from fsh.pipeline.tombstones import Tombstones
+from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Silent
 
 
 def test_a_local_file_is_linked_or_copied(fetcher, media_files):
@@ -25,6 +30,22 @@ def test_a_local_file_is_linked_or_copied(fetcher, media_files):
     fetcher.options = replace(fetcher.options, copy=False)
     fetch(fetcher, str(media_files / "a.mp4"))
     assert not stored.is_symlink()
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_disk_without_links_is_told_before_the_first_video(
+    data, media_files, monkeypatch, number
+):
+    """As memory cards and sticks have (FAT, exFAT); with copies all is well there."""
+
+    def refused(*_) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    lists, options = [str(media_files / "a.mp4")], IngestOptions(workers=1)
+    with pytest.raises(FshError, match=r"has no links .* add --copy"):
+        ingest(lists, data, options, Silent())
+    assert ingest(lists, data, replace(options, copy=True), Silent()).states == {"stored": 1}
 
 
 def test_local_paths_that_are_no_videos(fetcher, media_files, tmp_path):

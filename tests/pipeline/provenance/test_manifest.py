@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,23 @@ def test_a_signed_file_states_what_it_is(tmp_path, monkeypatch, installation, ki
     path.write_bytes(content)
     changed = read_manifest(path)
     assert changed.state == "tampered" and not changed.intact and "mismatch" in changed.detail
+
+
+@pytest.mark.parametrize("kind", ["png", "mp4"])
+def test_a_disk_that_takes_no_more_is_named_and_not_the_key(tmp_path, kind):
+    """c2pa's own error is "Io: Other"; a limit of the file's size stands for a full disk."""
+    path, signer = make(tmp_path, kind), installation_signer()
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(FshError, match="File too large") as refusal:
+            sign_file(path, CLAIMS, signer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refusal.value.where == str(path)
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == [path.name]
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "mp4"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -88,3 +91,18 @@ def test_a_person_of_photos_to_copy_from_draws_the_same_under_onnxruntime(tmp_pa
     inputs = json.loads((tmp_path / "ada" / "model.json").read_text())["networks"]["generator"]
     for name, value in given.items():
         assert inputs["inputs"][name]["shape"][1:] == list(value.shape[1:])
+
+
+def test_onnxruntime_is_loaded_without_its_reports(tmp_path):
+    """It writes a number of its own into the temporary folder as soon as it would send any."""
+    pytest.importorskip("onnx", reason="the extra [onnx]")
+    code = (
+        "from fsh.trainer.person.onnx_export import export_onnx; from pathlib import Path\n"
+        "from fsh.schemas.errors import FshError\n"
+        "try: export_onnx(None, None, Path('.'))\n"
+        "except FshError: import sys; assert 'onnxruntime' in sys.modules"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment["TMPDIR"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, cwd=tmp_path)
+    assert not list(tmp_path.iterdir())
