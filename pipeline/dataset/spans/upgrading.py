@@ -16,6 +16,7 @@ from fsh.pipeline.dataset.accounting import accounted
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans.clip_storage import ClipFrames, sound_of_span, write_clip
 from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.stages import stage
 from fsh.pipeline.dataset.spans.store import span_results
 from fsh.pipeline.faces.crop import CropWindow
 from fsh.schemas.errors import FshError
@@ -69,7 +70,8 @@ def _upgrade(
                 frames, faces = stored_frames(before, clip, decode=False)
                 clip = write_clip(folder, sound, clip, frames, faces, analysis)
             made.append(clip)
-        write_clips(made, folder.clips)
+        with stage("write"):
+            write_clips(made, folder.clips)
     return sum(bool(clip.samples) for clip in clips)
 
 
