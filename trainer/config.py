@@ -111,6 +111,7 @@ class TrainConfig:
         ema: decay of the running average of E and G that is used to personalise.
         augment: mirror and recolor whole episodes (:mod:`fsh.trainer.data.augmentation`);
             the paper, with its thousands of people, does not.
+        gaze: draw irises into landmark images (:attr:`fsh.schemas.faces.spec.FaceSpec.gaze`).
         perceptual: one of :data:`PERCEPTUAL`.
         perceptual_width: share of VGG's channels that ``random`` features have.
         precision: ``fp32`` or ``bf16`` (autocast).
@@ -138,6 +139,7 @@ class TrainConfig:
     discriminator_steps: int = 2
     ema: float = 0.999
     augment: bool = False
+    gaze: bool = False
     perceptual: str = "vgg"
     perceptual_width: float = 1.0
     precision: str = "fp32"

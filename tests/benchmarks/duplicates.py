@@ -25,7 +25,7 @@ from fsh.schemas.shards.card import DatasetCard
 from fsh.schemas.tables.parquet import read_clips
 
 #: Seconds of each original.
-LENGTH = 6.0
+LENGTH = 5.0
 _EVEN = "scale=trunc(iw/2)*2:trunc(ih/2)*2"
 KINDS = {
     "half the size, low bit rate": ["-vf", "scale=trunc(iw/4)*2:-2", "-crf", "34"],

@@ -19,6 +19,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.faces.mesh import IRISES
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.places.local_copies import ShardOpener, opened
 from fsh.schemas.shards.npy import read_npy
@@ -153,6 +154,7 @@ class EpisodeStream(IterableDataset):
         rank, world: this process's number and how many there are.
         start: batches of this rank already taken.
         decoder: decodes the frames.
+        gaze: whether irises are drawn; the data set must have meshes.
         opener: opens a shard's file, or a copy of it on this machine.
     """
 
@@ -171,12 +173,13 @@ class EpisodeStream(IterableDataset):
         decoder: JpegDecoder = decode_jpeg,
         landmark_size: int | None = None,
         opener: ShardOpener = opened,
+        gaze: bool = False,
     ) -> None:
         self.shards, self.crop_size, self.image_size = tuple(shards), crop_size, image_size
         self.landmark_size = landmark_size or image_size
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
-        self.decoder, self.index = decoder, ShardIndex(opener=opener)
+        self.gaze, self.decoder, self.index = gaze, decoder, ShardIndex(opener=opener)
         self.image_buffers, self.landmark_buffers = BufferPool(), BufferPool()
 
     def __iter__(self) -> Iterator[Batch | FshError]:
@@ -256,7 +259,10 @@ class EpisodeStream(IterableDataset):
                 remedy=_REMEDY,
             )
         for i in good:
-            draw_landmarks(rescale_landmarks(episodes[i].landmarks(), crop, size), size, drawn[i])
+            points, irises = rescale_landmarks(episodes[i].landmarks(), crop, size), None
+            if self.gaze and (mesh := episodes[i].mesh()) is not None:
+                irises = rescale_landmarks(mesh[:, IRISES, :2], crop, size)
+            draw_landmarks(points, size, drawn[i], irises)
         # A damaged episode's place is taken by another: batches keep their size, positions hold.
         order = [i if i in good else good[i % len(good)] for i in range(len(episodes))]
         if len(good) < len(episodes):

@@ -19,7 +19,7 @@ from fsh.schemas.faces.clip import FaceClip
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.places.layout import PersonFolder
 from fsh.schemas.progress import Progress
-from fsh.trainer.data.landmark_images import draw_landmarks
+from fsh.trainer.data.landmark_images import draw_landmarks, irises_to_draw
 from fsh.trainer.data.pictures import (
     landmark_images_to_pictures,
     picture_grid,
@@ -250,5 +250,7 @@ def write_preview(
         images = to_pictures(photos.images[:rows])
         lines = landmark_images_to_pictures(photos.landmark_images[:rows])
     else:
-        images, lines = clip.frames[:rows], draw_landmarks(shown.points, person.size)
+        irises = irises_to_draw(shown.mesh, person.spec)
+        images = clip.frames[:rows]
+        lines = draw_landmarks(shown.points, person.size, irises=irises)
     write_png(path, picture_grid([images, lines, drawn]))

@@ -40,6 +40,7 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
         world=ranks.world,
         start=session.position,
         opener=plan.opener,
+        gaze=config.gaze,
     )
     return loader(stream, plan.workers, pin=config.device.startswith("cuda"))
 
