@@ -328,7 +328,7 @@ const drawTime = () => {
   const parts = [...stagesOf(analysed, "Videos analysed"), ...stagesOf(remade, "Made anew of what is stored")];
   if (runs.length) {
     parts.push(table(["run", "workers", "s of video", "clips/s", "core-s / min", "spans, s", "settling, s", "shards, s", "table, s"],
-      ...runs.map((run) => [run.ended, run.workers || "–", (run.analysed.seconds + run.remade.seconds).toFixed(0),
+      ...runs.map((run) => [run.ended.slice(0, 16).replace("T", " "), run.workers || "–", (run.analysed.seconds + run.remade.seconds).toFixed(0),
         number(run.clips_per_second), number(Object.values(run.per_minute).reduce((a, b) => a + b, 0)),
         ...["spans", "settle", "shards", "table"].map((name) => number(run.phases[name]))])));
   }

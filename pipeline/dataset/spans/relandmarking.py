@@ -15,7 +15,7 @@ from fsh.pipeline.dataset.spans.clip_storage import sound_of_span, store_clip
 from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.dataset.spans.stages import stage
 from fsh.pipeline.dataset.spans.store import span_results
-from fsh.pipeline.dataset.spans.upgrading import earlier, stored_frames
+from fsh.pipeline.dataset.spans.upgrading import earlier, stored_at, stored_frames
 from fsh.pipeline.faces.backends import BACKENDS
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
@@ -47,8 +47,8 @@ def relandmark_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> i
         if name != analysis.spec.backend
     ]
     for twin in [*others, *(older for other in others for older in earlier(other))]:
-        before = span.folder(data, twin)
-        if not before.clips.is_file():
+        before = stored_at(data, span, twin)
+        if before is None:
             continue
         try:
             clips = read_clips(before.clips)
