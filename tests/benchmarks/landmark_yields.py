@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def read(data: DataFolder) -> tuple[FaceSpec, dict[str, Clip]]:
-    """Its spec, and its tracks by name, without what filters have said of those that were cropped."""
+    """Its spec, and its tracks by name; of those that were cropped, not what filters said."""
     clips = [clip for clip in read_clips(data.clips) if clip.clip_id]
     found = {c.clip_id or "": replace(c, reason=None) if c.samples else c for c in clips}
     return DatasetCard.read(data.card).spec, found

@@ -19,12 +19,11 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.faces.mesh import IRISES
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.places.local_copies import ShardOpener, opened
 from fsh.schemas.shards.npy import read_npy
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
-from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
+from fsh.trainer.data.landmark_images import draw_crop_landmarks, in_shares
 from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
 
 #: Episodes in a worker's shuffle buffer, which mixes shards; frames are read when they leave it.
@@ -152,9 +151,7 @@ class EpisodeStream(IterableDataset):
         landmark_size: H, side of the landmark images; None: that of the images.
         frames: K, source frames per episode. batch: episodes per batch.
         rank, world: this process's number and how many there are.
-        start: batches of this rank already taken.
-        decoder: decodes the frames.
-        gaze: whether irises are drawn; the data set must have meshes.
+        start: batches of this rank already taken. decoder: decodes frames. gaze: draws irises.
         opener: opens a shard's file, or a copy of it on this machine.
     """
 
@@ -259,10 +256,8 @@ class EpisodeStream(IterableDataset):
                 remedy=_REMEDY,
             )
         for i in good:
-            points, irises = rescale_landmarks(episodes[i].landmarks(), crop, size), None
-            if self.gaze and (mesh := episodes[i].mesh()) is not None:
-                irises = rescale_landmarks(mesh[:, IRISES, :2], crop, size)
-            draw_landmarks(points, size, drawn[i], irises)
+            mesh = episodes[i].mesh() if self.gaze else None
+            draw_crop_landmarks(episodes[i].landmarks(), crop, size, drawn[i], mesh)
         # A damaged episode's place is taken by another: batches keep their size, positions hold.
         order = [i if i in good else good[i % len(good)] for i in range(len(episodes))]
         if len(good) < len(episodes):

@@ -107,6 +107,19 @@ def draw_landmarks(
     return pictures
 
 
+def draw_crop_landmarks(
+    landmarks: np.ndarray, crop: int, size: int, out: np.ndarray, mesh: np.ndarray | None = None
+) -> None:
+    """Landmarks (…, 68, 2) in pixels of ``crop``-pixel crops, drawn at another size.
+
+    Args:
+        out: uint8 (…, size, size, 3), with anything in it.
+        mesh: (…, 478, 3) in the crops' pixels, whose irises are drawn; None: they are not.
+    """
+    irises = None if mesh is None else rescale_landmarks(mesh[..., IRISES, :2], crop, size)
+    draw_landmarks(rescale_landmarks(landmarks, crop, size), size, out, irises)
+
+
 def _draw(landmarks: np.ndarray, size: int, pictures: np.ndarray) -> None:
     """Landmarks (N, 68, 2), perhaps with irises (N, 72, 2), onto pictures (N, size, size, 3)."""
     width = max(1, round(2 * size / 256))
