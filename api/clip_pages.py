@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from fsh.data_places import data_folder
 from fsh.defaults import AnyPath
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.conditions import Condition
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -29,6 +30,7 @@ def serve_clips(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    only: Sequence[str] = (),
     opened: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve the page of a data set until the process is told to end.
@@ -39,15 +41,17 @@ def serve_clips(
         data: the data folder.
         host: the address to listen at; others than 127.0.0.1 let others in.
         port: 0: :data:`PORT`, or another one if that is taken.
+        only: conditions on the labels of the ingested lists, such as ``language=English``; other
+            clips are left out.
         opened: told the page's address once the server listens.
 
     Raises:
-        FshError: if there is no data set, or the address cannot be listened at.
+        FshError: if there is no data set, no such clip, or the address cannot be listened at.
     """
     import uvicorn
 
     token = secrets.token_urlsafe(16)
-    app = clip_application(data_folder(data), token)
+    app = clip_application(data_folder(data), token, tuple(map(Condition.parse, only)))
     listener = _listen(host, port)
     name = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(app, log_level="warning", access_log=False)
@@ -57,14 +61,15 @@ def serve_clips(
         server.run(sockets=[listener])
 
 
-def clip_application(data: DataFolder, token: str) -> ASGIApp:
+def clip_application(data: DataFolder, token: str, only: Sequence[Condition] = ()) -> ASGIApp:
     """The page's server as an ASGI application.
 
     Args:
         token: the first part of every path.
+        only: conditions on the lists' labels.
 
     Raises:
-        FshError: if there is no data set.
+        FshError: if there is no data set, or no such clip.
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -76,10 +81,10 @@ def clip_application(data: DataFolder, token: str) -> ASGIApp:
     from fsh.pipeline.dataset.pages import contact_sheet as sheet
 
     damage = sheet.DamageReport()
-    browser = sheet.open_browser(data, damage)
+    browser = sheet.open_browser(data, damage, only)
     sheet.check_sizes(data, damage)
     counts = sheet.summary(browser.table)
-    page = sheet.page_html(sheet.page_data(browser), counts, damage, sheet.SERVED)
+    page = sheet.page_html(sheet.page_data(data, browser, only), counts, damage, sheet.SERVED)
     numbers = {name: n for n, name in enumerate(browser.table["clip_id"].to_pylist()) if name}
     headers = {
         "Cache-Control": "no-store",

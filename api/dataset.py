@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.shards.card import DatasetCard, require_shards
 from fsh.schemas.shards.sample import SOUND, StoredSample, read_samples
 from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.tables.conditions import Condition
 from fsh.schemas.tables.parquet import read_clips, read_sources
 from fsh.schemas.tables.records import Clip, Source
 
@@ -184,6 +185,7 @@ def inspect(
     output: AnyPath | None = None,
     *,
     limit: int = 5000,
+    only: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Count what a data set holds, and write one HTML page to tune the filters by.
@@ -195,13 +197,16 @@ def inspect(
         output: the page; None: ``inspect.html`` in the data folder, or of one in a store in the
             working folder.
         limit: clips with pictures at most.
+        only: conditions on the labels of the ingested lists, such as ``language=English``; other
+            clips are left out.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Returns:
         The counts, and where the ``page`` is.
 
     Raises:
-        FshError: if there is no data set, or the page is there and is none of fsh's.
+        FshError: if there is no data set or no such clip, or the page is there and is none of
+            fsh's.
     """
     from fsh.pipeline.dataset.pages.contact_sheet import make_page
 
@@ -211,7 +216,8 @@ def inspect(
     page = Path(output) if output else beside
     require_free_file(page, (str(data),), "page")
     with owned_output(page, "inspect"):
-        counts = make_page(folder, page, progress or Silent(), limit=limit)
+        conditions = tuple(map(Condition.parse, only))
+        counts = make_page(folder, page, progress or Silent(), limit=limit, only=conditions)
     return {**counts, "page": str(page)}
 
 

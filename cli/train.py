@@ -50,6 +50,13 @@ def train(
             help="Copy what photos show, paint the rest; default: only where a CPU trains.",
         ),
     ] = None,
+    gaze: Annotated[
+        bool,
+        typer.Option(
+            "--gaze/--no-gaze",
+            help="Draw the irises into landmark images; needs `fsh shard --landmarks mediapipe`.",
+        ),
+    ] = False,
     compile_: Annotated[
         bool,
         typer.Option(
@@ -111,6 +118,7 @@ def train(
         "perceptual": perceptual,
         "augment": augment,
         "reference": reference,
+        "gaze": gaze,
         "compile": compile_,
         "seed": seed,
         "devices": devices,

@@ -6,7 +6,7 @@
 - :mod:`tables`: what became of every video and every face track; :mod:`shards`: the samples
 - runs and recognisers: :mod:`run_pictures`, :mod:`trained_on`, :mod:`recognizer`, :mod:`weights`
 - live sessions: :mod:`live`
-- how much of the machine there is: :mod:`machine`
+- how much of the machine there is: :mod:`machine`; where its time went: :mod:`throughput`
 - for everybody: :mod:`errors`, :mod:`progress`, :mod:`text` (names as they are shown),
   :mod:`plain` (values as JSON and back, checked)
 """

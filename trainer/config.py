@@ -113,6 +113,7 @@ class TrainConfig:
             shard; only with references, of which one has to be of the target's clip.
         augment: mirror and recolor whole episodes (:mod:`fsh.trainer.data.augmentation`);
             the paper, with its thousands of people, does not.
+        gaze: draw irises into landmark images (:attr:`fsh.schemas.faces.spec.FaceSpec.gaze`).
         perceptual: one of :data:`PERCEPTUAL`.
         perceptual_width: share of VGG's channels that ``random`` features have.
         precision: ``fp32`` or ``bf16`` (autocast).
@@ -141,6 +142,7 @@ class TrainConfig:
     ema: float = 0.999
     other_clips: float = 0.0
     augment: bool = False
+    gaze: bool = False
     perceptual: str = "vgg"
     perceptual_width: float = 1.0
     precision: str = "fp32"

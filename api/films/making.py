@@ -34,7 +34,7 @@ from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.progress import Progress
 from fsh.schemas.text import shown
-from fsh.trainer.data.landmark_images import draw_landmarks
+from fsh.trainer.data.landmark_images import draw_landmarks, irises_to_draw
 from fsh.trainer.person.mesh_transfer import follow_head, transfer_mesh
 from fsh.trainer.person.motion_transfer import fill_gaps, follow_head_pose, transfer_motion
 from fsh.trainer.person.person import Person, record_unmarked
@@ -146,7 +146,11 @@ class FilmMaker:
             pictures = paste_frames(self.target, behind, pictures, points, size)
         if not self.options.compare:
             return pictures
-        lines = (draw_landmarks(shape, size) for shape in points)
+        irises = irises_to_draw(faces.mesh, person.spec)
+        lines = (
+            draw_landmarks(shape, size, irises=None if irises is None else irises[row])
+            for row, shape in enumerate(points)
+        )
         columns = [lines, pictures] if driver.frames is None else [driver.frames, lines, pictures]
         return map(side_by_side, *columns)
 

@@ -38,6 +38,7 @@ def train(
     perceptual: str | None = None,
     augment: bool | None = None,
     reference: bool | None = None,
+    gaze: bool = False,
     compile: bool = False,
     seed: int = 0,
     devices: int = 1,
@@ -67,6 +68,8 @@ def train(
         augment: mirror and recolor episodes; None: only where a CPU trains.
         reference: copy what photos show, paint the rest (:mod:`fsh.trainer.models.references`);
             None: only where a CPU trains.
+        gaze: draw the irises into landmark images, so that the eyes' direction is asked for; the
+            data set must have meshes (``landmarks="mediapipe"``).
         compile: ``torch.compile`` the networks; where that fails, go on without.
         seed: of the weights and the data order.
         devices: processes to train in on each machine, a GPU each, or a share of a CPU's cores; a
@@ -93,6 +96,7 @@ def train(
         perceptual=perceptual,
         augment=augment,
         reference=reference,
+        gaze=gaze,
         compile=compile,
         seed=seed,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans.division import Span, merge_ranges
 from fsh.pipeline.media.shots import Shot
 from fsh.schemas.tables.records import Clip, RejectReason
@@ -232,7 +233,8 @@ def place_of_row(clip: Clip) -> tuple[bool, str, float]:
 def accounted(clips: Iterable[Clip], span: Span) -> list[Clip]:
     """Rows of an older table that did not account for every second, as of today's.
 
-    Between the tracks that it knew there was no face, as far as it tells.
+    Where it knew of no track, it does not say why: so short a time beside one is its edge, all else
+    is not recorded.
     """
     clips = list(clips)
     if any(clip.cover_start is not None for clip in clips):
@@ -247,6 +249,9 @@ def accounted(clips: Iterable[Clip], span: Span) -> list[Clip]:
     covered = [(clip.cover_start or 0.0, clip.cover_end or 0.0) for clip in tracks]
     for start, end in [*merge_ranges(covered), (span.end, span.end)]:
         if start > at:
-            rest.append(row_without_clip(span, size, RejectReason.NO_FACE, at, start))
+            # There was no room for a frame that was searched.
+            beside = start - at < AnalysisConfig.look_every and bool(tracks)
+            reason = RejectReason.EDGE if beside else RejectReason.NOT_RECORDED
+            rest.append(row_without_clip(span, size, reason, at, start))
         at = max(at, end)
     return sorted([*tracks, *rest], key=place_of_row)

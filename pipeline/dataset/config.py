@@ -69,7 +69,7 @@ class AnalysisConfig:
     @property
     def hash(self) -> str:
         """12 hex digits that change when the pixels or scores would."""
-        settings = asdict(self)
+        settings = {**asdict(self), "spec": self.spec.values()}
         if self.version < 5:
             del settings["text"]
         if self.spec.backend in BACKEND_VERSIONS:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,6 +19,7 @@ from fsh.schemas.shards.card import DatasetCard, ShardInfo
 from fsh.schemas.shards.dataset_readme import write_dataset_readme
 from fsh.schemas.tables.parquet import read_clips, write_clips
 from fsh.schemas.tables.records import FAILURES, Clip
+from fsh.schemas.throughput import RunWork
 
 #: Packages whose version can change what is in a data set.
 _PACKAGES = (
@@ -48,6 +49,9 @@ class ShardReport:
         samples, shards: in the data set.
         seconds: that the run took.
         realtime_factor: seconds of video worked on in this run, per second.
+        clips_per_second: cropped in this run; None if none was.
+        core_seconds_per_minute: stage to core-seconds per minute of the video that was decoded for
+            this run, ffmpeg's included; see :data:`fsh.schemas.throughput.STAGES`.
     """
 
     videos: int
@@ -60,6 +64,8 @@ class ShardReport:
     shards: int
     seconds: float
     realtime_factor: float
+    clips_per_second: float | None = None
+    core_seconds_per_minute: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -168,7 +174,13 @@ def versions(config: ShardConfig) -> dict[str, str]:
 
 
 def shard_report(
-    data: DataFolder, config: ShardConfig, spans: Sequence[Span], *, seconds: float, worked: float
+    data: DataFolder,
+    config: ShardConfig,
+    spans: Sequence[Span],
+    *,
+    seconds: float,
+    worked: float,
+    work: RunWork,
 ) -> ShardReport:
     """What the finished tables say.
 
@@ -176,6 +188,7 @@ def shard_report(
         spans: all spans of the data set.
         seconds: that the run took.
         worked: seconds of video that it worked on.
+        work: what it has spent.
 
     Raises:
         FshError: if too many of the spans failed.
@@ -203,6 +216,8 @@ def shard_report(
         shards=len(card.shards),
         seconds=round(seconds, 3),
         realtime_factor=round(worked / seconds, 3),
+        clips_per_second=work.clips_per_second,
+        core_seconds_per_minute=work.analysed.per_minute,
     )
 
 

@@ -33,6 +33,7 @@ from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.spans.division import Span, plan_spans
 from fsh.pipeline.dataset.spans.progress import progress_shown, shards_shown
 from fsh.pipeline.dataset.spans.store import discard_span_of, pending_spans
+from fsh.pipeline.dataset.throughput import RunClock
 from fsh.pipeline.dataset.workers import AnalyzeSpans, WriteShards
 from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.engine.runner import Engine, OpenEngine, opened
@@ -73,7 +74,7 @@ def shard(
     data = DataFolder(data.root.absolute())
     spans = plan_spans(stored_sources(data), config.analysis.span)
     engine = Engine(runner, workers, mode, tuple(flags))
-    worked = 0.0
+    worked, clock = 0.0, RunClock(engine.workers if engine.is_local else 0)
     with locked(data, "shard"), _at_work(data, engine, progress) as at_work:
         drop_changed_notes(data, progress)
         for number in range(_ROUNDS):
@@ -83,9 +84,13 @@ def shard(
                 videos = ", ".join(sorted({span.video_id for span in pending}))
                 progress.say(f"{data.work}: damaged results, analysed anew: {videos}")
             worked += sum(span.seconds for span in pending)
-            with progress_shown(data, config.analysis, spans, pending, progress):
+            clock.expect(data, pending, config.analysis)
+            with (
+                clock.phase("spans"),
+                progress_shown(data, config.analysis, spans, pending, progress),
+            ):
                 _analyze(at_work, data, config, pending)
-            infos = _shards(at_work, data, config, progress)
+            infos = _shards(at_work, data, config, progress, clock)
             if not (left := pending_spans(data, spans, config.analysis, retry_failed=False)):
                 break
         else:
@@ -97,9 +102,11 @@ def shard(
         if at_work.ticket.stop.is_set():
             what = "this run was stopped, or another has taken its place"
             raise FshError(what, where=data.root, remedy="run again: finished work is kept")
-        write_dataset(data, config, infos)
+        with clock.phase("table"):
+            write_dataset(data, config, infos)
+        work = clock.record(data)
     seconds = time.monotonic() - began
-    return shard_report(data, config, spans, seconds=seconds, worked=worked)
+    return shard_report(data, config, spans, seconds=seconds, worked=worked, work=work)
 
 
 def shard_part(
@@ -177,13 +184,18 @@ def _analyze(
 
 
 def _shards(
-    at_work: OpenEngine, data: DataFolder, config: ShardConfig, progress: Progress
+    at_work: OpenEngine,
+    data: DataFolder,
+    config: ShardConfig,
+    progress: Progress,
+    clock: RunClock,
 ) -> list[ShardInfo]:
     """Settle what is in the data set, and write its shards; what they hold.
 
     Stored results that turn out to be damaged are discarded: their spans are pending afterwards.
     """
-    plans = select_and_plan(data, config)
+    with clock.phase("settle"):
+        plans = select_and_plan(data, config)
     to_write = [plan for plan in plans if not written_as_planned(data, plan)]
     notes = [data.shard_note(plan.split, plan.number) for plan in to_write]
     for note in notes:
@@ -199,7 +211,7 @@ def _shards(
                 | "Write shards" >> beam.ParDo(WriteShards(data, at_work.ticket))
             )
 
-        with shards_shown(data.shard_notes, notes, progress):
+        with clock.phase("shards"), shards_shown(data.shard_notes, notes, progress):
             at_work.run(graph)
     written = []
     for plan in plans:

@@ -22,6 +22,7 @@ from fsh.pipeline.dataset.spans.copies import on_this_machine
 from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.dataset.spans.store import is_finished, record_failure
 from fsh.pipeline.dataset.spans.worker import analyze_in_worker
+from fsh.pipeline.dataset.throughput import note_work
 from fsh.pipeline.engine.idle_pool import NotWanted
 from fsh.pipeline.engine.sandboxes import sandbox_pool
 from fsh.pipeline.engine.ticket import RunStopped, Ticket
@@ -105,7 +106,7 @@ class AnalyzeSpans(beam.DoFn):
                 try:
                     with self._sandboxes.taken(self._wanted) as sandbox:
                         job = (analyze_in_worker, data, span, analysis)
-                        sandbox.run(*job, timeout=timeout, wanted=self._wanted)
+                        work = sandbox.run(*job, timeout=timeout, wanted=self._wanted)
                 except (JobAbandoned, NotWanted):
                     raise RunStopped from None
                 except JobFailed as failure:
@@ -113,6 +114,8 @@ class AnalyzeSpans(beam.DoFn):
                         raise failure.__cause__ from None  # no fault of the video's
                     reason = RejectReason(failure.kind)
                     record_failure(data, span, analysis, reason, failure.detail)
+                    return
+            note_work(self._data, span, analysis, work)
         except NotAsRecorded as error:  # the video in the store
             record_failure(self._data, span, analysis, RejectReason.UNREADABLE, str(error))
 

@@ -61,6 +61,9 @@ def remove_erased(
     _remove_clips(data, erased, say)
     step("cached work")
     shutil.rmtree(data.packs, ignore_errors=True)  # copies, which the next `fsh shard` makes anew
+    for note in data.times.glob("*.json"):
+        if erased.covers(video=note.name.partition(".")[0]):
+            note.unlink()
     for folder in data.work.iterdir() if data.work.is_dir() else ():
         if folder.is_dir() and erased.covers(video=folder.name):
             shutil.rmtree(folder)

@@ -2,7 +2,8 @@
 
 Pictures of one person in one chair look alike whenever they were taken, so a hash of how a clip
 looks does not tell two takes apart. How the head and the mouth move does, and scaling, trimming
-and compression change it little. Measured in ``tests/benchmarks/duplicates.py``.
+and compression change it little. A mirrored copy moves the same, the other way in some of the
+values, and is found as well. Measured in ``tests/benchmarks/duplicates.py``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from fsh.schemas.faces.landmarks import CHIN, EYE_CORNERS, EYES, NOSE_BRIDGE, NO
 RATE = 12.5
 #: Values per moment: where the head is (2), its roll, its turn, chin and lips.
 VALUES = 6
+#: Those of them that change their sign in a mirrored picture: across, roll and turn.
+_TURNED_ROUND = np.array([True, False, True, True, False, False])
 #: Steps of a value per distance of the eyes' outer corners.
 _STEPS = 250
 #: Moments that two clips must share to be compared.
@@ -58,7 +61,8 @@ def motion_of(print_: str) -> np.ndarray:
 def motion_likeness(one: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     """How alike a motion is to each of others at the lag where it is most: 1 the same, 0 unlike.
 
-    Of two stretches x and y, each without its mean, it is 2⟨x, y⟩ / (⟨x, x⟩ + ⟨y, y⟩).
+    Of two stretches x and y, each without its mean, it is 2⟨x, y⟩ / (⟨x, x⟩ + ⟨y, y⟩), for y as it
+    is or mirrored, whichever is more.
 
     Args:
         one, others: as :func:`motion_of` gives them.
@@ -73,11 +77,17 @@ def motion_likeness(one: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray
     # A correlation at all lags is a product of spectra; a mask's counts and sums what overlaps.
     count = _back(k * m.conj(), size).round()
     sum_x, sum_y = _back(x * m.conj(), size), _back(k * y.conj(), size)
-    product = _back((x * y.conj()).sum(axis=1, keepdims=True), size)
+    products = x * y.conj()
     square_x = _back(_square_spectrum([one], size) * m.conj(), size)
     square_y = _back(k * _square_spectrum(others, size).conj(), size)
     shared = np.maximum(count, 1)
-    inner = product - (sum_x * sum_y).sum(axis=1, keepdims=True) / shared
+    means = sum_x * sum_y / shared
+    kept, turned = (
+        _back(products[:, rows].sum(axis=1, keepdims=True), size)
+        - means[:, rows].sum(axis=1, keepdims=True)
+        for rows in (~_TURNED_ROUND, _TURNED_ROUND)
+    )
+    inner = kept + np.abs(turned)
     outer = square_x + square_y
     outer -= ((sum_x**2 + sum_y**2).sum(axis=1, keepdims=True)) / shared
     # A step of rounding is no motion: faces that hardly move are like nothing.

@@ -119,7 +119,8 @@ def read_track(path: Path, spec: FaceSpec, fps: float) -> LandmarkTrack:
         return LandmarkTrack(np.arange(len(points)) / fps, place_in_crop(points, spec))
     if times.shape != (len(points),) or not (np.diff(times) > 0).all():
         raise FshError("its times do not increase frame by frame", where=path, remedy=_REMEDY)
-    spec.require(FaceSpec.from_json(json.loads(made_with)), mine="the person", theirs=str(path))
+    found_by = FaceSpec.from_json(json.loads(made_with)).of_crops
+    spec.of_crops.require(found_by, mine="the person", theirs=str(path))
     if mesh is not None:
         if mesh.shape != (len(points), MESH_POINTS, 3) or mesh.dtype.kind != "f":
             what = (

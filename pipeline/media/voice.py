@@ -46,6 +46,10 @@ class SpanSound:
         """int16 (n,), mono, :data:`RATE`, the first at ``start``; None if there is no sound."""
         return read_samples(self.path, self.start, self.end)
 
+    def load(self) -> None:
+        """Read it now, if nobody has yet."""
+        _ = self.samples
+
     def _part(self, start: float, end: float) -> np.ndarray:
         """The samples of [start, end), silence where there are none."""
         first, last = round((start - self.start) * RATE), round((end - self.start) * RATE)

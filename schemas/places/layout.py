@@ -85,6 +85,11 @@ class DataFolder:
         return self.root / "clips" / "clips.parquet"
 
     @property
+    def throughput(self) -> Path:
+        """JSON: where the time of the runs went (:mod:`fsh.schemas.throughput`)."""
+        return self.clips.with_name("throughput.json")
+
+    @property
     def work(self) -> Path:
         """What is finished per video: scores and one small tar per clip. Resume reads it."""
         return self.root / "work"
@@ -107,6 +112,11 @@ class DataFolder:
     def packs(self) -> Path:
         """Parquet, copies of the tables of many finished spans; may be deleted at any time."""
         return self.work / "packs"
+
+    @property
+    def times(self) -> Path:
+        """JSON per span: what it took, until a run adds it to :attr:`throughput`."""
+        return self.work / "times"
 
     @property
     def shard_notes(self) -> Path:

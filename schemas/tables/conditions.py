@@ -49,6 +49,9 @@ class Condition:
             )
         return cls(found[1].lower().replace(" ", "_").replace("-", "_"), found[2], found[3])
 
+    def __str__(self) -> str:
+        return f"{self.name}{self.operator}{self.value}"
+
     def holds(self, label: str) -> bool:
         """Whether a label's text is so; of several with commas between, whether one is."""
         if self.operator in _ORDERS:

@@ -38,6 +38,8 @@ class ErrorClass(StrEnum):
 class RejectReason(StrEnum):
     """Why a face track, or a stretch of a video without any, is not in the shards."""
 
+    # What an older version has left out: a face it may have been or none, a fade, no picture.
+    NOT_RECORDED = "not_recorded"
     # Found while a video is analysed.
     NO_PICTURE = "no_picture"
     TRANSITION = "transition"

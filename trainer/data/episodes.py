@@ -23,7 +23,7 @@ from fsh.schemas.ids import stable_hash
 from fsh.schemas.places.local_copies import ShardOpener, opened
 from fsh.trainer.data.decode import BufferPool, decode_jpeg
 from fsh.trainer.data.episode_frames import EpisodeFrames, choose_frames
-from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
+from fsh.trainer.data.landmark_images import draw_crop_landmarks, in_shares
 from fsh.trainer.data.shard_index import IndexedSample, OpenShard, ShardIndex
 
 #: Episodes in a worker's shuffle buffer, which mixes shards; frames are read when they leave it.
@@ -90,10 +90,9 @@ class EpisodeStream(IterableDataset):
         landmark_size: H, side of the landmark images; None: that of the images.
         frames: K, source frames per episode. batch: episodes per batch.
         rank, world: this process's number and how many there are.
-        start: batches of this rank already taken.
+        start: batches of this rank already taken. decoder: decodes frames. gaze: draws irises.
         other_clips: share of the episodes whose source frames but the first are of another clip of
             the person, where the shard has one.
-        decoder: decodes the frames.
         opener: opens a shard's file, or a copy of it on this machine.
     """
 
@@ -113,12 +112,13 @@ class EpisodeStream(IterableDataset):
         decoder: JpegDecoder = decode_jpeg,
         landmark_size: int | None = None,
         opener: ShardOpener = opened,
+        gaze: bool = False,
     ) -> None:
         self.shards, self.crop_size, self.image_size = tuple(shards), crop_size, image_size
         self.landmark_size = landmark_size or image_size
         self.frames, self.batch, self.seed = frames, batch, seed
         self.rank, self.world, self.start = rank, world, start
-        self.other_clips = other_clips
+        self.gaze, self.other_clips = gaze, other_clips
         self.decoder, self.index = decoder, ShardIndex(opener=opener)
         self.image_buffers, self.landmark_buffers = BufferPool(), BufferPool()
 
@@ -213,7 +213,8 @@ class EpisodeStream(IterableDataset):
                 remedy=_REMEDY,
             )
         for i in good:
-            draw_landmarks(rescale_landmarks(episodes[i].landmarks(), crop, size), size, drawn[i])
+            mesh = episodes[i].mesh() if self.gaze else None
+            draw_crop_landmarks(episodes[i].landmarks(), crop, size, drawn[i], mesh)
         # A damaged episode's place is taken by another: batches keep their size, positions hold.
         order = [i if i in good else good[i % len(good)] for i in range(len(episodes))]
         if len(good) < len(episodes):

@@ -4,6 +4,9 @@ As in the paper's description and the authors' later code: polylines, one colour
 wide at 256 pixels; the inner lip is not drawn (the outer one shows an open mouth). At 256 pixels
 and above the points are rounded; smaller images are drawn anti-aliased at sub-pixel positions,
 because a whole pixel there is several pixels of the face.
+
+On request the irises of a mesh are dots in them, so that the eyes' direction shows: white, since
+left and right change colours where pictures are mirrored.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from fsh.schemas.faces.landmarks import (
     RIGHT_BROW,
     RIGHT_EYE,
 )
+from fsh.schemas.faces.mesh import IRISES
+from fsh.schemas.faces.spec import FaceSpec
 
 
 def _span(group: np.ndarray) -> slice:
@@ -38,6 +43,13 @@ POLYLINES = (
     (_span(LEFT_EYE), True, (255, 0, 255)),
     (_span(RIGHT_EYE), True, (0, 255, 255)),
     (_span(OUTER_LIP), True, (255, 255, 0)),
+)
+#: Points that a face with irises has after its landmarks, each iris twice: a line without length is
+#: a dot. And what is drawn of them, as in :data:`POLYLINES`.
+IRIS_POINTS = 4
+IRIS_DOTS = (
+    (slice(68, 70), False, (255, 255, 255)),
+    (slice(70, 72), False, (255, 255, 255)),
 )
 #: Bytes of images cleared and drawn in one call: about what a core's cache holds. Where a whole
 #: episode is cleared first, its first images have left the cache when their lines are drawn.
@@ -60,26 +72,61 @@ def in_shares(points: np.ndarray, size: int) -> np.ndarray:
     return ((points + corner) / size).astype(np.float32)
 
 
-def draw_landmarks(landmarks: np.ndarray, size: int, out: np.ndarray | None = None) -> np.ndarray:
+def irises_to_draw(mesh: np.ndarray | None, spec: FaceSpec) -> np.ndarray | None:
+    """The middles of the irises (…, 2, 2) of meshes (…, 478, 3), in the same pixels.
+
+    Returns:
+        None if the spec does not want them drawn, or landmarks alone are known.
+    """
+    return mesh[..., IRISES, :2] if spec.gaze and mesh is not None else None
+
+
+def draw_landmarks(
+    landmarks: np.ndarray,
+    size: int,
+    out: np.ndarray | None = None,
+    irises: np.ndarray | None = None,
+) -> np.ndarray:
     """Landmarks as drawn pictures.
 
     Args:
         landmarks: (…, 68, 2), x and y in pixels of the pictures; points may lie outside.
         size: side of the pictures.
         out: memory for the pictures, C-contiguous, with anything in it.
+        irises: (…, 2, 2), their middles, left and right, in the same pixels; None: not drawn.
 
     Returns:
         uint8 (…, size, size, 3) RGB on black; ``out`` if it was given.
     """
     leading = landmarks.shape[:-2]
     pictures = np.empty((*leading, size, size, 3), np.uint8) if out is None else out
-    _draw(landmarks.reshape(-1, 68, 2), size, pictures.reshape(-1, size, size, 3))
+    if irises is not None:
+        landmarks = np.concatenate([landmarks, np.repeat(irises, 2, axis=-2)], axis=-2)
+    points = landmarks.shape[-2]
+    _draw(landmarks.reshape(-1, points, 2), size, pictures.reshape(-1, size, size, 3))
     return pictures
 
 
+def draw_crop_landmarks(
+    landmarks: np.ndarray, crop: int, size: int, out: np.ndarray, mesh: np.ndarray | None = None
+) -> None:
+    """Landmarks (…, 68, 2) in pixels of ``crop``-pixel crops, drawn at another size.
+
+    Args:
+        out: uint8 (…, size, size, 3), with anything in it.
+        mesh: (…, 478, 3) in the crops' pixels, whose irises are drawn; None: they are not.
+    """
+    irises = None if mesh is None else rescale_landmarks(mesh[..., IRISES, :2], crop, size)
+    draw_landmarks(rescale_landmarks(landmarks, crop, size), size, out, irises)
+
+
 def _draw(landmarks: np.ndarray, size: int, pictures: np.ndarray) -> None:
-    """Landmarks (N, 68, 2) onto pictures (N, size, size, 3)."""
+    """Landmarks (N, 68, 2), perhaps with irises (N, 72, 2), onto pictures (N, size, size, 3)."""
     width = max(1, round(2 * size / 256))
+    strokes = [(*line, width) for line in POLYLINES]
+    if landmarks.shape[1] > 68:
+        # Below the lids: those of shut eyes hide them.
+        strokes = [*((*dot, max(1, round(3 * size / 256))) for dot in IRIS_DOTS), *strokes]
     exact = size >= 256
     line, shift = (cv2.LINE_8, 0) if exact else (cv2.LINE_AA, _SHIFT)
     points = np.rint(landmarks if exact else landmarks * (1 << _SHIFT))
@@ -96,5 +143,5 @@ def _draw(landmarks: np.ndarray, size: int, pictures: np.ndarray) -> None:
         else:
             canvases = [(one, face[None]) for one, face in zip(canvas, several, strict=True)]
         for one, group in canvases:
-            for span, closed, color in POLYLINES:
-                cv2.polylines(one, group[:, span], closed, color, width, line, shift)
+            for span, closed, color, thick in strokes:
+                cv2.polylines(one, group[:, span], closed, color, thick, line, shift)

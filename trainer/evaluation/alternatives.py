@@ -14,6 +14,7 @@ from fsh.schemas.faces.clip import FaceClip
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
 from fsh.trainer.config import TrainConfig
+from fsh.trainer.data.landmark_images import irises_to_draw
 from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.evaluation.evaluated_system import Draw
 from fsh.trainer.person.fine_tuning import LAST_RATE, linear_decay
@@ -61,8 +62,9 @@ class AlternativeSystem:
         def draw(landmarks: FaceLandmarks) -> np.ndarray:
             pictures = [np.empty((0, size, size, 3), np.uint8)]
             for start in range(0, len(landmarks), _DRAWN_AT_ONCE):
-                some = landmarks.points[start : start + _DRAWN_AT_ONCE]
-                images = landmark_image_tensors(some, crop, size, config.device)
+                some = landmarks[start : start + _DRAWN_AT_ONCE]
+                eyes = irises_to_draw(some.mesh, photos.spec)
+                images = landmark_image_tensors(some.points, crop, size, config.device, eyes)
                 pictures.append(to_pictures(networks.generator(images, condition)))
             return np.concatenate(pictures)
 

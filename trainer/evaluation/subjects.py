@@ -121,7 +121,8 @@ def subjects_of_split(
         FshError: if the split is empty, or no clip has frames for both sides.
         SpecMismatch: if the data set's faces were cropped another way.
     """
-    spec.require(DatasetCard.read(data.card).spec, mine="the run", theirs=str(data.root))
+    found = DatasetCard.read(data.card).spec
+    spec.of_crops.require(found.of_crops, mine="the run", theirs=str(data.root))
     plan = plan_data(data, workers=0, split=split)
     traits = traits_of(plan.faces)
     clips: dict[str, dict[str, list[StoredSample]]] = {}

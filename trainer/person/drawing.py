@@ -12,6 +12,7 @@ from torch import Tensor
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.spec import FaceSpec
 from fsh.trainer.config import NetworkConfig
+from fsh.trainer.data.landmark_images import irises_to_draw
 from fsh.trainer.data.pictures import to_pictures
 from fsh.trainer.models.composition import compose
 from fsh.trainer.person.photo_references import PhotoReferences
@@ -52,13 +53,15 @@ def draw_faces(
     side = picture_side(network, references)
     pictures = [np.empty((0, side, side, 3), np.uint8)]
     targets: Tensor | None = None
+    irises = irises_to_draw(faces.mesh, spec)
     if references is not None:
         targets = references.targets(faces, spec.size)
         if chosen is None:
             chosen = references.choose(targets, network.references)
     for start in range(0, len(faces), batch):
         rows = slice(start, start + batch)
-        lines = landmark_image_tensors(faces.points[rows], spec.size, network.size, device)
+        eyes = None if irises is None else irises[rows]
+        lines = landmark_image_tensors(faces.points[rows], spec.size, network.size, device, eyes)
         if references is None or targets is None or chosen is None:
             pictures.append(to_pictures(draw(lines)))
             continue

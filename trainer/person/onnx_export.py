@@ -24,6 +24,7 @@ from fsh.schemas.machine import without_reports
 from fsh.schemas.places.folder_kinds import ONNX
 from fsh.schemas.places.outputs import require_own_folder
 from fsh.schemas.places.temporary import replacing_folder
+from fsh.trainer.data.landmark_images import irises_to_draw
 from fsh.trainer.models.composition import compose
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.inner_mouth import mouth_maps
@@ -61,7 +62,10 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
         raise FshError("this folder is there already", where=folder, remedy="name another one")
     with replacing_folder(folder, lambda: require_own_folder(folder, ONNX)) as temporary:
         landmark_images = landmark_image_tensors(
-            person.landmarks[:4], person.spec.size, person.network.size
+            person.landmarks[:4],
+            person.spec.size,
+            person.network.size,
+            irises=irises_to_draw(person.mesh, person.spec),
         )
         drawing, given = drawing_of(person, landmark_images)
         networks: dict[str, tuple[nn.Module, dict[str, Tensor], str]] = {

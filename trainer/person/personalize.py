@@ -20,7 +20,7 @@ from fsh.schemas.faces.clip import FaceClip
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.places.layout import PersonFolder
 from fsh.schemas.progress import Progress
-from fsh.trainer.data.landmark_images import draw_landmarks, rescale_landmarks
+from fsh.trainer.data.landmark_images import draw_crop_landmarks
 from fsh.trainer.data.pictures import (
     landmark_images_to_pictures,
     picture_grid,
@@ -255,5 +255,7 @@ def write_preview(
     else:
         side, crop = person.size, person.spec.size
         images = np.stack([resized(frame, side) for frame in clip.frames[:rows]])
-        lines = draw_landmarks(rescale_landmarks(shown.points, crop, side), side)
+        lines = np.empty_like(images)
+        irises = shown.mesh if person.spec.gaze else None
+        draw_crop_landmarks(shown.points, crop, side, lines, irises)
     write_png(path, picture_grid([images, lines, drawn]))

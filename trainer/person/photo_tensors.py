@@ -11,7 +11,12 @@ from torch import Tensor
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.clip import FaceClip
 from fsh.trainer.config import NetworkConfig
-from fsh.trainer.data.landmark_images import draw_landmarks, in_shares, rescale_landmarks
+from fsh.trainer.data.landmark_images import (
+    draw_landmarks,
+    in_shares,
+    irises_to_draw,
+    rescale_landmarks,
+)
 from fsh.trainer.data.pictures import resized, to_images, to_landmark_images
 
 #: Photos used at most; more are thinned out evenly over the clip.
@@ -51,10 +56,19 @@ class PhotoTensors:
 
 
 def landmark_image_tensors(
-    landmarks: np.ndarray, crop: int, size: int, device: str = "cpu"
+    landmarks: np.ndarray,
+    crop: int,
+    size: int,
+    device: str = "cpu",
+    irises: np.ndarray | None = None,
 ) -> Tensor:
-    """Landmarks (N, 68, 2) of ``crop``-pixel crops as landmark images (N, 3, size, size), 0…1."""
-    drawn = draw_landmarks(rescale_landmarks(landmarks, crop, size), size)
+    """Landmarks (N, 68, 2) of ``crop``-pixel crops as landmark images (N, 3, size, size), 0…1.
+
+    Args:
+        irises: (N, 2, 2), of :func:`~fsh.trainer.data.landmark_images.irises_to_draw`.
+    """
+    eyes = None if irises is None else rescale_landmarks(irises, crop, size)
+    drawn = draw_landmarks(rescale_landmarks(landmarks, crop, size), size, irises=eyes)
     return to_landmark_images(drawn, device)
 
 
@@ -81,7 +95,8 @@ def photo_tensors(
     kept = clip.take(found)
     size, crop = network.picture_size, clip.spec.size
     small = np.stack([resized(frame, size) for frame in kept.frames])
-    drawn = landmark_image_tensors(kept.landmarks, crop, network.size, device)
+    irises = irises_to_draw(kept.mesh, clip.spec)
+    drawn = landmark_image_tensors(kept.landmarks, crop, network.size, device, irises)
     points = in_shares(kept.landmarks if kept.mesh is None else kept.mesh, crop)
     real, where = torch.from_numpy(real_shares(kept)), torch.from_numpy(points)
     tensors = photos_of(to_images(small, device), drawn, real.to(device), where.to(device))

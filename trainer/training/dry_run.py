@@ -79,7 +79,7 @@ def plan_training(
             "workers": found.workers,
             "processes": world,
             "note": found.note,
-            "spec": str(found.card.spec),
+            "spec": str(found.card.spec.with_gaze(config.gaze)),
         },
         steps=None if config.minutes and not config.steps else planned_steps(config, found, world),
         checkpoint=checkpoints[-1][0] if checkpoints else None,

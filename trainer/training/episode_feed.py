@@ -42,6 +42,7 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
         start=session.position,
         other_clips=config.other_clips,
         opener=plan.opener,
+        gaze=config.gaze,
     )
     return loader(stream, plan.workers, pin=config.device.startswith("cuda"))
 

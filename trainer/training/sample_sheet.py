@@ -46,6 +46,7 @@ class SampleSheet:
             batch=self.ROWS,
             seed=config.seed,
             opener=plan.opener,
+            gaze=config.gaze,
         )
         batch = next(stream.batches())
         self.videos = batch.videos

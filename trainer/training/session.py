@@ -80,7 +80,7 @@ class Session:
         model = Model(config, plan.videos)
         return cls(
             config=config,
-            spec=plan.card.spec,
+            spec=plan.card.spec.with_gaze(config.gaze),
             model=model,
             average=AveragedNetworks(model, config.ema),
             generator_adam=adam_for([model.embedder, model.generator], config.lr_generator, config),

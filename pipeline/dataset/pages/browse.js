@@ -210,7 +210,7 @@ const flow = (seconds) => {
   const line = ([name, share]) => make("span", `${name || "kept"} ${share.toFixed(0)} s (${(100 * share / all).toFixed(1)} %)`);
   el("legend").replaceChildren(make("span", `${all.toFixed(0)} s in:`), ...parts.map(line));
 };
-const command = () => ["fsh shard", ...known.thresholds
+const command = () => ["fsh shard", ...(known.only ? [known.only] : []), ...known.thresholds
   .filter((one) => limits[one.name] !== one.default)
   .map((one) => `--filter ${one.name}=${Number(limits[one.name].toPrecision(4))}`)].join(" ");
 let asked = 0, pictures = 0;
@@ -296,6 +296,45 @@ el("people").addEventListener("toggle", () => {
   }));
   if (!known.neighbours.length) el("pairs").append(make("p", "nobody to compare"));
 });
+// Where the time of `fsh shard` went: core-seconds per minute of video, a bar per stage.
+const table = (...rows) => {
+  const all = make("table");
+  rows.forEach((cells, n) => {
+    const row = make("tr");
+    for (const cell of cells) {
+      const one = make(n ? "td" : "th");
+      one.append(cell);
+      row.append(one);
+    }
+    all.append(row);
+  });
+  return all;
+};
+const stagesOf = (work, what) => {
+  const spent = Object.entries(work.per_minute), sum = spent.reduce((a, [, b]) => a + b, 0);
+  if (!spent.length) return [];
+  const most = Math.max(...spent.map(([, share]) => share), 1e-9);
+  const rows = spent.map(([name, share]) => {
+    const bar = make("i"), row = [name, bar, number(share), `${(100 * share / (sum || 1)).toFixed(1)} %`];
+    bar.style.width = `${100 * share / most}%`;
+    bar.title = known.throughput.stages[name] || name;
+    return row;
+  });
+  const told = `${what}: ${work.seconds.toFixed(0)} s of video, ${work.clips} clips, ${number(sum)} core-seconds a minute`;
+  return [make("p", told), table(["stage", "", "core-s / min", "share"], ...rows)];
+};
+const drawTime = () => {
+  const { analysed, remade, runs } = known.throughput;
+  const parts = [...stagesOf(analysed, "Videos analysed"), ...stagesOf(remade, "Made anew of what is stored")];
+  if (runs.length) {
+    parts.push(table(["run", "workers", "s of video", "clips/s", "core-s / min", "spans, s", "settling, s", "shards, s", "table, s"],
+      ...runs.map((run) => [run.ended.slice(0, 16).replace("T", " "), run.workers || "–", (run.analysed.seconds + run.remade.seconds).toFixed(0),
+        number(run.clips_per_second), number(Object.values(run.per_minute).reduce((a, b) => a + b, 0)),
+        ...["spans", "settle", "shards", "table"].map((name) => number(run.phases[name]))])));
+  }
+  el("spent").replaceChildren(...(parts.length ? parts : [make("p", "not measured: made by an older version")]));
+};
+drawTime();
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, select") || event.ctrlKey || event.metaKey || event.altKey) {
     if (event.key === "Escape") event.target.blur();

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,35 @@ import pyarrow.compute
 from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.pages.browsing import ClipBrowser
 from fsh.pipeline.dataset.pages.clip_pictures import ClipPlace, film_strip, stored_samples
+from fsh.pipeline.dataset.settling.selection import wanted_by_labels
+from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.pages import render_page
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import stable_hash
 from fsh.schemas.places.layout import SPLITS, DataFolder
 from fsh.schemas.places.temporary import replacing
+from fsh.schemas.plain import to_plain
 from fsh.schemas.progress import Progress
 from fsh.schemas.shards.card import DatasetCard, shard_faults
+from fsh.schemas.tables.conditions import Condition, names_found
 from fsh.schemas.tables.parquet import CLIPS, read_table
 from fsh.schemas.tables.records import Clip
+from fsh.schemas.throughput import STAGES, Throughput
 
-#: Columns that say where every second went.
+#: Columns that say which part of a video a row stands for …
+_PLACED = [
+    *("video_id", "start", "end", "width", "height", "crop_left", "crop_top", "crop_side"),
+]
+#: … and where every second went.
 _ACCOUNTED = ["clip_id", "video_id", "kept", "reason", "error", "cover_start", "cover_end"]
 #: Its functions are made as it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
 _AGAIN = "run `fsh shard` again"
 #: Lines about damage that are said; the page has them all.
 _LINES = 10
+#: Runs whose time is shown.
+_RUNS = 20
 #: Frames of a clip on a page that stands alone, by how many clips are shown at most.
 _FRAMES = ((400, 10), (1500, 5), (10**9, 2))
 #: What a page may do: nothing but run its own script and show what it holds.
@@ -94,13 +106,18 @@ def summary(table: pa.Table) -> dict[str, Any]:
     }
 
 
-def open_browser(data: DataFolder, damage: DamageReport) -> ClipBrowser:
+def open_browser(
+    data: DataFolder, damage: DamageReport, only: Sequence[Condition] = ()
+) -> ClipBrowser:
     """The table of clips, to be browsed; a card that cannot be read is added to the damage.
 
+    Args:
+        only: conditions on the lists' labels; rows of which no source meets them are left out.
+
     Raises:
-        FshError: if nothing has been sharded yet.
+        FshError: if nothing has been sharded yet, or no row is left.
     """
-    table = read_table(data.clips, CLIPS)
+    table = labelled_rows(data, read_table(data.clips, CLIPS), only)
     try:
         spec = DatasetCard.read(data.card).spec
     except FshError as error:
@@ -110,11 +127,40 @@ def open_browser(data: DataFolder, damage: DamageReport) -> ClipBrowser:
     return ClipBrowser(table, spec)
 
 
-def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int = 5000) -> dict:
+def labelled_rows(data: DataFolder, table: pa.Table, only: Sequence[Condition]) -> pa.Table:
+    """The rows of a table of clips of which a source meets conditions.
+
+    Raises:
+        FshError: if there is none; it names the labels that there are.
+    """
+    if not only:
+        return table
+    sources = stored_sources(data)
+    is_wanted = wanted_by_labels(sources, only)
+    rows = table.select(_PLACED).to_pylist()
+    found = table.filter(pa.array([is_wanted(Clip.from_row(row)) for row in rows], pa.bool_()))
+    if not len(found):
+        names = names_found([source.labels for source in sources])
+        conditions = ", ".join(map(str, only))
+        raise FshError(
+            f"no clip is labelled {conditions}", where=data.sources, remedy=f"labels: {names}"
+        )
+    return found
+
+
+def make_page(
+    data: DataFolder,
+    target: Path,
+    progress: Progress,
+    *,
+    limit: int = 5000,
+    only: Sequence[Condition] = (),
+) -> dict:
     """Write the page. What cannot be read is said, in lines and on the page, which shows the rest.
 
     Args:
         limit: how many clips have pictures at most; a fixed pseudo-random choice of them.
+        only: see :func:`open_browser`.
 
     Returns:
         The counts that stand on it (see :func:`summary`), and what is ``damaged``.
@@ -123,7 +169,7 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         FshError: if nothing has been sharded yet.
     """
     damage = DamageReport()
-    browser = open_browser(data, damage)
+    browser = open_browser(data, damage, only)
     counts = summary(browser.table)
     check_sizes(data, damage)
     strips, pictures = _strips(data, browser.table, damage, progress, limit)
@@ -131,20 +177,41 @@ def make_page(data: DataFolder, target: Path, progress: Progress, *, limit: int 
         progress.say(line)
     if len(damage.lines) > _LINES:
         progress.say(f"and {len(damage.lines) - _LINES} more; `fsh shard --check` names them all")
-    payload = {**page_data(browser), "columns": browser.columns(), "strips": strips}
+    payload = {**page_data(data, browser, only), "columns": browser.columns(), "strips": strips}
     page = page_html(payload, counts, damage, _ALONE, pictures)
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return {**counts, "damaged": damage.to_json()}
 
 
-def page_data(browser: ClipBrowser) -> dict[str, Any]:
+def page_data(
+    data: DataFolder, browser: ClipBrowser, only: Sequence[Condition] = ()
+) -> dict[str, Any]:
     """What every page is told of a data set."""
     return {
         "thresholds": browser.thresholds(),
         "neighbours": browser.neighbours(),
         "reasons": sorted(set(browser.reason_names) - {""}),
         "total": len(browser.table),
+        "only": " ".join(f"--only {shlex.quote(str(one))}" for one in only),
+        "throughput": shown_throughput(Throughput.read(data.throughput)),
+    }
+
+
+def shown_throughput(known: Throughput) -> dict[str, Any]:
+    """Where the time went, as the page shows it."""
+    return {
+        "stages": dict(STAGES),
+        "analysed": {**to_plain(known.analysed), "per_minute": known.analysed.per_minute},
+        "remade": {**to_plain(known.remade), "per_minute": known.remade.per_minute},
+        "runs": [
+            {
+                **to_plain(run),
+                "clips_per_second": run.clips_per_second,
+                "per_minute": run.analysed.per_minute,
+            }
+            for run in known.runs[: -_RUNS - 1 : -1]
+        ],
     }
 
 

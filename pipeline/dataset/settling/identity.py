@@ -63,19 +63,19 @@ def overlap_with(clip: Clip, source: Source) -> float:
 
 
 def box_overlap(clip: Clip, source: Source) -> float:
-    """Overlap of a clip's window with a source's box, as a share of the smaller; 1 without box.
+    """Overlap of a clip's window with a source's box, as a share of the smaller; 1 without either.
 
     A box refers to a frame of the size that the list states; where it states one side, the
     video's aspect ratio gives the other; where none, the frame is the video's own.
     """
-    if source.bbox is None:
+    if source.bbox is None or clip.window is None:
         return 1.0
     box = np.array(source.bbox, np.float64)
     wide, high = source.bbox_width, source.bbox_height
     wide_scale = known(clip.width) / wide if wide else None
     high_scale = known(clip.height) / high if high else wide_scale or 1.0
     box *= np.array([wide_scale or high_scale, high_scale] * 2)
-    left, top, side = known(clip.window)
+    left, top, side = clip.window
     shared = np.minimum([left + side, top + side], box[2:]) - np.maximum([left, top], box[:2])
     smaller = min(side * side, float((box[2:] - box[:2]).prod()))
     return float(np.maximum(shared, 0.0).prod()) / max(smaller, 1e-9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
@@ -84,17 +84,25 @@ def labelled(
     """The clips, those rejected that no source is of whose labels meet the conditions."""
     if not only:
         return list(clips)
-    known_by = by_video(sources)
-
-    def is_wanted(clip: Clip) -> bool:
-        theirs = (s for s in known_by[clip.video_id] if overlap_with(clip, s) >= LEAST_OVERLAP)
-        return any(all_hold(only, source.label) for source in theirs)
-
-    other = RejectReason.OTHER_LABEL
+    is_wanted, other = wanted_by_labels(sources, only), RejectReason.OTHER_LABEL
     return [
         replace(clip, kept=False, reason=other) if clip.kept and not is_wanted(clip) else clip
         for clip in clips
     ]
+
+
+def wanted_by_labels(
+    sources: Iterable[Source], only: Sequence[Condition]
+) -> Callable[[Clip], bool]:
+    """Tells of a clip, or of a stretch without one, whether a source of it meets conditions."""
+    known_by = by_video(sources)
+
+    def is_wanted(clip: Clip) -> bool:
+        asked = known_by.get(clip.video_id, [])
+        theirs = (s for s in asked if overlap_with(clip, s) >= LEAST_OVERLAP)
+        return any(all_hold(only, source.label) for source in theirs)
+
+    return is_wanted
 
 
 def assigned(

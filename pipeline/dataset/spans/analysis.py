@@ -31,11 +31,12 @@ from fsh.pipeline.dataset.spans.cropping import crop_tracks
 from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.dataset.spans.progress import SpanProgress
 from fsh.pipeline.dataset.spans.relandmarking import relandmark_span
+from fsh.pipeline.dataset.spans.stages import stage, staged
 from fsh.pipeline.dataset.spans.store import span_results
 from fsh.pipeline.dataset.spans.upgrading import upgrade_span
 from fsh.pipeline.faces.detection import FaceDetector
 from fsh.pipeline.faces.search import FaceSearch
-from fsh.pipeline.faces.tracking import Track, link_detections, split_track
+from fsh.pipeline.faces.tracking import SearchedFrame, Track, link_detections, split_track
 from fsh.pipeline.media.decode import proxy_size, read_proxy
 from fsh.pipeline.media.probe import MediaFacts, probe
 from fsh.pipeline.media.shots import Shot, ShotDetector
@@ -77,7 +78,8 @@ def _analyze(
     progress: SpanProgress,
 ) -> int:
     path = data.root / span.path
-    facts = probe(path, measure=span.open_end)
+    with stage("decode"):
+        facts = probe(path, measure=span.open_end)
     times, tracks, shots, searched = find_tracks(path, facts, span, analysis, progress)
     footage = SpanFrames.of_frames(times, span, facts.duration)
     clips, to_crop = [], []
@@ -96,7 +98,8 @@ def _analyze(
     size = facts.width, facts.height
     for reason, start, end in rest_of(footage, [t.frames for t in tracks], shots, searched):
         clips.append(row_without_clip(span, size, reason, start, end))
-    write_clips(sorted(clips, key=place_of_row), folder.clips)
+    with stage("write"):
+        write_clips(sorted(clips, key=place_of_row), folder.clips)
     return len(to_crop)
 
 
@@ -120,15 +123,27 @@ def find_tracks(
         search_every=analysis.search_every,
     )
     end = None if span.open_end else span.end
-    for time, pixels in read_proxy(path, size, span.start, end):
-        search.add_frame(pixels[: size[1]], len(times), time)
-        shot_detector.add_frame(time, pixels)
+    for time, pixels in staged("decode", read_proxy(path, size, span.start, end)):
+        with stage("detect"):
+            search.add_frame(pixels[: size[1]], len(times), time)
+        with stage("cuts"):
+            shot_detector.add_frame(time, pixels)
         times.append(time)
         progress.update(_FIRST_DECODE * (time - span.start) / max(span.seconds, 1e-3))
     if not times and span.start < probe(path).pictures_end:
         raise FshError("no frame could be decoded", where=path)
-    shots, clock, searched = shot_detector.shots(), np.array(times), search.searched()
-    tracks = [
+    with stage("cuts"):
+        shots = shot_detector.shots()
+    clock, searched = np.array(times), search.searched()
+    with stage("track"):
+        tracks = _tracks(searched, shots, clock, analysis)
+    return clock, tracks, shots, [frame for frame, _ in searched]
+
+
+def _tracks(
+    searched: list[SearchedFrame], shots: list[Shot], clock: np.ndarray, analysis: AnalysisConfig
+) -> list[Track]:
+    return [
         track
         for number, (shot, seen) in enumerate(link_detections(searched, shots, lost=analysis.lost))
         for track in split_track(
@@ -141,7 +156,6 @@ def find_tracks(
             look_every=analysis.look_every,
         )
     ]
-    return clock, tracks, shots, [frame for frame, _ in searched]
 
 
 def why_not_cropped(
@@ -189,4 +203,5 @@ def clip_of_track(
 @lru_cache(maxsize=1)
 def _detector() -> FaceDetector:
     cv2.setNumThreads(1)  # the runner decides how many workers share the cores
-    return FaceDetector()
+    with stage("start"):
+        return FaceDetector()

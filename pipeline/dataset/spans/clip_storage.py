@@ -16,6 +16,7 @@ from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED, AnalysisConfig
 from fsh.pipeline.dataset.spans.cropping import CroppedTrack
 from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.dataset.spans.later_scores import SOUND_MARGIN, with_later_scores
+from fsh.pipeline.dataset.spans.stages import stage
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import CropWindow, box_to_crop, real_window
 from fsh.pipeline.faces.embedding import embed_faces
@@ -63,7 +64,8 @@ class ClipFrames:
         With the backends of :data:`~fsh.pipeline.dataset.config.LANDMARKED_AS_STORED` they are
         exactly what :meth:`of_stored` makes of what is stored.
         """
-        jpegs = [jpeg(crop, analysis.jpeg_quality) for crop in cropped.crops]
+        with stage("encode"):
+            jpegs = [jpeg(crop, analysis.jpeg_quality) for crop in cropped.crops]
         window = cropped.track.window
         if analysis.spec.backend in LANDMARKED_AS_STORED:
             boxes = cropped.boxes.round(2)
@@ -90,7 +92,8 @@ class ClipFrames:
         """
         pictures = np.empty((len(jpegs), 0, 0, 3), np.uint8)
         if decode:
-            pictures = np.stack([simplejpeg.decode_jpeg(data, "RGB") for data in jpegs])
+            with stage("encode"):
+                pictures = np.stack([simplejpeg.decode_jpeg(data, "RGB") for data in jpegs])
         return cls(jpegs, pictures, boxes, times, window)
 
     def __getitem__(self, rows: slice | np.ndarray) -> ClipFrames:
@@ -125,7 +128,9 @@ def store_clip(
     """
     spec = analysis.spec
     boxes = box_to_crop(frames.boxes, frames.window, spec.size)
-    faces = loaded_backend(spec.backend).landmarks(frames.pictures, boxes, consecutive=True)
+    backend = loaded_backend(spec.backend)
+    with stage("landmarks"):
+        faces = backend.landmarks(frames.pictures, boxes, consecutive=True)
     found = faces.found
     fps = nominal_fps(frames.times)
     if not found.all():
@@ -135,9 +140,10 @@ def store_clip(
     if not len(points):
         return replace(clip, samples=0, reason=RejectReason.NO_LANDMARKS)
     at = sorted({round(share * (len(points) - 1)) for share in _EMBED_AT})
-    embeddings = embed_faces(frames.pictures[at], points[at])
     some = slice(None, None, max(1, round(fps * analysis.look_every)))
-    scores: dict[str, Any] = score_track(frames.pictures[some], faces[some], embeddings)
+    with stage("scores"):
+        embeddings = embed_faces(frames.pictures[at], points[at])
+        scores: dict[str, Any] = score_track(frames.pictures[some], faces[some], embeddings)
     clip = replace(
         clip,
         start=float(frames.times[0]),
@@ -163,19 +169,23 @@ def write_clip(
         frames: their ``pictures`` are not looked at.
         faces: the landmarks of the frames, n > 0 faces in crop pixels.
     """
-    clip = with_later_scores(
-        clip,
-        frames.jpegs,
-        frames.boxes,
-        faces.points,
-        frames.times,
-        frames.window,
-        sound=sound,
-        size=analysis.spec.size,
-        text=analysis.text,
-    )
+    with stage("sound"):
+        sound.load()
+    with stage("scores"):
+        clip = with_later_scores(
+            clip,
+            frames.jpegs,
+            frames.boxes,
+            faces.points,
+            frames.times,
+            frames.window,
+            sound=sound,
+            size=analysis.spec.size,
+            text=analysis.text,
+        )
     runs = even_runs(len(faces.points), MAX_FRAMES)
-    with replacing(folder.clip(known(clip.clip_id))) as temporary, temporary.open("wb") as file:
+    path = folder.clip(known(clip.clip_id))
+    with stage("write"), replacing(path) as temporary, temporary.open("wb") as file:
         for members in samples_of(clip, frames, faces, runs, sound.path, analysis):
             write_members(file, members, end=False)
     return replace(clip, samples=len(runs))
@@ -215,7 +225,8 @@ def samples_of(
         sound = b""
         if analysis.audio:
             begin, end = part.times[0], part.times[-1] + 1 / fps
-            sound = read_sound(path, begin, end)
+            with stage("sound"):
+                sound = read_sound(path, begin, end)
             if not sound:  # every sample has the same members
                 sound, info = silence(end - begin), replace(info, silent=True)
         key = sample_key(name, number)
@@ -245,4 +256,5 @@ def jpeg(crop: np.ndarray, quality: int) -> bytes:
 @lru_cache(maxsize=2)
 def loaded_backend(name: str) -> LandmarkBackend:
     """A landmark backend, loaded once per process."""
-    return load_backend(name)
+    with stage("start"):
+        return load_backend(name)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fsh.pipeline.dataset.config import AnalysisConfig
+from fsh.pipeline.dataset.spans.stages import stage, staged
 from fsh.pipeline.faces.crop import crop_image
 from fsh.pipeline.faces.tracking import Track
 from fsh.pipeline.media.decode import enclosing_region, read_region
@@ -80,11 +81,12 @@ def _crop_group(
     crops: list[list[np.ndarray]] = [[] for _ in group]
     start, end = min(w[0] for w in wanted), max(w[-1] for w in wanted)
     missing = sum(map(len, wanted))
-    for time, pixels in read_region(path, size, part, start, end + 1e-6):
+    for time, pixels in staged("decode", read_region(path, size, part, start, end + 1e-6)):
         for i, track in enumerate(group):
             if len(crops[i]) < len(wanted[i]) and time == wanted[i][len(crops[i])]:
                 missing -= 1
-                crops[i].append(crop_image(pixels, windows[i], analysis.spec.size))
+                with stage("crop"):
+                    crops[i].append(crop_image(pixels, windows[i], analysis.spec.size))
                 if len(crops[i]) == len(wanted[i]):
                     yield CroppedTrack(track, np.array(crops[i]), track.boxes[kept[i]], wanted[i])
                     crops[i], wanted[i] = [], wanted[i][:0]

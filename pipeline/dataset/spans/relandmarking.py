@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fsh.pipeline.dataset.accounting import accounted
 from fsh.pipeline.dataset.config import LANDMARKED_AS_STORED, AnalysisConfig
 from fsh.pipeline.dataset.spans.clip_storage import sound_of_span, store_clip
 from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.stages import stage
 from fsh.pipeline.dataset.spans.store import span_results
-from fsh.pipeline.dataset.spans.upgrading import earlier, stored_frames
+from fsh.pipeline.dataset.spans.upgrading import earlier, stored_at, stored_frames
 from fsh.pipeline.faces.backends import BACKENDS
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
@@ -45,8 +47,8 @@ def relandmark_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> i
         if name != analysis.spec.backend
     ]
     for twin in [*others, *(older for other in others for older in earlier(other))]:
-        before = span.folder(data, twin)
-        if not before.clips.is_file():
+        before = stored_at(data, span, twin)
+        if before is None:
             continue
         try:
             clips = read_clips(before.clips)
@@ -68,12 +70,13 @@ def _relandmark(
 ) -> int:
     made, sound = [], sound_of_span(data, span)
     with span_results(data, span, analysis) as folder:
-        for clip in clips:
+        for clip in accounted(clips, span):
             spec = analysis.spec.hash if clip.spec else None
             fresh = Clip(**{name: getattr(clip, name) for name in _KEPT}, spec=spec)
             if clip.samples:
                 frames, _ = stored_frames(before, clip)
                 fresh = store_clip(folder, sound, fresh, frames, analysis)
             made.append(fresh)
-        write_clips(made, folder.clips)
+        with stage("write"):
+            write_clips(made, folder.clips)
     return sum(bool(clip.samples) for clip in clips)

@@ -265,7 +265,7 @@ def remove_stale_spans(data: DataFolder, spans: Iterable[Span], analysis: Analys
         pack.unlink()
     videos = {folder.parent for folder in current}
     for video in data.work.iterdir() if data.work.is_dir() else ():
-        if video in (data.shard_notes, data.packs) or not video.is_dir():
+        if video in (data.shard_notes, data.packs, data.times) or not video.is_dir():
             continue
         remove_abandoned(video)
         for result in video.iterdir():

@@ -16,6 +16,7 @@ from fsh.pipeline.dataset.accounting import accounted
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans.clip_storage import ClipFrames, sound_of_span, write_clip
 from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.stages import stage
 from fsh.pipeline.dataset.spans.store import span_results
 from fsh.pipeline.faces.crop import CropWindow
 from fsh.schemas.errors import FshError
@@ -29,6 +30,8 @@ from fsh.schemas.tables.records import FAILURES, Clip, known
 
 #: The oldest version whose landmarks and scores are those of today.
 _OLDEST = 4
+#: Up to this version the last span of a video ended so many seconds after the video's stated end.
+_CLOSED, _DURATION_ERROR = 4, 1.0
 
 
 def earlier(analysis: AnalysisConfig) -> Iterator[AnalysisConfig]:
@@ -36,6 +39,14 @@ def earlier(analysis: AnalysisConfig) -> Iterator[AnalysisConfig]:
     yield replace(analysis, text=not analysis.text)
     for version in range(_OLDEST, analysis.version):
         yield replace(analysis, version=version, text=False)
+
+
+def stored_at(data: DataFolder, span: Span, analysis: AnalysisConfig) -> SpanFolder | None:
+    """Where results of a span lie that these settings, perhaps of an older version, gave."""
+    folders = [span.folder(data, analysis)]
+    if span.open_end and analysis.version <= _CLOSED:
+        folders.append(replace(span, end=span.end + _DURATION_ERROR).folder(data, analysis))
+    return next((folder for folder in folders if folder.clips.is_file()), None)
 
 
 def upgrade_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int | None:
@@ -46,8 +57,8 @@ def upgrade_span(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int 
         what is there is damaged.
     """
     for older in earlier(analysis):
-        before = span.folder(data, older)
-        if not before.clips.is_file():
+        before = stored_at(data, span, older)
+        if before is None:
             continue
         try:
             clips = read_clips(before.clips)
@@ -69,7 +80,8 @@ def _upgrade(
                 frames, faces = stored_frames(before, clip, decode=False)
                 clip = write_clip(folder, sound, clip, frames, faces, analysis)
             made.append(clip)
-        write_clips(made, folder.clips)
+        with stage("write"):
+            write_clips(made, folder.clips)
     return sum(bool(clip.samples) for clip in clips)
 
 

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans.division import Span
+from fsh.pipeline.dataset.spans.stages import measured, stage
 from fsh.schemas.places.disk import explaining_refusals
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.throughput import SpanWork
 
 
-def analyze_in_worker(data: DataFolder, span: Span, analysis: AnalysisConfig) -> int:
+def analyze_in_worker(data: DataFolder, span: Span, analysis: AnalysisConfig) -> SpanWork:
     """:func:`fsh.pipeline.dataset.spans.analysis.analyze_span`, which only the worker imports.
+
+    Returns:
+        What it has spent.
 
     Raises:
         NoRoom: if the disk is full.
     """
-    from fsh.pipeline.dataset.spans.analysis import analyze_span
+    with measured() as clock:
+        with stage("start"):
+            from fsh.pipeline.dataset.spans.analysis import analyze_span
 
-    with explaining_refusals(data.work):
-        return analyze_span(data, span, analysis)
+        with explaining_refusals(data.work):
+            clips = analyze_span(data, span, analysis)
+        return clock.work(span.seconds, clips)

@@ -16,6 +16,7 @@ from videos import moving, write_video
 import fsh
 from fsh.pipeline.dataset.accounting import (
     SpanFrames,
+    accounted,
     counted,
     rest_of,
     row_without_clip,
@@ -157,3 +158,19 @@ def test_of_every_odd_input_each_second_is_accounted_for(odd, tmp_path):
         by_video[clip.video_id] += clip.cover_end - clip.cover_start
     for source in sources:
         assert by_video[source.video_id] == pytest.approx(source.duration, abs=0.05), source.url
+
+
+def test_what_an_older_table_left_out_is_not_called_a_face_missing():
+    rows = [
+        Clip(clip_id="v_2_0", video_id="v", start=2.0, end=4.0, width=640, height=360, kept=True),
+        Clip(clip_id="v_4_1", video_id="v", start=4.1, end=7.0, reason=RejectReason.BLURRED),
+    ]
+    found = accounted(rows, SPAN)
+    rest = [(r.reason, r.cover_start, r.cover_end) for r in found if r.clip_id is None]
+    assert rest == [(RejectReason.EDGE, 4.0, 4.1), (RejectReason.NOT_RECORDED, 7.0, 12.0)]
+    seconds = seconds_of(found, [SPAN])
+    assert total_of(seconds) == pytest.approx(seconds.total) == pytest.approx(10.0)
+    assert seconds.rejected == {"blurred": 2.9, "edge": 0.1, "not_recorded": 5.0}
+    assert accounted(found, SPAN) == found, "rows that account for every second stay"
+    nobody = Clip(video_id="v", start=2.0, end=12.0, reason=RejectReason.NO_FACE)
+    assert [r.reason for r in accounted([nobody], SPAN)] == [RejectReason.NO_FACE]

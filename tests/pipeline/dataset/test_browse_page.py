@@ -16,6 +16,7 @@ from fsh.clip_pages import _listen, clip_application
 from fsh.pipeline.dataset.pages.contact_sheet import make_page
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.schemas.progress import Silent
+from fsh.schemas.throughput import RunWork, Throughput, Work
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here")
 DRAWN = "document.querySelectorAll('[data-drawn]').length"
@@ -89,6 +90,30 @@ def test_the_page_alone(tabs, data, tmp_path):
     assert "http://" not in text and "https://" not in text
     assert "default-src 'none'; base-uri" in text and "unsafe" not in text
     used(tabs.tab(target.as_uri()))
+
+
+def test_the_page_draws_where_the_time_went(tabs, tmp_path):
+    data = write_clips_of(tmp_path / "data", 5)
+    make_page(data, tmp_path / "old.html", Silent())
+    page = tabs.tab((tmp_path / "old.html").as_uri())
+    page.wait(f"{DRAWN} >= 4")
+    assert "not measured" in page.run("el('spent').textContent")
+    cores = {"decode": 8.0, "landmarks": 4.0, "write": 1.0}
+    work = Work(3, 60.0, 7, 9.0, cores)
+    run = RunWork("2026-01-01T00:00:00+00:00", 2, {"spans": 7.0}, work, Work(), 7)
+    Throughput().with_run(run).write(data.throughput)
+    make_page(data, tmp_path / "inspect.html", Silent())
+    with serving(data) as address:
+        for where in ((tmp_path / "inspect.html").as_uri(), address):
+            page = tabs.tab(where)
+            page.wait(f"{DRAWN} >= 4")
+            page.run("el('time').open = true")
+            assert "7 clips, 13 core-seconds a minute" in page.run("el('spent').textContent")
+            widths = "[...document.querySelectorAll('#spent i')].map((bar) => bar.offsetWidth)"
+            decode, landmarks, write = page.run(widths)
+            assert decode > 100 and abs(landmarks / decode - 0.5) < 0.02 and write < landmarks
+            assert "2026-01-01" in page.run("el('spent').lastChild.textContent")
+            assert page.console == []
 
 
 def test_the_page_served_with_sound(tabs, data):

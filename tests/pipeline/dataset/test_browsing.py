@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from many_clips import SPEC, write_clips_of
 
+from fsh import inspect
 from fsh.pipeline.dataset.config import filters_of
 from fsh.pipeline.dataset.pages.browsing import ClipBrowser
+from fsh.pipeline.dataset.pages.contact_sheet import DamageReport, open_browser, page_data
 from fsh.pipeline.dataset.settling.filters import reject_reason
-from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table, write_clips
-from fsh.schemas.tables.records import RejectReason
+from fsh.schemas.errors import FshError
+from fsh.schemas.tables.conditions import Condition
+from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table, write_clips, write_sources
+from fsh.schemas.tables.records import RejectReason, Source, SourceState
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +85,32 @@ def test_a_rejected_duplicate_can_come_back(browser):
     assert RejectReason.DUPLICATE.value in browser.reason_names
     places = browser.query({"duplicates": 0.0})
     assert places["kept"] == 90 and len(table) == 101
+
+
+def test_only_what_the_lists_label_so_is_shown(data, tmp_path):
+    clips = read_clips(data.clips)
+    sources = [
+        Source(
+            request_id=clip.video_id,
+            url=clip.video_id,
+            video_id=clip.video_id,
+            state=SourceState.STORED,
+            labels=json.dumps({"language": "Dutch" if number % 4 else "English"}),
+            # Of rows without a crop window a box says nothing.
+            bbox=[900.0, 900.0, 1140.0, 1140.0],
+        )
+        for number, clip in enumerate(clips)
+    ]
+    write_sources(sources, data.sources)
+    only = [Condition.parse("language=english")]
+    browser = open_browser(data, DamageReport(), only)
+    wanted = [clip.video_id for number, clip in enumerate(clips) if not number % 4]
+    assert browser.table["video_id"].to_pylist() == wanted and len(wanted) == 26
+    assert page_data(data, browser, only)["only"] == "--only language=english"
+    odd = Condition.parse("age>=18")
+    assert page_data(data, browser, [odd])["only"] == "--only 'age>=18'"
+    with pytest.raises(FshError, match=r"labelled language=danish.*labels: language"):
+        open_browser(data, DamageReport(), [Condition.parse("language=danish")])
+    target = tmp_path / "only.html"
+    counts = inspect(data.root, target, only=["language=English"])
+    assert counts["videos"] == 26 and "Dutch" not in target.read_text()

@@ -20,6 +20,7 @@ from fsh.schemas.progress import Silent
 from fsh.schemas.shards.card import DatasetCard
 from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table
 from fsh.schemas.tables.records import RejectReason
+from fsh.schemas.throughput import Throughput
 
 CONFIG = ShardConfig()
 
@@ -56,6 +57,8 @@ def test_the_report_and_the_tables_agree(made):
         "shards",
         "seconds",
         "realtime_factor",
+        "clips_per_second",
+        "core_seconds_per_minute",
     }
     assert (report.videos, report.clips_kept, report.clips_rejected) == (4, 3, {"unreadable": 1})
     assert report.seconds_in == pytest.approx(1.6 + 1.4 + 1.2 + 1)  # the broken one said nothing
@@ -79,6 +82,20 @@ def test_the_report_and_the_tables_agree(made):
             assert clip.shard is None and "not a readable video" in clip.error
         else:
             assert (clip.reason, clip.clip_id, clip.shard) == (RejectReason.EDGE, None, None)
+
+
+def test_where_the_time_went_is_told(made):
+    data, report = made
+    known = Throughput.read(data.throughput)
+    (run,) = known.runs
+    # The broken file is no span whose work was measured.
+    assert (run.analysed.spans, run.analysed.clips, run.remade.spans) == (3, 3, 0)
+    assert run.analysed.seconds == pytest.approx(1.6 + 1.4 + 1.2)
+    stages = {"decode", "cuts", "detect", "crop", "landmarks", "scores", "encode", "write"}
+    assert stages <= run.analysed.cores.keys() and not data.times.exists()
+    assert report.core_seconds_per_minute == run.analysed.per_minute
+    assert report.clips_per_second == run.clips_per_second > 0
+    assert run.phases.keys() == {"spans", "settle", "shards", "table"}
 
 
 def test_what_is_missing_in_the_table_is_null_but_a_kept_clip_has_an_empty_reason(made):

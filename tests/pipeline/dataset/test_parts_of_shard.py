@@ -12,6 +12,7 @@ from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.locks import locked
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
+from fsh.schemas.throughput import Throughput
 
 CONFIG = ShardConfig()
 
@@ -33,7 +34,10 @@ def test_parts_and_a_plain_run_make_the_same_data_set(tmp_path):
     ]
     assert sum(r.failed for r in reports) == 1 and not data.clips.exists()
     done = {path: path.stat().st_mtime_ns for path in data.work.glob("v-*/*/*")}
+    assert len(list(data.times.iterdir())) == 2  # what parts took; the broken one is not told
     report = shard(data, CONFIG, progress=Silent())  # part 2/3 never ran
+    known = Throughput.read(data.throughput)
+    assert (known.analysed.spans, known.runs[0].clips, known.runs[0].analysed.clips) == (3, 1, 3)
     assert report.clips_kept == 3 and contents(data) == contents(whole)
     assert done.items() <= {p: p.stat().st_mtime_ns for p in data.work.glob("v-*/*/*")}.items()
 

@@ -33,6 +33,7 @@ from fsh.pipeline.dataset.spans.store import (
     record_failure,
     span_results,
 )
+from fsh.pipeline.dataset.throughput import read_notes
 from fsh.pipeline.engine.parts import Part
 from fsh.schemas.errors import FshError
 from fsh.schemas.places import leases
@@ -42,6 +43,7 @@ from fsh.schemas.places.stores import StoreRefused, write_if_absent
 from fsh.schemas.progress import Silent
 from fsh.schemas.tables.parquet import read_clips, write_clips
 from fsh.schemas.tables.records import Clip, RejectReason
+from fsh.schemas.throughput import Throughput
 
 CONFIG = ShardConfig()
 
@@ -189,6 +191,10 @@ def test_parts_and_then_the_rest(bucket, local):
     assert done.returncode == 0, done.stderr
     assert contents(bucket.files) == local and bucket.tables() == before
     assert json.loads(done.stdout)["clips_kept"] == 2 and "copies=" in done.stderr
+    # What the parts noted is added up, and the notes are gone.
+    known = Throughput.read(bucket.data.throughput)
+    assert known.analysed.spans == 2 and known.runs[0].clips == 0
+    assert known.analysed.cores["decode"] > 0 and read_notes(bucket.data) == {}
 
 
 ANALYSIS = CONFIG.analysis

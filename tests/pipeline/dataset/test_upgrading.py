@@ -78,3 +78,22 @@ def test_what_is_not_whole_is_analysed(analysed, damage):
         clips = read_clips(old.clips)
         write_clips([replace(clip, reason=RejectReason.TIMEOUT) for clip in clips], old.clips)
     assert upgrade_span(data, span, today) is None
+
+
+def test_older_versions_ended_a_span_after_the_end_that_a_video_states(analysed, monkeypatch):
+    """Their results are found all the same; by a change of backend too."""
+    data, span, today = analysed
+    shutil.rmtree(span.folder(data, today).root)
+    now = replace(span, end=1.8, open_end=True)
+    older = replace(today, version=4)
+    then = replace(now, end=2.8, open_end=False).folder(data, older)
+    span.folder(data, older).root.rename(then.root)
+    monkeypatch.setattr(span_analysis, "find_tracks", None)
+    assert analyze_span(data, now, today) == 1
+    (clip,) = [one for one in read_clips(now.folder(data, today).clips) if one.clip_id]
+    assert clip.motion_print and clip.cover_end is not None
+    if today.spec.backend == "dlib":
+        shutil.rmtree(now.folder(data, today).root)
+        meshes = replace(today, spec=replace(today.spec, backend="mediapipe"))
+        assert analyze_span(data, now, meshes) == 1
+    assert upgrade_span(data, replace(now, end=1.9), today) is None, "another video's"

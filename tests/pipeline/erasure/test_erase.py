@@ -21,6 +21,7 @@ from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.spans import packs as span_packs
 from fsh.pipeline.dataset.spans.division import plan_spans
 from fsh.pipeline.dataset.spans.store import read_finished
+from fsh.pipeline.dataset.throughput import note_work
 from fsh.pipeline.erasure.derived import runs_trained_on
 from fsh.pipeline.erasure.erase import erase
 from fsh.pipeline.erasure.plan import plan_erasure
@@ -35,6 +36,7 @@ from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.shards.card import DatasetCard
 from fsh.schemas.tables.parquet import read_clips, read_sources, write_clips, write_sources
 from fsh.schemas.tables.records import Clip, ErrorClass, Source, SourceState
+from fsh.schemas.throughput import SpanWork
 
 LABELS = ["ann", "bob", "", "", "", "cyd", "dan", "eve", "fay", "ann", "gus", "hal", "ida", "jo"]
 
@@ -219,6 +221,16 @@ def test_packs_of_spans_are_searched_and_removed(data, monkeypatch):
     assert any(found.where.startswith("work/packs/") for found in find_remnants(data, [video]))
     erase_targets(data, video)
     assert find_remnants(data, [video]) == [] and not data.packs.exists()
+
+
+def test_what_is_noted_of_an_erased_video_is_removed(data):
+    spans = plan_spans(stored_sources(data), CONFIG.analysis.span)
+    for span in spans:
+        note_work(data, span, CONFIG.analysis, SpanWork(1.0, 1, 1.0, {}))
+    video = sources_of(data)[1].video_id
+    assert any(found.where.startswith("work/times/") for found in find_remnants(data, [video]))
+    erase_targets(data, video)
+    assert find_remnants(data, [video]) == [] and len(list(data.times.iterdir())) == len(spans) - 1
 
 
 def test_everything_may_be_erased(data):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tiny_data import template
 
 from fsh.pipeline.faces.motion_print import motion_likeness, motion_of, motion_print
+from fsh.schemas.faces.mesh import mirrored_face
 
 
 def take(seed: int, seconds: float = 6.0, fps: float = 25.0) -> tuple[np.ndarray, np.ndarray]:
@@ -39,6 +40,15 @@ def test_scaled_trimmed_and_noisy_footage_is_known_again(seed, scale, cut):
     assert alike((points, times), (points[::2], times[::2])) > 0.9
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_mirrored_footage_is_known_again(seed):
+    points, times = take(seed)
+    mirrored = np.stack([mirrored_face(face, 200) for face in points])
+    assert alike((points, times), (mirrored[10:], times[10:])) > 0.9
+    other = take(seed + 100)
+    assert alike(other, (mirrored, times)) < 0.8
+
+
 def test_other_takes_are_not():
     takes = [motion_of(motion_print(*take(seed))) for seed in range(24)]
     likeness = [motion_likeness(one, takes[n + 1 :]) for n, one in enumerate(takes[:-1])]
@@ -61,7 +71,8 @@ def test_likeness_is_that_of_a_plain_loop():
             best = max(best, float(2 * (a * b).sum() / outer))
         return best
 
-    wanted = [plain(one, other) for other in others]
+    mirrored = np.array([-1, 1, -1, -1, 1, 1])
+    wanted = [max(plain(one, other), plain(one, other * mirrored)) for other in others]
     assert motion_likeness(one, others) == pytest.approx(wanted, abs=1e-5)
 
 

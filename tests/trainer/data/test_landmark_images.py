@@ -1,12 +1,22 @@
 """The landmark image: colours and groups of PAPER.md, and the same at every size."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_data import template
 
-from fsh.trainer.data.landmark_images import POLYLINES, draw_landmarks, rescale_landmarks
+from fsh.schemas.faces.mesh import IRISES, mirrored_face
+from fsh.schemas.faces.spec import FaceSpec
+from fsh.trainer.data.landmark_images import (
+    POLYLINES,
+    draw_landmarks,
+    irises_to_draw,
+    rescale_landmarks,
+)
+
+GAZE = FaceSpec(backend="mediapipe", gaze=True)
 
 
 def test_groups_and_colours_are_the_papers():
@@ -86,3 +96,37 @@ def test_many_together_are_drawn_as_each_alone(size, count, spread, seed):
     assert len(together) == count
     for one, same in zip(alone, together, strict=True):
         assert np.array_equal(one, same)
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_irises_are_dots_that_show_where_the_eyes_look(size):
+    face = (template() * size).astype(np.float32)
+    eyes = np.stack([face[36:42].mean(0), face[42:48].mean(0)])
+    plain, reach = draw_landmarks(face, size), max(3, 0.03 * size)
+    ahead = draw_landmarks(face, size, irises=eyes)
+    aside = draw_landmarks(face, size, irises=eyes + np.array([0.03 * size, 0]))
+    assert np.array_equal(draw_landmarks(face, size, irises=None), plain)
+    for drawn, shift in ((ahead, 0.0), (aside, 0.03 * size)):
+        new = np.argwhere((drawn != plain).any(-1))[:, ::-1]
+        # No pixel beside the two dots is another, and each is where its iris is.
+        for n, eye in enumerate(eyes + np.array([shift, 0])):
+            own = new[np.abs(new - eye).max(1) < reach]
+            assert len(own) and np.abs(own.mean(0) - eye).max() < 1.5, n
+        assert (np.abs(new[:, None] - eyes - [shift, 0]).max(2).min(1) < reach).all()
+    together = draw_landmarks(np.stack([face, face]), size, irises=np.stack([eyes, eyes + 1]))
+    assert np.array_equal(together[0], ahead) and not np.array_equal(together[1], ahead)
+
+
+def test_a_mirrored_image_has_the_irises_of_the_mirrored_face():
+    mesh = np.random.default_rng(0).uniform(60, 190, (478, 3)).astype(np.float32)
+    face = (template() * 256).astype(np.float32).round()
+    mesh[list(IRISES), :2] = np.array([[100, 110], [150, 112]])
+    drawn = draw_landmarks(face, 256, irises=irises_to_draw(mesh, GAZE))
+    flipped = mirrored_face(mesh, 256)
+    other = draw_landmarks(mirrored_face(face, 256), 256, irises=irises_to_draw(flipped, GAZE))
+    exchanged = drawn[:, ::-1][..., [1, 0, 2]]
+    # OpenCV's even widths lean to one side by a pixel.
+    near = cv2.dilate(exchanged, np.ones((3, 3), np.uint8))
+    assert ((other > 0) <= (near > 0)).all()
+    assert irises_to_draw(mesh, FaceSpec(backend="mediapipe")) is None
+    assert irises_to_draw(None, GAZE) is None
