@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from fsh.pipeline.ingest.failures import Failure, run_stopped
 from fsh.schemas.places.numbered import latest_of, make_next, remove_versions, version_of
-from fsh.schemas.places.stores import is_remote, write_object
+from fsh.schemas.places.stores import content_of, file_size, is_remote
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.plain import from_plain
 from fsh.schemas.tables.records import ErrorClass
@@ -239,6 +239,8 @@ class RateLimiter:
             number, text = latest_of(self.path)
             if number and text is None:
                 continue  # somebody was faster
+            if not number and file_size(self.path) is not None:  # a folder was copied here
+                text = content_of(self.path)
             hosts = _parse(text or b"", self.clock())
             before = dict(hosts)
             result = work(hosts)
@@ -253,21 +255,18 @@ def _state_of(hosts: Hosts, host: str) -> HostState:
 
 def remove_hosts(path: Path, hosts: Set[str]) -> None:
     """Remove what a rate limiter's file remembers of some hosts; no rate limiter may be at work."""
-    if is_remote(path):
-        number, text = latest_of(path)
-        known = _parse(text or b"", time.time())
+    places = [path]
+    if is_remote(path) and (number := latest_of(path)[0]):
+        remove_versions(path, before=number)
+        places.append(version_of(path, number))
+    for place in places:
+        if file_size(place) is None:
+            continue
+        known = json.loads(content_of(place) or b"{}")
         if hosts & known.keys():
-            rest = {host: state for host, state in known.items() if host not in hosts}
-            write_object(version_of(path, number), _own_bytes(rest))
-            remove_versions(path, before=number)
-        return
-    if not path.is_file():
-        return
-    known = json.loads(path.read_text() or "{}")
-    if hosts & known.keys():
-        with replacing(path) as temporary:
-            rest = {host: state for host, state in known.items() if host not in hosts}
-            temporary.write_text(json.dumps(rest))
+            with replacing(place) as temporary:
+                rest = {host: state for host, state in known.items() if host not in hosts}
+                temporary.write_text(json.dumps(rest))
 
 
 def _to_bytes(hosts: Hosts) -> bytes:

@@ -141,7 +141,8 @@ class DataFolder:
 
 def shard_number(path: str | Path) -> int:
     """The number in a shard's file name, or its note's."""
-    return int(Path(path).stem.rsplit("-", 1)[1])
+    name = path if isinstance(path, str) else path.name
+    return int(Path(name).stem.rsplit("-", 1)[1])
 
 
 @dataclass(frozen=True, slots=True)
