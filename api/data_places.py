@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from fsh.defaults import AnyPath
+from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
+from fsh.schemas.ids import digest
 from fsh.schemas.places.layout import DataFolder
-from fsh.schemas.places.local_copies import cache_limit
+from fsh.schemas.places.local_copies import cache_limit, remove_copies
 from fsh.schemas.places.stores import cache_folder, is_remote, refused_by_store, store_of
+from fsh.schemas.places.temporary import replacing
 
 #: Beginning of an address to the extra that reads it.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
@@ -59,22 +62,8 @@ def data_folder(data: AnyPath) -> DataFolder:
         why = "what reads such a store is not installed"
         raise FshError(why, where=data, remedy=remedy) from error
     _require_answer(fs, name, folder.root)
+    remove_erased_copies(folder)
     return folder
-
-
-def local_data_folder(data: AnyPath, command: str) -> DataFolder:
-    """A data folder on this machine.
-
-    Raises:
-        FshError: if it is in an object store.
-    """
-    if is_remote(data) or "://" in str(data):
-        raise FshError(
-            f"fsh {command} works on folders",
-            where=data,
-            remedy="run it on a folder, then copy that to the store (docs/scale.md)",
-        )
-    return DataFolder(Path(data))
 
 
 def copies_setting(folder: DataFolder) -> dict[str, object]:
@@ -82,6 +71,23 @@ def copies_setting(folder: DataFolder) -> dict[str, object]:
     if not is_remote(folder.root):
         return {}
     return {"copies": f"{cache_folder()} ({cache_limit(cache_folder()) / 1e9:.3g} GB at most)"}
+
+
+def remove_erased_copies(folder: DataFolder) -> None:
+    """Remove what this machine has copied of what was erased in a store since it looked last.
+
+    Raises:
+        FshError: if the store does not answer.
+    """
+    if not is_remote(folder.root) or not cache_folder().is_dir():
+        return
+    seen = cache_folder() / f".erased-{digest(str(folder.root))}"
+    erased = Tombstones.read(folder)
+    marks = digest(sorted(erased.marks))
+    if erased.marks and not (seen.is_file() and seen.read_text() == marks):
+        remove_copies(lambda sha256: erased.covers(sha256=sha256))
+        with replacing(seen) as temporary:
+            temporary.write_text(marks)
 
 
 def _require_answer(fs: Any, name: str, where: Path) -> None:

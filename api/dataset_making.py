@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsh.data_places import copies_setting, data_folder, local_data_folder
+from fsh.data_places import copies_setting, data_folder
 from fsh.defaults import Announce, AnyPath, as_texts, worker_count
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.spec import FaceSpec
@@ -52,7 +52,7 @@ def ingest(
 
     Args:
         lists: lists, folders, video files or URLs; one or several.
-        data: the data folder.
+        data: the data folder, or its address in an object store (docs/scale.md).
         copy: copy local files instead of linking to them.
         license: ``any``, or ``cc``: only what states a Creative Commons licence.
         retry: which failures of earlier runs are tried again: ``none``, ``transient``,
@@ -78,7 +78,7 @@ def ingest(
     """
     from fsh.pipeline.ingest.run import ingest as run_ingest
 
-    require_data_folder(folder := local_data_folder(data, "ingest"))
+    require_data_folder(folder := data_folder(data))
     options = _options(
         copy=copy,
         license=license,
@@ -110,7 +110,7 @@ def plan_ingest(
     """
     from fsh.pipeline.ingest.plan import plan_ingest as plan_lists
 
-    return plan_lists(as_texts(lists), local_data_folder(data, "ingest"), _options(**options))
+    return plan_lists(as_texts(lists), data_folder(data), _options(**options))
 
 
 def shard(

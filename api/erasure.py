@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsh.data_places import local_data_folder
+from fsh.data_places import data_folder, remove_erased_copies
 from fsh.defaults import AnyPath, as_texts
 from fsh.pipeline.erasure.derived import (
     AffectedFaces,
@@ -31,6 +31,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.outputs import owned_output
+from fsh.schemas.places.stores import is_remote
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.run_pictures import RunPictures
 
@@ -145,7 +146,7 @@ def plan_forget(
     Raises:
         FshError: as :func:`forget` does.
     """
-    folder, named = local_data_folder(data, "forget"), as_texts(targets)
+    folder, named = data_folder(data), as_texts(targets)
     if not named:
         raise FshError("nothing to forget", remedy="name what to forget")
     persons = sorted({place for place in map(person_at, named) if place})
@@ -187,6 +188,7 @@ def carry_out(plan: ForgetPlan, progress: Progress | None = None) -> ForgetRepor
 
     if plan.data:
         erase(plan.folder, plan.data, step=lambda what: bar.advance(note=what), say=say)
+        remove_erased_copies(plan.folder)
         for faces in plan.faces:
             remove_faces(Path(faces.run), Tombstones.read(plan.folder))
     for folder in plan.pictures:
@@ -238,9 +240,9 @@ def check_forgotten(
     Raises:
         FshError: if there is no data folder.
     """
-    folder, named = local_data_folder(data, "forget"), as_texts(targets)
+    folder, named = data_folder(data), as_texts(targets)
     found = [Remnant(str(person), "a person") for person in map(person_at, named) if person]
-    if folder.root.is_dir() or not found:
+    if is_remote(folder.root) or folder.root.is_dir() or not found:
         found += find_remnants(folder, named)
         erased = Tombstones.read(folder)
         found += find_remnants_in_runs(Path(runs), named, erased)

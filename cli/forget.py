@@ -10,10 +10,16 @@ import typer
 
 from fsh.cli import console, options
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.stores import is_remote
 from fsh.schemas.text import one_line, shown
 
 #: Files named in one line at most.
 _NAMED = 8
+#: Said where the data folder lies in an object store.
+_IN_STORES = (
+    "copies that other machines have of them go when fsh next opens this set there; older versions "
+    "of objects, if the bucket keeps any, and pages of `fsh inspect` are yours to remove"
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +116,8 @@ def in_words(plan: ForgetPlan) -> list[str]:
     lines = of_data(plan.data) if plan.data else []
     lines += [of_pictures(one) for one in plan.pictures if one.pictures.files()]
     lines += [of_faces(one) for one in plan.faces]
+    if plan.data and is_remote(plan.folder.root):
+        lines.append(_IN_STORES)
     return lines + [of_person(person, plan.staying) for person in plan.persons]
 
 

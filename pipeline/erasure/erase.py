@@ -13,11 +13,15 @@ from collections.abc import Callable, Sequence
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.settling.assignment import pin_assignments
 from fsh.pipeline.dataset.shards import ShardClip, plan_shards
+from fsh.pipeline.erasure.clip_tars import ClipTars
 from fsh.pipeline.erasure.plan import ErasurePlan, known_clips, known_sources
 from fsh.pipeline.erasure.removal import remove_erased
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import PinnedAssignments, Tombstones
+from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import SPLITS, DataFolder, shard_number
+from fsh.schemas.places.stores import StoreRefused, is_remote
+from fsh.schemas.shards.card import DatasetCard
 from fsh.schemas.tables.records import Clip, Source, SourceState
 
 
@@ -48,6 +52,7 @@ def erase(
         before = Tombstones.read(data)
         erased = _with_plan(before, plan)
         if erased != before:
+            erased = _with_shards(erased, plan, data)
             pinned = _pinned(data, frozenset(plan.videos), erased, config)
             Tombstones(erased.salt, erased.marks, pinned).write(data)
         remove_erased(data, Tombstones.read(data), step, say)
@@ -67,6 +72,22 @@ def _with_plan(erased: Tombstones, plan: ErasurePlan) -> Tombstones:
     return erased
 
 
+def _with_shards(erased: Tombstones, plan: ErasurePlan, data: DataFolder) -> Tombstones:
+    """The tombstones, and the content of shards in a store, of which machines have copies."""
+    if not is_remote(data.root):
+        return erased
+    try:
+        shards = DatasetCard.read(data.card).shards
+    except StoreRefused:
+        raise
+    except FshError:  # none, or a damaged one
+        return erased
+    for info in shards:
+        if info.path in plan.shards:
+            erased = erased.adding(sha256=info.sha256)
+    return erased
+
+
 def _pinned(
     data: DataFolder, gone: frozenset[str], erased: Tombstones, config: ShardConfig
 ) -> PinnedAssignments:
@@ -82,16 +103,16 @@ def _pinned(
             sources[source.video_id].append(source)
     kept = [clip for clip in known_clips(data) if clip.kept and clip.video_id in sources]
     pinned = pin_assignments(kept, gone, sources, config.same_person, erased.pinned)
-    least = dict(pinned.shards)
+    least, tars = dict(pinned.shards), ClipTars(data)
     for split in SPLITS:
-        count = _least_shards(data, split, kept, gone, least.get(split, 1), config)
+        count = _least_shards(tars, split, kept, gone, least.get(split, 1), config)
         if count is not None:
             least[split] = count
     return PinnedAssignments(pinned.names, pinned.splits, least)
 
 
 def _least_shards(
-    data: DataFolder,
+    tars: ClipTars,
     split: str,
     kept: Sequence[Clip],
     gone: frozenset[str],
@@ -107,8 +128,8 @@ def _least_shards(
         if clip.video_id in gone:
             continue
         name = clip.clip_id or ""
-        tars = data.clip_tars(name)
-        size = tars[0].stat().st_size if tars else clip.bytes or 0
+        sizes = list(tars.of(name).values())
+        size = sizes[0] if sizes else clip.bytes or 0
         entries.append(ShardClip(name, clip.identity or "", "", size))
     planned = plan_shards(split, entries, config.shard_bytes)
     return present if present > 1 and len(planned) < present else None

@@ -13,7 +13,9 @@ from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import ids, urls
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.folder_kinds import is_data_folder
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import file_size, is_remote, listing
 from fsh.schemas.tables.parquet import read_clips
 from fsh.schemas.tables.records import Clip, Source
 
@@ -61,12 +63,11 @@ def plan_erasure(data: DataFolder, targets: Sequence[str]) -> ErasurePlan:
     Raises:
         FshError: if a target is nothing that is or was here.
     """
-    if not data.root.is_dir():
-        raise FshError("no data here", where=data.root)
+    require_there(data)
     erased, sources, clips = Tombstones.read(data), known_sources(data), known_clips(data)
     named = {str(target) for target in targets if str(target).strip()}
     labels = {one.identity for one in sources} | {clip.identity or "" for clip in clips}
-    cached = {name for name in named if ids.is_safe(name) and (data.work / name).is_dir()}
+    cached = {name for name in named if ids.is_safe(name) and _has_work(data, name)}
     unknown = [
         target
         for target in sorted(named)
@@ -101,6 +102,19 @@ def plan_erasure(data: DataFolder, targets: Sequence[str]) -> ErasurePlan:
     )
 
 
+def require_there(data: DataFolder) -> None:
+    """Raises:
+    FshError: if there is no such data folder.
+    """
+    if not (is_data_folder(data) if is_remote(data.root) else data.root.is_dir()):
+        raise FshError("no data here", where=data.root)
+
+
+def _has_work(data: DataFolder, video: str) -> bool:
+    folder = data.work / video
+    return bool(listing(folder)) if is_remote(folder) else folder.is_dir()
+
+
 def names_of(target: str) -> set[str]:
     """Every name that sources and videos may have for a target: keys of URLs, ids, paths."""
     url = urls.with_scheme(target.strip())
@@ -126,14 +140,14 @@ def content_hashes_of(target: str) -> set[str]:
 
 def known_sources(data: DataFolder) -> list[Source]:
     """The ledger's sources; none if nothing was ingested."""
-    if not data.sources.is_file() and not journal_files(data):
+    if file_size(data.sources) is None and not journal_files(data):
         return []
     return list(Ledger(data).sources.values())
 
 
 def known_clips(data: DataFolder) -> list[Clip]:
     """The rows of the clips table; none if there is no table."""
-    return read_clips(data.clips) if data.clips.is_file() else []
+    return read_clips(data.clips) if file_size(data.clips) is not None else []
 
 
 @dataclass(frozen=True)
@@ -194,5 +208,5 @@ def _originals(data: DataFolder, sources: Iterable[Source]) -> Iterator[str]:
     """The user's files that the removed links lead to."""
     for source in sources:
         path = data.root / source.path if source.path else None
-        if path and path.is_symlink():
+        if path and not is_remote(path) and path.is_symlink():
             yield str(path.readlink())

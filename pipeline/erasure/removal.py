@@ -14,6 +14,7 @@ from pathlib import Path
 from fsh.pipeline.dataset.accounting import seconds_of
 from fsh.pipeline.dataset.finish import dataset_counts, with_places
 from fsh.pipeline.dataset.settling.duplicates import with_duplicates
+from fsh.pipeline.erasure.clip_tars import ClipTars
 from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
 from fsh.pipeline.erasure.shard_rewriting import rewrite_shard, unrecorded_shards
 from fsh.pipeline.ingest.journal import journal_files
@@ -22,8 +23,21 @@ from fsh.pipeline.ingest.rate_limit import remove_hosts
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
-from fsh.schemas.ids import file_sha256, video_of
+from fsh.schemas.ids import video_of
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import (
+    StoreRefused,
+    content_of,
+    file_size,
+    files_below,
+    is_remote,
+    listing,
+    remove_files,
+    remove_folder,
+    remove_objects,
+    size_and_sha256,
+    store_of,
+)
 from fsh.schemas.places.temporary import TEMPORARY, replacing
 from fsh.schemas.shards.card import DatasetCard, ShardInfo
 from fsh.schemas.shards.dataset_readme import write_dataset_readme
@@ -44,6 +58,26 @@ def remove_erased(
         say: is told, in one line each, what was damaged and what became of it.
     """
     step("temporary files")
+    if not is_remote(data.root):
+        _remove_temporary(data)
+    shutil.rmtree(data.incoming, ignore_errors=True)
+    remove_files(data.clips_without_shards)
+    step("inspect page")
+    for page in files_below(data.root):
+        if page.suffix == ".html" and _names_erased(content_of(page), erased):
+            remove_files(page)
+    step("shards and tables")
+    _remove_clips(data, erased, say)
+    step("cached work")
+    remove_folder(data.packs)  # copies, which the next `fsh shard` makes anew
+    _remove_work(data, erased)
+    step("videos")
+    _remove_videos(data, erased)
+    step("sources")
+    _remove_sources(data, erased)
+
+
+def _remove_temporary(data: DataFolder) -> None:
     own = (data.records, data.videos, data.clips.parent, data.work, data.shards)
     for folder in own:  # the user may keep other things in the data folder
         for path in list(folder.rglob(TEMPORARY)):
@@ -51,26 +85,24 @@ def remove_erased(
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-    shutil.rmtree(data.incoming, ignore_errors=True)
-    data.clips_without_shards.unlink(missing_ok=True)
-    step("inspect page")
-    for page in data.root.rglob("*.html"):
-        if _names_erased(page.read_text(errors="replace"), erased):
-            page.unlink()
-    step("shards and tables")
-    _remove_clips(data, erased, say)
-    step("cached work")
-    shutil.rmtree(data.packs, ignore_errors=True)  # copies, which the next `fsh shard` makes anew
-    for note in data.times.glob("*.json"):
+
+
+def _remove_work(data: DataFolder, erased: Tombstones) -> None:
+    """What is stored of the spans of erased videos."""
+    for note in files_below(data.times):
         if erased.covers(video=note.name.partition(".")[0]):
-            note.unlink()
+            remove_files(note)
+    if is_remote(data.work):
+        begin = len(store_of(data.work)[1]) + 1
+        names = listing(data.work)
+        videos = {name[begin:].partition("/")[0] for name in names}
+        gone = {video for video in videos if erased.covers(video=video)}
+        own = [name for name in names if name[begin:].partition("/")[0] in gone]
+        remove_objects(data.work, own)
+        return
     for folder in data.work.iterdir() if data.work.is_dir() else ():
         if folder.is_dir() and erased.covers(video=folder.name):
             shutil.rmtree(folder)
-    step("videos")
-    _remove_videos(data, erased)
-    step("sources")
-    _remove_sources(data, erased)
 
 
 def _remove_clips(data: DataFolder, erased: Tombstones, say: Callable[[str], None]) -> None:
@@ -82,8 +114,10 @@ def _remove_clips(data: DataFolder, erased: Tombstones, say: Callable[[str], Non
     left = [clip for clip in clips if not erased.covers(video=clip.video_id)]
     touched = {clip.shard for clip in clips if clip.shard and erased.covers(video=clip.video_id)}
     touched |= set(unrecorded_shards(data, erased, say))
+    tars = ClipTars(data)
     written: dict[str, ShardInfo | None] = {
-        name: rewrite_shard(data, data.root / name, erased, left, say) for name in sorted(touched)
+        name: rewrite_shard(data, data.root / name, erased, left, tars, say)
+        for name in sorted(touched)
     }
     if not touched and len(left) == len(clips):
         return
@@ -93,7 +127,7 @@ def _remove_clips(data: DataFolder, erased: Tombstones, say: Callable[[str], Non
         for clip in left
     ]
     left = with_places(data, _without_links(left, erased), filter(None, written.values()))
-    if not data.clips.is_file():
+    if file_size(data.clips) is None:
         _write_card(data, left, written, data.clips, say)
         return
     # The card holds the table's hash, and the table says what is left to do: it comes last.
@@ -121,12 +155,14 @@ def _write_card(
     say: Callable[[str], None],
 ) -> None:
     """Write the data set's card, if there is one, with the new shards and counts."""
-    if not data.card.is_file():
+    if file_size(data.card) is None:
         return
     try:
         card = DatasetCard.read(data.card)
+    except StoreRefused:
+        raise
     except FshError as error:  # it cannot be brought up to date, and must not say what was
-        data.card.unlink()
+        remove_files(data.card)
         say(f"{error.where}: {error.what}: removed → `fsh shard` makes it anew")
         return
     infos = [written.get(info.path, info) for info in card.shards]
@@ -140,12 +176,14 @@ def _write_card(
 def _remove_videos(data: DataFolder, erased: Tombstones) -> None:
     """Stored videos, and files that no source names but whose content was erased."""
     known = {source.path for source in known_sources(data)}
-    for path in data.videos.iterdir() if data.videos.is_dir() else ():
-        orphan = str(path.relative_to(data.root)) not in known and path.is_file()
+    remote = is_remote(data.videos)
+    paths = list(files_below(data.videos) if remote else data.videos.glob("*"))
+    for path in paths:
+        orphan = str(path.relative_to(data.root)) not in known and (remote or path.is_file())
         if erased.covers(video=path.name.split(".")[0]) or (
-            orphan and erased.covers(sha256=file_sha256(path))
+            orphan and erased.covers(sha256=size_and_sha256(path)[1])
         ):
-            path.unlink()
+            remove_files(path)
 
 
 def _remove_sources(data: DataFolder, erased: Tombstones) -> None:
@@ -153,7 +191,7 @@ def _remove_sources(data: DataFolder, erased: Tombstones) -> None:
 
     Journals are taken into the table.
     """
-    if not data.sources.is_file() and not journal_files(data):
+    if file_size(data.sources) is None and not journal_files(data):
         return
     ledger = Ledger(data)
     gone = [name for name, source in ledger.sources.items() if erased.covers_source(source)]
@@ -165,6 +203,7 @@ def _remove_sources(data: DataFolder, erased: Tombstones) -> None:
     ledger.compact(drop_journals=True)
 
 
-def _names_erased(text: str, erased: Tombstones) -> bool:
+def _names_erased(page: bytes, erased: Tombstones) -> bool:
     """Whether a text holds the id of an erased video."""
+    text = page.decode(errors="replace")
     return any(erased.covers(video=found) for found in set(VIDEO_ID.findall(text)))

@@ -15,12 +15,21 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fsh.pipeline.erasure.plan import VIDEO_ID, content_hashes_of, names_of
+from fsh.pipeline.erasure.plan import VIDEO_ID, content_hashes_of, names_of, require_there
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
-from fsh.schemas.ids import content_id, file_sha256
+from fsh.schemas.ids import content_id
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import (
+    StoreRefused,
+    content_of,
+    file_size,
+    files_below,
+    is_remote,
+    read_object,
+    size_and_sha256,
+)
 from fsh.schemas.shards.sample import INFO, samples_in
 from fsh.schemas.shards.tar import open_archive
 from fsh.schemas.text import json_line, stored_text
@@ -95,12 +104,11 @@ def find_remnants(data: DataFolder, targets: Sequence[str]) -> list[Remnant]:
     Raises:
         FshError: if there is no such folder.
     """
-    if not data.root.is_dir():
-        raise FshError("no data here", where=data.root)
-    terms = SearchTerms.of_targets(targets, Tombstones.read(data))
+    require_there(data)
+    terms, remote = SearchTerms.of_targets(targets, Tombstones.read(data)), is_remote(data.root)
     return [
         Remnant(str(path.relative_to(data.root)), what)
-        for path in sorted(data.root.rglob("*"))
+        for path in sorted(files_below(data.root) if remote else data.root.rglob("*"))
         for what in sorted(set(_in_path(data, path, terms)))
     ]
 
@@ -108,10 +116,10 @@ def find_remnants(data: DataFolder, targets: Sequence[str]) -> list[Remnant]:
 def _in_path(data: DataFolder, path: Path, terms: SearchTerms) -> Iterator[str]:
     for name in terms.in_text(path.name):
         yield f"name: {name}"
-    if path.is_symlink():
+    if not is_remote(path) and path.is_symlink():
         for name in terms.in_text(str(path.readlink())):
             yield f"link: {name}"
-    if not path.is_file():
+    if not is_remote(path) and not path.is_file():
         return
     if path.is_relative_to(data.videos):
         yield from _in_content(path, terms)
@@ -119,13 +127,13 @@ def _in_path(data: DataFolder, path: Path, terms: SearchTerms) -> Iterator[str]:
         yield from _in_table(path, terms)
     elif path.suffix == ".tar":
         yield from _in_tar(path, terms)
-    elif path.stat().st_size <= _LARGEST_TEXT:
-        for name in terms.in_text(path.read_bytes().decode("utf-8", "replace")):
+    elif (file_size(path) or 0) <= _LARGEST_TEXT:
+        for name in terms.in_text(content_of(path).decode("utf-8", "replace")):
             yield f"text: {name}"
 
 
 def _in_content(path: Path, terms: SearchTerms) -> Iterator[str]:
-    sha256 = file_sha256(path)
+    sha256 = size_and_sha256(path)[1]
     same = sha256 in terms.contents or content_id(sha256) in terms.names
     if same or terms.erased.covers(sha256=sha256):
         yield f"content: {sha256}"
@@ -133,9 +141,9 @@ def _in_content(path: Path, terms: SearchTerms) -> Iterator[str]:
 
 def _in_table(path: Path, terms: SearchTerms) -> Iterator[str]:
     try:
-        with path.open("rb") as file:
-            table = pq.read_table(file)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        content = content_of(path)
+        table = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError, ValueError) as error:  # a store's refusal is none of these
         yield f"cannot be read, so not searched: {error}"
         return
     for column in table.schema.names:
@@ -145,14 +153,15 @@ def _in_table(path: Path, terms: SearchTerms) -> Iterator[str]:
             for name in terms.in_value(column, value or ""):
                 yield f"column {column}: {name}"
     # Statistics and metadata in the file's footer are not compressed.
-    for name in terms.in_text(path.read_bytes().decode("utf-8", "replace")):
+    for name in terms.in_text(content.decode("utf-8", "replace")):
         yield f"footer: {name}"
 
 
 def _in_tar(path: Path, terms: SearchTerms) -> Iterator[str]:
     """A shard, or the tar of one clip, which has no end blocks."""
     try:
-        for sample in samples_in(open_archive(path), path, closed=False):
+        archive = read_object(path) if is_remote(path) else open_archive(path)
+        for sample in samples_in(archive, path, closed=False):
             for extension in sample.places:
                 for name in terms.in_text(f"{sample.key}.{extension}"):
                     yield f"member: {name}"
@@ -167,10 +176,12 @@ def _in_tar(path: Path, terms: SearchTerms) -> Iterator[str]:
             for column, value in columns.items():
                 for name in terms.in_value(column, value):
                     yield f"sample {column}: {name}"
+    except StoreRefused:
+        raise
     except FshError as error:
         yield f"cannot be read, so not searched: {error.what}"
-        if path.stat().st_size <= _LARGEST_TEXT:
-            for name in terms.in_text(path.read_bytes().decode("utf-8", "replace")):
+        if (file_size(path) or 0) <= _LARGEST_TEXT:
+            for name in terms.in_text(content_of(path).decode("utf-8", "replace")):
                 yield f"text: {name}"
 
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fsh.pipeline.dataset.shards import DamagedClip, ShardClip, ShardNote, ShardPlan, write_shard
+from fsh.pipeline.erasure.clip_tars import ClipTars
 from fsh.pipeline.erasure.plan import VIDEO_ID
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.ids import clip_of, file_sha256, video_of
+from fsh.schemas.ids import clip_of, video_of
 from fsh.schemas.places.layout import DataFolder, shard_number
+from fsh.schemas.places.stores import (
+    StoreRefused,
+    content_of,
+    file_size,
+    is_remote,
+    read_object,
+    remove_files,
+    size_and_sha256,
+)
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.shards.card import ShardInfo
-from fsh.schemas.shards.sample import read_samples
+from fsh.schemas.shards.sample import samples_in
 from fsh.schemas.shards.tar import open_archive, write_members
 from fsh.schemas.tables.records import Clip
 
@@ -42,12 +53,13 @@ def remove_clips(path: Path, erased: Tombstones) -> ShardContents | None:
     Raises:
         FshError: if the shard is damaged.
     """
-    if not path.is_file():
+    if file_size(path) is None:
         return None
+    archive = _archive(path)
     left = ShardContents()
     extents: dict[str, tuple[int, int]] = {}
     removed = False
-    for sample in read_samples(path):
+    for sample in samples_in(archive, path):
         clip = clip_of(sample.key)
         if _is_erased_clip(clip, erased):
             removed = True
@@ -57,14 +69,13 @@ def remove_clips(path: Path, erased: Tombstones) -> ShardContents | None:
         left.samples += 1
         left.frames += sample.frames
     if not extents:
-        path.unlink()
+        remove_files(path)
         return None
     offset = 0
     for clip, (begin, end) in extents.items():
         left.places[clip] = (offset, end - begin)
         offset += end - begin
     if removed:
-        archive = open_archive(path)
         with replacing(path) as temporary, temporary.open("wb") as file:
             for begin, end in extents.values():
                 file.write(archive[begin:end])
@@ -72,11 +83,17 @@ def remove_clips(path: Path, erased: Tombstones) -> ShardContents | None:
     return left
 
 
+def _archive(path: Path) -> mmap.mmap | bytes:
+    """A tar; of one in a store nothing is left on this machine."""
+    return read_object(path) if is_remote(path) else open_archive(path)
+
+
 def rewrite_shard(
     data: DataFolder,
     path: Path,
     erased: Tombstones,
     clips: Sequence[Clip],
+    tars: ClipTars,
     say: Callable[[str], None] = lambda _: None,
 ) -> ShardInfo | None:
     """:func:`remove_clips`, and note what the shard holds now.
@@ -93,29 +110,32 @@ def rewrite_shard(
     """
     split, number = path.parent.name, shard_number(path)
     note = data.shard_note(split, number)
-    note.unlink(missing_ok=True)
+    remove_files(note)
     try:
         left = remove_clips(path, erased)
+    except StoreRefused:  # which says nothing about the shard
+        raise
     except FshError as error:
-        return _replace_damaged(data, path, clips, error, say)
+        return _replace_damaged(data, path, clips, tars, error, say)
     if left is None:
         return None
+    size, sha256 = size_and_sha256(path)
     info = ShardInfo(
         path=str(path.relative_to(data.root)),
         split=split,
         samples=left.samples,
         frames=left.frames,
-        bytes=path.stat().st_size,
-        sha256=file_sha256(path),
+        bytes=size,
+        sha256=sha256,
     )
-    planned = _plan_of(data, path, list(left.places), clips)
+    planned = _plan_of(tars, path, list(left.places), clips)
     if planned:  # else `fsh shard` will make sure of this shard itself
         ShardNote(planned.digest, info, left.places).write(note)
     return info
 
 
 def _plan_of(
-    data: DataFolder, path: Path, names: Sequence[str], clips: Sequence[Clip]
+    tars: ClipTars, path: Path, names: Sequence[str], clips: Sequence[Clip]
 ) -> ShardPlan | None:
     """The plan by which ``fsh shard`` would write a shard; None if not all it needs is there.
 
@@ -126,10 +146,10 @@ def _plan_of(
     known = {clip.clip_id: clip for clip in clips if clip.kept}
     entries = []
     for name in names:
-        tars = list((data.work / video_of(name)).glob(f"*/{name}.tar"))
-        if len(tars) != 1 or name not in known:
+        own = tars.of(name)
+        if len(own) != 1 or name not in known:
             return None
-        tar, size = str(tars[0].relative_to(data.root)), tars[0].stat().st_size
+        ((tar, size),) = own.items()
         entries.append(ShardClip(name, known[name].identity or "", tar, size, known[name].samples))
     return ShardPlan(path.parent.name, shard_number(path), tuple(entries))
 
@@ -138,13 +158,14 @@ def _replace_damaged(
     data: DataFolder,
     path: Path,
     clips: Sequence[Clip],
+    tars: ClipTars,
     error: FshError,
     say: Callable[[str], None],
 ) -> ShardInfo | None:
     """A damaged shard made anew without the erased, or removed if that cannot be done."""
     name = str(path.relative_to(data.root))
     own = [(clip.offset or 0, clip.clip_id or "") for clip in clips if clip.shard == name]
-    planned = _plan_of(data, path, [clip for _, clip in sorted(own)], clips)
+    planned = _plan_of(tars, path, [clip for _, clip in sorted(own)], clips)
     if planned and planned.clips:
         try:
             info = write_shard(data, planned)
@@ -152,7 +173,7 @@ def _replace_damaged(
             return info
         except DamagedClip as damaged:
             say(str(damaged))
-    path.unlink()
+    remove_files(path)
     if not own:
         say(f"{name}: {error.what}: removed, nobody else was in it")
         return None
@@ -180,8 +201,10 @@ def unrecorded_shards(
             found = any(_is_erased_clip(clip, erased) for clip in note.clips)
         else:
             try:
-                clips = {clip_of(one.key) for one in read_samples(path)}
+                clips = {clip_of(one.key) for one in samples_in(_archive(path), path)}
                 found = any(_is_erased_clip(clip, erased) for clip in clips)
+            except StoreRefused:  # which says nothing about the shard
+                raise
             except FshError as error:
                 found = mentions_erased(path, erased)
                 if not found:
@@ -192,7 +215,7 @@ def unrecorded_shards(
 
 def mentions_erased(path: Path, erased: Tombstones) -> bool:
     """Whether the id of an erased video stands anywhere in a file, whatever else is in it."""
-    text = path.read_bytes().decode("latin-1")
+    text = content_of(path).decode("latin-1")
     return any(erased.covers(video=video) for video in set(VIDEO_ID.findall(text)))
 
 

@@ -10,6 +10,7 @@ In the data's order:
   :mod:`retrieval` gets the file from the disk, by :mod:`download`, or by :mod:`sites` and
   :mod:`ytdlp`, or a part of it by :mod:`range_copy`; :mod:`prober` and :mod:`licenses`
   decide whether it is let in; :mod:`storage` gives it its name
-- what became of it: :mod:`failures`, :mod:`journal`, :mod:`ledger`, :mod:`report`
+- what became of it: :mod:`failures`, :mod:`journal` in :mod:`journal_files`, :mod:`ledger`,
+  :mod:`report`
 - the run: :mod:`run` is the graph of :mod:`workers`; :mod:`progress` shows it
 """

@@ -132,7 +132,14 @@ class Fetcher:
         video_id = file.video_id or ids.content_id(file.sha256)
         name = f"{video_id}.{facts.extension}"
         try:
-            final = store_video(file.path, name, self.data, copy=self.options.copy, local=local)
+            final = store_video(
+                file.path,
+                name,
+                self.data,
+                copy=self.options.copy,
+                local=local,
+                of_content=not file.video_id,
+            )
         except OSError as error:
             raise failures.from_os(error, str(self.data.videos / name)) from error
         return FetchOutcome(

@@ -1,4 +1,4 @@
-"""What became of each video, recorded at once: one append-only file per worker.
+"""What became of each video, recorded at once: lines per worker (:mod:`journal_files`).
 
 A journal survives a kill: a record is wholly in it, or not at all. The ledger takes journals in.
 """
@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
 import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.journal_files import (
+    LineObjects,
+    append_line,
+    journal_sizes,
+    new_file,
+    read_lines,
+)
 from fsh.pipeline.ingest.requests import Request
-from fsh.schemas.places.disk import explaining_refusals
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import is_remote
 from fsh.schemas.plain import from_plain
 from fsh.schemas.tables.records import ErrorClass, Source, SourceState
+
+#: Files that are read at the same time.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -136,26 +146,21 @@ def now() -> str:
 
 
 class Journal:
-    """One worker's append-only file: a record is wholly in it and on the disk, or not at all."""
+    """One worker's lines: a record is wholly there, and kept, or not at all."""
 
     def __init__(self, data: DataFolder, run: str = "") -> None:
         """
         Args:
-            run: name of the run that it belongs to, with which its own begins.
+            run: name of the run that it belongs to.
         """
-        folder = data.journals
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{run}{uuid.uuid4().hex}.jsonl"
-        self._descriptor = os.open(
-            self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
-        )
-        directory = os.open(folder, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
+        self.path = data.journals / f"{run}{uuid.uuid4().hex}.jsonl"
+        self._objects = LineObjects(self.path) if is_remote(self.path) else None
+        self._descriptor = -1 if self._objects else new_file(self.path)
 
     def append(self, job: Job, outcome: FetchOutcome) -> None:
         """Raises:
-        NoRoom: if there is no room for it; the file is as it was before.
+        NoRoom: if there is no room for it; the journal is as it was before.
+        StoreRefused: if the store does not take it.
         """
         self._write(JournalRecord(job.requests, outcome).to_json())
 
@@ -164,30 +169,31 @@ class Journal:
         self._write({"note": line})
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if not self._objects:
+            os.close(self._descriptor)
 
     def _write(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record).encode() + b"\n"
-        size = os.fstat(self._descriptor).st_size
-        with explaining_refusals(self.path):
-            try:
-                written = os.write(self._descriptor, line)
-                if written < len(line):
-                    raise OSError(errno.ENOSPC, "short write")
-                os.fsync(self._descriptor)
-            except OSError:
-                with contextlib.suppress(OSError):  # a device that cannot be cut has kept nothing
-                    os.ftruncate(self._descriptor, size)
-                raise
+        if self._objects:
+            self._objects.append(line)
+        else:
+            append_line(self._descriptor, self.path, line)
 
 
 def read_journals(data: DataFolder, run: str = "") -> Iterator[JournalRecord]:
     """The records of a run's journals, or of all, later ones last."""
-    for path in journal_files(data, run):
-        for record in parse_journal(path.read_bytes()):
-            if "outcome" in record:
-                with contextlib.suppress(ValueError):  # one damaged line costs no other
-                    yield JournalRecord.from_json(record)
+    sizes = journal_sizes(data, run)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store takes its time for each answer
+        for content in threads.map(lambda path: read_lines(path, 0, sizes[path]), sizes):
+            for record in parse_journal(content):
+                if "outcome" in record:
+                    with contextlib.suppress(ValueError):  # one damaged line costs no other
+                        yield JournalRecord.from_json(record)
+
+
+def journal_files(data: DataFolder, run: str = "") -> list[Path]:
+    """Those of a run's journals, or of all; oldest first, so that later records win."""
+    return list(journal_sizes(data, run))
 
 
 def parse_journal(content: bytes) -> Iterator[dict[str, Any]]:
@@ -196,9 +202,3 @@ def parse_journal(content: bytes) -> Iterator[dict[str, Any]]:
         with contextlib.suppress(ValueError, RecursionError):
             if isinstance(record := json.loads(line), dict):
                 yield record
-
-
-def journal_files(data: DataFolder, run: str = "") -> list[Path]:
-    """Those of a run, or all; oldest first, so that later records win."""
-    paths = data.journals.glob(f"{run}*.jsonl")
-    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))

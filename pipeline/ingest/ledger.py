@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from fsh.pipeline.ingest.journal import FetchOutcome, Job, journal_files, now, read_journals
+from fsh.pipeline.ingest.journal import FetchOutcome, Job, now, read_journals
+from fsh.pipeline.ingest.journal_files import remove_journals
 from fsh.pipeline.ingest.options import RETRIES
 from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
@@ -15,6 +16,7 @@ from fsh.schemas import urls
 from fsh.schemas.places.disk import explaining_refusals
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.locks import taking_turns
+from fsh.schemas.places.stores import file_size, is_remote, listing, store_of
 from fsh.schemas.tables.parquet import read_sources, write_sources
 from fsh.schemas.tables.records import Source, SourceState
 
@@ -31,7 +33,7 @@ class Ledger:
         self.data = data
         self.sources: dict[str, Source] = {}
         self.finished: set[str] = set()
-        if data.sources.exists():
+        if file_size(data.sources) is not None:
             self.sources = {source.request_id: source for source in read_sources(data.sources)}
         self.replay()
 
@@ -63,8 +65,7 @@ class Ledger:
         with explaining_refusals(self.data.sources):
             write_sources(order, self.data.sources)
         if drop_journals:
-            for path in journal_files(self.data):
-                path.unlink()
+            remove_journals(self.data)
 
 
 def merge_journals(data: DataFolder) -> None:
@@ -133,6 +134,7 @@ def plan_jobs(
         key = source.fetch_key
         if key not in known or _rank(source) > _rank(known[key]):
             known[key] = source
+    files = StoredFiles(data)
     groups: dict[str, list[Request]] = defaultdict(list)
     for request in requests:
         groups[request.fetch_key].append(request)
@@ -142,7 +144,7 @@ def plan_jobs(
         missing = []
         for request in wanted:
             before = sources.get(request.request_id)
-            if has := next((s for s in (*stored, before) if s and is_stored(s, data)), None):
+            if has := next((s for s in (*stored, before) if s and files.has(s)), None):
                 plan.up_to_date.append(_as_found(request, has, before))
             else:
                 missing.append(request)
@@ -157,24 +159,30 @@ def plan_jobs(
     return plan
 
 
-def is_stored(source: Source, data: DataFolder) -> bool:
-    """Whether a source's file was stored and is still there as it was."""
-    return source.state is SourceState.STORED and is_intact(source, data)
+class StoredFiles:
+    """The videos of a data folder; a store is asked once for all of them."""
 
+    def __init__(self, data: DataFolder) -> None:
+        self._data, self._sizes = data, dict[str, int]()
+        if is_remote(data.root):
+            begin = len(store_of(data.root)[1].rstrip("/")) + 1
+            self._sizes = {name[begin:]: size for name, size in listing(data.videos).items()}
 
-def is_intact(source: Source, data: DataFolder) -> bool:
-    """Whether a stored source's file is still there, with the size and time it had."""
-    if not source.path:
-        return False
-    path = data.root / source.path
-    try:
-        facts = path.stat()
-    except OSError:
-        return False
-    if facts.st_size != source.bytes:
-        return False
-    modified = json.loads(source.metadata or "{}").get("mtime_ns")
-    return modified is None or not path.is_symlink() or facts.st_mtime_ns == modified
+    def has(self, source: Source) -> bool:
+        """Whether a source's file was stored and is still there, with the size and time it had."""
+        if source.state is not SourceState.STORED or not source.path:
+            return False
+        if is_remote(self._data.root):
+            return self._sizes.get(source.path) == source.bytes
+        path = self._data.root / source.path
+        try:
+            facts = path.stat()
+        except OSError:
+            return False
+        if facts.st_size != source.bytes:
+            return False
+        modified = json.loads(source.metadata or "{}").get("mtime_ns")
+        return modified is None or not path.is_symlink() or facts.st_mtime_ns == modified
 
 
 def _rank(source: Source) -> tuple[bool, str]:

@@ -9,10 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.journal import journal_files, parse_journal
+from fsh.pipeline.ingest.journal import parse_journal
+from fsh.pipeline.ingest.journal_files import journal_sizes, read_lines
 from fsh.pipeline.ingest.ledger import merge_journals
 from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import StoreRefused, is_remote
 from fsh.schemas.progress import Progress
 
 
@@ -29,10 +31,8 @@ class JournalTail:
 
     def new_records(self) -> Iterator[dict[str, Any]]:
         """Whole records and notes, as :func:`parse_journal` gives them."""
-        for path in journal_files(self._data, self._run):
-            with path.open("rb") as file:
-                file.seek(self._read.get(path, 0))
-                content = file.read()
+        for path, size in journal_sizes(self._data, self._run).items():
+            content = read_lines(path, self._read.get(path, 0), size)
             content = content[: content.rfind(b"\n") + 1]
             self._read[path] = self._read.get(path, 0) + len(content)
             yield from parse_journal(content)
@@ -44,7 +44,7 @@ def showing_progress(
     progress: Progress,
     *,
     run: str = "",
-    every: float = 0.3,
+    every: float | None = None,
     compact_every: float = 600.0,
 ) -> Iterator[None]:
     """Advance a progress bar by one for each video that any worker records meanwhile.
@@ -54,9 +54,11 @@ def showing_progress(
 
     Args:
         run: whose videos are shown; empty: all.
-        every: seconds between two readings of the journals.
+        every: seconds between two readings of the journals; None: what suits the place.
         compact_every: seconds between two writings of the table.
     """
+    remote = is_remote(data.root)
+    pause = (3.0 if remote else 0.3) if every is None else every
     tail, shown = JournalTail(data, run), set[str]()
     done = threading.Event()
 
@@ -71,11 +73,12 @@ def showing_progress(
 
     def show_until_done() -> None:
         compacted = time.monotonic()
-        while not done.wait(every):
-            show_new_records()
+        while not done.wait(pause):
+            with suppress(StoreRefused):  # perhaps the next time
+                show_new_records()
             if time.monotonic() - compacted > compact_every:
                 compacted = time.monotonic()
-                with suppress(NoRoom):  # the workers meet it as well, and end the run
+                with suppress(NoRoom, StoreRefused):  # the workers meet it as well, and end the run
                     merge_journals(data)
 
     thread = threading.Thread(target=show_until_done, name="ingest progress", daemon=True)
@@ -85,4 +88,5 @@ def showing_progress(
     finally:
         done.set()
         thread.join()
-        show_new_records()
+        with suppress(StoreRefused):
+            show_new_records()

@@ -1,8 +1,8 @@
 """How often hosts are asked: one token bucket per host group for all workers of a data folder.
 
-The state is a small file under a lock, so the rate holds for any number of threads, processes and
-machines that share the folder and the time of day, and a run that was killed and started again
-does not begin with a full bucket.
+The state is a small file under a lock, in a store a numbered object, so the rate holds for any
+number of threads, processes and machines that share the folder and the time of day, and a run that
+was killed and started again does not begin with a full bucket.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import fcntl
 import json
 import os
 import random
+import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from fsh.pipeline.ingest.failures import Failure, run_stopped
+from fsh.schemas.places.numbered import latest_of, make_next, remove_versions, version_of
+from fsh.schemas.places.stores import content_of, file_size, is_remote
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.plain import from_plain
 from fsh.schemas.tables.records import ErrorClass
@@ -29,6 +33,10 @@ BURST = 5
 MAX_STRIKES, MIN_STRIKE_SECONDS = 8, 3600.0
 #: Seconds of the longest pause.
 _LONGEST_PAUSE = 3600.0
+#: Versions of the state in a store that stay: more than are made while one looks.
+_VERSIONS = 50
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class HostState:
     strikes: int = 0
     struck: float = 0.0
     since: float = 0.0
+
+
+#: What is remembered of each.
+Hosts = dict[str, HostState]
 
 
 def take_token(host: HostState, now: float, interval: float, burst: int) -> tuple[HostState, float]:
@@ -128,46 +140,48 @@ class RateLimiter:
         if not host:
             return 0.0
         while True:
-            with self._state() as hosts:
-                now, known = self.clock(), hosts.get(host, HostState())
-                if known.strikes >= MAX_STRIKES and now - known.since >= MIN_STRIKE_SECONDS:
-                    raise Failure(
-                        ErrorClass.TRANSIENT,
-                        "host_gave_up",
-                        f"{host} turned {known.strikes} requests in a row away: "
-                        "not asked again in this run",
-                    )
-                blocked = known.blocked_until
-                if blocked <= now:
-                    hosts[host], slot = take_token(known, now, self._interval(host), BURST)
-            if blocked > now:
+            blocked, slot = self._change(partial(self._take, host))
+            if blocked:
                 self._wait(blocked)
                 continue
             self._wait(slot)
-            with self._state() as hosts:
-                if hosts.get(host, HostState()).blocked_until <= self.clock():
-                    return self.clock() - began
+            if self._change(lambda hosts: _state_of(hosts, host).blocked_until) <= self.clock():
+                return self.clock() - began
+
+    def _take(self, host: str, hosts: Hosts) -> tuple[float, float]:
+        """Until when the host is blocked, if it is; else when the token may be used."""
+        now, known = self.clock(), _state_of(hosts, host)
+        if known.strikes >= MAX_STRIKES and now - known.since >= MIN_STRIKE_SECONDS:
+            raise Failure(
+                ErrorClass.TRANSIENT,
+                "host_gave_up",
+                f"{host} turned {known.strikes} requests in a row away: "
+                "not asked again in this run",
+            )
+        if known.blocked_until > now:
+            return known.blocked_until, 0.0
+        hosts[host], slot = take_token(known, now, self._interval(host), BURST)
+        return 0.0, slot
 
     def penalize(self, host: str, asked: float, retry_after: float | None = None) -> None:
         """The host asked to slow down in answer to a request that began at ``asked``."""
-        first = 60.0 if host == YOUTUBE else 1.0
-        with self._state() as hosts:
-            hosts[host] = note_strike(
-                hosts.get(host, HostState()),
-                self.clock(),
-                asked,
-                first,
-                retry_after,
-                self.random.uniform(0.5, 1.5),
-            )
+        first, jitter = 60.0 if host == YOUTUBE else 1.0, self.random.uniform(0.5, 1.5)
+
+        def strike(hosts: Hosts) -> None:
+            known, now = _state_of(hosts, host), self.clock()
+            hosts[host] = note_strike(known, now, asked, first, retry_after, jitter)
+
+        self._change(strike)
 
     def succeeded(self, host: str) -> None:
         """The host answered: its strikes are forgotten."""
-        if not host:
-            return
-        with self._state() as hosts:
-            if hosts.get(host, HostState()).strikes:
+
+        def forget(hosts: Hosts) -> None:
+            if _state_of(hosts, host).strikes:
                 hosts[host] = replace(hosts[host], strikes=0)
+
+        if host:
+            self._change(forget)
 
     def forget_strikes(self, older: float = 0.0) -> None:
         """A new run begins: every host may be asked again; what was taken of the rates stays.
@@ -175,10 +189,13 @@ class RateLimiter:
         Args:
             older: seconds; only strikes that old are forgotten, because others may be at work.
         """
-        with self._state() as hosts:
+
+        def forget(hosts: Hosts) -> None:
             for name, host in hosts.items():
                 if self.clock() - host.struck >= older:
                     hosts[name] = replace(host, strikes=0)
+
+        self._change(forget)
 
     def rate(self, host: str) -> float:
         """Requests an hour; 0: no limit."""
@@ -196,32 +213,70 @@ class RateLimiter:
                 raise run_stopped()
             self.sleep(min(left, 0.5))
 
-    @contextmanager
-    def _state(self) -> Iterator[dict[str, HostState]]:
-        """The hosts under the file's lock; written back if they changed."""
+    def _change(self, work: Callable[[Hosts], _T]) -> _T:
+        """Do something with the hosts, which nobody else does meanwhile, and keep what it changes.
+
+        Args:
+            work: may be done several times, each time with the hosts as they are then.
+        """
+        if is_remote(self.path):
+            return self._change_in_store(work)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             text = os.pread(descriptor, 2**24, 0)
             hosts = _parse(text, self.clock())
-            yield hosts
-            new = json.dumps({name: asdict(host) for name, host in hosts.items()}).encode()
-            if new != text:
+            result = work(hosts)
+            if (new := _to_bytes(hosts)) != text:
                 os.pwrite(descriptor, new, 0)
                 os.ftruncate(descriptor, len(new))
+            return result
         finally:
             os.close(descriptor)
+
+    def _change_in_store(self, work: Callable[[Hosts], _T]) -> _T:
+        while True:
+            number, text = latest_of(self.path)
+            if number and text is None:
+                continue  # somebody was faster
+            if not number and file_size(self.path) is not None:  # a folder was copied here
+                text = content_of(self.path)
+            hosts = _parse(text or b"", self.clock())
+            before = dict(hosts)
+            result = work(hosts)
+            if hosts == before or make_next(self.path, number, _own_bytes(hosts), keep=_VERSIONS):
+                return result
+            self.sleep(self.random.uniform(0.05, 0.3))
+
+
+def _state_of(hosts: Hosts, host: str) -> HostState:
+    return hosts.get(host, HostState())
 
 
 def remove_hosts(path: Path, hosts: Set[str]) -> None:
     """Remove what a rate limiter's file remembers of some hosts; no rate limiter may be at work."""
-    if not path.is_file():
-        return
-    known = json.loads(path.read_text() or "{}")
-    if hosts & known.keys():
-        with replacing(path) as temporary:
-            rest = {host: state for host, state in known.items() if host not in hosts}
-            temporary.write_text(json.dumps(rest))
+    places = [path]
+    if is_remote(path) and (number := latest_of(path)[0]):
+        remove_versions(path, before=number)
+        places.append(version_of(path, number))
+    for place in places:
+        if file_size(place) is None:
+            continue
+        known = json.loads(content_of(place) or b"{}")
+        if hosts & known.keys():
+            with replacing(place) as temporary:
+                rest = {host: state for host, state in known.items() if host not in hosts}
+                temporary.write_text(json.dumps(rest))
+
+
+def _to_bytes(hosts: Hosts) -> bytes:
+    return json.dumps({name: asdict(host) for name, host in hosts.items()}).encode()
+
+
+def _own_bytes(hosts: Hosts) -> bytes:
+    """The hosts, and behind them blanks that nobody else has: JSON does not mind."""
+    blanks = f"{secrets.randbits(64):064b}".replace("0", " ").replace("1", "\n")
+    return _to_bytes(hosts) + blanks.encode()
 
 
 def _parse(text: bytes, now: float) -> dict[str, HostState]:

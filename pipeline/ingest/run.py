@@ -31,6 +31,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.machine import workers as workers_that_fit
 from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import cache_folder, is_remote
 from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress
 from fsh.schemas.tables.records import Source, SourceState
@@ -51,7 +52,8 @@ def ingest(
         TooManyFailures: after everything is recorded, if more failed than allowed.
         FshError: nothing to ingest, another ingest at work, a full disk.
     """
-    data = DataFolder(data.root.absolute()) if options.runner else data
+    if options.runner and not is_remote(data.root):
+        data = DataFolder(data.root.absolute())
     listing, requests = wanted_requests(lists, options)
     for bad in listing.bad_lines[:_SHOWN]:
         progress.say(f"malformed, left out: {bad}")
@@ -96,9 +98,10 @@ def _ingest_locked(
         _record(known, [*requests, *own], ledger, data, stop)
     for source in known:
         ledger.put(source)
-    _settle(ledger, data, options)
+    _settle(ledger, data, options, stop)
     ledger.finished.clear()
-    if any(not urls.is_url(job.requests[0].url) for job in plan.jobs) and not options.copy:
+    linked = not options.copy and not is_remote(data.root)
+    if linked and any(not urls.is_url(job.requests[0].url) for job in plan.jobs):
         require_links(data)
     if plan.jobs:
         _announce_rate(plan.jobs, options, progress)
@@ -107,7 +110,7 @@ def _ingest_locked(
             _run(plan.jobs, data, options, stop, progress)
         progress.stop()
         ledger.replay(stop.run)
-        _settle(ledger, data, options)
+        _settle(ledger, data, options, stop)
         _check_finished(plan.jobs, ledger, data, stop)
     if not options.part:
         shutil.rmtree(data.incoming, ignore_errors=True)
@@ -118,8 +121,10 @@ def _ingest_locked(
     return report
 
 
-def _settle(ledger: Ledger, data: DataFolder, options: IngestOptions) -> None:
+def _settle(ledger: Ledger, data: DataFolder, options: IngestOptions, stop: StopSignal) -> None:
     """Write the table. Beside other parts only what the journals hold is brought into it."""
+    if is_remote(data.root) and stop.is_set():
+        return  # whoever has taken over may have written it; the journals are there
     if options.part:
         merge_journals(data)
     else:
@@ -228,8 +233,11 @@ def _check_finished(
     NoRoom, FshError: if workers left jobs undone.
     """
     undone = sum(job.requests[0].request_id not in ledger.finished for job in jobs)
-    if undone and (stop.is_set() or shutil.disk_usage(data.root).free < RESERVED_BYTES):
-        raise NoRoom(data.root)
+    remote = is_remote(data.root)  # where somebody else may have stopped it
+    here = cache_folder() if remote else data.root
+    full = undone and shutil.disk_usage(here).free < RESERVED_BYTES
+    if full or (undone and stop.is_set() and not remote):
+        raise NoRoom(here)
     if undone:
         raise FshError(
             f"{undone} of {len(jobs)} videos were not finished by the workers",

@@ -1,4 +1,7 @@
-"""A fetched file gets its final name: in one step, and so that it survives a power cut."""
+"""A fetched file gets its final name: in one step, and so that it survives a power cut.
+
+In a store it is uploaded whole, which is one step there.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import file_error
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import file_size, is_remote, upload
 from fsh.schemas.places.temporary import temporary_folder
 
 #: What file systems without links answer.
@@ -18,9 +22,12 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
 RESERVED_BYTES = 32 * 2**20
 
 
-def store_video(source: Path, name: str, data: DataFolder, *, copy: bool, local: bool) -> Path:
+def store_video(
+    source: Path, name: str, data: DataFolder, *, copy: bool, local: bool, of_content: bool
+) -> Path:
     """Put a file among the videos: moved there, or if it is a local file, linked to or copied.
 
+    A store gets a copy in any case, unless it has it already.
     A link never takes the place of a file of the same name, whose content is the same.
 
     Args:
@@ -28,11 +35,16 @@ def store_video(source: Path, name: str, data: DataFolder, *, copy: bool, local:
         name: its name among the videos.
         copy: copy local files instead of linking to them.
         local: whether it is a file of the user's.
+        of_content: whether the name says what is in it.
 
     Returns:
         Where it is now.
     """
     final = data.videos / name
+    if is_remote(final):
+        if not of_content or file_size(final) != source.stat().st_size:
+            upload(source, final)
+        return final
     if not local:
         _move_durably(source, final)
         return final

@@ -27,6 +27,7 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.ids import digest
 from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.stores import StoreRefused
 from fsh.schemas.tables.records import ErrorClass, SourceState
 
 
@@ -122,7 +123,7 @@ class Desk:
         """What became of a video. A bug that it meets is recorded as its failure, not the run's."""
         try:
             return self._fetcher.fetch(job)
-        except (NoRoom, Interrupted):
+        except (NoRoom, Interrupted, StoreRefused):
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"

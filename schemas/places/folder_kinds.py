@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import (
     CHECKPOINT_STATE,
     LOCK_SUFFIX,
@@ -19,6 +20,7 @@ from fsh.schemas.places.layout import (
     PERSON_TENSORS,
     DataFolder,
 )
+from fsh.schemas.places.stores import file_size, is_remote, listing
 from fsh.schemas.places.temporary import is_temporary
 from fsh.schemas.run_pictures import PROTOCOLS
 
@@ -120,15 +122,31 @@ FOLDER_KINDS = {CHECKPOINT_STATE: CHECKPOINT, PERSON_CARD: PERSON}
 
 def is_data_folder(data: DataFolder) -> bool:
     """Whether ``fsh ingest`` or ``fsh shard`` has worked here."""
+    if is_remote(data.root):
+        return bool(listing(data.records)) or file_size(data.card) is not None
     signs = (data.sources, data.tombstones, data.lock("ingest"), data.lock("shard"))
     journals = data.journals.is_dir() and any(data.journals.iterdir())
     card = _read_json(data.card)
     return journals or any(map(os.path.lexists, signs)) or "conformsTo" in card
 
 
-def names_in_use(data: DataFolder) -> list[str]:
+def require_own_names(data: DataFolder) -> None:
+    """Raises:
+    FshError: if what fsh did not make has names that it would use in a data folder.
+    """
+    if not is_data_folder(data) and (used := _names_in_use(data)):
+        raise FshError(
+            f"holds {', '.join(used)}, which fsh did not make",
+            where=data.root,
+            remedy="name another --data, such as a new folder",
+        )
+
+
+def _names_in_use(data: DataFolder) -> list[str]:
     """Names that fsh would use in a folder, and that are there already, not empty."""
     own = (data.videos, data.records, data.clips.parent, data.work, data.shards)
+    if is_remote(data.root):
+        return [path.name for path in own if listing(path)]
     used = [path for path in own if path.is_dir() and _holds_anything(path)]
     used += [path for path in (*own, data.card) if path.is_file() or path.is_symlink()]
     return [path.name for path in used]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from fsh.schemas.ids import video_of
+from fsh.schemas.ids import digest, video_of
 from fsh.schemas.places.span_layout import SpanFolder
+from fsh.schemas.places.stores import cache_folder, is_remote
 
 SPLITS = ("train", "val", "test")
 #: How the names of locks beside outputs end.
@@ -43,7 +44,12 @@ class DataFolder:
 
     @property
     def incoming(self) -> Path:
-        """Downloads that are not finished; on the same file system as :attr:`videos`."""
+        """Downloads that are not finished; on the same file system as :attr:`videos`.
+
+        Of a folder in a store: on this machine.
+        """
+        if is_remote(self.root):
+            return cache_folder() / "incoming" / digest(str(self.root))
         return self.videos / ".incoming"
 
     @property
@@ -63,7 +69,7 @@ class DataFolder:
 
     @property
     def rate_limits(self) -> Path:
-        """JSON: when each host may be asked again."""
+        """JSON: when each host may be asked again; in a store :mod:`.numbered`."""
         return self.records / "governor.json"
 
     @property
@@ -145,7 +151,8 @@ class DataFolder:
 
 def shard_number(path: str | Path) -> int:
     """The number in a shard's file name, or its note's."""
-    return int(Path(path).stem.rsplit("-", 1)[1])
+    name = path if isinstance(path, str) else path.name
+    return int(Path(name).stem.rsplit("-", 1)[1])
 
 
 @dataclass(frozen=True, slots=True)

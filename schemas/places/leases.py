@@ -1,32 +1,31 @@
 """Locks in an object store: an object that says who works there, and until when.
 
 A store knows no processes, so a lock is a lease: its holder says anew, four times in its length,
-that it still works. When it has not done so, the next one takes over. Every lease is an object of
-its own, with a number: who makes the next number, which a store lets only one do, has the lock.
-Nothing is ever removed to be made again, so that nobody removes what somebody else has just made.
+that it still works. When it has not done so, the next one takes over. Every lease has a number
+(:mod:`fsh.schemas.places.numbered`): who makes the next one has the lock.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.numbered import latest_of, make_next, version_of
 from fsh.schemas.places.stores import (
     StoreRefused,
-    content_of,
     listing,
-    remove_objects,
     store_of,
     write_if_absent,
     write_object,
@@ -36,6 +35,10 @@ from fsh.schemas.places.stores import (
 LENGTH, _RENEWAL = 60.0, 15.0
 #: The one that holds everything; others are of a part each.
 _WHOLE = "whole"
+
+
+class Held(FshError):
+    """Somebody else is at work."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,12 @@ def leased(
     """Hold a lease; arguments as of :func:`fsh.schemas.places.locks.owning`.
 
     Raises:
-        FshError: if somebody else holds it, or the store has no writes on a condition.
+        Held: if somebody else does.
+        FshError: if the store has no writes on a condition.
     """
     chain = re.sub(r"\W+", "-", command).strip("-") if shared else _WHOLE
     number, lease = _taken(lock, chain, command, where, remedy)
-    place = _place(lock, chain, number)
+    place = version_of(_path(lock, chain), number)
     ended = threading.Event()
     renewal = threading.Thread(
         target=_renew, args=(lock, chain, number, lease, ended), daemon=True, name="lease"
@@ -115,22 +119,42 @@ def leased(
             write_object(place, replace(lease, until=0).to_bytes(), patience=_RENEWAL)
 
 
+@contextmanager
+def leased_in_turn(lock: Path, command: str, *, where: Path) -> Iterator[None]:
+    """Wait for a lease that is only ever held for a moment, and hold it.
+
+    Raises:
+        Held: if that does not happen in the time of three leases.
+        FshError: if the store has no writes on a condition.
+    """
+    until = time.monotonic() + 3 * LENGTH
+    with ExitStack() as stack:
+        while True:
+            try:
+                again = "run the same command again"
+                stack.enter_context(leased(lock, command, where=where, remedy=again))
+                break
+            except Held:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(random.uniform(0.2, 0.6))
+        yield
+
+
 def _taken(lock: Path, chain: str, command: str, where: Path, remedy: str) -> tuple[int, Lease]:
     while True:
         number, held = _latest(lock, chain)
         if held and held.holds:
             raise _refusal(held, command, where, remedy)
-        lease, place = Lease.new(command), _place(lock, chain, number + 1)
-        if not write_if_absent(place, lease.to_bytes()):
+        lease, path = Lease.new(command), _path(lock, chain)
+        if not make_next(path, number, lease.to_bytes()):
             continue  # somebody else was first
-        if write_if_absent(place, replace(lease, token="").to_bytes()):
+        if write_if_absent(version_of(path, number + 1), replace(lease, token="").to_bytes()):
             raise FshError(
                 "this store has no writes on a condition (If-None-Match), which locks need",
                 where=where,
                 remedy="use another store, or work on a folder and copy it",
             )
-        old = [name for name, one in _objects(lock, chain).items() if one <= number]
-        remove_objects(lock.parent, old)
         return number + 1, lease
 
 
@@ -141,37 +165,29 @@ def _renew(lock: Path, chain: str, number: int, lease: Lease, ended: threading.E
             if _latest(lock, chain)[0] != number:
                 return
             lease = replace(lease, until=time.time() + LENGTH)
-            write_object(_place(lock, chain, number), lease.to_bytes())
+            write_object(version_of(_path(lock, chain), number), lease.to_bytes())
 
 
-def _refusal(held: Lease, command: str, where: Path, remedy: str) -> FshError:
+def _refusal(held: Lease, command: str, where: Path, remedy: str) -> Held:
     same = held.owner.startswith(f"{command} is")
     what = f"another {held.owner}" if same else held.owner
-    return FshError(what, where=where, remedy=remedy)
+    return Held(what, where=where, remedy=remedy)
 
 
-def _place(lock: Path, chain: str, number: int) -> Path:
-    return lock.with_name(f"{lock.name}.{chain}.{number:06d}")
-
-
-def _objects(lock: Path, chain: str = "") -> dict[str, int]:
-    """The objects of a lock's leases, as the store calls them, to their numbers."""
-    name = re.escape(f"{store_of(lock)[1]}.") + (re.escape(chain) if chain else r"[^./]+")
-    pattern = re.compile(rf"{name}\.(\d+)")
-    names = listing(lock.parent)
-    return {one: int(match[1]) for one in names if (match := pattern.fullmatch(one))}
+def _path(lock: Path, chain: str) -> Path:
+    return lock.with_name(f"{lock.name}.{chain}")
 
 
 def _chains(lock: Path) -> set[str]:
-    return {name.rsplit(".", 2)[1] for name in _objects(lock)}
+    pattern = re.compile(re.escape(f"{store_of(lock)[1]}.") + r"([^./]+)\.\d+")
+    names = listing(lock.parent, direct=True)
+    return {match[1] for one in names if (match := pattern.fullmatch(one))}
 
 
 def _latest(lock: Path, chain: str) -> tuple[int, Lease | None]:
     """The number of a chain's latest lease, 0 if there is none, and what it says."""
-    number = max(_objects(lock, chain).values(), default=0)
-    if not number:
-        return 0, None
+    number, content = latest_of(_path(lock, chain))
     try:
-        return number, Lease(**json.loads(content_of(_place(lock, chain, number))))
-    except (FileNotFoundError, ValueError, TypeError):  # gone meanwhile, or none of fsh's
+        return number, Lease(**json.loads(content)) if content else None
+    except (ValueError, TypeError):  # none of fsh's
         return number, None

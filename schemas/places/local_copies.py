@@ -36,6 +36,8 @@ from fsh.schemas.places.temporary import is_temporary, temporary_file
 _BLOCK, _AT_ONCE = 2**24, 4
 #: Bytes of all copies, where nothing else is said; a small disk gets half of what is free.
 _LIMIT = 50 * 10**9
+#: End of a copy's name that does not say what is in it.
+_UNNAMED = "-unnamed"
 
 
 def cache_limit(folder: Path) -> int:
@@ -70,7 +72,7 @@ def opened(path: str | Path, sha256: str = "") -> BinaryIO:
     """
     if isinstance(path, str) or not is_remote(path):
         return Path(path).open("rb")
-    key = sha256 or hashlib.sha256(f"{path} {file_status(path)}".encode()).hexdigest()
+    key = sha256 or _key_of(path)
     copy = cache_folder() / f"{key}{path.suffix}"
     with explaining_refusals(copy.parent, nothing_else=True):
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +83,24 @@ def opened(path: str | Path, sha256: str = "") -> BinaryIO:
         with taking_turns(copy.with_name(f".lock-{key[:2]}"), where=copy.parent):
             if not copy.exists():
                 _fetch(path, copy, sha256)
+
+
+def _key_of(path: Path) -> str:
+    """What a copy is called whose content is not known before: address and state say what it is."""
+    return hashlib.sha256(f"{path} {file_status(path)}".encode()).hexdigest() + _UNNAMED
+
+
+def remove_copies(is_unwanted: Callable[[str], bool]) -> None:
+    """Remove copies by their SHA-256, and all whose SHA-256 is not known; who reads goes on.
+
+    Args:
+        is_unwanted: told a hex SHA-256.
+    """
+    folder = cache_folder()
+    for _, _, path in _copies(folder) if folder.is_dir() else ():
+        key = path.name.partition(".")[0]
+        if key.endswith(_UNNAMED) or is_unwanted(key):
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

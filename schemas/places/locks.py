@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import explaining_refusals
-from fsh.schemas.places.leases import leased
+from fsh.schemas.places.leases import leased, leased_in_turn
 from fsh.schemas.places.stores import is_remote
 
 #: Descriptors of the locks that this process holds.
@@ -77,6 +77,10 @@ def taking_turns(lock: Path, *, where: Path) -> Iterator[None]:
     Raises:
         FshError: if the place cannot be written, or has no locks.
     """
+    if is_remote(lock):
+        with leased_in_turn(lock, "a short task", where=where):
+            yield
+        return
     with explaining_refusals(where, nothing_else=True):
         handle = _opened(lock)
     try:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import CannotBeWritten, explaining_refusals
-from fsh.schemas.places.folder_kinds import PERSON, FolderKind, is_data_folder, names_in_use
+from fsh.schemas.places.folder_kinds import PERSON, FolderKind, require_own_names
 from fsh.schemas.places.layout import DataFolder, RunFolder, output_lock
 from fsh.schemas.places.locks import owning
+from fsh.schemas.places.stores import is_remote
 from fsh.schemas.places.temporary import remove_abandoned
 
 Inputs = Iterable[str | Path | None]
@@ -128,15 +129,14 @@ def require_data_folder(data: DataFolder) -> None:
             be written.
     """
     root = data.root
+    if is_remote(root):
+        require_own_names(data)
+        return
     if os.path.lexists(root) and not _is_folder(root):
         raise FshError("cannot be written: it is a file", where=root, remedy="name a folder")
     require_writable(root / "x")
-    if root.is_dir() and not is_data_folder(data) and (used := names_in_use(data)):
-        raise FshError(
-            f"holds {', '.join(used)}, which fsh did not make",
-            where=root,
-            remedy="name another --data, such as a new folder",
-        )
+    if root.is_dir():
+        require_own_names(data)
 
 
 def require_writable(path: Path) -> None:

@@ -11,10 +11,12 @@ A store keeps whole objects: a write is seen as a whole or not at all, so nothin
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,8 @@ PATIENCE, _PAUSE = 180.0, 15.0
 _PACKAGES = frozenset(
     ["adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google", "s3fs"]
 )
+#: Bytes that are read at once where only their digest is wanted.
+_BLOCK = 2**24
 _REMEDY = "check address, credentials and network, then run the same command again"
 
 _T = TypeVar("_T")
@@ -133,14 +137,19 @@ def content_of(path: Path) -> bytes:
 
 
 def size_and_sha256(path: Path) -> tuple[int, str]:
-    """Bytes and hex SHA-256 of a file, here or in a store.
+    """Bytes and hex SHA-256 of a file, here or in a store, never much of it in memory.
 
     Raises: as :func:`content_of`.
     """
     if not is_remote(path):
         return path.stat().st_size, file_sha256(path)
-    content = content_of(path)
-    return len(content), hashlib.sha256(content).hexdigest()
+    size = file_size(path)
+    if size is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    digest = hashlib.sha256()
+    for begin in range(0, size, _BLOCK):
+        digest.update(read_range(path, begin, min(_BLOCK, size - begin)))
+    return size, digest.hexdigest()
 
 
 def read_object(path: Path) -> bytes:
@@ -194,14 +203,49 @@ def sizes_of(folder: Path, files: Iterable[Path]) -> dict[Path, int]:
     return {file: found[name] for file in files if (name := store_of(file)[1]) in found}
 
 
-def listing(folder: Path) -> dict[str, int]:
-    """The names of all objects below a folder in a store, as it calls them, and their bytes."""
+def listing(folder: Path, *, direct: bool = False) -> dict[str, int]:
+    """The names of all objects below a folder in a store, as it calls them, and their bytes.
+
+    Args:
+        direct: not those in folders below.
+    """
     fs, name = store_of(folder)
     try:
-        found = persistently(lambda: fs.find(name, detail=True), folder)
+        if direct:
+            entries = persistently(partial(fs.ls, name, detail=True), folder)
+            found = {one["name"]: one for one in entries if one["type"] == "file"}
+        else:
+            found = persistently(partial(fs.find, name, detail=True), folder)
     except FileNotFoundError:
         return {}
     return {one: int(info["size"]) for one, info in found.items()}
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, here or in a store."""
+    if not is_remote(folder):
+        yield from (path for path in folder.rglob("*") if path.is_file())
+        return
+    begin = len(store_of(folder)[1].rstrip("/")) + 1
+    for name in listing(folder):
+        yield folder / name[begin:]
+
+
+def remove_files(*files: Path) -> None:
+    """Remove files that are there, here or in a store."""
+    for file in files:
+        if is_remote(file):
+            remove_objects(file.parent, [store_of(file)[1]])
+        else:
+            file.unlink(missing_ok=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, here or in a store, if it is there."""
+    if is_remote(folder):
+        remove_objects(folder, listing(folder))
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_objects(folder: Path, names: Iterable[str]) -> None:

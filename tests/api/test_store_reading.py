@@ -5,8 +5,10 @@ Between them stands whatever happens on a network: throttling, lost connections,
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import itertools
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +20,18 @@ from command import fsh as fsh_command
 from object_store import BUCKET, copy_folder, proxied, s3_server, using
 from tiny_data import write_data
 from tiny_run import tiny_config, tiny_folder
+from typer.testing import CliRunner
 
 import fsh
+from fsh.cli.app import app
+from fsh.clip_pages import clip_application
 from fsh.data_places import data_folder
 from fsh.dataset_making import check_shards
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.local_copies import make_room, opened
 from fsh.schemas.progress import Silent
+from fsh.schemas.tables.parquet import read_clips
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 from fsh.trainer.data.loader import loader
 from fsh.trainer.data.plan import plan_data
@@ -183,9 +189,71 @@ def test_the_command_line(served, tmp_path):
     done = fsh_command("inspect", "--data", address, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "inspect.html").is_file()
-    done = fsh_command("forget", "x", "--data", address, "--yes", cwd=tmp_path)
-    assert done.returncode == 1 and "fsh forget works on folders" in done.stderr
-    assert "Traceback" not in done.stderr
+
+
+def asked(application, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    """What an ASGI application answers."""
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST" if body else "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    asyncio.run(application(scope, receive, send))
+    content = b"".join(one.get("body", b"") for one in sent[1:])
+    return sent[0]["status"], content
+
+
+def test_the_served_page_is_a_folders(served, tmp_path):
+    folder = erasable.make(tmp_path / "data", ["a", "b", "", "c"])
+    address = copy_folder(folder.root, served.folder, f"{tmp_path.name}-set")
+    here, there = (clip_application(data, "t") for data in (folder, data_folder(address)))
+    clips = [clip.clip_id for clip in read_clips(folder.clips)]
+    paths = ["/t/", *(f"/t/clip/{clip}{end}" for clip in clips for end in ("", "?first"))]
+    paths += ["/t/clip/v-0000000000000000_00000000_00"]
+    answers = [asked(here, path) for path in paths]
+    assert [asked(there, path) for path in paths] == answers
+    assert [status for status, _ in answers] == [200] * (len(paths) - 1) + [404]
+    shard = next((served.folder / BUCKET / f"{tmp_path.name}-set").rglob("fsh-train*.tar"))
+    content = shard.read_bytes()
+    shard.write_bytes(bytes(len(content)))
+    name = "/".join(shard.parts[-3:])
+    gone = [clip.clip_id for clip in read_clips(folder.clips) if clip.shard == name]
+    there = clip_application(data_folder(address), "t")
+    assert gone and all(asked(there, f"/t/clip/{clip}")[0] == 204 for clip in gone)
+
+
+@pytest.mark.slow
+def test_evaluating_gives_the_same_numbers(served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FSH_WEIGHTS", str(tmp_path / "weights"))
+    train(tiny_folder(tmp_path / "seen"), tmp_path / "runs" / "a", tiny_config(steps=2), Silent())
+    local = write_data(tmp_path / "data", people=2, samples=1, frames=6, split="test", first=7)
+    address = copy_folder(local.root, served.folder, f"{tmp_path.name}-set")
+    found = []
+    for data in (str(local.root), address):
+        words = ["evaluate", "--data", data, "--run", "runs/a", "--output", f"to-{len(found)}"]
+        words += ["--shots", "1", "--frames", "3", "--held", "3", "--steps", "1", "--json", "-q"]
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        found.append(json.loads(result.stdout))
+    assert found[0]["results"] == found[1]["results"] != []
 
 
 @pytest.mark.parametrize(

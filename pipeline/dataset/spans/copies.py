@@ -33,7 +33,7 @@ def on_this_machine(data: DataFolder, span: Span, analysis: AnalysisConfig) -> I
         yield data
         return
     with (
-        opened(data.root / span.path, span.sha256) as video,
+        opened(data.root / span.path, "" if span.is_remade else span.sha256) as video,
         temporary_folder(cache_folder() / "spans" / span.video_id) as root,
     ):
         here = DataFolder(root)

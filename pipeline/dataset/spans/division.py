@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ class Span:
         sha256: of the video.
         open_end: whether all that comes after ``end``, where the video is thought to end, belongs
             to it.
+        is_remade: whether what is stored is a copy of the video with one clock, whose own bytes
+            have another SHA-256.
     """
 
     video_id: str
@@ -35,6 +38,7 @@ class Span:
     path: str
     sha256: str
     open_end: bool = False
+    is_remade: bool = False
 
     @property
     def seconds(self) -> float:
@@ -56,13 +60,14 @@ def plan_spans(sources: Iterable[Source], length: float) -> list[Span]:
     spans = []
     for video_id, wanted in sorted(by_video(sources).items()):
         path, sha256 = wanted[-1].path, wanted[-1].sha256
+        is_remade = bool(json.loads(wanted[-1].metadata or "{}").get("one_clock"))
         duration = known(wanted[-1].duration)
         for first, last in merge_ranges(map(_range_of, wanted)):
             to_end = last == float("inf")
             parts = divide_range(first, max(duration, first) if to_end else last, length)
             for start, end in parts:
                 is_open = to_end and end == parts[-1][1]
-                spans.append(Span(video_id, start, end, path, sha256, is_open))
+                spans.append(Span(video_id, start, end, path, sha256, is_open, is_remade))
     return spans
 
 

@@ -1,0 +1,68 @@
+"""Engines whose workers share nothing but an object store: real ones, and a real S3 server."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from engines import (
+    dask_scheduler,
+    dask_worker,
+    kill_group,
+    prism_job_server,
+    start_fsh,
+    wait_until,
+    worker_pool,
+)
+from erasable import contents
+from object_store import BUCKET, copy_folder, s3_server, settings
+
+from fsh.schemas.places.layout import DataFolder
+
+SHARD = ("shard", "--landmarks", "dlib")
+
+
+def tables(data: DataFolder) -> dict[Path, int]:
+    found = data.work.glob("v-*/*/clips.parquet")
+    return {table: table.stat().st_mtime_ns for table in found}
+
+
+@pytest.mark.slow
+def test_dask_with_a_worker_lost_gives_the_same_bytes(data, local, tmp_path):
+    with s3_server(tmp_path / "served") as port, dask_scheduler(tmp_path) as file:
+        address = copy_folder(data.root, tmp_path / "served", "set")
+        files = DataFolder(tmp_path / "served" / BUCKET / "set")
+        with ExitStack() as stack:
+            workers = [
+                stack.enter_context(dask_worker(file, **settings(port, tmp_path / f"cache{n}")))
+                for n in range(2)
+            ]
+            log = tmp_path / "shard.log"
+            command = (*SHARD, "--data", address, "--runner", "dask", "--dask_scheduler_file", file)
+            process = start_fsh(*command, log=log, **settings(port, tmp_path / "cache"))
+            stack.callback(kill_group, process)
+            wait_until(lambda: len(tables(files)) >= 2, "two spans", process)
+            kill_group(workers[0])
+            before = tables(files)
+            assert process.wait() == 0, log.read_text()
+        assert before.items() <= tables(files).items(), "finished work was done again"
+        assert contents(files) == local and "s of video" in log.read_text()
+
+
+@pytest.mark.slow
+def test_prism_gives_the_same_bytes(data, local, tmp_path, monkeypatch):
+    with s3_server(tmp_path / "served") as port:
+        address = copy_folder(data.root, tmp_path / "served", "set")
+        for name, value in settings(port, tmp_path / "cache").items():
+            monkeypatch.setenv(name, value)  # the pool's as well
+        with prism_job_server(tmp_path) as server, worker_pool(tmp_path) as (pool, _):
+            log = tmp_path / "shard.log"
+            command = (*SHARD, "--data", address, "--runner", "portable", "--job_endpoint", server)
+            command += ("--environment_type", "EXTERNAL", "--environment_config", pool)
+            process = start_fsh(*command, log=log)
+            try:
+                assert process.wait(240) == 0, log.read_text()
+            finally:
+                kill_group(process)
+        assert contents(DataFolder(tmp_path / "served" / BUCKET / "set")) == local
