@@ -42,7 +42,7 @@ _DISPLACEMENT = 0.25
 #: Around a still photo's face, in shares of the side: its edge, and its hair, kept by so much.
 _FACE_EDGE, _HAIR, _HAIR_KEPT = 0.025, 0.15, 0.1
 #: How far a head has to have moved for that, in shares of the side: a little, and wholly.
-_STAYED, _MOVED = 0.01, 0.05
+_STAYED, _MOVED = 0.03, 0.08
 
 
 class Photos(NamedTuple):
