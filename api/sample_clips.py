@@ -267,7 +267,7 @@ def make_demo_clips(folder: Path, progress: Progress, *, seconds: float = 4.0) -
     for number, picture in enumerate(talking_frames(stranger, voice(8, seed=5)[1], seed=6)):
         if number % 25 == 12:
             _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-            (photos / f"gil_{number // 25}.jpg").write_bytes(jpeg)
+            (photos / f"gil_{number // 25}.jpg").write_bytes(jpeg.tobytes())
     progress.advance()
     progress.stop()
     listing = folder / "urls.csv"

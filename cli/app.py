@@ -21,11 +21,11 @@ def main() -> None:
             _run_command()
         except BaseException as error:
             end_at_once_on_signals()
-            is_exit = isinstance(error, SystemExit)
-            if is_exit and error.code in (0, None):  # it had come to its end
+            code = error.code if isinstance(error, SystemExit) else 1
+            if code in (0, None):  # it had come to its end
                 raise
             # Whatever an interruption became on its way here; Typer makes an exit of it.
-            if stopping.was_asked or (is_exit and error.code == stopping.status):
+            if stopping.was_asked or code == stopping.status:
                 _tell("stopped; run the same command again to go on")
                 sys.exit(stopping.status)
             if isinstance(error, BrokenPipeError):

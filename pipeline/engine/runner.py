@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from fsh.pipeline.engine.portable import portable_flags
 from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.local_connections import keep_local_connections_direct
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress
 
 #: Beam's runner in this process, and how it can share out the work.
@@ -150,9 +152,9 @@ class OpenEngine:
             FshError: if the engine gave up, or a worker cannot take part.
         """
         try:
-            pipeline = _pipeline(self.engine.name, self.flags)
-            build(pipeline)
-            self._finish(pipeline.run())
+            with _pipeline(self.engine.name, self.flags) as pipeline:
+                build(pipeline)
+                self._finish(pipeline.run())
         except BaseException as error:  # Ctrl-C is one
             self.ticket.stop.set()
             if not isinstance(error, Exception):
@@ -189,14 +191,20 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _pipeline(name: str, flags: Sequence[str]) -> beam.Pipeline:
+@contextmanager
+def _pipeline(name: str, flags: Sequence[str]) -> Iterator[beam.Pipeline]:
+    """A graph without elements; what Beam writes for it is removed, also if this process dies."""
     try:
-        return beam.Pipeline(runner=name, options=PipelineOptions(list(flags)))
+        pipeline = beam.Pipeline(runner=name, options=PipelineOptions(list(flags)))
     except (ValueError, ImportError, AttributeError) as error:
         raise FshError(
             f"no runner {name!r} ({error})",
             remedy=f"use {', '.join(ENGINES)} or the whole name of a Beam runner's class",
         ) from None
+    with scratch_folder("beam") as folder:
+        shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
+        pipeline.local_tempdir = str(folder)
+        yield pipeline
 
 
 @contextmanager

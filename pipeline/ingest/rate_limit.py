@@ -208,10 +208,14 @@ class RateLimiter:
         return 3600.0 / rate if rate > 0 else 0.0
 
     def _wait(self, until: float) -> None:
-        while (left := until - self.clock()) > 0:
+        """Wait until the clock says so; no longer for it if it is set back meanwhile."""
+        left = until - self.clock()
+        while left > 0:
             if self.stopped():
                 raise run_stopped()
-            self.sleep(min(left, 0.5))
+            pause = min(left, 0.5)
+            self.sleep(pause)
+            left = min(left - pause, until - self.clock())
 
     def _change(self, work: Callable[[Hosts], _T]) -> _T:
         """Do something with the hosts, which nobody else does meanwhile, and keep what it changes.

@@ -101,11 +101,17 @@ def _scratch(folder: Path) -> list[str]:
     return [name for name in names if not name.startswith("torchinductor_")]
 
 
-def torture(name: str, how: str, tries: int, rng: random.Random, scratch: Path) -> dict:
-    """End a command ``tries`` times; what came of it."""
+def torture(
+    name: str, how: str, tries: int, rng: random.Random, scratch: Path, seconds: float
+) -> dict:
+    """End a command ``tries`` times, or as often as the time lets; what came of it."""
+    until = time.monotonic() + seconds
     place = Place(name, scratch)
-    struck, faults = 0, []
+    struck, faults, done = 0, [], 0
     for number in range(tries):
+        if time.monotonic() > until:
+            break
+        done += 1
         place.fresh()
         moment = rng.uniform(0, place.seconds)
         wrong = []
@@ -125,9 +131,9 @@ def torture(name: str, how: str, tries: int, rng: random.Random, scratch: Path) 
         if wrong:
             faults.append(f"try {number}, {how} after {moment:.3f} s: {'; '.join(wrong)}")
     return {
-        "tries": tries,
+        "tries": done,
         "struck": struck,
-        "survived": tries - len(faults),
+        "survived": done - len(faults),
         "seconds": round(place.seconds, 2),
         "faults": faults,
     }
@@ -139,6 +145,7 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=20)
     parser.add_argument("--only", choices=COMMANDS, action="append")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=230, help="of each command, at most")
     chosen = parser.parse_args()
     adopt_orphans()
     with tempfile.TemporaryDirectory(prefix="fsh-faults-") as name:
@@ -149,7 +156,9 @@ def main() -> None:
             scratch = Path(name, command)
             scratch.mkdir()
             rng = random.Random(f"{command} {chosen.seed}")
-            found[command] = torture(command, chosen.how, chosen.tries, rng, scratch)
+            found[command] = torture(
+                command, chosen.how, chosen.tries, rng, scratch, chosen.seconds
+            )
             print(f"{command}: {json.dumps(found[command])}", file=sys.stderr, flush=True)
     print(json.dumps(found))
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 if str(Path(__file__).parent) not in sys.path:
@@ -62,19 +64,23 @@ def written(place: Place) -> int:
     return max(_LEAST, used(place.root) - before)
 
 
-def torture(name: str, tries: int, scratch: Path) -> dict:
+def torture(name: str, tries: int, scratch: Path, seconds: float) -> dict:
     """Give a command too little room ``tries`` times; what came of it."""
     (scratch / "work").mkdir()
     mount(scratch / "work", _ENOUGH)
     try:
-        return _torture(Place(name, scratch), tries)
+        return _torture(Place(name, scratch), tries, seconds)
     finally:
         subprocess.run(["umount", "--lazy", scratch / "work"], check=True)
 
 
-def _torture(place: Place, tries: int) -> dict:
-    most, faults, filled = written(place), [], 0
-    for number in range(tries):
+def _torture(place: Place, tries: int, seconds: float) -> dict:
+    until = time.monotonic() + seconds
+    most, faults, filled, done = written(place), [], 0, 0
+    for number in random.Random(0).sample(range(tries), tries):
+        if time.monotonic() > until:
+            break
+        done += 1
         place.fresh()
         room = round(most * number / tries / _BLOCK) * _BLOCK
         (place.root / "tmp").mkdir(exist_ok=True)
@@ -89,12 +95,13 @@ def _torture(place: Place, tries: int) -> dict:
         wrong += place.faults_of(end if end.status == 0 else place.run())
         if wrong:
             faults.append(f"room for {room} of {most} bytes: {'; '.join(wrong)}")
-    return {"tries": tries, "full": filled, "survived": tries - len(faults), "faults": faults}
+    return {"tries": done, "full": filled, "survived": done - len(faults), "faults": faults}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--tries", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=230, help="of each command, at most")
     parser.add_argument("--only", choices=COMMANDS, action="append")
     chosen = parser.parse_args()
     if not with_own_mounts():
@@ -108,7 +115,7 @@ def main() -> None:
         for command in chosen.only or COMMANDS:
             scratch = Path(name, command)
             scratch.mkdir()
-            found[command] = torture(command, chosen.tries, scratch)
+            found[command] = torture(command, chosen.tries, scratch, chosen.seconds)
             print(f"{command}: {json.dumps(found[command])}", file=sys.stderr, flush=True)
     print(json.dumps(found))
 

@@ -134,6 +134,25 @@ def test_the_rate_holds_over_runs_and_a_damaged_file_counts_as_empty(tmp_path):
     assert limiter_in(tmp_path, clock, youtube=60).acquire("youtube") == 0
 
 
+def test_a_clock_that_is_set_back_makes_no_wait_longer(tmp_path):
+    clock, slept = Clock(), [0.0]
+    limiter = limiter_in(tmp_path, clock, youtube=60)
+
+    def sleep(seconds: float) -> None:
+        slept[0] += seconds
+        clock.sleep(seconds)
+        if 5 < slept[0] <= 5.5:
+            clock.now -= 400 * 86_400
+        assert slept[0] < 200
+
+    limiter.sleep = sleep
+    for _ in range(20):
+        limiter.acquire("youtube")
+        if slept[0] > 20:
+            break
+    assert slept[0] == pytest.approx(60, abs=2)
+
+
 def test_waiting_ends_when_the_run_is_stopped(tmp_path):
     clock = Clock()
     limiter = limiter_in(tmp_path, clock)
