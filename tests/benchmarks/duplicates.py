@@ -7,7 +7,8 @@ ways of ``KINDS`` and sharded there with their originals by ``fsh`` itself. Prin
 many copies gave a clip, how many of them are linked with their original, and the precision: pairs
 that come from one video, of all that are said to be the same footage. The other clips of DATA are
 compared with them as well, since most footage in a collection is no copy. Pairs that DATA itself
-holds are listed first.
+holds are listed first, and how many of its clips would be found if their stored landmarks were
+played faster, or began later: what re-encoding does besides is not in that.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ import csv
 import subprocess
 from pathlib import Path
 
+import numpy as np
+
 import fsh
+from fsh.pipeline.dataset.pages.clip_pictures import ClipPlace, stored_samples
 from fsh.pipeline.dataset.settling.duplicates import SAME_FOOTAGE, same_footage
+from fsh.pipeline.faces.motion_print import motion_likeness, motion_of, motion_print
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.shards.card import DatasetCard
 from fsh.schemas.tables.parquet import read_clips
+from fsh.schemas.tables.records import Clip
 
 #: Seconds of each original.
 LENGTH = 5.0
@@ -59,6 +65,7 @@ def main() -> None:
     for i, j in same_footage(kept):
         related |= {kept[i].video_id, kept[j].video_id}
         print("  ", kept[i].clip_id, kept[j].clip_id, kept[i].identity, kept[j].identity)
+    played_otherwise(data, kept)
     fit = [c for c in kept if (c.face_px or 0) > 110 and (c.end or 0) - (c.start or 0) > 4]
     videos = sorted({clip.video_id for clip in fit} - related)
     chosen = videos[:: max(1, len(videos) // options.videos)][: options.videos]
@@ -76,6 +83,26 @@ def main() -> None:
     for clip in clips:
         splits.setdefault((clip.identity or "").partition("-")[0], set()).add(clip.split or "")
     print("originals whose copies lie in several splits:", sum(len(s) > 1 for s in splits.values()))
+
+
+def played_otherwise(data: DataFolder, clips: list[Clip]) -> None:
+    """Print which share of clips is like itself at other speeds, and without its beginning."""
+    found: dict[str, list[bool]] = {}
+    for clip in [c for c in clips if (c.end or 0) - (c.start or 0) > 4][::4]:
+        place = ClipPlace(clip.clip_id or "", clip.shard, clip.offset, clip.bytes)
+        samples = stored_samples(data, place)
+        points = np.concatenate([sample.landmarks for sample in samples])
+        times = np.concatenate([np.array(sample.info.times) for sample in samples])
+        ways = {f"{speed:g} times as fast": (points, times / speed) for speed in (1.04, 1.1, 1.25)}
+        for late in (0.7, 2.3):
+            rest = times >= times[0] + late
+            ways[f"from {late:g} s on"] = points[rest], times[rest]
+        own = motion_of(motion_print(points, times))
+        for way, changed in ways.items():
+            likeness = motion_likeness(own, [motion_of(motion_print(*changed))])[0]
+            found.setdefault(way, []).append(bool(likeness >= SAME_FOOTAGE))
+    for way, hits in found.items():
+        print(f"landmarks of {len(hits)} clips, {way}: {np.mean(hits):.2f} found")
 
 
 def planted(data: DataFolder, videos: list[str], work: Path) -> Path:
