@@ -89,4 +89,4 @@ def test_dask_workers_ingest_into_a_store(videos, tmp_path):
             assert process.wait() == 0, log.read_text()
         states = Counter(source.state for source in read_sources(files.sources))
         assert states == {"stored": 6, "failed": 1}
-        assert len(list(files.videos.iterdir())) == 6 and not list(files.journals.iterdir())
+        assert len(list(files.videos.iterdir())) == 6 and not list(files.journals.glob("*"))
