@@ -16,7 +16,7 @@ from fsh.schemas.ids import digest
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.local_copies import cache_limit, remove_copies
 from fsh.schemas.places.stores import cache_folder, is_remote, refused_by_store, store_of
-from fsh.schemas.places.temporary import replacing
+from fsh.schemas.places.temporary import remove_abandoned, replacing
 
 #: Beginning of an address to the extra that reads it.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
@@ -86,6 +86,7 @@ def remove_erased_copies(folder: DataFolder) -> None:
     marks = digest(sorted(erased.marks))
     if erased.marks and not (seen.is_file() and seen.read_text() == marks):
         remove_copies(lambda sha256: erased.covers(sha256=sha256))
+        remove_abandoned(folder.incoming)
         with replacing(seen) as temporary:
             temporary.write_text(marks)
 

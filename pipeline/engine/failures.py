@@ -11,7 +11,7 @@ from fsh.schemas.places.disk import NoRoom, is_disk_full, refused_by_system
 
 #: An error of fsh's inside the text of a traceback, which is all that some engines pass on.
 _IN_TEXT = re.compile(
-    r"(?:\b|\\n)fsh\.schemas\.\w+\.\w+: (.+?)(?= \[while running|\\n|\n|['\"]\)?$|$)"
+    r"(?:\b|\\n)fsh\.(?:schemas|pipeline)\.[\w.]+: (.+?)(?= \[while running|\\n|\n|['\"]\)?$|$)"
 )
 _NO_FSH = re.compile(r"No module named '(fsh[\w.]*|apache_beam[\w.]*)'")
 _UNREACHABLE = re.compile(

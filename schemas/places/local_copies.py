@@ -30,7 +30,7 @@ from fsh.schemas.places.stores import (
     is_remote,
     read_range,
 )
-from fsh.schemas.places.temporary import is_temporary, temporary_file
+from fsh.schemas.places.temporary import is_temporary, remove_abandoned, temporary_file
 
 #: Bytes that are asked for at once, and requests at the same time.
 _BLOCK, _AT_ONCE = 2**24, 4
@@ -93,10 +93,13 @@ def _key_of(path: Path) -> str:
 def remove_copies(is_unwanted: Callable[[str], bool]) -> None:
     """Remove copies by their SHA-256, and all whose SHA-256 is not known; who reads goes on.
 
+    What dead processes left of spans and uploads goes as well.
+
     Args:
         is_unwanted: told a hex SHA-256.
     """
     folder = cache_folder()
+    remove_abandoned(folder, folder / "spans", folder / "uploads")
     for _, _, path in _copies(folder) if folder.is_dir() else ():
         key = path.name.partition(".")[0]
         if key.endswith(_UNNAMED) or is_unwanted(key):

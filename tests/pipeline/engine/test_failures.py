@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from fsh.pipeline.engine.failures import told_in_one_line
+from fsh.pipeline.media.probe import NotAVideo
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import NoRoom
+from fsh.schemas.places.stores import StoreRefused
 
 DATA = Path("/shared/set")
 #: What Prism passes on of an error in a worker, shortened.
@@ -36,6 +38,10 @@ def test_an_error_of_fsh_is_itself_wherever_it_hides():
     expected = "worker node7 (pid 12) has another fsh → install the same"
     assert line(RuntimeError(TRACEBACK), "portable") == expected
     assert line(RuntimeError(repr(TRACEBACK)), "portable") == expected
+    for kind in (StoreRefused, NotAVideo):  # wherever its class is
+        name = f"{kind.__module__}.{kind.__name__}"
+        text = TRACEBACK.replace("fsh.schemas.errors.FshError", name)
+        assert line(RuntimeError(text), None) == expected
 
 
 @pytest.mark.parametrize(

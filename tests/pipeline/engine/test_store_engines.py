@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from erasable import contents
 from object_store import BUCKET, copy_folder, s3_server, settings
 
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.tables.parquet import read_sources
 
 SHARD = ("shard", "--landmarks", "dlib")
 
@@ -66,3 +68,25 @@ def test_prism_gives_the_same_bytes(data, local, tmp_path, monkeypatch):
             finally:
                 kill_group(process)
         assert contents(DataFolder(tmp_path / "served" / BUCKET / "set")) == local
+
+
+@pytest.mark.slow
+def test_dask_workers_ingest_into_a_store(videos, tmp_path):
+    """Everything once, and one table; the workers have nothing in common but the store."""
+    with s3_server(tmp_path / "served") as port, dask_scheduler(tmp_path) as file:
+        files = DataFolder(tmp_path / "served" / BUCKET / "set")
+        listing, log = tmp_path / "list.txt", tmp_path / "ingest.log"
+        listing.write_text("\n".join(map(str, videos)))
+        with ExitStack() as stack:
+            for n in range(2):
+                here = settings(port, tmp_path / f"cache{n}")
+                stack.enter_context(dask_worker(file, **here))
+            command = ("ingest", listing, "--data", f"s3://{BUCKET}/set", "--runner", "dask")
+            process = start_fsh(
+                *command, "--dask_scheduler_file", file, log=log, **settings(port, tmp_path / "c")
+            )
+            stack.callback(kill_group, process)
+            assert process.wait() == 0, log.read_text()
+        states = Counter(source.state for source in read_sources(files.sources))
+        assert states == {"stored": 6, "failed": 1}
+        assert len(list(files.videos.iterdir())) == 6 and not list(files.journals.glob("*"))

@@ -163,13 +163,16 @@ def test_copies_on_machines_go(place, pristine, tmp_path, monkeypatch):
         return {path.name.partition(".")[0] for path in cache.glob("[0-9a-f]*.*")}
 
     here = fetch()
+    half = tmp_path / "cache" / "spans" / ".v-0-fsh-1-00000000-00000000.tmp"
+    half.mkdir(parents=True)  # what a killed `fsh shard` was making
+    os.utime(half, (0, 0))
     monkeypatch.setenv("FSH_CACHE", str(tmp_path / "elsewhere"))
     assert fetch() == here and len(here) == len(shards) + 2
     monkeypatch.setenv("FSH_CACHE", str(tmp_path / "cache"))
     done = fsh_command("forget", "bob", "--data", place.address, "--yes", cwd=tmp_path)
     assert done.returncode == 0 and "older versions" in done.stderr, done.stderr
     left = {info.sha256 for info in shards if info.path != touched}
-    assert copies() == left
+    assert copies() == left and not half.exists()
     monkeypatch.setenv("FSH_CACHE", str(tmp_path / "elsewhere"))
     assert copies() == here
     assert place.data and copies() == left  # whatever opens the set there
@@ -232,7 +235,7 @@ def test_a_kill_midway_leaves_nothing_undone(store, pristine, tmp_path):
 
 @pytest.mark.slow
 def test_a_kill_anywhere_leaves_nothing_undone(store, pristine, tmp_path):
-    assert killed(store, pristine, tmp_path, range(0, 60, 3)) > 4
+    assert killed(store, pristine, tmp_path, range(0, 60, 5)) > 3
 
 
 @pytest.mark.slow
