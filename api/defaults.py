@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fsh.schemas import machine
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import PersonFolder, RunFolder
+from fsh.schemas.places.run_layout import PersonFolder, RunFolder
 from fsh.schemas.text import shown
 
 AnyPath = str | Path

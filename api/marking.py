@@ -21,7 +21,7 @@ from fsh.pipeline.provenance.watermark import PUBLIC_KEY, Watermark
 from fsh.schemas.consent import NOT_STATED, read_consent, recorded_consent
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.places.layout import PersonFolder
+from fsh.schemas.places.run_layout import PersonFolder
 from fsh.schemas.places.temporary import temporary_file
 
 #: Environment variable with the path of a private watermark key.

@@ -19,13 +19,13 @@ from fsh.pipeline.inputs.photos import prepare_photos
 from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.folder_kinds import ONNX, PERSON
-from fsh.schemas.places.layout import PersonFolder
 from fsh.schemas.places.outputs import (
     owned_output,
     require_outside_persons,
     require_own_folder,
     require_writable,
 )
+from fsh.schemas.places.run_layout import PersonFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.text import shown
 from fsh.threads import set_thread_count

@@ -10,7 +10,7 @@ from typing import Any
 
 from fsh.pipeline.inputs.input_name import input_name
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import PERSON_CARD, PersonFolder
+from fsh.schemas.places.run_layout import PERSON_CARD, PersonFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.text import shown
 from fsh.trainer.checkpoint import read_state

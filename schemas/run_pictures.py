@@ -1,6 +1,6 @@
 """Which videos the pictures of a training run show, so that an erasure finds them.
 
-:attr:`fsh.schemas.places.layout.RunFolder.pictures` holds one JSON file per folder of pictures:
+:attr:`fsh.schemas.places.run_layout.RunFolder.pictures` holds one JSON file per folder of pictures:
 where the folder is (it may lie outside the run) and the ids of all videos that it shows. The file
 is written before the first picture is, and is extended as more pictures are added.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import EvaluationFolder, RunFolder, StudyFolder
+from fsh.schemas.places.run_layout import EvaluationFolder, RunFolder, StudyFolder
 from fsh.schemas.places.temporary import replacing
 
 PROTOCOLS = ("fsth", "modern")

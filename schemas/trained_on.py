@@ -1,7 +1,7 @@
 """Whom a training run saw: the faces of its training split, so that they are recognised later.
 
 ``fsh evaluate`` promises people never trained on and looks here whether that is so. The file is in
-the run's folder (:attr:`fsh.schemas.places.layout.RunFolder.trained_on`), is written before the
+the run's folder (:attr:`fsh.schemas.places.run_layout.RunFolder.trained_on`), is written before the
 first step and only grows, because networks do not forget. It holds face embeddings, which are
 biometric data: ``fsh forget`` takes the rows of erased videos and people out.
 """

@@ -25,8 +25,8 @@ from torch import Tensor
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.places.folder_kinds import FOLDER_KINDS
-from fsh.schemas.places.layout import CHECKPOINT_STATE, PERSON_CARD, RunFolder, checkpoint_step
 from fsh.schemas.places.outputs import require_own_folder
+from fsh.schemas.places.run_layout import CHECKPOINT_STATE, PERSON_CARD, RunFolder, checkpoint_step
 from fsh.schemas.places.temporary import replacing, replacing_folder
 from fsh.schemas.progress import Progress
 

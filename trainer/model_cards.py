@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fsh.schemas.consent import NOT_STATED
-from fsh.schemas.places.layout import AVERAGE, PersonFolder, RunFolder
+from fsh.schemas.places.run_layout import AVERAGE, PersonFolder, RunFolder
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.text import markdown, one_line
 from fsh.schemas.weights import LANDMARK_LICENSES

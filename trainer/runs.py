@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.spec import FaceSpec
-from fsh.schemas.places.layout import AVERAGE, CHECKPOINT_STATE, NETWORKS, RunFolder
+from fsh.schemas.places.run_layout import AVERAGE, CHECKPOINT_STATE, NETWORKS, RunFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.trained_on import TrainedOn
 from fsh.trainer.checkpoint import Checkpoint, list_checkpoints, newest_sound

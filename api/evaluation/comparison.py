@@ -27,12 +27,12 @@ from fsh.pipeline.provenance.signing import Signer
 from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import video_of
 from fsh.schemas.places.folder_kinds import EVALUATION
-from fsh.schemas.places.layout import EvaluationFolder, RunFolder
 from fsh.schemas.places.outputs import (
     owned_outputs,
     require_outside_persons,
     require_own_folder,
 )
+from fsh.schemas.places.run_layout import EvaluationFolder, RunFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.text import shown
 from fsh.threads import set_thread_count

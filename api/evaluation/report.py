@@ -19,7 +19,7 @@ from fsh.pipeline.provenance.manifest import Claims
 from fsh.pipeline.provenance.signing import Signer
 from fsh.pipeline.provenance.watermark import Watermark
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.places.layout import EvaluationFolder
+from fsh.schemas.places.run_layout import EvaluationFolder
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.text import markdown as in_markdown
 from fsh.schemas.text import one_line

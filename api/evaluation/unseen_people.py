@@ -12,8 +12,8 @@ from fsh.evaluation.options import EvaluationOptions
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import CannotBeWritten, NoRoom
-from fsh.schemas.places.layout import RunFolder
 from fsh.schemas.places.outputs import require_writable
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.shards.card import DatasetCard

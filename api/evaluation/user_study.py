@@ -17,7 +17,7 @@ from fsh.marking import Marking
 from fsh.pipeline.pages import render_page
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import stable_hash
-from fsh.schemas.places.layout import StudyFolder
+from fsh.schemas.places.run_layout import StudyFolder
 from fsh.schemas.places.temporary import replacing
 from fsh.trainer.evaluation.baselines import BASELINES
 from fsh.trainer.evaluation.evaluation import EvaluationResult

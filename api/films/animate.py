@@ -17,7 +17,6 @@ from fsh.pipeline.inputs.input_name import input_name
 from fsh.pipeline.inputs.landmark_track import require_track_name
 from fsh.pipeline.media.containers import PICTURES, SUFFIXES, film_format, format_named
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import PersonFolder
 from fsh.schemas.places.outputs import (
     owned_outputs,
     require_different,
@@ -25,6 +24,7 @@ from fsh.schemas.places.outputs import (
     require_not_input,
     require_writable,
 )
+from fsh.schemas.places.run_layout import PersonFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.text import shown
 from fsh.trainer.person.person import Person

@@ -18,7 +18,7 @@ from typing import Any
 
 from fsh.schemas.consent import Consent, parse_consent
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import PersonFolder
+from fsh.schemas.places.run_layout import PersonFolder
 from fsh.schemas.places.temporary import scratch_folder
 from fsh.telepresence.session import camera_picture
 

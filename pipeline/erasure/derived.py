@@ -19,14 +19,9 @@ from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.folder_kinds import PERSON
-from fsh.schemas.places.layout import (
-    AVERAGE,
-    CHECKPOINT_STATE,
-    LOCK_SUFFIX,
-    PersonFolder,
-    RunFolder,
-)
+from fsh.schemas.places.layout import LOCK_SUFFIX
 from fsh.schemas.places.locks import owning
+from fsh.schemas.places.run_layout import AVERAGE, CHECKPOINT_STATE, PersonFolder, RunFolder
 from fsh.schemas.run_pictures import RunPictures, recorded_pictures
 from fsh.schemas.text import shown
 from fsh.schemas.trained_on import TrainedFace, TrainedOn, leftovers

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import (
+from fsh.schemas.places.layout import LOCK_SUFFIX, DataFolder
+from fsh.schemas.places.run_layout import (
     CHECKPOINT_STATE,
-    LOCK_SUFFIX,
     PERSON_CARD,
     PERSON_GENERATOR,
     PERSON_REFERENCES,
     PERSON_TENSORS,
-    DataFolder,
 )
 from fsh.schemas.places.stores import file_size, is_remote, listing
 from fsh.schemas.places.temporary import is_temporary

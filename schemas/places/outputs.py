@@ -17,8 +17,9 @@ from pathlib import Path
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import CannotBeWritten, explaining_refusals
 from fsh.schemas.places.folder_kinds import PERSON, FolderKind, require_own_names
-from fsh.schemas.places.layout import DataFolder, RunFolder, output_lock
+from fsh.schemas.places.layout import DataFolder, output_lock
 from fsh.schemas.places.locks import owning
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.places.stores import is_remote
 from fsh.schemas.places.temporary import remove_abandoned
 

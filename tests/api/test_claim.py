@@ -19,7 +19,8 @@ from fsh.evaluation.unseen_people import check_subjects, record_shown
 from fsh.pipeline.erasure.derived import find_faces_in_runs, remove_faces
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.shards.card import DatasetCard
 from fsh.schemas.tables.parquet import read_clips, write_clips
 from fsh.schemas.tables.records import IdentityOrigin

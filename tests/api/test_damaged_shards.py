@@ -15,7 +15,8 @@ from tiny_run import Told, tiny_config
 import fsh as api
 from fsh.dataset_making import check_shards, plan_ingest
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.shards.card import DatasetCard
 from fsh.schemas.shards.sample import read_samples
 from fsh.trainer.checkpoint import list_checkpoints

@@ -12,7 +12,7 @@ from PIL import Image
 from fsh import marking
 from fsh.schemas.consent import NOT_STATED
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import PERSON_CARD
+from fsh.schemas.places.run_layout import PERSON_CARD
 from fsh.trainer import checkpoint
 from fsh.trainer.person.person import PERSON_FORMAT, record_unmarked
 from fsh.verification import verify

@@ -25,7 +25,7 @@ from fsh.cli.commands import app
 from fsh.films.animate import making as film_making
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.places.temporary import is_temporary
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.training.loop import train

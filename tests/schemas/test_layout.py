@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fsh.schemas.places.layout import DataFolder, RunFolder, StudyFolder, checkpoint_step
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.run_layout import RunFolder, StudyFolder, checkpoint_step
 from fsh.schemas.run_pictures import RunPictures
 
 

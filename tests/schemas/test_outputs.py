@@ -18,7 +18,7 @@ import pytest
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import NoRoom, explaining_refusals, is_disk_full
 from fsh.schemas.places.folder_kinds import EVALUATION, ONNX, PERSON, RUN
-from fsh.schemas.places.layout import DataFolder, RunFolder, output_lock
+from fsh.schemas.places.layout import DataFolder, output_lock
 from fsh.schemas.places.outputs import (
     owned_output,
     owned_outputs,
@@ -29,6 +29,7 @@ from fsh.schemas.places.outputs import (
     require_outside_persons,
     require_own_folder,
 )
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.places.temporary import (
     is_temporary,
     remove_abandoned,

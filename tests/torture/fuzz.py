@@ -95,7 +95,7 @@ def _samples(folder: Path) -> tuple[Target, list[bytes]]:
 def _checkpoint(folder: Path) -> tuple[Target, list[bytes]]:
     import torch
 
-    from fsh.schemas.places.layout import CHECKPOINT_STATE
+    from fsh.schemas.places.run_layout import CHECKPOINT_STATE
     from fsh.trainer.checkpoint import FORMAT, Checkpoint, _digest, write_folder
 
     made = folder / "step-1"

@@ -14,7 +14,8 @@ from fsh.pipeline.ingest.ledger import Ledger
 from fsh.pipeline.ingest.lists import read_lists
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import CHECKPOINT_STATE, DataFolder
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.run_layout import CHECKPOINT_STATE
 from fsh.schemas.shards.npy import read_npy
 from fsh.trainer.checkpoint import FORMAT, Checkpoint, _digest
 

@@ -8,7 +8,7 @@ import torch
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.trainer import checkpoint
 from fsh.trainer.checkpoint import Checkpoint
 from fsh.trainer.data.plan import plan_data

@@ -9,7 +9,7 @@ from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import file_sha256
-from fsh.schemas.places.layout import AVERAGE, NETWORKS, RunFolder
+from fsh.schemas.places.run_layout import AVERAGE, NETWORKS, RunFolder
 from fsh.trainer.models.networks import Embedder, Generator
 from fsh.trainer.runs import Run
 from fsh.trainer.training.loop import train

@@ -1,6 +1,6 @@
 """A person: a generator with its coefficients, kept in a folder, drawn from landmarks.
 
-The folder (:class:`fsh.schemas.places.layout.PersonFolder`) holds everything needed to draw the
+The folder (:class:`fsh.schemas.places.run_layout.PersonFolder`) holds everything needed to draw the
 person, and nothing else: ``person.json``: name, crop and landmark specification, network sizes, how
 it was made, the consent statement, and the SHA-256 of each file beside it;
 ``generator.safetensors``: the generator's weights with the spectral norms written in;
@@ -24,7 +24,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.landmarks import POINTS
 from fsh.schemas.faces.spec import FaceSpec
-from fsh.schemas.places.layout import (
+from fsh.schemas.places.run_layout import (
     PERSON_CARD,
     PERSON_GENERATOR,
     PERSON_REFERENCES,

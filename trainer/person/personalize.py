@@ -18,7 +18,7 @@ import torch
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.clip import FaceClip
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
-from fsh.schemas.places.layout import PersonFolder
+from fsh.schemas.places.run_layout import PersonFolder
 from fsh.schemas.progress import Progress
 from fsh.trainer.data.landmark_images import draw_crop_landmarks
 from fsh.trainer.data.pictures import (

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.config import NetworkConfig, TrainConfig
 from fsh.trainer.data.plan import plan_data

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.folder_kinds import RUN
-from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.outputs import owned_run, require_own_folder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.text import shown
 from fsh.trainer.checkpoint import Checkpoint, newest_sound

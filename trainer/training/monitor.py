@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.places.temporary import replacing
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.progress import Progress
 from fsh.schemas.trained_on import TrainedOn

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from fsh.schemas.places.layout import DataFolder, RunFolder
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.shards.card import DatasetCard
 from fsh.trainer.config import TrainConfig

@@ -12,7 +12,7 @@ import torch
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.spec import FaceSpec
-from fsh.schemas.places.layout import (
+from fsh.schemas.places.run_layout import (
     AVERAGE,
     COLUMNS,
     NETWORKS,

@@ -20,8 +20,9 @@ from fsh.pipeline.erasure.derived import (
 )
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import DataFolder, PersonFolder, RunFolder
+from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.outputs import owned_output
+from fsh.schemas.places.run_layout import PersonFolder, RunFolder
 from fsh.schemas.run_pictures import record_pictures, recorded_pictures
 from fsh.schemas.tables.parquet import read_sources
 from fsh.schemas.trained_on import TrainedFace, TrainedOn

@@ -16,7 +16,7 @@ from places import ROOT
 from tiny_run import Told, tiny_config, tiny_folder
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.layout import RunFolder
+from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.run_pictures import recorded_pictures
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.config import TrainConfig
