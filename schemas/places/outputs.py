@@ -1,8 +1,8 @@
 """Where a command may write: never over an input, never over what is not its own.
 
-Every command asks before it does any work. A folder is replaced only if it holds exactly what the
-command made (:mod:`fsh.schemas.places.folder_kinds`), a file only if fsh wrote it. Paths are
-compared resolved and by inode: a link, a hard link or another spelling of an input is the input.
+Every command asks before it works. A folder is replaced only if it holds exactly what the command
+made (:mod:`fsh.schemas.places.folder_kinds`), a file only if fsh wrote it. Paths are compared
+resolved and by inode: a link, a hard link or another spelling of an input is the input.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ Inputs = Iterable[str | Path | None]
 MADE_BY_FSH = "made by fsh"
 #: Suffix to what one of fsh's files holds, any of them: a manifest's label, a page's title …
 _SIGNS: dict[str, tuple[bytes, ...]] = {
-    ".html": (b"<title>fsh: ",),
-    ".htm": (b"<title>fsh: ",),
+    **dict.fromkeys((".html", ".htm"), (b"<title>fsh: ",)),
     ".npz": (b"landmarks.npy",),
     ".npy": (b", 68, 2)",),
 }

@@ -1,7 +1,4 @@
-"""The training loop: makes steps, checks and logs their numbers, saves.
-
-Knows no adversarial maths.
-"""
+"""The training loop: makes steps, checks and logs their numbers, saves. Knows no losses."""
 
 from __future__ import annotations
 
