@@ -23,7 +23,7 @@ from tiny_run import tiny_config, tiny_folder
 from typer.testing import CliRunner
 
 import fsh
-from fsh.cli.app import app
+from fsh.cli.commands import app
 from fsh.clip_pages import clip_application
 from fsh.data_places import data_folder
 from fsh.dataset_making import check_shards

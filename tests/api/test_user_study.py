@@ -15,8 +15,8 @@ import pytest
 from plain_analyzer import PlainAnalyzer
 from tiny_data import SPEC, write_data
 
-from fsh.evaluation.comparison import report as evaluation_report
-from fsh.evaluation.comparison import user_study as study
+from fsh.evaluation import report as evaluation_report
+from fsh.evaluation import user_study as study
 from fsh.pipeline.provenance.manifest import read_manifest
 from fsh.pipeline.provenance.signing import installation_signer
 from fsh.schemas.errors import FshError

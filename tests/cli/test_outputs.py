@@ -22,7 +22,7 @@ from untrained import untrained
 
 import fsh as door
 from fsh.cli.commands import app
-from fsh.films.animate import making as film_making
+from fsh.films import making as film_making
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.run_layout import RunFolder

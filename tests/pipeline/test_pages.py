@@ -37,7 +37,7 @@ class Elements(HTMLParser):
 
 def test_names_stay_text_and_only_the_page_s_own_script_runs():
     questions = [{"name": EVIL, "pictures": ["data:image/png;base64,AA", EVIL]}]
-    page = render_page("fsh", "user_study.html.j2", study=EVIL, questions=questions)
+    page = render_page("fsh.evaluation", "user_study.html.j2", study=EVIL, questions=questions)
     seen = Elements()
     seen.feed(page)
     assert [tag for tag, _ in seen.tags].count("script") == 1

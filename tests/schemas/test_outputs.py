@@ -246,7 +246,7 @@ def test_a_command_that_was_stopped_as_it_began_leaves_a_data_folder(tmp_path):
 OWN = """
     import sys, time
     from pathlib import Path
-    from fsh.schemas.places.layout import RunFolder
+    from fsh.schemas.places.run_layout import RunFolder
     from fsh.schemas.places.outputs import owned_output, owned_run
     place, kind = Path(sys.argv[1]), sys.argv[2]
     with owned_run(RunFolder(place)) if kind == "run" else owned_output(place, kind):

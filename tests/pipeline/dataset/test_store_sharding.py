@@ -253,7 +253,8 @@ def test_a_store_that_does_not_answer_never_counts_as_damage(bucket, monkeypatch
 def data_folder_unasked(address: str) -> DataFolder:
     """A data folder in a store that nobody has asked whether it answers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fsh.data_places._require_answer", lambda *_: None)
+        for asked in ("_require_answer", "remove_erased_copies"):
+            patch.setattr(f"fsh.data_places.{asked}", lambda *_: None)
         return data_folder(address)
 
 
