@@ -31,7 +31,7 @@ def personalize(
     size: Annotated[
         int | None,
         typer.Option(
-            help="Side of the pictures drawn, pixels; default as trained, 256. More is slower.",
+            help="Side of the pictures drawn; default the crops', 256. Larger ones are slower.",
             min=64,
             max=1024,
         ),

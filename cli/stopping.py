@@ -64,5 +64,7 @@ class Stopping:
             signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._number:  # asked again while it clears away
+            os._exit(128 + number)
         self._number = number
         raise KeyboardInterrupt

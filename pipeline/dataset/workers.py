@@ -1,8 +1,8 @@
 """The steps that engines' workers do: spans to stored clips, and plans to shards.
 
 A bundle may be done twice, also at the same time, or half and then again elsewhere. Whatever is
-finished is recognised, and results take their names in one step (:mod:`span_store`,
-:mod:`shards`). Everything is done in ``process``: what a step gives in ``finish_bundle`` is lost on
+finished is recognised, and results take their names in one step (:mod:`spans`, :mod:`shards`).
+Everything is done in ``process``: what a step gives in ``finish_bundle`` is lost on
 some engines, and a bundle can be anything from one element to all of them.
 """
 

@@ -63,8 +63,8 @@ def remove_erased(
     shutil.rmtree(data.incoming, ignore_errors=True)
     remove_files(data.clips_without_shards)
     step("inspect page")
-    for page in files_below(data.root):
-        if page.suffix == ".html" and _names_erased(content_of(page), erased):
+    for page in files_below(data.root, ".html"):
+        if _names_erased(content_of(page), erased):
             remove_files(page)
     step("shards and tables")
     _remove_clips(data, erased, say)

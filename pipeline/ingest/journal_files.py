@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import time
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from fsh.schemas.places.stores import (
 
 #: Bytes from which on the next line goes into an object of its own.
 _LARGE = 100_000
+#: How the names of a store's journals end.
+_NUMBERED = re.compile(r"-\d{20}\.jsonl$")
 
 
 def new_file(path: Path) -> int:
@@ -91,7 +94,7 @@ def journal_sizes(data: DataFolder, run: str = "") -> dict[Path, int]:
     names = {name.removeprefix(begin): size for name, size in found.items()}
     # Of a worker's files the later one is named later; of others that is when they were begun.
     own = sorted(
-        (name.rpartition("-")[2], name)
+        (name.rpartition("-")[2] if _NUMBERED.search(name) else "", name)  # those copied here first
         for name in names
         if name.startswith(run) and name.endswith(".jsonl")
     )

@@ -14,6 +14,7 @@ from fsh.pipeline.ingest.journal_files import journal_sizes, read_lines
 from fsh.pipeline.ingest.ledger import merge_journals
 from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.leases import Held
 from fsh.schemas.places.stores import StoreRefused, is_remote
 from fsh.schemas.progress import Progress
 
@@ -32,7 +33,10 @@ class JournalTail:
     def new_records(self) -> Iterator[dict[str, Any]]:
         """Whole records and notes, as :func:`parse_journal` gives them."""
         for path, size in journal_sizes(self._data, self._run).items():
-            content = read_lines(path, self._read.get(path, 0), size)
+            try:
+                content = read_lines(path, self._read.get(path, 0), size)
+            except FileNotFoundError:  # brought into the table meanwhile
+                continue
             content = content[: content.rfind(b"\n") + 1]
             self._read[path] = self._read.get(path, 0) + len(content)
             yield from parse_journal(content)
@@ -78,7 +82,7 @@ def showing_progress(
                 show_new_records()
             if time.monotonic() - compacted > compact_every:
                 compacted = time.monotonic()
-                with suppress(NoRoom, StoreRefused):  # the workers meet it as well, and end the run
+                with suppress(NoRoom, StoreRefused, Held):  # what matters the workers meet as well
                     merge_journals(data)
 
     thread = threading.Thread(target=show_until_done, name="ingest progress", daemon=True)

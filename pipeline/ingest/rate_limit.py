@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from fsh.pipeline.ingest.failures import Failure, run_stopped
 from fsh.schemas.places.numbered import latest_of, make_next, remove_versions, version_of
-from fsh.schemas.places.stores import content_of, file_size, is_remote
+from fsh.schemas.places.stores import content_of, file_size, is_remote, remove_files
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.plain import from_plain
 from fsh.schemas.tables.records import ErrorClass
@@ -266,8 +266,13 @@ def remove_hosts(path: Path, hosts: Set[str]) -> None:
     for place in places:
         if file_size(place) is None:
             continue
-        known = json.loads(content_of(place) or b"{}")
-        if hosts & known.keys():
+        try:
+            known = json.loads(content_of(place) or b"{}")
+        except ValueError:
+            known = None
+        if not isinstance(known, dict):  # damaged: nothing is known
+            remove_files(place)
+        elif hosts & known.keys():
             with replacing(place) as temporary:
                 rest = {host: state for host, state in known.items() if host not in hosts}
                 temporary.write_text(json.dumps(rest))

@@ -52,13 +52,18 @@ class FaceSpec:
         """What of it decides crops and landmarks, and so whether a data set fits."""
         return replace(self, gaze=False)
 
+    @property
+    def has_mesh(self) -> bool:
+        """Whether the backend finds a mesh besides the landmarks."""
+        return self.backend == "mediapipe"
+
     def with_gaze(self, gaze: bool) -> FaceSpec:
         """The same, with irises drawn or not.
 
         Raises:
             FshError: if its backend finds none.
         """
-        if gaze and self.backend != "mediapipe":
+        if gaze and not self.has_mesh:
             raise FshError(
                 f"--gaze draws irises, which {self.backend} does not find",
                 remedy="`fsh shard --landmarks mediapipe` makes them of the stored crops",

@@ -122,7 +122,10 @@ FOLDER_KINDS = {CHECKPOINT_STATE: CHECKPOINT, PERSON_CARD: PERSON}
 def is_data_folder(data: DataFolder) -> bool:
     """Whether ``fsh ingest`` or ``fsh shard`` has worked here."""
     if is_remote(data.root):
-        return bool(listing(data.records)) or file_size(data.card) is not None
+        made = [file_size(sign) for sign in (data.sources, data.tombstones, data.card)]
+        return any(size is not None for size in made) or any(
+            listing(place) for place in (data.journals, data.work)
+        )
     signs = (data.sources, data.tombstones, data.lock("ingest"), data.lock("shard"))
     journals = data.journals.is_dir() and any(data.journals.iterdir())
     card = _read_json(data.card)

@@ -67,7 +67,7 @@ class DataFolder:
 
     @property
     def rate_limits(self) -> Path:
-        """JSON: when each host may be asked again; in a store :mod:`.numbered`."""
+        """JSON: when each host may be asked again; numbered in a store."""
         return self.records / "governor.json"
 
     @property

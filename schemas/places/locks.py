@@ -78,7 +78,7 @@ def taking_turns(lock: Path, *, where: Path) -> Iterator[None]:
         FshError: if the place cannot be written, or has no locks.
     """
     if is_remote(lock):
-        with leased_in_turn(lock, "a short task", where=where):
+        with leased_in_turn(lock, "change of the table", where=where):
             yield
         return
     with explaining_refusals(where, nothing_else=True):

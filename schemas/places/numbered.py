@@ -45,8 +45,9 @@ def make_next(path: Path, number: int, content: bytes, *, keep: int = 0) -> bool
 
     Args:
         content: which nobody else may write: it holds something of this writer's alone.
-        keep: versions before the last two that stay. Who looks after more than so many were made
-            cannot know whether its own is one of them, and is told that it is not.
+        keep: versions before the new one that stay at least; up to twice as many may. Who looks
+            after more than so many were made cannot know whether its own is one of them, and is
+            told that it is not.
 
     Returns:
         Whether it is the version after ``number``.

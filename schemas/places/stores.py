@@ -221,14 +221,15 @@ def listing(folder: Path, *, direct: bool = False) -> dict[str, int]:
     return {one: int(info["size"]) for one, info in found.items()}
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, here or in a store."""
+def files_below(folder: Path, suffix: str = "") -> Iterator[Path]:
+    """Every file below a folder, here or in a store, whose name ends so."""
     if not is_remote(folder):
-        yield from (path for path in folder.rglob("*") if path.is_file())
+        yield from (path for path in folder.rglob(f"*{suffix}") if path.is_file())
         return
     begin = len(store_of(folder)[1].rstrip("/")) + 1
     for name in listing(folder):
-        yield folder / name[begin:]
+        if name.endswith(suffix):
+            yield folder / name[begin:]
 
 
 def remove_files(*files: Path) -> None:
@@ -272,7 +273,9 @@ def write_if_absent(path: Path, content: bytes) -> bool:
         persistently(partial(fs.pipe_file, name, content, mode="create"), path)
         return True
     except FileExistsError:  # the answer to a try that worked may have been lost
-        return content_of(path) == content
+        with suppress(FileNotFoundError):  # somebody has removed theirs meanwhile
+            return content_of(path) == content
+        return False
 
 
 def write_object(path: Path, content: bytes, patience: float | None = None) -> None:

@@ -52,7 +52,7 @@ class EpisodeFrames(NamedTuple):
         last = len(self.frames) - 1
         return [self.other is not None and 0 < i < last for i in range(len(self.frames))]
 
-    def _samples(self) -> list[IndexedSample]:
+    def samples(self) -> list[IndexedSample]:
         """The sample that each frame is of."""
         return [self.other if away and self.other else self.sample for away in self.elsewhere]
 
@@ -60,7 +60,7 @@ class EpisodeFrames(NamedTuple):
         """The frames' JPEGs, read from disk."""
         places = [
             sample.pictures[frame].tolist()
-            for sample, frame in zip(self._samples(), self.frames, strict=True)
+            for sample, frame in zip(self.samples(), self.frames, strict=True)
         ]
         return [self.shard.read(start, size) for start, size in places]
 
@@ -70,7 +70,7 @@ class EpisodeFrames(NamedTuple):
         Raises:
             FshError: if they are no longer what they were when the shard was indexed.
         """
-        return self._points([sample.landmarks for sample in self._samples()])
+        return self._points([sample.landmarks for sample in self.samples()])
 
     def mesh(self) -> np.ndarray | None:
         """float32 (K+1, 478, 3) in pixels of the crops on disk; None if the data set has none.
@@ -78,7 +78,7 @@ class EpisodeFrames(NamedTuple):
         Raises:
             FshError: as :meth:`landmarks` does.
         """
-        places = [sample.mesh for sample in self._samples()]
+        places = [sample.mesh for sample in self.samples()]
         known = [place for place in places if place is not None]
         return self._points(known).astype(np.float32) if len(known) == len(places) else None
 
@@ -86,7 +86,7 @@ class EpisodeFrames(NamedTuple):
         """float32 (K+1, 4), the part of each crop of ``crop`` pixels that shows the source, in
         shares of it: left, top, right, bottom edges; all of it where it is not stored.
         """
-        edges = [sample.real or (0, 0, crop, crop) for sample in self._samples()]
+        edges = [sample.real or (0, 0, crop, crop) for sample in self.samples()]
         return np.array(edges, np.float32) / crop
 
     def _points(self, places: list[tuple[int, int]]) -> np.ndarray:

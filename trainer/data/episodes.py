@@ -71,6 +71,7 @@ class Batch(NamedTuple):
             landmark_images=self.landmark_images.pin_memory(),
             points=self.points.pin_memory(),
             real=self.real.pin_memory(),
+            elsewhere=self.elsewhere.pin_memory(),
         )
 
 
@@ -200,13 +201,15 @@ class EpisodeStream(IterableDataset):
         crop, size = self.crop_size, self.landmark_size
         images = self.image_buffers.take(self._shape(self.image_size))
         drawn = self.landmark_buffers.take(self._shape(size))
-        good = [
-            i
-            for i, episode in enumerate(episodes)
-            if all(self.decoder(jpeg, crop, images[i, k]) for k, jpeg in enumerate(episode.jpegs()))
-        ]
+        broken: dict[int, str] = {}
+        for i, episode in enumerate(episodes):
+            for k, jpeg in enumerate(episode.jpegs()):
+                if not self.decoder(jpeg, crop, images[i, k]):
+                    broken[i] = episode.samples()[k].key
+                    break
+        good = [i for i in range(len(episodes)) if i not in broken]
         if not good:
-            keys = ", ".join(episode.sample.key for episode in episodes)
+            keys = ", ".join(dict.fromkeys(broken.values()))
             raise FshError(
                 f"none of these samples can be decoded: {keys}",
                 where=", ".join(sorted({episode.shard.path for episode in episodes})),
@@ -227,7 +230,7 @@ class EpisodeStream(IterableDataset):
             torch.tensor([episodes[i].elsewhere for i in order]),
             tuple(episodes[i].sample.video for i in order),
             tuple(episodes[i].sample.key for i in order),
-            tuple((e.shard.path, e.sample.key) for i, e in enumerate(episodes) if i not in good),
+            tuple((episodes[i].shard.path, key) for i, key in broken.items()),
         )
 
     def points(self, episodes: Sequence[EpisodeFrames]) -> torch.Tensor:

@@ -136,7 +136,7 @@ class Generator(nn.Module):
 
         Args:
             references: what is given of photos; then the answer says how a picture is put
-                together of them (:func:`fsh.trainer.models.references.compose`).
+                together of them (:func:`fsh.trainer.models.composition.compose`).
         """
         parts = coefficients.split(self.sizes, dim=1)
         x = landmark_images

@@ -61,11 +61,12 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
     if folder.exists():
         raise FshError("this folder is there already", where=folder, remedy="name another one")
     with replacing_folder(folder, lambda: require_own_folder(folder, ONNX)) as temporary:
+        shown = FaceLandmarks(person.landmarks, person.mesh)[:4]
         landmark_images = landmark_image_tensors(
-            person.landmarks[:4],
+            shown.points,
             person.spec.size,
             person.network.size,
-            irises=irises_to_draw(person.mesh, person.spec),
+            irises=irises_to_draw(shown.mesh, person.spec),
         )
         drawing, given = drawing_of(person, landmark_images)
         networks: dict[str, tuple[nn.Module, dict[str, Tensor], str]] = {

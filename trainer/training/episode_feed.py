@@ -40,7 +40,8 @@ def open_batches(plan: DataPlan, session: Session, ranks: Ranks) -> Iterator[Bat
         rank=ranks.rank,
         world=ranks.world,
         start=session.position,
-        other_clips=config.other_clips,
+        # Without meshes a face is not told from what is around it.
+        other_clips=config.other_clips if plan.card.spec.has_mesh else 0.0,
         opener=plan.opener,
         gaze=config.gaze,
     )
@@ -133,12 +134,13 @@ def references_of(
     count, kept = min(count, sources.shape[1]), network.references
     order = nearest_photos(points[:, -1], points[:, :count], kept)[:, : min(count, kept)]
     rows = torch.arange(len(order), device=order.device)[:, None]
-    if elsewhere is None:
-        elsewhere = torch.zeros(sources.shape[:2], dtype=torch.bool)
-    away = elsewhere.to(order.device)
-    missing = away.any(1) & (order != 0).all(1)  # the first is of the target's scene
-    order[:, -1] = torch.where(missing, 0, order[:, -1])
-    sources, away = _recolored(sources, points, elsewhere), away[rows, order]
+    away = torch.zeros(sources.shape[:2], dtype=torch.bool, device=order.device)
+    if elsewhere is not None and elsewhere[:, :count].any():
+        away = elsewhere.to(order.device, non_blocking=True)
+        missing = away.any(1) & (order != 0).all(1)  # the first is of the target's scene
+        order[:, -1] = torch.where(missing, 0, order[:, -1])
+        sources = _recolored(sources, points, elsewhere[:, :count])
+    away = away[rows, order]
     known = None if real is None else real[rows, order].flatten(0, 1)
     photos = Photos.of(
         sources[rows, order].flatten(0, 1), points[rows, order].flatten(0, 1), network.size, known
@@ -153,8 +155,6 @@ def _recolored(
     sources: torch.Tensor, points: torch.Tensor, elsewhere: torch.Tensor
 ) -> torch.Tensor:
     """Sources (B, K, 3, P, P) of which those of another scene have the first one's colors."""
-    if not elsewhere.any():
-        return sources
     sources = sources.clone()
     for row, number in elsewhere.nonzero().tolist():
         one, first = (face_colors(sources[row, i], points[row, i]) for i in (number, 0))

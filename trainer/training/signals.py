@@ -12,7 +12,8 @@ from fsh.schemas.progress import Progress
 
 @contextmanager
 def stop_on_signals(progress: Progress) -> Iterator[Callable[[], bool]]:
-    """Yield ``stop()``, which is True once SIGINT (Ctrl-C) or SIGTERM came.
+    """Yield ``stop()``, which is True once SIGINT (Ctrl-C), SIGTERM or SIGHUP (a terminal that
+    closes; unless it is ignored, as under ``nohup``) came.
 
     A second signal raises KeyboardInterrupt at once. The handlers of before are put back at the
     end.
@@ -26,7 +27,11 @@ def stop_on_signals(progress: Progress) -> Iterator[Callable[[], bool]]:
         requested = True
         progress.say("stopping: finishing this step and saving (once more to stop at once)")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    closing = getattr(signal, "SIGHUP", None)  # Windows has none
+    if closing is not None and signal.getsignal(closing) is not signal.SIG_IGN:
+        numbers.append(closing)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: requested
     finally:

@@ -33,7 +33,7 @@ class SpanProgress:
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """
         Args:
-            file: :attr:`fsh.schemas.places.layout.SpanFolder.progress`.
+            file: :attr:`fsh.schemas.places.span_layout.SpanFolder.progress`.
             clock: seconds since any moment.
         """
         self._file, self._clock = file, clock

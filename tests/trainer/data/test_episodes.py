@@ -170,6 +170,19 @@ def test_a_damaged_frame_costs_its_episode_only(tmp_path):
     assert sum(batch.skipped for batch in batches) == 3
 
 
+def test_of_two_clips_the_damaged_one_is_named(tmp_path):
+    data = write_data(tmp_path, people=1, samples=6, frames=4, shards=1, clips_each=2)
+    shard = Path(plan_data(data, workers=0).shards[0])
+    content = bytearray(shard.read_bytes())
+    broken = next(read_samples(shard))
+    for at in broken.frame_places[:, 0].tolist():
+        content[at : at + 64] = bytes(64)
+    shard.write_bytes(content)
+    batches = itertools.islice(iter(stream(data, batch=8, frames=3, other_clips=0.5)), 3)
+    named = {key for batch in batches for _, key in batch.damaged}
+    assert named == {broken.key}
+
+
 @given(
     found=st.lists(st.integers(0, 63), min_size=1, max_size=64, unique=True),
     frames=st.integers(1, 8),

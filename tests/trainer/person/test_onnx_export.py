@@ -93,6 +93,16 @@ def test_a_person_of_photos_to_copy_from_draws_the_same_under_onnxruntime(tmp_pa
         assert inputs["inputs"][name]["shape"][1:] == list(value.shape[1:])
 
 
+def test_a_person_of_many_photos_whose_eyes_are_drawn_is_exported(tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra [onnx]")
+    pytest.importorskip("onnx", reason="the extra [onnx]")
+    clip = clip_of(5, 6, spec=FaceSpec(size=64, backend="mediapipe", gaze=True))
+    references = PhotoReferences.of(clip)
+    person = replace(untrained(replace(TINY, references=2, picture=64)), references=references)
+    person = replace(person, spec=clip.spec, landmarks=clip.landmarks, mesh=clip.mesh)
+    assert export_onnx(person, None, tmp_path / "ada")["generator"] < 1e-3
+
+
 def test_onnxruntime_is_loaded_without_its_reports(tmp_path):
     """It writes a number of its own into the temporary folder as soon as it would send any."""
     pytest.importorskip("onnx", reason="the extra [onnx]")
