@@ -19,7 +19,7 @@ from fsh.schemas.places.run_layout import (
     PERSON_REFERENCES,
     PERSON_TENSORS,
 )
-from fsh.schemas.places.stores import file_size, is_remote, listing
+from fsh.schemas.places.stores import file_size, is_remote, listing, store_of
 from fsh.schemas.places.temporary import is_temporary
 from fsh.schemas.run_pictures import PROTOCOLS
 
@@ -121,12 +121,13 @@ FOLDER_KINDS = {CHECKPOINT_STATE: CHECKPOINT, PERSON_CARD: PERSON}
 
 def is_data_folder(data: DataFolder) -> bool:
     """Whether ``fsh ingest`` or ``fsh shard`` has worked here."""
-    if is_remote(data.root):
-        made = [file_size(sign) for sign in (data.sources, data.tombstones, data.card)]
-        return any(size is not None for size in made) or any(
-            listing(place) for place in (data.journals, data.work)
-        )
-    signs = (data.sources, data.tombstones, data.lock("ingest"), data.lock("shard"))
+    locks = (data.lock("ingest"), data.lock("shard"))
+    signs = (data.sources, data.tombstones, data.rate_limits, *locks)
+    if is_remote(data.root):  # where some of them are numbered
+        own = tuple(sign.name for sign in (*signs, data.journals))
+        begin = len(store_of(data.records)[1]) + 1
+        made = any(name[begin:].startswith(own) for name in listing(data.records))
+        return made or bool(listing(data.work)) or file_size(data.card) is not None
     journals = data.journals.is_dir() and any(data.journals.iterdir())
     card = _read_json(data.card)
     return journals or any(map(os.path.lexists, signs)) or "conformsTo" in card

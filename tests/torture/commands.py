@@ -56,6 +56,8 @@ def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, object]:
             found[name] = _rows(path)
         elif path.is_dir():
             found[name] = "folder"
+        elif path.name == "throughput.json":
+            found[name] = "times"
         elif path.name == "preview.png":
             found[name] = "a picture"  # its signature says when it was made
         elif path.suffix in (".json", ".jsonl"):
