@@ -1,8 +1,7 @@
 """How often hosts are asked: one token bucket per host group for all workers of a data folder.
 
-The state is a small file under a lock, in a store a numbered object, so the rate holds for any
-number of threads, processes and machines that share the folder and the time of day, and a run that
-was killed and started again does not begin with a full bucket.
+The state is a small file under a lock, in a store a numbered object: the rate holds for all threads
+and machines that share the folder, and a run that is started again begins with no full bucket.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from fsh.pipeline.ingest.failures import Failure, run_stopped
 from fsh.schemas.places.numbered import latest_of, make_next, remove_versions, version_of
-from fsh.schemas.places.stores import content_of, file_size, is_remote, remove_files
+from fsh.schemas.places.stores import content_of, file_size, is_remote
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.plain import from_plain
 from fsh.schemas.tables.records import ErrorClass
@@ -266,15 +266,13 @@ def remove_hosts(path: Path, hosts: Set[str]) -> None:
     for place in places:
         if file_size(place) is None:
             continue
-        try:
+        known: object = None
+        with suppress(ValueError):  # a damaged file holds nothing
             known = json.loads(content_of(place) or b"{}")
-        except ValueError:
-            known = None
-        if not isinstance(known, dict):  # damaged: nothing is known
-            remove_files(place)
-        elif hosts & known.keys():
+        rest = known if isinstance(known, dict) else {}
+        rest = {host: state for host, state in rest.items() if host not in hosts}
+        if rest != known:
             with replacing(place) as temporary:
-                rest = {host: state for host, state in known.items() if host not in hosts}
                 temporary.write_text(json.dumps(rest))
 
 
@@ -289,10 +287,7 @@ def _own_bytes(hosts: Hosts) -> bytes:
 
 
 def _parse(text: bytes, now: float) -> dict[str, HostState]:
-    """The remembered hosts.
-
-    A damaged file counts as empty. After the clock was set back, times far ahead are forgotten.
-    """
+    """The remembered hosts; none of a damaged file. Times far ahead are of a clock set back."""
     try:
         hosts = from_plain(dict[str, HostState], json.loads(text or b"{}"))
     except (ValueError, RecursionError):
