@@ -85,24 +85,32 @@ def _watched(address: str | None, file: str | None, progress: Progress) -> Itera
     client = _client(address, file)
     stop = threading.Event()
 
+    before = -1
+
+    def look() -> None:
+        nonlocal before
+        with suppress(Exception):  # the run itself meets a scheduler that is gone
+            now = len(client.nthreads())
+            if now != before and (now < before or (before < 0 and not now)):
+                progress.say(_worker_line(now, before, address or str(file)))
+            before = now
+
     def watch() -> None:
-        before = -1
-        while True:
-            with suppress(Exception):  # the run itself meets a scheduler that is gone
-                now = len(client.nthreads())
-                if now != before and (now < before or (before < 0 and not now)):
-                    progress.say(_worker_line(now, before, address or str(file)))
-                before = now
-            if stop.wait(_LOOK):
-                return
+        look()
+        while not stop.wait(_LOOK):
+            look()
 
     thread = threading.Thread(target=watch, name="dask workers", daemon=True)
     thread.start()
+    done = False
     try:
         yield
+        done = True
     finally:
         stop.set()
         thread.join()
+        if done:  # one may have gone a moment ago
+            look()
         with suppress(Exception):
             client.close(timeout=5)
 
