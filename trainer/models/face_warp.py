@@ -93,12 +93,15 @@ class Warp(NamedTuple):
         stretch: float32 (B, 1, H, H), −1…1: how much larger a place is than in the photo, its
             logarithm over 3. A mouth that is shut in the photo opens by stretching.
         face: float32 (B, 1, H, H), 1 inside the face, else 0. All 0 without meshes.
+        motion: float32 (B, 2, 4), the heads', see
+            :func:`~fsh.trainer.models.head_motion.head_motion`.
     """
 
     reads: Tensor
     trust: Tensor
     stretch: Tensor
     face: Tensor
+    motion: Tensor
 
     @property
     def displacement(self) -> Tensor:
@@ -145,13 +148,14 @@ def mesh_warp(target: Tensor, source: Tensor, side: int, front: Tensor | None = 
     front = front_depth(source, side) if front is None else front
     face = shown.covered[:, None]
     inside = shown.interpolate(source, triangles).movedim(3, 1)
-    reads = torch.where(face, inside[:, :2], _around(target, source, side))
+    motion = head_motion(target, source)
+    reads = torch.where(face, inside[:, :2], _around(target, source, motion, side))
     known = _facing(source, triangles) * _opened(target, source, triangles)
     per_triangle = torch.stack([known, _stretch(target, source, triangles)], dim=1)
     index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
     known, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
     trust = torch.where(face, known * _in_front(source, inside, front), 1.0)
-    return Warp(reads, trust * within(reads), stretch * face, face.to(reads))
+    return Warp(reads, trust * within(reads), stretch * face, face.to(reads), motion)
 
 
 def front_depth(mesh: Tensor, side: int) -> Tensor:
@@ -169,10 +173,10 @@ def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     ends = torch.cat([target, edge], 1), torch.cat([source, edge], 1)
     reads = thin_plate_reads(ends[0], ends[1], torch.full_like(ends[0][..., 0], _SLACK), side)
     nothing = torch.zeros_like(reads[:, :1])
-    return Warp(reads, within(reads), nothing, nothing)
+    return Warp(reads, within(reads), nothing, nothing, head_motion(target, source))
 
 
-def _around(target: Tensor, source: Tensor, side: int) -> Tensor:
+def _around(target: Tensor, source: Tensor, motion: Tensor, side: int) -> Tensor:
     """The reads (B, 2, H, H) around the face: its outline, hair and the edges of the picture.
 
     Hair goes with the head (:func:`~fsh.trainer.models.head_motion.head_motion`). A point that the
@@ -183,7 +187,7 @@ def _around(target: Tensor, source: Tensor, side: int) -> Tensor:
     outward = target.new_tensor([*_OUTLINE.values()]) - middle
     upper = outward[outward[:, 1] + middle[1] < _NOSE_TIP] * target.new_tensor([1.0, 1.0, 0.0])
     hair = torch.cat([upper * wide for wide in _RINGS])
-    heads, motion = [place_heads(mesh) for mesh in (target, source)], head_motion(target, source)
+    heads = [place_heads(mesh) for mesh in (target, source)]
     size, turn, shift = heads[0]
     here = (size[:, None] * (turn @ middle) + shift)[:, None, :2]
     ring = here + size[:, None, None] * (hair[:, :2] @ nearest_tilt(turn[:, :2, :2]).mT)

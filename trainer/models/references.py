@@ -22,7 +22,6 @@ from fsh.trainer.models.face_warp import (
     read,
     within,
 )
-from fsh.trainer.models.head_motion import head_motion
 from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
 from fsh.trainer.models.surroundings import head_reads
 from fsh.trainer.models.thin_plate import places
@@ -209,8 +208,7 @@ def prepare(
         trust = torch.where(face_only.flatten()[:, None, None, None], trust * warp.face, trust)
     small = photos.fine.flatten(0, 1)
     shown = read(small, warp.reads)
-    motion = head_motion(target, points)
-    turned = read(small, head_reads(motion, fine))
+    turned = read(small, head_reads(warp.motion, fine))
     moved = warp.displacement / _DISPLACEMENT
     bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face, turned], 1), side)
     real = within(places(batch, fine, still.real), still.real)
@@ -227,7 +225,7 @@ def prepare(
         maps=torch.cat([given, at_side(still.fine, side), at_side(real * stays, side)], 1),
         reads=_repeated(warp.reads.unflatten(0, (batch, count)), kept),
         trust=torch.cat([_repeated(known, kept)[:, :, 0], (1 - face) * kept_still, real], 1),
-        motion=_repeated(motion.unflatten(0, (batch, count)), kept),
+        motion=_repeated(warp.motion.unflatten(0, (batch, count)), kept),
         stays=_repeated(_stays(target, photos), kept),
         face=F.avg_pool2d(face, _SOFT, 1, _SOFT // 2, count_include_pad=False),
         mouth_maps=mouth.maps,
