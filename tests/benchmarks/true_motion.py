@@ -43,7 +43,7 @@ class TrueMotion:
         def draw(faces: FaceLandmarks) -> np.ndarray:
             drawn = []
             for picture, points in zip(bend(faces), faces.points, strict=True):
-                # Measured anew, so not quite the same: a hair's breadth, against whole frames.
+                # Landmarks are found anew, so they differ a little from the frame's stored ones.
                 gaps = np.square(self.points - points).sum(axis=(1, 2))
                 drawn.append(self._moved(picture, self.pictures[gaps.argmin()]))
             return np.stack(drawn)
