@@ -208,9 +208,10 @@ def prepare(
         trust = torch.where(face_only.flatten()[:, None, None, None], trust * warp.face, trust)
     small = photos.fine.flatten(0, 1)
     shown = read(small, warp.reads)
-    turned = read(small, head_reads(warp.motion, fine))
     moved = warp.displacement / _DISPLACEMENT
-    bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face, turned], 1), side)
+    bent = at_side(torch.cat([shown, trust, warp.stretch, moved, warp.face], 1), side)
+    # Read between four of the finer pixels, which is their mean unless the head has grown.
+    bent = torch.cat([bent, read(small, head_reads(warp.motion, side))], 1)
     real = within(places(batch, fine, still.real), still.real)
     stays = _stays(target, still.take((slice(None), None)))[:, 0]
     known = trust.unflatten(0, (batch, count))
