@@ -2,25 +2,24 @@
 
 A photo with its mouth shut shows nothing of it, and at a network's 64 pixels a row of teeth is less
 than one pixel high. So each place between the lips is painted by itself, at the picture's size,
-from where it lies: under the upper lip, over the lower one, under the nose (there the upper teeth
-stay, however far the jaw drops) and over the chin (there the lower ones do), how far the mouth is
-open and the head is turned, and the colors of the lips and the skin around them.
+from where it lies: under the upper lip, over the lower one, and on the two rows of teeth
+(:mod:`fsh.trainer.models.teeth`), how far the mouth is open and the head is turned, and the colors
+of the lips and the skin around them. What paints: :mod:`fsh.trainer.models.mouth_paint`.
 
 Coordinates are shares of a picture's side, as in :mod:`fsh.trainer.models.face_warp`.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fsh.schemas.faces.mesh import LOWER_LIP, MESH_POINTS, UPPER_LIP
-from fsh.trainer.models.blocks import spectral_norm
+from fsh.trainer.models.teeth import Row, tooth_rows
 
 _UNDER_NOSE, _CHIN, _CHEEKS = 2, 152, (234, 454)
 #: Points whose colors are known from photos: corners of the mouth, upper lip, lower lip, skin.
@@ -28,10 +27,15 @@ _COLORED = ((61, 291, 40, 270), (0, 37, 267), (17, 84, 314), (164, 393, 167))
 #: A patch is so many times as wide as the mouth, or as it is open if that is more.
 _PATCH = 1.25
 #: Waves per unit in which a place's coordinates are given.
-_WAVES = (1.0, 2.0, 4.0, 8.0)
-_PLACED, _KNOWN = 5, 18
-#: Channels of the layers between.
-_WIDTH = 32
+_WAVES = (1.0, 2.0)
+_WAVE = (torch.sin, torch.cos)
+#: Coordinates of a place, counted in quarters of the mean head's unit.
+_QUARTERS, PLACED = 4.0, 5
+#: What is known of a place on the rows of teeth; of a mouth's shape; and of the colors around it,
+#: the skin's last.
+TEETH, SHAPE, COLORS = 6, 6, 12
+#: Maps of where each place lies: its coordinates, and waves of them.
+WAVED = PLACED * (1 + 2 * len(_WAVES))
 
 
 class MouthPatch(NamedTuple):
@@ -64,7 +68,7 @@ class MouthPatch(NamedTuple):
 
 def mouth_maps() -> int:
     """C, the number of maps of a patch."""
-    return _PLACED * (1 + 2 * len(_WAVES)) + _KNOWN
+    return WAVED + TEETH + SHAPE + COLORS
 
 
 def mouth_patch(mesh: Tensor, shown: Tensor, trust: Tensor, side: int) -> MouthPatch:
@@ -92,7 +96,6 @@ def mouth_patch(mesh: Tensor, shown: Tensor, trust: Tensor, side: int) -> MouthP
     turn = axes / half[:, None, None]
     frame = torch.cat([turn / 2, turn @ (0.5 - middle)[..., None]], 2)
     line = (torch.arange(side, device=mesh.device) + 0.5) / side * 2 - 1
-    unit = (width / half).clamp_min(1e-3).view(-1, 1, 1)
     over, under = _curve(points[:, list(UPPER_LIP)], line), _curve(points[:, list(LOWER_LIP)], line)
     y = line.view(1, -1, 1).expand(len(mesh), -1, side)
     x = line.view(1, 1, -1).expand(len(mesh), side, -1)
@@ -100,63 +103,23 @@ def mouth_patch(mesh: Tensor, shown: Tensor, trust: Tensor, side: int) -> MouthP
     pixel = 2 / side
     inside = ((y - over) / pixel + 0.5).clamp(0, 1) * ((under - y) / pixel + 0.5).clamp(0, 1)
     inside = inside * ((x > between[0]) & (x < between[1]))
-    face = (points[:, _CHEEKS[0]] - points[:, _CHEEKS[1]]).norm(dim=1).clamp_min(1e-3)
-    face = face.view(-1, 1, 1)
-    nose, chin = (points[:, i, 1].view(-1, 1, 1) for i in (_UNDER_NOSE, _CHIN))
-    placed = [x / unit, (y - over) / unit, (under - y) / unit, (y - nose) / face, (chin - y) / face]
-    one = torch.stack(placed, 1)
-    waves = [one] + [
-        wave(math.pi * often * 2 * one) for often in _WAVES for wave in (torch.sin, torch.cos)
-    ]
+    grid = torch.stack([x, y], 1).expand(len(mesh), -1, -1, -1) * half.view(-1, 1, 1, 1)
+    grid = torch.einsum("bij,bihw->bjhw", axes, grid) + middle[..., None, None]
+    upper, lower, size = tooth_rows(mesh, grid)
+    near = (half / size).view(-1, 1, 1)
+    placed = [upper.along, upper.height, lower.height, (y - over) * near, (under - y) * near]
+    one = _QUARTERS * torch.stack(placed, 1)
+    waves = [one] + [wave(math.pi * often * one) for often in _WAVES for wave in _WAVE]
     known = torch.cat(
         [_shape(mesh, points, gap / width.clamp_min(1e-3)), _colors(flat, shown, trust)], 1
     )
     known = known[..., None, None].expand(-1, -1, side, side)
-    return MouthPatch(torch.cat([*waves, known], 1), inside[:, None], frame)
+    teeth = torch.stack([part for row in (upper, lower) for part in _of_row(row)], 1)
+    return MouthPatch(torch.cat([*waves, teeth, known], 1), inside[:, None], frame)
 
 
-class InnerMouth(nn.Module):
-    """Maps of mouths (B, C, S, S) to their colors (B, 3, S, S), −1…1, each place by itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(mouth_maps(), _WIDTH, 1),
-            nn.ReLU(),
-            nn.Conv2d(_WIDTH, _WIDTH, 1),
-            nn.ReLU(),
-            nn.Conv2d(_WIDTH, _WIDTH, 1),
-            nn.ReLU(),
-            nn.Conv2d(_WIDTH, 3, 1),
-        )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.tanh(self.layers(maps))
-
-
-class MouthDiscriminator(nn.Module):
-    """How real mouths look, place by place: a PatchGAN (Isola et al. 2017).
-
-    Without one, what is between the lips is the mean of all mouths: neither teeth nor dark.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (4, 16, 32, 64)
-        self.blocks = nn.ModuleList(
-            spectral_norm(nn.Conv2d(before, after, 4, 2, 1))
-            for before, after in itertools.pairwise(widths)
-        )
-        self.last = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
-
-    def forward(self, patches: Tensor, inside: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Patches (B, 3, S, S) in −1…1 and where mouths are in them (B, 1, S, S) to scores
-        (B, 1, S/8, S/8), and every block's output."""
-        x, features = torch.cat([patches, inside], 1), []
-        for block in self.blocks:
-            x = F.leaky_relu(block(x), 0.2)
-            features.append(x)
-        return self.last(x), features
+def _of_row(row: Row) -> tuple[Tensor, Tensor, Tensor]:
+    return row.along, row.across, row.gap
 
 
 def _moved(frame: Tensor, side: int) -> Tensor:
@@ -179,7 +142,7 @@ def _curve(points: Tensor, at: Tensor) -> Tensor:
 
 
 def _shape(mesh: Tensor, points: Tensor, openness: Tensor) -> Tensor:
-    """(B, 6): how far mouths are open, how wide they are, how heads are turned, lips' places."""
+    """(B, SHAPE): how far mouths are open, their width, how heads are turned, lips' places."""
     width = points[:, UPPER_LIP[-1], 0] - points[:, UPPER_LIP[0], 0]
     left, right = mesh[:, _CHEEKS[0]], mesh[:, _CHEEKS[1]]
     face = (points[:, _CHEEKS[0]] - points[:, _CHEEKS[1]]).norm(dim=1).clamp_min(1e-3)
@@ -193,7 +156,7 @@ def _shape(mesh: Tensor, points: Tensor, openness: Tensor) -> Tensor:
 
 
 def _colors(flat: Tensor, shown: Tensor, trust: Tensor) -> Tensor:
-    """(B, 12): mean colors of lips and skin in photos bent to the targets, where trusted."""
+    """(B, COLORS): mean colors of lips and skin in photos bent to the targets, where trusted."""
     groups = [flat[:, list(group)] for group in _COLORED]
     grid = (torch.cat(groups, 1) * 2 - 1)[:, None]
     count = shown.shape[1]

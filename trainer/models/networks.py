@@ -27,7 +27,7 @@ from fsh.trainer.models.blocks import (
     linear,
 )
 from fsh.trainer.models.composition import Answer, answered_maps, first_answer
-from fsh.trainer.models.inner_mouth import InnerMouth, MouthDiscriminator
+from fsh.trainer.models.mouth_paint import InnerMouth, MouthDiscriminator
 from fsh.trainer.models.references import References, given_maps
 
 Network = TypeVar("Network", bound=nn.Module)

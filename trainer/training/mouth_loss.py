@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fsh.trainer.models.composition import Composition
-from fsh.trainer.models.inner_mouth import MouthDiscriminator
+from fsh.trainer.models.mouth_paint import MouthDiscriminator
 from fsh.trainer.models.references import References
 
 #: Share of the adversarial term in the loss. Without it teeth stay a grey band.

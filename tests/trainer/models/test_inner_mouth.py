@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from solid_head import placed
+from mouths import SIDE, face, patch
 from tiny_data import template
 
 from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
 from fsh.trainer.models.inner_mouth import (
-    InnerMouth,
-    MouthDiscriminator,
-    MouthPatch,
     mouth_maps,
     mouth_patch,
 )
+from fsh.trainer.models.mouth_paint import InnerMouth, MouthDiscriminator
 
-SIDE, LARGE = 32, 128
-
-
-def face(opening: float = 0.08, turn: float = 0.0) -> torch.Tensor:
-    """A head whose inner lips are two arcs, so far apart, turned in the picture by radians."""
-    mesh = placed()
-    across = torch.linspace(-1, 1, len(UPPER_LIP))
-    for lip, sign in ((UPPER_LIP, -1), (LOWER_LIP, 1)):
-        mesh[list(lip), 0] = 0.5 + 0.1 * across
-        mesh[list(lip), 1] = 0.6 + sign * opening / 2 * (1 - across**2)
-    c, s = torch.cos(torch.tensor(turn)), torch.sin(torch.tensor(turn))
-    flat = mesh[:, :2] - 0.5
-    mesh[:, :2] = 0.5 + flat @ torch.stack([torch.stack([c, s]), torch.stack([-s, c])])
-    return mesh
-
-
-def patch(*meshes: torch.Tensor, colors: torch.Tensor | None = None) -> MouthPatch:
-    count = len(meshes)
-    shown = torch.zeros(count, 2, 3, SIDE, SIDE) if colors is None else colors
-    return mouth_patch(torch.stack(meshes), shown, torch.ones(count, 2, 1, SIDE, SIDE), SIDE)
+LARGE = 128
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.5, -1.2])
@@ -71,7 +50,7 @@ def test_places_are_told_apart_from_lip_to_lip_and_colors_are_those_around():
     colors[:, :, 2] = -0.5
     maps = patch(face(), colors=colors).maps[0]
     assert maps.shape == (mouth_maps(), SIDE, SIDE)
-    under_upper = maps[1, :, SIDE // 2]
+    under_upper = maps[3, :, SIDE // 2]
     assert (under_upper.diff() > 0).all() and under_upper.min() < 0 < under_upper.max()
     known = maps[-12:, 0, 0].view(4, 3)
     assert torch.allclose(known, torch.tensor([0.25, 0.25, -0.5]).expand(4, 3))
@@ -86,13 +65,13 @@ def test_landmarks_alone_have_no_mouth_to_paint():
     assert mouths.of_picture(torch.zeros(1, 3, LARGE, LARGE)).shape == (1, 3, SIDE, SIDE)
 
 
-def test_teeth_are_learned_from_where_they_are():
+def test_colors_are_learned_from_where_they_are():
     torch.manual_seed(0)
     mouths = patch(face(), face(0.12))
-    wanted = torch.where(mouths.maps[:, 1:2] < 0.15, 0.8, -0.8).expand(-1, 3, -1, -1)
+    wanted = torch.where(mouths.maps[:, 3:4] < 0.5, 0.8, -0.8).expand(-1, 3, -1, -1)
     network = InnerMouth()
     adam = torch.optim.Adam(network.parameters(), 1e-2)
-    for _ in range(60):
+    for _ in range(100):
         loss = ((network(mouths.maps) - wanted).abs() * mouths.inside).sum()
         adam.zero_grad()
         loss.backward()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fsh.trainer.models.inner_mouth import MouthDiscriminator
+from fsh.trainer.models.mouth_paint import MouthDiscriminator
 from fsh.trainer.training.mouth_loss import Mouths, mouth_discriminator_loss, mouth_loss
 
 SIDE = 16

@@ -1,0 +1,31 @@
+"""Heads with a mouth whose place and opening are known."""
+
+from __future__ import annotations
+
+import torch
+from solid_head import placed
+
+from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
+from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
+
+#: Side of a patch, pixels.
+SIDE = 32
+
+
+def face(opening: float = 0.08, turn: float = 0.0) -> torch.Tensor:
+    """A head whose inner lips are two arcs, so far apart, turned in the picture by radians."""
+    mesh = placed()
+    across = torch.linspace(-1, 1, len(UPPER_LIP))
+    for lip, sign in ((UPPER_LIP, -1), (LOWER_LIP, 1)):
+        mesh[list(lip), 0] = 0.5 + 0.1 * across
+        mesh[list(lip), 1] = 0.6 + sign * opening / 2 * (1 - across**2)
+    c, s = torch.cos(torch.tensor(turn)), torch.sin(torch.tensor(turn))
+    flat = mesh[:, :2] - 0.5
+    mesh[:, :2] = 0.5 + flat @ torch.stack([torch.stack([c, s]), torch.stack([-s, c])])
+    return mesh
+
+
+def patch(*meshes: torch.Tensor, colors: torch.Tensor | None = None) -> MouthPatch:
+    count = len(meshes)
+    shown = torch.zeros(count, 2, 3, SIDE, SIDE) if colors is None else colors
+    return mouth_patch(torch.stack(meshes), shown, torch.ones(count, 2, 1, SIDE, SIDE), SIDE)

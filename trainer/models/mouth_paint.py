@@ -1,0 +1,116 @@
+"""What paints between the lips: the dark and the tongue, and over them two rows of teeth.
+
+A network that answers a colour for each place learns the mean of all teeth, a pale band. So where
+one tooth ends and the next begins, and how its edge is rounded, is drawn
+(:mod:`fsh.trainer.models.teeth`), and learned is what is smooth: how far the rows reach, how much
+of them is seen, how bright they are, and the colors.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fsh.trainer.models.blocks import spectral_norm
+from fsh.trainer.models.inner_mouth import COLORS, PLACED, SHAPE, TEETH, WAVED
+from fsh.trainer.models.teeth import LOWER_HEIGHT, UPPER_HEIGHT
+
+#: Channels of the layers between, for what differs from place to place and for what does not.
+_WIDTH, _NARROW = 32, 16
+#: Of the upper and the lower row, in units of the mean head: how high its edge is, how far that may
+#: be wrong, and how it bends with the square of the distance along the arch.
+_EDGE = (0.79 - UPPER_HEIGHT, 0.43 - LOWER_HEIGHT)
+_EDGE_FREE, _EDGE_BEND = 0.1, (-0.35, -0.4)
+#: How much lower a tooth's corners are than its middle, and over what length an edge is soft.
+_ROUND, _SOFT = 0.022, 0.008
+#: How dark the line between two teeth is, least and most; how wide; and a tooth's sides.
+_GAP_LEAST, _GAP_MOST, _GAP_WIDTH, _SIDES = 0.25, 0.6, 0.008, 0.18
+#: The darkest that a tooth may be, as a share of its colour.
+_DARKEST = 0.3
+#: Rows fade beyond this place along the arch.
+_CORNER = 0.1
+
+
+class InnerMouth(nn.Module):
+    """Maps of mouths (B, C, S, S) to their colors (B, 3, S, S), −1…1, each place by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.behind = nn.Sequential(
+            nn.Conv2d(WAVED + SHAPE + COLORS, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, 3, 1),
+        )
+        self.brightness = nn.Sequential(
+            nn.Conv2d(WAVED + SHAPE + 3, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, 2, 1),
+        )
+        self.edges, self.seen, self.tint = (
+            _of_mouth(SHAPE, 2),
+            _of_mouth(SHAPE + 3, 4),
+            _of_mouth(3, 3),
+        )
+        self.gaps = nn.Parameter(torch.zeros(2))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        where, teeth, shape, colors = maps.split([WAVED, TEETH, SHAPE, COLORS], 1)
+        # The skin's: of lips that are painted nothing follows for teeth.
+        skin = colors[:, -3:]
+        mouth_shape, mouth_skin = shape[:, :, :1, :1], skin[:, :, :1, :1]
+        seen = 2 * self.seen(torch.cat([mouth_shape, mouth_skin], 1))
+        reach = _EDGE_FREE * torch.tanh(self.edges(mouth_shape))
+        tint = torch.sigmoid(self.tint(mouth_skin) + 2)
+        bright = torch.sigmoid(self.brightness(torch.cat([where, shape, skin], 1)) + 1)
+        bright = _DARKEST + (1 - _DARKEST) * bright
+        depth = _GAP_LEAST + (_GAP_MOST - _GAP_LEAST) * torch.sigmoid(self.gaps)
+        picture = torch.tanh(self.behind(torch.cat([where, shape, colors], 1)))
+        heights = where[:, 1:PLACED] / 4
+        for row in (1, 0):  # the upper one before the lower one
+            along, across, gap = teeth[:, 3 * row : 3 * row + 3].split(1, 1)
+            edge = _EDGE[row] + reach[:, row : row + 1] + _EDGE_BEND[row] * along**2
+            over = edge - _ROUND * across.abs() ** 4 - heights[:, row : row + 1]
+            fade = F.softplus(seen[:, 2 + row : 3 + row]) * (along.abs() - _CORNER).clamp_min(0)
+            shown = torch.sigmoid(seen[:, row : row + 1] + 2 * (1 - row) - 24 * fade)
+            line = depth[row] * torch.exp(-((gap / _GAP_WIDTH) ** 2))
+            tooth = bright[:, row : row + 1] * (1 - line) * (1 - _SIDES * across**4)
+            shown = shown * torch.sigmoid(over / _SOFT)
+            picture = torch.lerp(picture, 2 * tooth * tint - 1, shown)
+        return picture
+
+
+def _of_mouth(known: int, answers: int) -> nn.Sequential:
+    """A network for what holds for all of a mouth."""
+    return nn.Sequential(nn.Conv2d(known, _NARROW, 1), nn.ReLU(), nn.Conv2d(_NARROW, answers, 1))
+
+
+class MouthDiscriminator(nn.Module):
+    """How real mouths look, place by place: a PatchGAN (Isola et al. 2017).
+
+    Without one, what is between the lips is the mean of all mouths: neither teeth nor dark.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (4, 16, 32, 64)
+        self.blocks = nn.ModuleList(
+            spectral_norm(nn.Conv2d(before, after, 4, 2, 1))
+            for before, after in itertools.pairwise(widths)
+        )
+        self.last = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, patches: Tensor, inside: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Patches (B, 3, S, S) in −1…1 and where mouths are in them (B, 1, S, S) to scores
+        (B, 1, S/8, S/8), and every block's output."""
+        x, features = torch.cat([patches, inside], 1), []
+        for block in self.blocks:
+            x = F.leaky_relu(block(x), 0.2)
+            features.append(x)
+        return self.last(x), features
