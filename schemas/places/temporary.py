@@ -150,8 +150,12 @@ def scratch_folder(what: str = "work") -> Iterator[Path]:
     Raises:
         FshError: if there is no room, or no right to write there.
     """
-    with temporary_folder(Path(tempfile.gettempdir(), what)) as folder:
-        yield folder
+    try:
+        with temporary_folder(Path(tempfile.gettempdir(), what)) as folder:
+            yield folder
+    finally:
+        # Again: what a killed one held may have been locked, when this one began, by its child.
+        remove_scratch()
 
 
 def lasting_scratch_folder(what: str = "work") -> Path:

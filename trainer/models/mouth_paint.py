@@ -25,11 +25,13 @@ _WIDTH, _NARROW = 32, 16
 _EDGE = (0.79 - UPPER_HEIGHT, 0.43 - LOWER_HEIGHT)
 _EDGE_FREE, _EDGE_BEND = 0.1, (-0.35, -0.4)
 #: How much lower a tooth's corners are than its middle, and over what length an edge is soft.
-_ROUND, _SOFT = 0.022, 0.008
+_ROUND, _SOFT = 0.03, 0.008
 #: How dark the line between two teeth is, least and most; how wide; and a tooth's sides.
-_GAP_LEAST, _GAP_MOST, _GAP_WIDTH, _SIDES = 0.25, 0.6, 0.008, 0.18
+_GAP_LEAST, _GAP_MOST, _GAP_WIDTH, _SIDES = 0.35, 0.7, 0.012, 0.25
 #: The darkest that a tooth may be, as a share of its colour.
 _DARKEST = 0.3
+#: Teeth have this much of the skin's tint before anything is learned, as a logit.
+_TINTED = -0.8
 #: Rows fade beyond this place along the arch.
 _CORNER = 0.1
 
@@ -53,11 +55,8 @@ class InnerMouth(nn.Module):
             nn.ReLU(),
             nn.Conv2d(_WIDTH, 2, 1),
         )
-        self.edges, self.seen, self.tint = (
-            _of_mouth(SHAPE, 2),
-            _of_mouth(SHAPE + 3, 4),
-            _of_mouth(3, 3),
-        )
+        self.edges, self.seen = _of_mouth(SHAPE, 2), _of_mouth(SHAPE + 3, 4)
+        self.tinted = nn.Parameter(torch.tensor(_TINTED))
         self.gaps = nn.Parameter(torch.zeros(2))
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -67,7 +66,7 @@ class InnerMouth(nn.Module):
         mouth_shape, mouth_skin = shape[:, :, :1, :1], skin[:, :, :1, :1]
         seen = 2 * self.seen(torch.cat([mouth_shape, mouth_skin], 1))
         reach = _EDGE_FREE * torch.tanh(self.edges(mouth_shape))
-        tint = torch.sigmoid(self.tint(mouth_skin) + 2)
+        tint = _tint(mouth_skin, torch.sigmoid(self.tinted))
         bright = torch.sigmoid(self.brightness(torch.cat([where, shape, skin], 1)) + 1)
         bright = _DARKEST + (1 - _DARKEST) * bright
         depth = _GAP_LEAST + (_GAP_MOST - _GAP_LEAST) * torch.sigmoid(self.gaps)
@@ -89,6 +88,17 @@ class InnerMouth(nn.Module):
 def _of_mouth(known: int, answers: int) -> nn.Sequential:
     """A network for what holds for all of a mouth."""
     return nn.Sequential(nn.Conv2d(known, _NARROW, 1), nn.ReLU(), nn.Conv2d(_NARROW, answers, 1))
+
+
+def _tint(skin: Tensor, share: Tensor) -> Tensor:
+    """Colors (B, 3, 1, 1), 0…1, of the brightest teeth beside skin of colors in −1…1.
+
+    So much of the light's tint as the skin has it: in a grey photo they are grey, whatever was
+    learned of others.
+    """
+    seen = (skin + 1) / 2 + 0.05
+    tint = (seen / seen.mean(1, keepdim=True)) ** share
+    return tint / tint.amax(1, keepdim=True)
 
 
 class MouthDiscriminator(nn.Module):

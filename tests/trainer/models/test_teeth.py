@@ -6,10 +6,12 @@ import math
 
 import pytest
 import torch
-from mouths import face, patch
+from mouths import patch
 from solid_head import placed
 
+from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
 from fsh.trainer.models.head_motion import place_heads
+from fsh.trainer.models.inner_mouth import WAVED
 from fsh.trainer.models.mouth_paint import InnerMouth
 from fsh.trainer.models.teeth import LOWER_HEIGHT, UPPER_HEIGHT, tooth_rows
 from fsh.trainer.models.thin_plate import places
@@ -68,13 +70,38 @@ def test_a_profile_has_numbers():
         assert all(part.isfinite().all() for part in row)
 
 
+def smiling() -> torch.Tensor:
+    """A head whose mouth is open where mouths are."""
+    mesh = placed()
+    (size,), (turn,), (shift,) = place_heads(mesh[None])
+    across = torch.linspace(-1, 1, len(UPPER_LIP))
+    for lip, middle in ((UPPER_LIP, 0.70), (LOWER_LIP, 0.86)):
+        height = 0.78 + (middle - 0.78) * (1 - across**2)
+        local = torch.stack([0.26 * across, height, torch.full_like(across, -0.2)], 1)
+        mesh[list(lip)] = size * (local @ turn.mT) + shift
+    return mesh
+
+
 def test_painted_teeth_have_gaps_before_anything_is_learned():
     torch.manual_seed(0)
-    mouths = patch(face(0.12))
+    mouths = patch(smiling())
+    network = InnerMouth()
     with torch.no_grad():
-        painted = InnerMouth()(mouths.maps)
-    assert painted.shape == (1, 3, 32, 32) and painted.abs().max() <= 1
-    row = mouths.maps[:, 15 + 2]  # distance of the nearest gap in the upper row
-    inside = mouths.inside[:, 0] > 0.9
-    upper = inside & (mouths.maps[:, 3] < 0.15)
-    assert upper.any() and row[upper].min() < 0.02
+        network.seen[-1].bias[0] = 20.0
+        painted = network(mouths.maps)[0].mean(0)
+    along, height, gap = mouths.maps[0, 0] / 4, mouths.maps[0, 1] / 4, mouths.maps[0, WAVED + 2]
+    teeth = (mouths.inside[0, 0] > 0.9) & (along.abs() < 0.1) & (height < 0.02)
+    line, middle = painted[teeth & (gap < 0.006)], painted[teeth & (gap > 0.03)]
+    assert len(line) and len(middle) and middle.mean() - line.mean() > 0.3
+
+
+def test_teeth_in_grey_photos_are_grey():
+    torch.manual_seed(0)
+    mouths = patch(smiling(), colors=torch.full((1, 2, 3, 32, 32), 0.3))
+    network = InnerMouth()
+    with torch.no_grad():
+        network.seen[-1].bias[0] = 20.0  # all of the upper row
+        painted = network(mouths.maps)[0]
+    along, height = mouths.maps[0, :2] / 4
+    teeth = (mouths.inside[0, 0] > 0.9) & (along.abs() < 0.1) & (height < 0.02)
+    assert teeth.any() and painted.std(0)[teeth].max() < 0.03

@@ -1,0 +1,34 @@
+"""Folders for what needs no place of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+
+from fsh.schemas.places.temporary import scratch_folder
+
+_KILLED = """
+import os, sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from fsh.schemas.places.temporary import scratch_folder
+with scratch_folder("beam") as folder:
+    print(folder)
+    sys.stdout.flush()
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_was_still_held_when_a_command_began_is_removed_when_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command = [sys.executable, "-c", _KILLED, str(tmp_path)]
+    left = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    assert os.listdir(tmp_path) == [os.path.basename(left)]
+    handle = os.open(left, os.O_RDONLY)  # as a child of the killed one that has yet to end
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with scratch_folder():
+        assert os.path.exists(left)
+        os.close(handle)
+    assert os.listdir(tmp_path) == []
