@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 from fsh.schemas.places.temporary import scratch_folder
 
@@ -24,11 +25,12 @@ with scratch_folder("beam") as folder:
 def test_what_was_still_held_when_a_command_began_is_removed_when_it_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     command = [sys.executable, "-c", _KILLED, str(tmp_path)]
-    left = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    assert os.listdir(tmp_path) == [os.path.basename(left)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    left = Path(told.strip())
+    assert [*tmp_path.iterdir()] == [left]
     handle = os.open(left, os.O_RDONLY)  # as a child of the killed one that has yet to end
     fcntl.flock(handle, fcntl.LOCK_EX)
     with scratch_folder():
-        assert os.path.exists(left)
+        assert left.exists()
         os.close(handle)
-    assert os.listdir(tmp_path) == []
+    assert not [*tmp_path.iterdir()]
