@@ -68,7 +68,7 @@ class LossConfig:
         face: weight of the term that takes their place with ``--perceptual dlib``.
         pixel: weight of an L1 on pixels, 0 in the paper.
         focus: additional weight of pixels near a drawn landmark in it; all pixels weigh 1.
-        edges: weight of an L1 on the pictures' first differences; only with references.
+        edges: weight of an L1 on the pictures' first differences, 0 in the paper.
         flow: weight of the unevenness of the residual flow; only with references.
         mouth: weight of what concerns the paint between the lips: an L1, feature matching and a
             tenth of an adversarial loss by a discriminator of its own; only with references.

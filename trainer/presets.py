@@ -34,17 +34,24 @@ LOSSES = {
 #: sizes, and a CPU run has minutes: content is an L1 on pixels, and one on the activations of
 #: dlib's face recogniser (:mod:`fsh.trainer.models.face_features`), about half as large. Untrained
 #: narrow VGGs in its place, as ``--perceptual random`` has them, made people worse by every measure
-#: (docs/results.md, "Trying to lead"), and so did pixels that all count alike. The other terms are
-#: scaled down with these.
-BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "focus": 4.0, "face": 1.0, "vgg19": 0.03}
-BRIEF_LOSS |= {"vggface": 0.0, "adversarial": 0.1, "feature_matching": 1.0, "match": 1.0}
+#: (docs/results.md, "Trying to lead"), and so did pixels that all count alike. Without an L1 on
+#: first differences a weave of two pixels in green and purple lies over backgrounds and hair
+#: (docs/decisions/0041-no-weave.md). The other terms are scaled down with these.
+BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "edges": 10.0, "focus": 4.0, "face": 1.0}
+BRIEF_LOSS |= {
+    "vgg19": 0.03,
+    "vggface": 0.0,
+    "adversarial": 0.1,
+    "feature_matching": 1.0,
+    "match": 1.0,
+}
 
 #: Photos that the generator copies from for each picture, where it has references.
 REFERENCES = 3
 #: Share of the episodes whose photos but one are of another clip of the person: photos of several
 #: scenes are then learned from as they are drawn from.
 OTHER_CLIPS = 0.25
-#: What references add to the losses where a CPU trains; the paper's terms stay as they are.
+#: What references add to the losses; the paper's terms stay as they are.
 REFERENCE_LOSS: dict[str, Any] = {"edges": 10.0, "flow": 0.5, "mouth": 1.0}
 
 #: What a preset becomes on a CPU, where a step of ``small`` as it stands takes 30 s. Random VGGs of

@@ -37,7 +37,7 @@ def test_small_on_a_cpu_is_what_a_cpu_can_train():
     assert asked.network.attention and asked.loss == REFERRED and not asked.minutes
     plain = resolve("small", "cpu", reference=False)
     assert plain.network == replace(PRESETS["small"]["network"], attention=False)
-    assert plain.frames == 2 and not plain.loss.edges
+    assert plain.frames == 2 and plain.loss.edges and not plain.loss.flow
 
 
 def test_references_are_the_default_where_a_cpu_trains_and_for_all_on_request():

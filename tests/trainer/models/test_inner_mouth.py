@@ -65,10 +65,10 @@ def test_landmarks_alone_have_no_mouth_to_paint():
     assert mouths.of_picture(torch.zeros(1, 3, LARGE, LARGE)).shape == (1, 3, SIDE, SIDE)
 
 
-def test_colors_are_learned_from_where_they_are():
+def test_how_dark_it_is_is_learned_from_where_it_is():
     torch.manual_seed(0)
     mouths = patch(face(), face(0.12))
-    wanted = torch.where(mouths.maps[:, 3:4] < 0.5, 0.8, -0.8).expand(-1, 3, -1, -1)
+    wanted = torch.where(mouths.maps[:, 3:4] < 0.5, -0.1, -0.9).expand(-1, 3, -1, -1)
     network = InnerMouth()
     adam = torch.optim.Adam(network.parameters(), 1e-2)
     for _ in range(100):

@@ -87,7 +87,7 @@ def test_painted_teeth_have_gaps_before_anything_is_learned():
     mouths = patch(smiling())
     network = InnerMouth()
     with torch.no_grad():
-        network.seen[-1].bias[0] = 20.0
+        network.rows[-1].bias[0] = 20.0
         painted = network(mouths.maps)[0].mean(0)
     along, height, gap = mouths.maps[0, 0] / 4, mouths.maps[0, 1] / 4, mouths.maps[0, WAVED + 2]
     teeth = (mouths.inside[0, 0] > 0.9) & (along.abs() < 0.1) & (height < 0.02)
@@ -100,7 +100,7 @@ def test_teeth_in_grey_photos_are_grey():
     mouths = patch(smiling(), colors=torch.full((1, 2, 3, 32, 32), 0.3))
     network = InnerMouth()
     with torch.no_grad():
-        network.seen[-1].bias[0] = 20.0  # all of the upper row
+        network.rows[-1].bias[0] = 20.0  # all of the upper row
         painted = network(mouths.maps)[0]
     along, height = mouths.maps[0, :2] / 4
     teeth = (mouths.inside[0, 0] > 0.9) & (along.abs() < 0.1) & (height < 0.02)
