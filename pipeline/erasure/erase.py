@@ -47,7 +47,8 @@ def erase(
         FshError: if the folder is in use.
     """
     config = config or ShardConfig()
-    with locked(data, by="forget"), locked(data, "shard", by="forget"):
+    held = locked(data, by="forget", say=say), locked(data, "shard", by="forget", say=say)
+    with held[0], held[1]:
         step("tombstones")
         before = Tombstones.read(data)
         erased = _with_plan(before, plan)
