@@ -47,8 +47,7 @@ def erase(
         FshError: if the folder is in use.
     """
     config = config or ShardConfig()
-    held = locked(data, by="forget", say=say), locked(data, "shard", by="forget", say=say)
-    with held[0], held[1]:
+    with locked(data, by="forget"), locked(data, "shard", by="forget"):
         step("tombstones")
         before = Tombstones.read(data)
         erased = _with_plan(before, plan)
