@@ -15,7 +15,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _LINKS = str(Path(__file__).parent.parent / ".typecheck")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_LINKS, os.environ.get("PYTHONPATH")]))
 # A signing key of their own: tests leave the user's alone.
-os.environ.setdefault("FSH_HOME", tempfile.mkdtemp(prefix="fsh-tests-"))
+_HOME = None if "FSH_HOME" in os.environ else tempfile.TemporaryDirectory(prefix="fsh-tests-")
+if _HOME:
+    os.environ["FSH_HOME"] = _HOME.name
+
+
+def pytest_unconfigure():
+    """Remove it; processes that run tests side by side end without Python's own clearing up."""
+    if _HOME:
+        _HOME.cleanup()
 
 
 @pytest.hookimpl(wrapper=True)

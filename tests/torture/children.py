@@ -60,7 +60,7 @@ def forked(
     status = _wait(child, after)
     struck = status is None and bool(how)
     if struck and how == "worker":
-        _kill_a_worker(child)
+        struck = _kill_a_worker(child)
     elif struck and how == "locked":
         _set_locked(root, "+i")
     elif struck:
@@ -141,12 +141,15 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _kill_a_worker(child: int) -> None:
+def _kill_a_worker(child: int) -> bool:
+    """Kill one of the processes that a command has started, if there is any."""
     below = _children(child)
     below += [one for pid in below for one in _children(pid)]
     if below:
         with suppress(ProcessLookupError):
             os.kill(random.choice(below), signal.SIGKILL)
+            return True
+    return False
 
 
 def _set_locked(root: Path, flag: str) -> None:

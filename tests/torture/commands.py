@@ -34,6 +34,7 @@ class Command:
         outcome: what it is compared by: name → digest or value.
         needs: a command that goes before, which is not broken.
         inputs: what it reads and may not change, files and folders.
+        saves: whether it ends well when it is asked to end, and goes on when it is started again.
     """
 
     prepare: Callable[[Path], None]
@@ -41,6 +42,7 @@ class Command:
     outcome: Callable[[Path], dict[str, object]]
     needs: Callable[[Path], None] | None = None
     inputs: tuple[str, ...] = ()
+    saves: bool = False
 
 
 def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, object]:
@@ -126,7 +128,7 @@ def _photos(root: Path) -> None:
     Image.fromarray(portrait()).save(root / "photos" / "a.png")
 
 
-def _train(root: Path) -> None:
+def _train(root: Path, devices: int = 1, **changes: int) -> None:
     """``fsh train`` with networks smaller than any preset's, and more checkpoints."""
     from tiny_run import tiny_config
 
@@ -135,12 +137,17 @@ def _train(root: Path) -> None:
     from fsh.schemas.progress import Silent
     from fsh.trainer.training.signals import stop_on_signals
     from fsh.training.process import train_here
+    from fsh.training.processes import train_in_processes
 
     def work(prog_name: str) -> None:
-        config = tiny_config(steps=12, checkpoint_every=3)
+        config = tiny_config(steps=12, checkpoint_every=3, **changes)
         with stop_on_signals(Silent()) as stop:
             place = DataFolder(root / "data"), root / "run", config
-            train_here(*place, stop=stop, announce=None, progress=Silent())
+            if devices == 1:
+                train_here(*place, stop=stop, announce=None, progress=Silent())
+            else:
+                told = {"stop": stop, "announce": None, "progress": Silent()}
+                train_in_processes(*place, devices, 1, None, **told)
         raise SystemExit(0)
 
     commands.app = work  # type: ignore[assignment]
@@ -222,7 +229,21 @@ COMMANDS = {
         needs=lambda root: fsh("ingest", "in", "--copy"),
         inputs=("in", "data/videos"),
     ),
-    "train": Command(_tiny_data, _train, _run_outcome, inputs=("data",)),
+    "train": Command(_tiny_data, _train, _run_outcome, inputs=("data",), saves=True),
+    "train-loaders": Command(
+        _tiny_data,
+        lambda root: _train(root, workers=2),
+        _run_outcome,
+        inputs=("data",),
+        saves=True,
+    ),
+    "train-processes": Command(
+        _tiny_data,
+        lambda root: _train(root, devices=2),
+        _run_outcome,
+        inputs=("data",),
+        saves=True,
+    ),
     "personalize": Command(
         _with_run,
         lambda root: fsh(

@@ -16,6 +16,7 @@ import io
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -358,6 +359,7 @@ def main() -> None:
             fuzzing.one(data)
             if time.monotonic() > until or fuzzing.runs >= chosen.runs:  # libFuzzer ends by _exit
                 print(fuzzing.report(), file=said, flush=True)
+                shutil.rmtree(name)
                 os._exit(0)
 
         largest = max(65536, *map(len, seeds))
