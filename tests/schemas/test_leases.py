@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from object_store import BUCKET, s3_server, using
+from object_store import Place, s3_server, using
 
-from fsh.data_places import data_folder
 from fsh.schemas.errors import FshError
 from fsh.schemas.places import leases
 from fsh.schemas.places.layout import DataFolder
@@ -21,27 +20,17 @@ from fsh.schemas.places.leases import Held, Lease, leased
 from fsh.schemas.places.stores import write_if_absent
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """A data folder in the bucket, and its address."""
-
-    address: str
-
-    @property
-    def data(self) -> DataFolder:
-        return data_folder(self.address)
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[int]:
-    with s3_server(tmp_path_factory.mktemp("s3") / "served") as port:
-        yield port
+def server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
+    folder = tmp_path_factory.mktemp("s3") / "served"
+    with s3_server(folder) as port:
+        yield folder, port
 
 
 @pytest.fixture
-def bucket(server, tmp_path) -> Iterator[Bucket]:
-    with using(server, tmp_path / "cache"):
-        yield Bucket(f"s3://{BUCKET}/{tmp_path.name}")
+def bucket(server, tmp_path) -> Iterator[Place]:
+    with using(server[1], tmp_path / "cache"):
+        yield Place(server[0], tmp_path.name)
 
 
 def owning(data: DataFolder, command: str = "shard", *, shared: bool = False, say=print):
