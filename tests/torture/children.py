@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 #: Seconds that a command may take at most, killed or not; and to end once it was asked to.
-LONGEST, GRACE = 300.0, 30.0
+LONGEST, GRACE = 300.0, 90.0
 HOW = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "interrupt": signal.SIGINT}
 
 
