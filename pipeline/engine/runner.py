@@ -198,9 +198,9 @@ def _quiet() -> Iterator[None]:
 def _pipeline(name: str, flags: Sequence[str]) -> Iterator[beam.Pipeline]:
     """A graph without elements; what Beam writes for it is removed, also if this process dies."""
     with scratch_folder("beam") as folder, _environments_in(folder):
-        own = (f"--requirements_cache={folder / 'requirements'}",)
+        own = [f"--requirements_cache={folder / 'requirements'}"]
         if any(flag.startswith("--requirements") for flag in flags):
-            own = ()
+            own.clear()
         try:
             pipeline = beam.Pipeline(runner=name, options=PipelineOptions([*flags, *own]))
         except (ValueError, ImportError, AttributeError) as error:
