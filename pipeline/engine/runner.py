@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms import environments
 
 from fsh.pipeline.engine.dask_cluster import dask_flags
@@ -194,6 +195,12 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
+def _keep_tracebacks() -> None:
+    """Beam's workers print each error's traceback, besides raising it here, where it is told."""
+    if not os.environ.get("FSH_DEBUG"):
+        vars(sdk_worker)["print"] = lambda *_, **__: None
+
+
 @contextmanager
 def _pipeline(name: str, flags: Sequence[str]) -> Iterator[beam.Pipeline]:
     """A graph without elements; what Beam writes for it is removed, also if this process dies."""
@@ -237,6 +244,7 @@ def opened(engine: Engine, ticket: Ticket, progress: Progress) -> Iterator[OpenE
     keep_local_connections_direct()
     flags = engine.flags
     if engine.is_local:
+        _keep_tracebacks()
         mode = "in_memory" if engine.workers == 1 else engine.mode
         flags += (f"--direct_num_workers={engine.workers}", f"--direct_running_mode={mode}")
         yield OpenEngine(engine, ticket, flags)
