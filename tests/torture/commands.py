@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.util import _exit_function
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -111,6 +112,7 @@ def fsh(*arguments: str) -> None:
         main()
     except SystemExit as end:
         sys.stderr.flush()
+        _exit_function()  # as at a program's end; what is else done then is the parent's
         os._exit(int(end.code or 0))
 
 

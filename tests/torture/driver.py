@@ -41,10 +41,11 @@ def each_command(
 
     adopt_orphans()
     found = {}
-    with scratch_folder(f"torture-{kind}") as scratch:
+    with scratch_folder(kind) as scratch:
         os.environ["FSH_HOME"] = str(scratch / "home")
         import_everything()
-        for command in chosen.only or COMMANDS:
-            (scratch / command).mkdir()
-            found[command] = torture(command, scratch / command)
+        for number, command in enumerate(chosen.only or COMMANDS):
+            place = scratch / str(number)  # short: sockets in it have 108 bytes for their path
+            place.mkdir()
+            found[command] = torture(command, place)
     print(json.dumps(found))

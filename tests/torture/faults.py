@@ -147,7 +147,7 @@ def main() -> None:
         faults = [fault for one in by.values() for fault in one["faults"]]
         return {**total, "seconds": round(place.seconds, 2), "by": by, "faults": faults}
 
-    each_command("-".join(chosen.how or ["kill"]), chosen, broken)
+    each_command("faults", chosen, broken)
 
 
 if __name__ == "__main__":
