@@ -10,13 +10,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from fsh.defaults import AnyPath
+from fsh.pipeline.erasure.plan import known_sources
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import digest
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.local_copies import cache_limit, remove_copies
-from fsh.schemas.places.stores import cache_folder, is_remote, refused_by_store, store_of
+from fsh.schemas.places.stores import (
+    StoreRefused,
+    cache_folder,
+    is_remote,
+    refused_by_store,
+    store_of,
+)
 from fsh.schemas.places.temporary import remove_abandoned, replacing
+from fsh.schemas.shards.card import DatasetCard
 
 #: Beginning of an address to the extra that reads it.
 _EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}
@@ -76,6 +84,10 @@ def copies_setting(folder: DataFolder) -> dict[str, object]:
 def remove_erased_copies(folder: DataFolder) -> None:
     """Remove what this machine has copied of what was erased in a store since it looked last.
 
+    Copies are called by their content, and that of shards of before an earlier `fsh shard` is
+    written down nowhere: so only what the set still names stays. Copies of other sets go too, and
+    are fetched again.
+
     Raises:
         FshError: if the store does not answer.
     """
@@ -85,10 +97,31 @@ def remove_erased_copies(folder: DataFolder) -> None:
     erased = Tombstones.read(folder)
     marks = digest(sorted(erased.marks))
     if erased.marks and not (seen.is_file() and seen.read_text() == marks):
-        remove_copies(lambda sha256: erased.covers(sha256=sha256))
+        named = _named_contents(folder)
+        remove_copies(lambda sha256: sha256 not in named or erased.covers(sha256=sha256))
         remove_abandoned(folder.incoming)
         with replacing(seen) as temporary:
             temporary.write_text(marks)
+
+
+def _named_contents(folder: DataFolder) -> set[str]:
+    """Hex SHA-256 of every shard and video that a data set names as it is now."""
+
+    def of_videos() -> set[str]:
+        return {source.sha256 for source in known_sources(folder)}
+
+    def of_shards() -> set[str]:
+        return {info.sha256 for info in DatasetCard.read(folder.card).shards}
+
+    named = set[str]()
+    for known in (of_videos, of_shards):
+        try:
+            named |= known()
+        except StoreRefused:
+            raise
+        except FshError:  # none, or a damaged one: it names nothing
+            continue
+    return named
 
 
 def _require_answer(fs: Any, name: str, where: Path) -> None:

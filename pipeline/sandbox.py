@@ -51,6 +51,10 @@ class JobFailed(Exception):
         self.kind, self.detail = kind, detail
 
 
+class _Killed(JobFailed):
+    """The system killed the worker, which is short of memory perhaps."""
+
+
 class JobAbandoned(Exception):
     """Nobody wants the job's result any more; its worker was killed."""
 
@@ -103,12 +107,15 @@ class Sandbox:
         if self._busy or gone:  # the last result was never asked for, or the idle worker died
             self.close()
         self.launch()
-        self._busy, self._work = True, work
+        self._busy, self._work, self._args = True, work, args
         with contextlib.suppress(BrokenPipeError):  # it has just died: the result will say so
             self._jobs.send((work, args))
 
     def result(self, timeout: float, wanted: Callable[[], bool] = _always) -> Any:
         """What the job that was started gave, at most ``timeout`` seconds from now.
+
+        A job whose worker the system killed is done once more, so it may take twice as long: where
+        memory is short the system takes what is large, whoever wants the memory.
 
         Args:
             wanted: see :meth:`run`.
@@ -116,7 +123,11 @@ class Sandbox:
         Raises:
             JobFailed, JobAbandoned: see :meth:`run`.
         """
-        line = self._line(timeout, wanted)
+        try:
+            line = self._line(timeout, wanted)
+        except _Killed:
+            self.start(self._work, *self._args)
+            line = self._line(timeout, wanted)
         self._busy = False
         try:
             failure, value = read_answer(line, self._work)
@@ -151,7 +162,7 @@ class Sandbox:
                 continue
             part = os.read(self._results, 2**16)
             if not part:
-                raise JobFailed(*self._cause_of_death())
+                raise self._failure_of_dead()
             parts.append(part)
             size += len(part)
             if part.endswith(b"\n"):
@@ -207,8 +218,8 @@ class Sandbox:
         self._jobs = Connection(jobs_in, readable=False)
         self._results = results_out
 
-    def _cause_of_death(self) -> tuple[RejectReason, str]:
-        """Kind and detail of the failure of a worker that died."""
+    def _failure_of_dead(self) -> JobFailed:
+        """Why a worker died."""
         assert self._process
         code = self._process.wait()
         self._stderr.seek(0)
@@ -216,11 +227,12 @@ class Sandbox:
         self.close()
         last = lines[-1][-200:] if lines else ""
         if any(word in line for word in MEMORY_WORDS for line in lines):
-            return RejectReason.MEMORY, last
+            return JobFailed(RejectReason.MEMORY, last)
         if code == -signal.SIGKILL:  # nobody here has killed it
-            return RejectReason.MEMORY, "killed by the system, which is short of memory perhaps"
+            what = "killed twice by the system, which is short of memory perhaps"
+            return _Killed(RejectReason.MEMORY, what)
         name = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return RejectReason.CRASHED, f"worker died of {name} {last}".strip()
+        return JobFailed(RejectReason.CRASHED, f"worker died of {name} {last}".strip())
 
 
 def _serve(jobs_fd: int, results_fd: int, life_fd: int, memory_limit: int) -> None:

@@ -15,7 +15,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _LINKS = str(Path(__file__).parent.parent / ".typecheck")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_LINKS, os.environ.get("PYTHONPATH")]))
 # A signing key of their own: tests leave the user's alone.
-os.environ.setdefault("FSH_HOME", tempfile.mkdtemp(prefix="fsh-tests-"))
+_HOME = None if "FSH_HOME" in os.environ else tempfile.TemporaryDirectory(prefix="fsh-tests-")
+if _HOME:
+    os.environ["FSH_HOME"] = _HOME.name
+    # So are the temporary files of the processes that tests start and kill.
+    tempfile.tempdir = tempfile.gettempdir()  # this one keeps its own, and pytest's folders
+    os.environ["TMPDIR"] = f"{_HOME.name}/tmp"
+    Path(os.environ["TMPDIR"]).mkdir()
+
+
+def pytest_unconfigure():
+    """Remove both; processes that run tests side by side end without Python's own clearing up."""
+    if _HOME:
+        _HOME.cleanup()
 
 
 @pytest.hookimpl(wrapper=True)

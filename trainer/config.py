@@ -6,7 +6,9 @@ What the values are for each preset stands in :mod:`fsh.trainer.presets`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fsh.schemas.errors import FshError
@@ -53,6 +55,14 @@ class NetworkConfig:
     references: int = 0
     picture: int = 0
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], where: Path | None = None) -> NetworkConfig:
+        """As :meth:`TrainConfig.from_json`."""
+        try:
+            return cls(**_known(cls, data))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise FshError(f"not a network's configuration ({error})", where=where) from error
+
     @property
     def picture_size(self) -> int:
         """Side of the pictures that training compares, pixels."""
@@ -94,6 +104,9 @@ class LossConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run.
+
+    A field that is added has as its default what was done before there was it: it is missing in
+    the configurations of older runs. So have those of the parts.
 
     Attributes:
         preset, loss_preset: the names the values came from.
@@ -159,23 +172,24 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> TrainConfig:
-        """What :meth:`to_json` gave.
+    def from_json(cls, data: Mapping[str, Any], where: Path | None = None) -> TrainConfig:
+        """What :meth:`to_json` gave, of this version of fsh or an older one.
+
+        Args:
+            where: the file or folder that it is in, for errors.
 
         Raises:
-            FshError: if a field is missing or unknown (another version of fsh wrote it).
+            FshError: if it is none, or has a field that this version does not know and that is on.
         """
         try:
-            return cls(
-                **{
-                    **data,
-                    "network": NetworkConfig(**data["network"]),
-                    "loss": LossConfig(**data["loss"]),
-                    "betas": tuple(data["betas"]),
-                }
-            )
-        except (KeyError, TypeError) as error:
-            raise FshError(f"not a training configuration ({error})") from error
+            parts = {
+                "network": NetworkConfig.from_json(data["network"], where),
+                "loss": LossConfig(**_known(LossConfig, data["loss"])),
+                "betas": tuple(data["betas"]),
+            }
+            return cls(**{**_known(cls, data), **parts})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise FshError(f"not a training configuration ({error})", where=where) from error
 
     def table(self) -> list[tuple[str, str]]:
         """(name, value) of every field, nested ones with dots, in the order declared."""
@@ -188,6 +202,19 @@ class TrainConfig:
             *("keep", "workers", "compile"),
         }
         return {k: v for k, v in flatten(self.to_json()).items() if k not in free}
+
+
+def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a class's fields; others were taken out since, and change nothing if off.
+
+    Raises:
+        ValueError: naming one that is on.
+    """
+    known = {one.name for one in dataclasses.fields(kind)}
+    for name, value in data.items():
+        if name not in known and value and value != "off":
+            raise ValueError(f"this version of fsh has no {name}, which is {value!r}")
+    return {name: value for name, value in data.items() if name in known}
 
 
 def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

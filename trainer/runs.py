@@ -88,7 +88,7 @@ class Run:
         return cls(
             name=name,
             folder=checkpoint.folder,
-            config=TrainConfig.from_json({**state["config"], "device": device}),
+            config=TrainConfig.from_json({**state["config"], "device": device}, checkpoint.folder),
             spec=FaceSpec.from_json(state["spec"]),
             step=state["step"],
             sha256=state["files"][AVERAGE],

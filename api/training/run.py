@@ -19,6 +19,7 @@ from fsh.trainer.presets import resolve
 from fsh.trainer.training.dry_run import TrainingPlan
 from fsh.trainer.training.dry_run import plan_training as plan_run
 from fsh.trainer.training.report import TrainReport
+from fsh.trainer.training.resuming import config_to_go_on
 from fsh.training.process import train_here
 from fsh.training.processes import train_in_processes
 
@@ -49,6 +50,9 @@ def train(
     progress: Progress | None = None,
 ) -> TrainReport:
     """Train on the data set's train split; an interrupted run goes on exactly where it stopped.
+
+    It goes on as it was begun: what no argument says stays as the run has it, whatever preset and
+    version of fsh it was begun with.
 
     Sets the number of PyTorch's threads in this process (``torch.set_num_threads``) where the
     networks are for 64 pixels or less and ``OMP_NUM_THREADS`` is not set.
@@ -101,8 +105,11 @@ def train(
         seed=seed,
     )
     folder, place = _folder(run, config), data_folder(data)
-    work = place, folder, config
-    told: dict[str, Any] = {"stop": stop, "announce": announce, "progress": progress or Silent()}
+    progress = progress or Silent()
+    options = {"loss": loss, "batch": batch, "perceptual": perceptual, "augment": augment}
+    asked = _asked(reference=reference, **options)
+    work = place, folder, config_to_go_on(folder, config, asked, progress)
+    told: dict[str, Any] = {"stop": stop, "announce": announce, "progress": progress}
     if (world := _world(config, devices, nodes, rendezvous)) == 1:
         return train_here(*work, **told)
     plan_data(place, workers=config.workers, world=world)
@@ -124,8 +131,9 @@ def plan_training(
         FshError: whatever the run itself would refuse at its start.
     """
     config = _config(**options)
-    world = _world(config, devices, nodes, rendezvous)
-    return plan_run(data_folder(data), _folder(run, config), config, world=world)
+    folder, world = _folder(run, config), _world(config, devices, nodes, rendezvous)
+    config = config_to_go_on(folder, config, _asked(**options), Silent())
+    return plan_run(data_folder(data), folder, config, world=world)
 
 
 def _world(config: TrainConfig, devices: int, nodes: int, rendezvous: str | None) -> int:
@@ -172,6 +180,13 @@ def _config(
 ) -> TrainConfig:
     """The options of :func:`train` as a configuration."""
     return resolve(preset, device, loss_preset=loss, compile="on" if compile else "off", **others)
+
+
+def _asked(**options: Any) -> set[str]:
+    """Flattened names of the configuration's fields that options of :func:`train` say."""
+    fields = {"loss": "loss_preset", "reference": "network.references"}
+    given = {fields.get(name, name) for name, value in options.items() if value is not None}
+    return given | {"gaze", "seed"}
 
 
 def _folder(run: AnyPath | None, config: TrainConfig) -> Path:

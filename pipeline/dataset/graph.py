@@ -75,7 +75,7 @@ def shard(
     spans = plan_spans(stored_sources(data), config.analysis.span)
     engine = Engine(runner, workers, mode, tuple(flags))
     worked, clock = 0.0, RunClock(engine.workers if engine.is_local else 0)
-    with locked(data, "shard"), _at_work(data, engine, progress) as at_work:
+    with locked(data, "shard", say=progress.say), _at_work(data, engine, progress) as at_work:
         drop_changed_notes(data, progress)
         for number in range(_ROUNDS):
             retry = config.retry_failed and not number
@@ -130,7 +130,7 @@ def shard_part(
     spans = part.of(sorted(every, key=_longest_first))
     engine = Engine(None, workers, mode)
     with (
-        locked(data, "shard", part=str(part)),
+        locked(data, "shard", part=str(part), say=progress.say),
         _at_work(data, engine, progress, part) as at_work,
     ):
         retry = config.retry_failed

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.progress import Progress
 
 #: Seconds that a scheduler has to answer, and between two looks at its workers.
@@ -50,7 +51,10 @@ def dask_flags(
         if not address and not chosen.scheduler_file:
             if quiet:  # what is logged at the import of Beam in its processes
                 stack.enter_context(dask.config.set({"distributed.logging": {"root": "critical"}}))
+            scratch = str(stack.enter_context(scratch_folder("dask")))
+            stack.enter_context(dask.config.set({"temporary-directory": scratch}))
             cluster = distributed.LocalCluster(
+                local_directory=scratch,
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=0,  # the work is done in sandboxes, which have their own

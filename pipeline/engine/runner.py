@@ -11,10 +11,14 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.worker import sdk_worker
+from apache_beam.transforms import environments
 
 from fsh.pipeline.engine.dask_cluster import dask_flags
 from fsh.pipeline.engine.failures import told_in_one_line
@@ -191,20 +195,40 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
+def _keep_tracebacks() -> None:
+    """Beam's workers print each error's traceback, besides raising it here, where it is told."""
+    if not os.environ.get("FSH_DEBUG"):
+        vars(sdk_worker)["print"] = lambda *_, **__: None
+
+
 @contextmanager
 def _pipeline(name: str, flags: Sequence[str]) -> Iterator[beam.Pipeline]:
     """A graph without elements; what Beam writes for it is removed, also if this process dies."""
-    try:
-        pipeline = beam.Pipeline(runner=name, options=PipelineOptions(list(flags)))
-    except (ValueError, ImportError, AttributeError) as error:
-        raise FshError(
-            f"no runner {name!r} ({error})",
-            remedy=f"use {', '.join(ENGINES)} or the whole name of a Beam runner's class",
-        ) from None
-    with scratch_folder("beam") as folder:
+    with scratch_folder("beam") as folder, _environments_in(folder):
+        own = [f"--requirements_cache={folder / 'requirements'}"]
+        if any(flag.startswith("--requirements") for flag in flags):
+            own.clear()
+        try:
+            pipeline = beam.Pipeline(runner=name, options=PipelineOptions([*flags, *own]))
+        except (ValueError, ImportError, AttributeError) as error:
+            raise FshError(
+                f"no runner {name!r} ({error})",
+                remedy=f"use {', '.join(ENGINES)} or the whole name of a Beam runner's class",
+            ) from None
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         pipeline.local_tempdir = str(folder)
         yield pipeline
+
+
+@contextmanager
+def _environments_in(folder: Path) -> Iterator[None]:
+    """For each environment that Beam describes it makes an empty folder, and never removes it."""
+    before = environments.python_sdk_dependencies
+    environments.python_sdk_dependencies = partial(before, tmp_dir=str(folder))
+    try:
+        yield
+    finally:
+        environments.python_sdk_dependencies = before
 
 
 @contextmanager
@@ -220,6 +244,7 @@ def opened(engine: Engine, ticket: Ticket, progress: Progress) -> Iterator[OpenE
     keep_local_connections_direct()
     flags = engine.flags
     if engine.is_local:
+        _keep_tracebacks()
         mode = "in_memory" if engine.workers == 1 else engine.mode
         flags += (f"--direct_num_workers={engine.workers}", f"--direct_running_mode={mode}")
         yield OpenEngine(engine, ticket, flags)

@@ -32,7 +32,7 @@ class StopSignal:
     """Stops the workers of one run. It can be pickled, and its copies are the same signal.
 
     Attributes:
-        path: an empty file that is there until the run is stopped.
+        path: a file that is there, and empty, until the run is stopped.
     """
 
     path: Path
@@ -45,7 +45,11 @@ class StopSignal:
     def set(self) -> None:
         """Stop the run."""
         if not is_remote(self.path):
-            self.path.unlink(missing_ok=True)
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError:  # the folder's rights are lost, which is why the run ends perhaps
+                with suppress(OSError):
+                    self.path.write_bytes(b"stopped")
             return
         with _asking:
             _answers[self.path] = time.monotonic(), True
@@ -60,10 +64,9 @@ class StopSignal:
         """
         if not is_remote(self.path):
             try:
-                self.path.stat()
+                return self.path.stat().st_size > 0
             except FileNotFoundError:
                 return True
-            return False
         with _asking:
             asked, was_set = _answers.get(self.path, (float("-inf"), False))
             if was_set or time.monotonic() - asked < _ASK_EVERY:

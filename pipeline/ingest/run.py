@@ -62,7 +62,7 @@ def ingest(
     for note in listing.notes:
         progress.say(note)
     part = options.part
-    with locked(data, part=str(part or "")):
+    with locked(data, part=str(part or ""), say=progress.say):
         try:
             with stop_signal(data, "ingest", part.name if part else "") as stop:
                 return _ingest_locked(listing, requests, data, options, stop, progress)

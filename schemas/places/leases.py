@@ -3,6 +3,10 @@
 A store knows no processes, so a lock is a lease: its holder says anew, four times in its length,
 that it still works. When it has not done so, the next one takes over. Every lease has a number
 (:mod:`fsh.schemas.places.numbered`): who makes the next one has the lock.
+
+Clocks of machines differ, and jump. So nobody takes over because of what a clock says: a lease that
+looks as if it were over is watched, as long as a lease lasts by a clock that only counts, and it is
+held if it changes meanwhile. That a lease looks current is believed: it only ever refuses.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -47,8 +51,8 @@ class Lease:
 
     Attributes:
         owner: who works, since when, for people.
-        until: seconds since 1970; 0: it was given back.
-        host, pid: of the holder. token: of this lease alone.
+        until: seconds since 1970, by the holder's clock; 0: it was given back.
+        host, pid: of the holder. token: of this sign of life alone.
     """
 
     owner: str
@@ -64,10 +68,19 @@ class Lease:
         owner = f"{command} is at work here since {since} (pid {pid} on {host})"
         return cls(owner, time.time() + LENGTH, host, pid, secrets.token_hex(8))
 
+    def renewed(self) -> Lease:
+        """Its holder's next sign of life, which differs from the last one whatever clocks say."""
+        return replace(self, until=time.time() + LENGTH, token=secrets.token_hex(8))
+
     @property
-    def holds(self) -> bool:
-        """Whether its holder may be at work."""
-        return self.until > time.time() and not self._is_dead()
+    def is_over(self) -> bool:
+        """Whether it was given back, or its holder is known to have died."""
+        return not self.until or self._is_dead()
+
+    @property
+    def looks_current(self) -> bool:
+        """Whether it ends when one would that is held and whose holder has this clock's time."""
+        return 0 < self.until - time.time() <= LENGTH
 
     def _is_dead(self) -> bool:
         """Whether the holder is known to have died: it was a process of this machine."""
@@ -87,34 +100,41 @@ class Lease:
 
 @contextmanager
 def leased(
-    lock: Path, command: str, *, where: Path, remedy: str, shared: bool = False
+    lock: Path,
+    command: str,
+    *,
+    where: Path,
+    remedy: str,
+    shared: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[None]:
     """Hold a lease; arguments as of :func:`fsh.schemas.places.locks.owning`.
+
+    Takes a minute where a holder has gone without a word.
 
     Raises:
         Held: if somebody else does.
         FshError: if the store has no writes on a condition.
     """
     chain = re.sub(r"\W+", "-", command).strip("-") if shared else _WHOLE
-    number, lease = _taken(lock, chain, command, where, remedy)
+    number, lease = _taken(lock, chain, command, where, remedy, say)
     place = version_of(_path(lock, chain), number)
     ended = threading.Event()
     renewal = threading.Thread(
         target=_renew, args=(lock, chain, number, lease, ended), daemon=True, name="lease"
     )
+    renewal.start()
     try:
         # Written first, looked second: of two that exclude one another at least one sees the other.
         for other in _chains(lock) - {chain}:
-            if (shared and other != _WHOLE) or not (held := _latest(lock, other)[1]):
+            if shared and other != _WHOLE:
                 continue
-            if held.holds:
+            if held := _held(lock, other, say)[1]:
                 raise _refusal(held, command, where, remedy)
-        renewal.start()
         yield
     finally:
         ended.set()
-        if renewal.ident:
-            renewal.join()
+        renewal.join()
         with suppress(StoreRefused):  # then it ends by itself
             write_object(place, replace(lease, until=0).to_bytes(), patience=_RENEWAL)
 
@@ -141,10 +161,12 @@ def leased_in_turn(lock: Path, command: str, *, where: Path) -> Iterator[None]:
         yield
 
 
-def _taken(lock: Path, chain: str, command: str, where: Path, remedy: str) -> tuple[int, Lease]:
+def _taken(
+    lock: Path, chain: str, command: str, where: Path, remedy: str, say: Callable[[str], None]
+) -> tuple[int, Lease]:
     while True:
-        number, held = _latest(lock, chain)
-        if held and held.holds:
+        number, held = _held(lock, chain, say)
+        if held:
             raise _refusal(held, command, where, remedy)
         lease, path = Lease.new(command), _path(lock, chain)
         if not make_next(path, number, lease.to_bytes()):
@@ -158,13 +180,29 @@ def _taken(lock: Path, chain: str, command: str, where: Path, remedy: str) -> tu
         return number + 1, lease
 
 
+def _held(lock: Path, chain: str, say: Callable[[str], None]) -> tuple[int, Lease | None]:
+    """The number of a chain's latest lease, and the lease if its holder may be at work."""
+    seen = number, lease = _latest(lock, chain)
+    if lease is None or lease.is_over:
+        return number, None
+    if lease.looks_current:
+        return seen
+    say(f"{lease.owner}, if it lives: watching for a sign of it, for {LENGTH:.0f} s")
+    until = time.monotonic() + LENGTH
+    while (now := _latest(lock, chain)) == seen:
+        if time.monotonic() > until:
+            return number, None
+        time.sleep(LENGTH / 24)
+    return now if now[1] and not now[1].is_over else (now[0], None)
+
+
 def _renew(lock: Path, chain: str, number: int, lease: Lease, ended: threading.Event) -> None:
     """Say again and again that the holder works, until it ends or somebody has taken over."""
     while not ended.wait(_RENEWAL):
         with suppress(StoreRefused):  # perhaps the next time
             if _latest(lock, chain)[0] != number:
                 return
-            lease = replace(lease, until=time.time() + LENGTH)
+            lease = lease.renewed()
             write_object(version_of(_path(lock, chain), number), lease.to_bytes())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,13 @@ os.register_at_fork(after_in_child=_close_inherited)
 
 @contextmanager
 def owning(
-    lock: Path, command: str, *, where: Path, remedy: str, shared: bool = False
+    lock: Path,
+    command: str,
+    *,
+    where: Path,
+    remedy: str,
+    shared: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[None]:
     """Hold a lock file, which says who works there and since when, and remove it at the end.
 
@@ -44,12 +50,13 @@ def owning(
         command: such as ``train``.
         where: what is worked in. remedy: what a second process can do.
         shared: other processes may hold it as well, if they say so too; the last one removes it.
+        say: is told if it takes a while.
 
     Raises:
         FshError: if another process holds it, or the place cannot be written.
     """
     if is_remote(lock):
-        with leased(lock, command, where=where, remedy=remedy, shared=shared):
+        with leased(lock, command, where=where, remedy=remedy, shared=shared, say=say):
             yield
         return
     with explaining_refusals(where, nothing_else=True):

@@ -15,7 +15,7 @@ ratio of output's to driver's jitter when driven by another person.
 from __future__ import annotations
 
 import argparse
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from copied_parts import ablations
@@ -27,6 +27,7 @@ from fsh.evaluation.report import format_value
 from fsh.face_analysis import MEASURING, DetectorFaceAnalyzer
 from fsh.pipeline.faces.backends import BACKENDS
 from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.trainer.evaluation.baselines import baselines
 from fsh.trainer.evaluation.evaluation import evaluate
 from fsh.trainer.evaluation.results_table import result_rows
@@ -56,8 +57,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="kept there, and gone on from")
     options = parser.parse_args()
     shots = tuple(int(shot) for shot in options.shots.split(","))
-    folder = options.out or Path(tempfile.mkdtemp(prefix="fsh-few-shot-"))
-    with progress() as bar:
+    with progress() as bar, ExitStack() as stack:
+        folder = options.out or stack.enter_context(scratch_folder("few-shot"))
         run = Run.read(options.run, bar)
         people = subjects_of_split(DataFolder(options.data), run.spec, held_out=options.held)
         size = run.config.network.size if options.size == NETWORK else run.spec.size

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 from command import fsh
 from erasable import make
+from scripts import python, wait_for
 from tiny_data import SPEC, clip_of
 from tiny_run import Told, tiny_config, tiny_folder
 from typer.testing import CliRunner
@@ -26,7 +25,6 @@ from fsh.films import making as film_making
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.run_layout import RunFolder
-from fsh.schemas.places.temporary import is_temporary
 from fsh.trainer.checkpoint import list_checkpoints
 from fsh.trainer.training.loop import train
 
@@ -38,12 +36,6 @@ def everything(root: Path) -> dict[str, bytes]:
         name = str(path.relative_to(root))
         found[name] = path.read_bytes() if path.is_file() else b"no file"
     return found
-
-
-def python(script: str, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, env=environment, text=True, stderr=subprocess.PIPE)
 
 
 def refused(words: str, *arguments: object) -> None:
@@ -218,57 +210,6 @@ def test_a_folder_of_pictures_has_an_owner_while_it_is_written(place, monkeypatc
     assert f"pid {os.getpid()} on" in told[0].stderr and "pictures" not in told[1]
     assert (place / "pictures" / "times.json").is_file()
     assert not [path.name for path in place.iterdir() if path.name.startswith(".")]
-
-
-def wait_for(path: Path, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < until, path
-        time.sleep(0.05)
-
-
-TRAIN = """
-    import os, signal, sys
-    from pathlib import Path
-    from tiny_run import Told, tiny_config
-    from fsh.schemas.places.layout import DataFolder
-    from fsh.trainer import checkpoint
-    from fsh.trainer.training.loop import train
-    steps, kill = int(sys.argv[1]), sys.argv[2] == "kill"
-    save = checkpoint.save_file
-    def killed(tensors, path):
-        save(tensors, path)
-        if kill:
-            os.kill(os.getpid(), signal.SIGKILL)
-    checkpoint.save_file = killed
-    config = tiny_config(steps=steps, checkpoint_every=2)
-    train(DataFolder(Path("data")), Path("run"), config, Told())
-"""
-
-
-def test_two_trainings_in_one_folder(tmp_path):
-    """The second is refused; when the first is killed its lock and its half checkpoint go."""
-    tiny_folder(tmp_path / "data")
-    run = RunFolder(tmp_path / "run")
-    first = python(TRAIN, 100_000, "no", cwd=tmp_path)
-    wait_for(run.checkpoints)
-    second = python(TRAIN, 100_000, "no", cwd=tmp_path)
-    _, errors = second.communicate()
-    assert second.returncode == 1 and "another train is at work here since" in errors
-    assert f"pid {first.pid}" in errors
-    first.kill()
-    first.communicate()
-    done = max(step for step, _ in list_checkpoints(run))
-    for _ in range(2):
-        third = python(TRAIN, done + 2, "kill", cwd=tmp_path)
-        _, errors = third.communicate()
-        assert third.returncode == -signal.SIGKILL, errors
-        assert sum(is_temporary(path.name) for path in run.checkpoints.iterdir()) == 1
-    last = python(TRAIN, done + 2, "no", cwd=tmp_path)
-    _, errors = last.communicate()
-    assert last.returncode == 0, errors
-    assert max(step for step, _ in list_checkpoints(run)) == done + 2
-    assert not list(run.root.rglob(".*"))
 
 
 def test_train_takes_no_folder_that_is_no_runs(tmp_path):

@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 from engines import free_port, need, running
 
+from fsh.data_places import data_folder
+from fsh.schemas.places.layout import DataFolder
+
 BUCKET = "lab"
 _VERSION = "v1.8.0"
 _KEYS = {"ROOT_ACCESS_KEY": "tests", "ROOT_SECRET_KEY": "of-fsh-alone"}
@@ -83,6 +86,21 @@ def using(port: int, cache: Path) -> Iterator[None]:
             yield
         finally:
             S3FileSystem.clear_instance_cache()
+
+
+class Place:
+    """A data folder in the bucket: by its address, and as the server's own files."""
+
+    def __init__(self, served: Path, name: str) -> None:
+        self.address = f"s3://{BUCKET}/{name}"
+        self.files = DataFolder(served / BUCKET / name)
+
+    @property
+    def data(self) -> DataFolder:
+        return data_folder(self.address)
+
+    def videos(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.files.videos.glob("*")}
 
 
 class Proxy:

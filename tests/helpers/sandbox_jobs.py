@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -40,6 +41,16 @@ def fail_with_bug() -> None:
 
 def crash() -> None:
     ctypes.string_at(0)
+
+
+def be_killed(note: str, times: int) -> int:
+    """As where memory is short: the first times; then how many times it was begun."""
+    with Path(note).open("a") as file:
+        file.write("x")
+    tries = len(Path(note).read_text())
+    if tries <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return tries
 
 
 def exit_with_3() -> None:

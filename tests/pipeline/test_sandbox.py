@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sandbox_jobs import (
     allocate,
+    be_killed,
     crash,
     double,
     exit_with_3,
@@ -79,6 +80,17 @@ def test_a_failure_has_a_kind_and_the_next_job_works(sandbox, work, kind, detail
         sandbox.run(work, timeout=20)
     assert failure.value.kind == kind
     assert detail in failure.value.detail
+    assert sandbox.run(double, 4, timeout=20) == 8
+
+
+def test_a_job_whose_worker_the_system_killed_is_done_once_more(sandbox, tmp_path):
+    note = tmp_path / "tries"
+    assert sandbox.run(be_killed, str(note), 1, timeout=20) == 2
+    note.unlink()
+    with pytest.raises(JobFailed) as failure:
+        sandbox.run(be_killed, str(note), 9, timeout=20)
+    assert failure.value.kind == "memory" and "killed twice" in failure.value.detail
+    assert note.read_text() == "xx"
     assert sandbox.run(double, 4, timeout=20) == 8
 
 

@@ -6,6 +6,7 @@ Each is a fork of this process, which has imported everything and works on nothi
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import random
 import signal
@@ -19,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 #: Seconds that a command may take at most, killed or not; and to end once it was asked to.
-LONGEST, GRACE = 300.0, 30.0
+LONGEST, GRACE = 300.0, 90.0
 HOW = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "interrupt": signal.SIGINT}
 
 
@@ -60,7 +61,7 @@ def forked(
     status = _wait(child, after)
     struck = status is None and bool(how)
     if struck and how == "worker":
-        _kill_a_worker(child)
+        struck = _kill_a_worker(child)
     elif struck and how == "locked":
         _set_locked(root, "+i")
     elif struck:
@@ -69,9 +70,11 @@ def forked(
     if status is None:
         status = _wait(child, GRACE if how in HOW else LONGEST)
     if status is None:
+        os.kill(child, signal.SIGUSR1)  # where it is
+        time.sleep(1)
         os.killpg(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        output.open("a").write("\ndid not end when it was asked to: Traceback")
+        output.open("a").write("\nTraceback: did not end when it was asked to")
     if struck and how == "locked":
         _set_locked(root, "-i")
     told = output.read_text(errors="replace") if output.exists() else ""
@@ -112,8 +115,12 @@ def _be_a_command(work: Callable[[Path], None], root: Path, output: Path) -> Non
     sink = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
+    faulthandler.register(signal.SIGUSR1, file=sink)
     try:
         work(root)
+    except KeyboardInterrupt:  # before the command has begun; what is said then is Python's
+        os.write(2, b"fsh: interrupted before it began\n")
+        os._exit(130)
     except BaseException:
         import traceback
 
@@ -141,12 +148,15 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _kill_a_worker(child: int) -> None:
+def _kill_a_worker(child: int) -> bool:
+    """Kill one of the processes that a command has started, if there is any."""
     below = _children(child)
     below += [one for pid in below for one in _children(pid)]
     if below:
         with suppress(ProcessLookupError):
             os.kill(random.choice(below), signal.SIGKILL)
+            return True
+    return False
 
 
 def _set_locked(root: Path, flag: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.util import _exit_function
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -34,6 +36,7 @@ class Command:
         outcome: what it is compared by: name → digest or value.
         needs: a command that goes before, which is not broken.
         inputs: what it reads and may not change, files and folders.
+        saves: whether it ends well when it is asked to end, and goes on when it is started again.
     """
 
     prepare: Callable[[Path], None]
@@ -41,6 +44,7 @@ class Command:
     outcome: Callable[[Path], dict[str, object]]
     needs: Callable[[Path], None] | None = None
     inputs: tuple[str, ...] = ()
+    saves: bool = False
 
 
 def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, object]:
@@ -60,6 +64,8 @@ def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, object]:
             found[name] = "times"
         elif path.name == "preview.png":
             found[name] = "a picture"  # its signature says when it was made
+        elif path.suffix == ".html":  # pictures in it are signed as well
+            found[name] = re.sub(r"data:image/[^\"')]*", "a picture", path.read_text())
         elif path.suffix in (".json", ".jsonl"):
             found[name] = _without_times(path.read_text())
         else:
@@ -106,6 +112,7 @@ def fsh(*arguments: str) -> None:
         main()
     except SystemExit as end:
         sys.stderr.flush()
+        _exit_function()  # as at a program's end; what is else done then is the parent's
         os._exit(int(end.code or 0))
 
 
@@ -126,7 +133,7 @@ def _photos(root: Path) -> None:
     Image.fromarray(portrait()).save(root / "photos" / "a.png")
 
 
-def _train(root: Path) -> None:
+def _train(root: Path, devices: int = 1, **changes: int) -> None:
     """``fsh train`` with networks smaller than any preset's, and more checkpoints."""
     from tiny_run import tiny_config
 
@@ -135,12 +142,17 @@ def _train(root: Path) -> None:
     from fsh.schemas.progress import Silent
     from fsh.trainer.training.signals import stop_on_signals
     from fsh.training.process import train_here
+    from fsh.training.processes import train_in_processes
 
     def work(prog_name: str) -> None:
-        config = tiny_config(steps=12, checkpoint_every=3)
+        config = tiny_config(steps=12, checkpoint_every=3, **changes)
         with stop_on_signals(Silent()) as stop:
             place = DataFolder(root / "data"), root / "run", config
-            train_here(*place, stop=stop, announce=None, progress=Silent())
+            if devices == 1:
+                train_here(*place, stop=stop, announce=None, progress=Silent())
+            else:
+                told = {"stop": stop, "announce": None, "progress": Silent()}
+                train_in_processes(*place, devices, 1, None, **told)
         raise SystemExit(0)
 
     commands.app = work  # type: ignore[assignment]
@@ -222,7 +234,21 @@ COMMANDS = {
         needs=lambda root: fsh("ingest", "in", "--copy"),
         inputs=("in", "data/videos"),
     ),
-    "train": Command(_tiny_data, _train, _run_outcome, inputs=("data",)),
+    "train": Command(_tiny_data, _train, _run_outcome, inputs=("data",), saves=True),
+    "train-loaders": Command(
+        _tiny_data,
+        lambda root: _train(root, workers=2),
+        _run_outcome,
+        inputs=("data",),
+        saves=True,
+    ),
+    "train-processes": Command(
+        _tiny_data,
+        lambda root: _train(root, devices=2),
+        _run_outcome,
+        inputs=("data",),
+        saves=True,
+    ),
     "personalize": Command(
         _with_run,
         lambda root: fsh(

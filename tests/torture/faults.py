@@ -2,7 +2,8 @@
 
     python tests/torture/faults.py [--how kill] [--tries 20] [--only train] [--seed 0]
 
-``--how``:
+Every command (a row of :data:`commands.COMMANDS`) is broken in every way that is named (``--how``,
+several times): the table is the product of the two.
 - ``kill``: SIGKILL; ``term``: SIGTERM; ``interrupt``: Ctrl-C;
 - ``worker``: SIGKILL to a process that it started, as the kernel does where memory runs out;
 - ``locked``: nothing can be made or removed in any of its folders any more (chattr, as root);
@@ -16,20 +17,18 @@ nothing. Prints one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import random
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
-from children import HOW, End, adopt_orphans, forked, import_everything, twice
+from children import HOW, End, forked, twice
 from commands import COMMANDS, Command, digests, left_over
+from driver import each_command, options
 
 
 class Place:
@@ -101,12 +100,9 @@ def _scratch(folder: Path) -> list[str]:
     return [name for name in names if not name.startswith("torchinductor_")]
 
 
-def torture(
-    name: str, how: str, tries: int, rng: random.Random, scratch: Path, seconds: float
-) -> dict:
+def torture(place: Place, how: str, tries: int, rng: random.Random, seconds: float) -> dict:
     """End a command ``tries`` times, or as often as the time lets; what came of it."""
     until = time.monotonic() + seconds
-    place = Place(name, scratch)
     struck, faults, done = 0, [], 0
     for number in range(tries):
         if time.monotonic() > until:
@@ -126,41 +122,32 @@ def torture(
             wrong.append(f"said: {end.status} {end.told[-400:]}")
         wrong += [f"left running: {one}" for one in end.running]
         wrong += place.changed_inputs()
-        again = end if end.status == 0 else place.run()
+        halted = end.struck and place.command.saves
+        again = end if end.status == 0 and not halted else place.run()
         wrong += place.faults_of(again)
         if wrong:
             faults.append(f"try {number}, {how} after {moment:.3f} s: {'; '.join(wrong)}")
-    return {
-        "tries": done,
-        "struck": struck,
-        "survived": done - len(faults),
-        "seconds": round(place.seconds, 2),
-        "faults": faults,
-    }
+    return {"tries": done, "struck": struck, "survived": done - len(faults), "faults": faults}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--how", choices=[*HOW, "worker", "twice", "locked"], default="kill")
-    parser.add_argument("--tries", type=int, default=20)
-    parser.add_argument("--only", choices=COMMANDS, action="append")
+    parser = options(tries=20)
+    every = [*HOW, "worker", "locked", "twice"]
+    parser.add_argument("--how", choices=every, action="append")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=230, help="of each command, at most")
     chosen = parser.parse_args()
-    adopt_orphans()
-    with tempfile.TemporaryDirectory(prefix="fsh-faults-") as name:
-        os.environ["FSH_HOME"] = str(Path(name, "home"))
-        import_everything()
-        found = {}
-        for command in chosen.only or COMMANDS:
-            scratch = Path(name, command)
-            scratch.mkdir()
-            rng = random.Random(f"{command} {chosen.seed}")
-            found[command] = torture(
-                command, chosen.how, chosen.tries, rng, scratch, chosen.seconds
-            )
-            print(f"{command}: {json.dumps(found[command])}", file=sys.stderr, flush=True)
-    print(json.dumps(found))
+
+    def broken(command: str, scratch: Path) -> dict:
+        place, by = Place(command, scratch), {}
+        for how in chosen.how or ["kill"]:
+            rng = random.Random(f"{command} {how} {chosen.seed}")
+            by[how] = torture(place, how, chosen.tries, rng, chosen.seconds)
+            print(f"{command}, {how}: {json.dumps(by[how])}", file=sys.stderr, flush=True)
+        total = {name: sum(one[name] for one in by.values()) for name in ("tries", "struck")}
+        faults = [fault for one in by.values() for fault in one["faults"]]
+        return {**total, "seconds": round(place.seconds, 2), "by": by, "faults": faults}
+
+    each_command("faults", chosen, broken)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,12 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
-from children import adopt_orphans, import_everything
-from commands import COMMANDS
+from driver import each_command, options
 from faults import Place
 
 #: Ways to get mounts of one's own: as root, or as root of a user namespace.
@@ -64,12 +62,14 @@ def written(place: Place) -> int:
     return max(_LEAST, used(place.root) - before)
 
 
-def torture(name: str, tries: int, scratch: Path, seconds: float) -> dict:
-    """Give a command too little room ``tries`` times; what came of it."""
+def torture(name: str, scratch: Path, chosen: argparse.Namespace) -> dict:
+    """Give a command too little room again and again; what came of it."""
     (scratch / "work").mkdir()
     mount(scratch / "work", _ENOUGH)
     try:
-        return _torture(Place(name, scratch), tries, seconds)
+        found = _torture(Place(name, scratch), chosen.tries, chosen.seconds)
+        print(f"{name}, full disk: {json.dumps(found)}", file=sys.stderr, flush=True)
+        return found
     finally:
         subprocess.run(["umount", "--lazy", scratch / "work"], check=True)
 
@@ -99,25 +99,11 @@ def _torture(place: Place, tries: int, seconds: float) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tries", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=230, help="of each command, at most")
-    parser.add_argument("--only", choices=COMMANDS, action="append")
-    chosen = parser.parse_args()
+    chosen = options(tries=10).parse_args()
     if not with_own_mounts():
         print(json.dumps({"skipped": "no mounts of one's own here"}))
         return
-    adopt_orphans()
-    with tempfile.TemporaryDirectory(prefix="fsh-full-") as name:
-        os.environ["FSH_HOME"] = str(Path(name, "home"))
-        import_everything()
-        found = {}
-        for command in chosen.only or COMMANDS:
-            scratch = Path(name, command)
-            scratch.mkdir()
-            found[command] = torture(command, chosen.tries, scratch, chosen.seconds)
-            print(f"{command}: {json.dumps(found[command])}", file=sys.stderr, flush=True)
-    print(json.dumps(found))
+    each_command("disk", chosen, lambda name, scratch: torture(name, scratch, chosen))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -111,12 +110,14 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=10_000)
     parser.add_argument("--files", type=int, default=100_000)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fsh-load-") as name:
+    from fsh.schemas.places.temporary import scratch_folder
+
+    with scratch_folder("torture-load") as root:
         for part in ("folder", "list"):
-            Path(name, part).mkdir()
+            (root / part).mkdir()
         found = {
-            "folder": large_folder(Path(name, "folder"), chosen.files),
-            "list": long_list(Path(name, "list"), chosen.lines),
+            "folder": large_folder(root / "folder", chosen.files),
+            "list": long_list(root / "list", chosen.lines),
         }
     print(json.dumps(found))
 

@@ -15,7 +15,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -156,10 +155,10 @@ def main() -> None:
     from videos import moving, write_video
 
     from fsh.schemas.places.layout import DataFolder
+    from fsh.schemas.places.temporary import scratch_folder
     from fsh.schemas.tables.parquet import read_clips
 
-    with tempfile.TemporaryDirectory(prefix="fsh-media-") as name:
-        root = Path(name)
+    with scratch_folder("torture-media") as root:
         good, mixed = root / "good", root / "mixed"
         good.mkdir()
         mixed.mkdir()

@@ -29,7 +29,7 @@ def parts(minutes: float) -> list[tuple[str, list[str]]]:
     return [
         *found,
         ("kills", ["faults.py", f"--tries={tries}", *LONG]),
-        *((how, ["faults.py", f"--how={how}", f"--tries={few}"]) for how in other),
+        ("other faults", ["faults.py", f"--tries={few}", *(f"--how={how}" for how in other)]),
         ("full disk", ["full_disk.py", f"--tries={2 * few}"]),
         ("media", ["media.py", f"--count={count}"]),
         ("load", ["load.py", *(["--lines=500", "--files=5000"] if minutes < 30 else [])]),
@@ -39,7 +39,7 @@ def parts(minutes: float) -> list[tuple[str, list[str]]]:
 def faults_of(found: dict) -> list[str]:
     """What did not survive, of a part's report."""
     wrong = [str(one) for one in found.get("findings", {})]
-    for name, part in found.items():
+    for name, part in found.items():  # by command
         if isinstance(part, dict):
             wrong += [f"{name}: {one}" for one in part.get("faults", [])]
     for name in ("without a class", "without an end", "internal"):

@@ -172,7 +172,7 @@ class Person:
         card = _read_card(folder)
         weights = checkpoint.read_tensors(folder, card, PERSON_GENERATOR)
         tensors = checkpoint.read_tensors(folder, card, PERSON_TENSORS)
-        network = NetworkConfig(**card["network"])
+        network = NetworkConfig.from_json(card["network"], folder)
         with without_spectral_norms():
             generator = Generator(network)
         try:

@@ -1,7 +1,8 @@
 """Meta-learning: from a data set and a configuration to a run's checkpoints.
 
 In reading order: ``loop`` (the steps, one after the other), ``budget`` (how many), ``session`` and
-``state`` (all that changes, and its checkpoints), ``episode_feed`` (batches onto the device),
+``state`` (all that changes, and its checkpoints), ``resuming`` (how an older run goes on),
+``episode_feed`` (batches onto the device),
 ``phases`` (a step's optimizer steps), ``methods`` (which networks and losses), ``objectives`` and
 ``losses`` (the adversarial maths), ``mouth_loss`` (of what is painted there), ``content`` (the
 content loss's networks), ``compilation`` (``torch.compile``), ``watchdog`` (training that fails),

@@ -199,7 +199,7 @@ class Session:
 def require_same_run(config: TrainConfig, state: Mapping[str, Any], folder: Path) -> None:
     """Raise FshError unless a checkpoint's configuration and this one train the same thing."""
     mine = json.loads(json.dumps(config.resume_fields()))
-    theirs = json.loads(json.dumps(TrainConfig.from_json(state["config"]).resume_fields()))
+    theirs = json.loads(json.dumps(TrainConfig.from_json(state["config"], folder).resume_fields()))
     different = [k for k in mine if mine[k] != theirs.get(k)]
     if different:
         name = different[0]

@@ -36,10 +36,8 @@ from fsh.pipeline.dataset.spans.store import (
 from fsh.pipeline.dataset.throughput import read_notes
 from fsh.pipeline.engine.parts import Part
 from fsh.schemas.errors import FshError
-from fsh.schemas.places import leases
 from fsh.schemas.places.layout import DataFolder
-from fsh.schemas.places.leases import leased
-from fsh.schemas.places.stores import StoreRefused, write_if_absent
+from fsh.schemas.places.stores import StoreRefused
 from fsh.schemas.progress import Silent
 from fsh.schemas.tables.parquet import read_clips, write_clips
 from fsh.schemas.tables.records import Clip, RejectReason
@@ -256,100 +254,3 @@ def data_folder_unasked(address: str) -> DataFolder:
         for asked in ("_require_answer", "remove_erased_copies"):
             patch.setattr(f"fsh.data_places.{asked}", lambda *_: None)
         return data_folder(address)
-
-
-def owning(data: DataFolder, command: str = "shard", *, shared: bool = False):
-    remedy = "wait for it"
-    return leased(data.lock("shard"), command, where=data.root, remedy=remedy, shared=shared)
-
-
-def test_one_of_many_gets_the_lease(bucket):
-    won, lost, hold = [], [], threading.Event()
-
-    def take() -> None:
-        try:
-            with owning(bucket.data):
-                won.append(1)
-                hold.wait(20)
-        except FshError as error:
-            lost.append(str(error))
-
-    threads = [threading.Thread(target=take) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + 20
-    while len(lost) < 5 and time.monotonic() < until:
-        time.sleep(0.02)
-    hold.set()
-    for thread in threads:
-        thread.join()
-    assert (len(won), len(lost)) == (1, 5)
-    assert all("another shard is at work here since" in line for line in lost)
-    with owning(bucket.data):  # it was given back
-        pass
-
-
-def test_parts_hold_it_together_and_a_whole_run_alone(bucket):
-    data = bucket.data
-    one, two = (owning(data, f"shard --part {n}/2", shared=True) for n in (1, 2))
-    with one, two:
-        with pytest.raises(FshError, match=r"shard --part [12]/2 is at work"), owning(data):
-            pass
-        again = owning(data, "shard --part 1/2", shared=True)
-        with pytest.raises(FshError, match="another shard --part 1/2 is at work"), again:
-            pass
-    with owning(data):
-        part = owning(data, "shard --part 1/2", shared=True)
-        with pytest.raises(FshError, match="shard is at work"), part:
-            pass
-    with owning(data, "shard --part 1/2", shared=True):
-        pass
-
-
-def test_a_lease_is_renewed_and_one_that_was_not_is_taken_over(bucket, monkeypatch):
-    monkeypatch.setattr(leases, "LENGTH", 1.5)
-    monkeypatch.setattr(leases, "_RENEWAL", 0.2)
-    data = bucket.data
-    with owning(data):
-        time.sleep(2.0)
-        with pytest.raises(FshError, match="is at work here"), owning(data):
-            pass
-    monkeypatch.setattr(leases, "_RENEWAL", 60.0)  # its holder is as good as dead
-    with owning(data):
-        time.sleep(1.6)
-        with owning(data), pytest.raises(FshError, match="is at work here"), owning(data):
-            pass
-
-
-def test_the_lease_of_a_killed_process_of_this_machine_is_no_obstacle(bucket):
-    code = (
-        "import os, sys; from fsh.data_places import data_folder\n"
-        "from fsh.schemas.places.leases import leased\n"
-        "data = data_folder(sys.argv[1])\n"
-        "with leased(data.lock('shard'), 'shard', where=data.root, remedy=''): os._exit(9)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, bucket.address], capture_output=True)
-    assert done.returncode == 9, done.stderr
-    with owning(bucket.data):
-        pass
-
-
-def test_a_store_without_conditions_has_no_locks(bucket, monkeypatch):
-    from s3fs import S3FileSystem
-
-    plain = S3FileSystem._pipe_file
-
-    async def unconditional(self, path, data, mode="overwrite", **others):
-        return await plain(self, path, data, **others)
-
-    monkeypatch.setattr(S3FileSystem, "_pipe_file", unconditional)
-    S3FileSystem.clear_instance_cache()
-    data = bucket.data
-    with pytest.raises(FshError, match="no writes on a condition"), owning(data):
-        pass
-
-
-def test_writing_what_is_there_is_no_loss_if_it_is_the_same(bucket):
-    place = bucket.data.root / "some"
-    assert write_if_absent(place, b"one") and write_if_absent(place, b"one")
-    assert not write_if_absent(place, b"two") and place.read_bytes() == b"one"

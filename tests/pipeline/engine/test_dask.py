@@ -56,7 +56,9 @@ def test_ctrl_c_leaves_no_process_behind_and_the_next_run_goes_on(runner, data, 
     need_dask()
     log = tmp_path / "shard.log"
     command = (*SHARD[:-1], runner, "--data", data.root, "--workers", 2)
-    process = start_fsh(*command, log=log)
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    process = start_fsh(*command, log=log, TMPDIR=str(scratch))
     try:
         wait_until(lambda: tables(data), "a span", process)
         below = descendants(process.pid)
@@ -68,10 +70,12 @@ def test_ctrl_c_leaves_no_process_behind_and_the_next_run_goes_on(runner, data, 
         wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in below), "the end")
     finally:
         kill_group(process)
+    assert list(scratch.iterdir()) == []
     before = tables(data)
-    again = start_fsh(*command, log=log)
+    again = start_fsh(*command, log=log, TMPDIR=str(scratch))
     assert again.wait() == 0, log.read_text()
     assert before.items() <= tables(data).items() and contents(data) == local
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import apache_beam as beam
 import pytest
 from engines import need_dask
 from tiny_run import Told
@@ -57,6 +58,22 @@ def test_an_unknown_runner_is_told_in_one_line(ours):
         pytest.raises(FshError, match=r"no runner 'dusk' .* → use local, dask, portable"),
     ):
         engine.run(lambda pipeline: None)
+
+
+def fail(number: int) -> None:
+    raise FshError(f"no room for {number}", where="here", remedy="make some")
+
+
+def test_what_a_worker_raises_is_told_once_and_without_a_traceback(ours, capfd):
+    def graph(pipeline):
+        _ = pipeline | beam.Create([1, 2]) | beam.Map(fail)
+
+    with (
+        opened(Engine(workers=2), ours, Silent()) as engine,
+        pytest.raises(FshError, match=r"^here: no room for \d → make some$"),
+    ):
+        engine.run(graph)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_dask_that_is_not_installed(ours, monkeypatch):

@@ -50,8 +50,11 @@ def test_a_killed_worker_costs_one_line_and_no_finished_span(data, local, tmp_pa
         assert "Traceback" not in log.read_text()
         before = tables()
         assert before
-        again = start_fsh(*command(data, server, pool), log=log)
+        scratch = tmp_path / "tmp"
+        scratch.mkdir()
+        again = start_fsh(*command(data, server, pool), log=log, TMPDIR=str(scratch))
         assert again.wait() == 0, log.read_text()
+        assert list(scratch.iterdir()) == []
     assert before.items() <= tables().items(), "finished work was done again"
     assert contents(data) == local
 

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import loopback
 import pytest
@@ -89,3 +90,19 @@ def test_it_can_be_set_on_a_full_disk(data, monkeypatch):
 
 def no_room(*arguments, **names):
     raise OSError(28, "No space left on device")
+
+
+def test_it_can_be_set_where_nothing_can_be_removed_any_more(data, monkeypatch):
+    """The run ends for that reason perhaps, and what is told is the reason."""
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(1, "Operation not permitted")
+
+    with stop_signal(data) as signal:
+        assert not signal.is_set()
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", refuse)
+            signal.set()
+        assert signal.is_set()
+    with stop_signal(data) as later:
+        assert not later.is_set() and not signal.path.exists()

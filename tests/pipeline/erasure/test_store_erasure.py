@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -162,12 +163,18 @@ def test_copies_on_machines_go(place, pristine, tmp_path, monkeypatch):
         cache = Path(os.environ["FSH_CACHE"])
         return {path.name.partition(".")[0] for path in cache.glob("[0-9a-f]*.*")}
 
-    here = fetch()
+    def put(text: bytes) -> str:
+        """A copy of a shard of before an earlier `fsh shard`, which no card names any more."""
+        name = hashlib.sha256(text).hexdigest()
+        (Path(os.environ["FSH_CACHE"]) / f"{name}.tar").write_bytes(text)
+        return name
+
+    here = fetch() | {put(b"bob, as he was")}
     half = tmp_path / "cache" / "spans" / ".v-0-fsh-1-00000000-00000000.tmp"
     half.mkdir(parents=True)  # what a killed `fsh shard` was making
     os.utime(half, (0, 0))
     monkeypatch.setenv("FSH_CACHE", str(tmp_path / "elsewhere"))
-    assert fetch() == here and len(here) == len(shards) + 2
+    assert fetch() | {put(b"bob, as he was")} == here and len(here) == len(shards) + 3
     monkeypatch.setenv("FSH_CACHE", str(tmp_path / "cache"))
     done = fsh_command("forget", "bob", "--data", place.address, "--yes", cwd=tmp_path)
     assert done.returncode == 0 and "older versions" in done.stderr, done.stderr
@@ -176,6 +183,17 @@ def test_copies_on_machines_go(place, pristine, tmp_path, monkeypatch):
     monkeypatch.setenv("FSH_CACHE", str(tmp_path / "elsewhere"))
     assert copies() == here
     assert place.data and copies() == left  # whatever opens the set there
+    later = put(b"of another set")
+    assert place.data and copies() == left | {later}  # nothing more was erased
+
+
+def test_copies_go_where_no_card_says_what_they_are(place, pristine, tmp_path):
+    shard = DatasetCard.read(place.data.card).shards[0]
+    opened(place.data.root / shard.path, shard.sha256).close()
+    (place.files.root / "dataset.json").write_text("cut sho")
+    erase_targets(place.data, "bob")
+    assert place.data
+    assert list((tmp_path / "cache").glob("[0-9a-f]*.*")) == []
 
 
 def test_throttling_and_lost_connections_change_nothing(store, pristine, tmp_path, monkeypatch):

@@ -23,22 +23,16 @@ import loopback
 import pytest
 from command import fsh as fsh_command
 from ingest_runs import RecordingProgress, options, padded, slowly, sources
-from object_store import BUCKET, objects, proxied, s3_server, using
+from object_store import Place, objects, proxied, s3_server, using
 
-from fsh.data_places import data_folder
 from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.ingest import journal_files
-from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal, read_journals
-from fsh.pipeline.ingest.progress import JournalTail
-from fsh.pipeline.ingest.rate_limit import BURST, RateLimiter
-from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.journal import read_journals
+from fsh.pipeline.ingest.rate_limit import BURST
 from fsh.pipeline.ingest.run import ingest
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
-from fsh.schemas.places.locks import taking_turns
-from fsh.schemas.places.numbered import latest_of, make_next, version_of
 from fsh.schemas.progress import Silent
-from fsh.schemas.tables.records import SourceState
 
 #: Requests an hour to the server: four a second.
 RATE = 4 * 3600
@@ -49,21 +43,6 @@ def store(tmp_path_factory) -> Iterator[tuple[Path, int]]:
     folder = tmp_path_factory.mktemp("s3") / "served"
     with s3_server(folder) as port:
         yield folder, port
-
-
-class Place:
-    """A data folder in the bucket: by its address, and as the server's own files."""
-
-    def __init__(self, served: Path, name: str) -> None:
-        self.address = f"s3://{BUCKET}/{name}"
-        self.files = DataFolder(served / BUCKET / name)
-
-    @property
-    def data(self) -> DataFolder:
-        return data_folder(self.address)
-
-    def videos(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in self.files.videos.glob("*")}
 
 
 @pytest.fixture
@@ -275,68 +254,6 @@ def test_kill_9_at_any_moment(place, clips, tmp_path):
         assert sorted(place.videos()) == sorted(Path(row.path).name for row in found)
         asked = Counter({path: len(times) for path, times in server.hits.items()})
         assert asked.total() <= count + 2 * 4 * kills
-
-
-def test_the_rate_holds_for_all_who_share_a_store(place):
-    path, granted = place.data.rate_limits, []
-    limiters = [RateLimiter(path, {"h.org": 3600 * 20}, 0) for _ in range(4)]
-
-    def acquire(limiter: RateLimiter) -> None:
-        for _ in range(5):
-            limiter.acquire("h.org")
-            granted.append(time.monotonic())
-
-    began = time.monotonic()
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(acquire, limiters))
-    granted.sort()
-    for index in range(BURST, len(granted)):
-        assert granted[index] - granted[index - BURST] >= 0.045
-    assert granted[-1] - began >= (20 - BURST) / 20
-    limiters[0].penalize("h.org", time.time(), retry_after=1.0)
-    assert limiters[1].acquire("h.org") > 0.5
-    limiters[2].succeeded("h.org")
-    assert latest_of(path)[0] > 20 and len(list(place.files.records.glob("governor*"))) < 110
-
-
-def test_who_looked_too_long_ago_does_not_make_an_old_number_again(place):
-    path = place.data.records / "thing"
-    for number in range(6):
-        assert make_next(path, number, f"{number}".encode(), keep=2)
-    assert not version_of(path, 2).exists()
-    assert not make_next(path, 1, b"late", keep=2)  # its name was free
-    assert latest_of(path) == (6, b"5")
-    assert not make_next(path, 4, b"second", keep=2) and latest_of(path) == (6, b"5")
-
-
-def test_turns_are_taken(place):
-    lock, inside, most = place.data.lock("table"), [], []
-
-    def turn(number: int) -> None:
-        with taking_turns(lock, where=lock):
-            inside.append(number)
-            most.append(len(inside))
-            time.sleep(0.05)
-            inside.remove(number)
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(turn, range(4)))
-    assert most == [1] * 4
-
-
-def test_a_journal_is_read_while_it_is_written(place, monkeypatch):
-    monkeypatch.setattr(journal_files, "_LARGE", 700)
-    data, outcome = place.data, FetchOutcome(SourceState.STORED)
-    tail, urls, seen = JournalTail(data, "r"), [], []
-    journals = [Journal(data, "r") for _ in range(2)] + [Journal(data, "other")]
-    for number in range(9):
-        url = f"https://h.org/{number}.mp4"
-        journals[number % 3].append(Job(url, (Request(url),)), outcome)
-        urls += [url] * (number % 3 < 2)
-        seen += [record["requests"][0]["url"] for record in tail.new_records()]
-    assert sorted(seen) == sorted(urls)
-    assert sorted(r.requests[0].url for r in read_journals(data, "r")) == sorted(urls)
-    assert len(list(place.files.journals.glob("r*.jsonl"))) > 2
 
 
 def test_names_of_others_are_not_taken(place):

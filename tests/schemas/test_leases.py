@@ -1,0 +1,231 @@
+"""Locks in an object store: one holder at a time, whatever their clocks say; a real S3 server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from object_store import Place, s3_server, using
+
+from fsh.schemas.errors import FshError
+from fsh.schemas.places import leases
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.leases import Held, Lease, leased
+from fsh.schemas.places.stores import write_if_absent
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
+    folder = tmp_path_factory.mktemp("s3") / "served"
+    with s3_server(folder) as port:
+        yield folder, port
+
+
+@pytest.fixture
+def bucket(server, tmp_path) -> Iterator[Place]:
+    with using(server[1], tmp_path / "cache"):
+        yield Place(server[0], tmp_path.name)
+
+
+def owning(data: DataFolder, command: str = "shard", *, shared: bool = False, say=print):
+    lock, place = data.lock("shard"), {"where": data.root, "remedy": "wait for it"}
+    return leased(lock, command, **place, shared=shared, say=say)
+
+
+def test_one_of_many_gets_the_lease(bucket):
+    won, lost, hold = [], [], threading.Event()
+
+    def take() -> None:
+        try:
+            with owning(bucket.data):
+                won.append(1)
+                hold.wait(20)
+        except FshError as error:
+            lost.append(str(error))
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 20
+    while len(lost) < 5 and time.monotonic() < until:
+        time.sleep(0.02)
+    hold.set()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 5)
+    assert all("another shard is at work here since" in line for line in lost)
+    with owning(bucket.data):  # it was given back
+        pass
+
+
+def test_parts_hold_it_together_and_a_whole_run_alone(bucket):
+    data = bucket.data
+    one, two = (owning(data, f"shard --part {n}/2", shared=True) for n in (1, 2))
+    with one, two:
+        with pytest.raises(FshError, match=r"shard --part [12]/2 is at work"), owning(data):
+            pass
+        again = owning(data, "shard --part 1/2", shared=True)
+        with pytest.raises(FshError, match="another shard --part 1/2 is at work"), again:
+            pass
+    with owning(data):
+        part = owning(data, "shard --part 1/2", shared=True)
+        with pytest.raises(FshError, match="shard is at work"), part:
+            pass
+    with owning(data, "shard --part 1/2", shared=True):
+        pass
+
+
+def test_a_lease_is_renewed_and_one_that_was_not_is_taken_over(bucket, monkeypatch):
+    monkeypatch.setattr(leases, "LENGTH", 1.5)
+    monkeypatch.setattr(leases, "_RENEWAL", 0.2)
+    data = bucket.data
+    with owning(data):
+        time.sleep(2.0)
+        with pytest.raises(FshError, match="is at work here"), owning(data):
+            pass
+    monkeypatch.setattr(leases, "_RENEWAL", 60.0)  # its holder is as good as dead
+    with owning(data):
+        time.sleep(1.6)
+        with owning(data), pytest.raises(FshError, match="is at work here"), owning(data):
+            pass
+
+
+def test_the_lease_of_a_killed_process_of_this_machine_is_no_obstacle(bucket):
+    code = (
+        "import os, sys; from fsh.data_places import data_folder\n"
+        "from fsh.schemas.places.leases import leased\n"
+        "data = data_folder(sys.argv[1])\n"
+        "with leased(data.lock('shard'), 'shard', where=data.root, remedy=''): os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, bucket.address], capture_output=True)
+    assert done.returncode == 9, done.stderr
+    with owning(bucket.data):
+        pass
+
+
+def test_a_store_without_conditions_has_no_locks(bucket, monkeypatch):
+    from s3fs import S3FileSystem
+
+    plain = S3FileSystem._pipe_file
+
+    async def unconditional(self, path, data, mode="overwrite", **others):
+        return await plain(self, path, data, **others)
+
+    monkeypatch.setattr(S3FileSystem, "_pipe_file", unconditional)
+    S3FileSystem.clear_instance_cache()
+    data = bucket.data
+    with pytest.raises(FshError, match="no writes on a condition"), owning(data):
+        pass
+
+
+def test_writing_what_is_there_is_no_loss_if_it_is_the_same(bucket):
+    place = bucket.data.root / "some"
+    assert write_if_absent(place, b"one") and write_if_absent(place, b"one")
+    assert not write_if_absent(place, b"two") and place.read_bytes() == b"one"
+
+
+@contextmanager
+def on_another_machine(monkeypatch, *, ahead: float) -> Iterator[None]:
+    """What is done meanwhile is done by a machine of another name, whose clock is elsewhere."""
+
+    real = time.time
+
+    class Clock:
+        monotonic, sleep = time.monotonic, time.sleep
+
+        @staticmethod
+        def time() -> float:
+            return real() + ahead
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases.socket, "gethostname", lambda: "another")
+        patch.setattr(leases, "time", Clock)
+        yield
+
+
+@pytest.fixture
+def short(monkeypatch) -> None:
+    monkeypatch.setattr(leases, "LENGTH", 1.2)
+    monkeypatch.setattr(leases, "_RENEWAL", 0.2)
+
+
+@pytest.mark.parametrize("ahead", [-86_400.0, -3.0, 0.0, 0.9, 3.0, 400 * 86_400.0])
+def test_a_living_holder_is_never_taken_for_a_dead_one(bucket, short, monkeypatch, ahead):
+    data = bucket.data
+    with owning(data), on_another_machine(monkeypatch, ahead=ahead):
+        for _ in range(2):
+            with pytest.raises(Held, match="another shard is at work"), owning(data):
+                pass
+            time.sleep(0.3)
+    with on_another_machine(monkeypatch, ahead=ahead), owning(data):  # it was given back
+        pass
+
+
+def test_a_part_of_another_clock_keeps_a_whole_run_out(bucket, short, monkeypatch):
+    data = bucket.data
+    part = owning(data, "shard --part 1/2", shared=True)
+    with part, on_another_machine(monkeypatch, ahead=9.0):
+        with pytest.raises(Held, match="shard --part 1/2 is at work"), owning(data):
+            pass
+        with owning(data, "shard --part 2/2", shared=True):
+            pass
+
+
+@pytest.mark.parametrize("ahead", [-90.0, 0.0, 90.0])
+def test_a_holder_that_went_without_a_word_is_waited_for_once(bucket, short, monkeypatch, ahead):
+    data, told = bucket.data, []
+    with on_another_machine(monkeypatch, ahead=ahead):
+        lost = Lease.new("shard")
+    assert write_if_absent(
+        data.lock("shard").with_name(f"{data.lock('shard').name}.whole.000001"), lost.to_bytes()
+    )
+    began = time.monotonic()
+    while True:  # one that looks current is refused at once, and looks so for a lease's time
+        try:
+            with owning(data, say=told.append):
+                taken = time.monotonic() - began
+            break
+        except Held:
+            time.sleep(0.05)
+    assert leases.LENGTH < taken < 3 * leases.LENGTH + 2
+    assert len(told) == 1 and "watching for a sign of it" in told[0] and "on another" in told[0]
+
+
+def test_one_of_two_watchers_takes_over(bucket, short, monkeypatch):
+    data, won, lost = bucket.data, [], []
+    with on_another_machine(monkeypatch, ahead=-90.0):
+        lease = Lease.new("shard")
+    lock = data.lock("shard")
+    assert write_if_absent(lock.with_name(f"{lock.name}.whole.000001"), lease.to_bytes())
+    hold = threading.Event()
+
+    def take() -> None:
+        try:
+            with owning(data):
+                won.append(1)
+                hold.wait(10)
+        except Held as error:
+            lost.append(str(error))
+
+    threads = [threading.Thread(target=take) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 10
+    while len(lost) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    hold.set()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 2)
+
+
+def test_every_sign_of_life_differs_from_the_one_before(monkeypatch):
+    monkeypatch.setattr(leases.time, "time", lambda: 1e9)  # a clock that stands still
+    lease = Lease.new("shard")
+    assert len({lease.to_bytes(), lease.renewed().to_bytes(), lease.renewed().to_bytes()}) == 3
