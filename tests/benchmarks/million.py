@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +55,15 @@ PER_VIDEO, VIDEOS_PER_PERSON = 7, 25
 CONFIG = ShardConfig()
 
 
+@cache
+def basis_of(directions: int) -> np.ndarray:
+    """A rotation of all directions, float64 (128, 128)."""
+    return np.linalg.qr(np.random.default_rng(directions).normal(size=(128, 128)))[0]
+
+
 def spread(rng: np.random.Generator, count: int, size: float, directions: int) -> np.ndarray:
     """float32 (count, 128): Gaussians of a standard deviation, in so many directions at most."""
-    basis = np.linalg.qr(np.random.default_rng(directions).normal(size=(128, 128)))[0]
+    basis = basis_of(directions)
     falling = np.exp(-np.arange(128) / directions)
     scale = size * falling / np.linalg.norm(falling)
     return (rng.normal(size=(count, 128)) * scale @ basis).astype(np.float32)
