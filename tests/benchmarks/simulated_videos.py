@@ -41,6 +41,7 @@ from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.graph import shard
 from fsh.pipeline.dataset.spans.stages import measured
 from fsh.pipeline.dataset.spans.store import span_results
+from fsh.pipeline.faces.motion_print import RATE, VALUES
 from fsh.schemas.ids import clip_id, sample_key
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
@@ -68,6 +69,8 @@ def recorded() -> list[list[Clip]]:
         reason = clip.reason if clip.reason in FOUND else None
         clip = replace(clip, identity=None, identity_from=None, duplicate_of=None, kept=False)
         clip = replace(clip, reason=reason, split=None, shard=None, offset=None, bytes=None)
+        if clip.cover_start is None:  # as in tables of older versions
+            clip = replace(clip, cover_start=clip.start, cover_end=clip.end)
         videos.setdefault(clip.video_id, []).append(clip)
     return [videos[name] for name in sorted(videos)]
 
@@ -114,7 +117,8 @@ def rows_of(number: int, start: float, end: float) -> list[Clip]:
     rows = []
     for at, clips in parts_of(number):
         for clip in clips:
-            motion = rng.integers(-40, 40, len(clip.motion_print or "") // 2).astype(np.int8)
+            moments = round(RATE * ((clip.end or 0.0) - (clip.start or 0.0))) + 1
+            motion = rng.integers(-40, 40, VALUES * moments).astype(np.int8)
             own, begins = face + spread(rng, 1, 0.08, 29), at + (clip.cover_start or 0.0)
             if not start <= begins < end:
                 continue
@@ -126,9 +130,10 @@ def rows_of(number: int, start: float, end: float) -> list[Clip]:
             clip = replace(clip, video_id=name, spec=CONFIG.analysis.spec.hash, **moved)
             if clip.clip_id and clip.start is not None:
                 clip = replace(clip, clip_id=clip_id(name, clip.start, len(rows)), track=len(rows))
-            if clip.embedding is not None:
+            if clip.samples:
                 clip = replace(clip, embedding=own[0], motion_print=motion.tobytes().hex())
-            rows.append(replace(clip, samples=1) if clip.samples else clip)
+                clip = replace(clip, samples=1)
+            rows.append(clip)
     return rows
 
 
