@@ -219,13 +219,13 @@ def main() -> None:
             command = [sys.executable, __file__, str(options.data), "--one", str(videos)]
             command += ["--workers", str(options.workers), "--folder", folder]
             done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment)
-        result = json.loads(done.stdout)
-        if results:
-            grown = math.log(result["whole"] / results[-1]["whole"])
-            slope = grown / math.log(videos / results[-1]["videos"])
-            result["slope"] = round(slope, 2)
-        results.append(result)
-        print(json.dumps(result), flush=True)
+            result = json.loads(done.stdout)
+            if results:
+                grown = math.log(result["whole"] / results[-1]["whole"])
+                slope = grown / math.log(videos / results[-1]["videos"])
+                result["slope"] = round(slope, 2)
+            results.append(result)
+            print(json.dumps(result), flush=True)  # before so many files are removed
 
 
 if __name__ == "__main__":
