@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 
 from fsh.pipeline.media.shots import CUT_CHANGE, CUT_RATIO
 from fsh.schemas.errors import FshError
@@ -66,7 +67,7 @@ class AnalysisConfig:
     text: bool = False
     version: int = ANALYSIS_VERSION
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """12 hex digits that change when the pixels or scores would."""
         settings = {**asdict(self), "spec": self.spec.values()}

@@ -20,10 +20,15 @@ RATE = 12.5
 VALUES = 6
 #: Those of them that change their sign in a mirrored picture: across, roll and turn.
 _TURNED_ROUND = np.array([True, False, True, True, False, False])
+_MIRRORED_LAST = np.argsort(_TURNED_ROUND, kind="stable")
 #: Steps of a value per distance of the eyes' outer corners.
 _STEPS = 250
 #: Moments that two clips must share to be compared.
 _LEAST = 18
+#: Places of lags are a multiple of this …
+_SIZES = 128
+#: … and those of so many pairs are compared at once: what they need stays in a core's cache.
+_AT_ONCE = 32
 _BRIDGE = np.concatenate([NOSE_BRIDGE, EYES])
 
 
@@ -59,58 +64,103 @@ def motion_of(print_: str) -> np.ndarray:
 
 
 def motion_likeness(one: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
-    """How alike a motion is to each of others at the lag where it is most: 1 the same, 0 unlike.
+    """:func:`likeness_of_pairs` of a motion and each of others, float64 (len(others),)."""
+    numbers = np.arange(len(others))
+    return likeness_of_pairs([one, *others], np.zeros_like(numbers), numbers + 1)
+
+
+def likeness_of_pairs(motions: Sequence[np.ndarray], i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """How alike two motions are at the lag where they are most: 1 the same, 0 unlike.
 
     Of two stretches x and y, each without its mean, it is 2⟨x, y⟩ / (⟨x, x⟩ + ⟨y, y⟩), for y as it
-    is or mirrored, whichever is more.
+    is or mirrored, whichever is more. What a motion needs is computed once for all its pairs.
 
     Args:
-        one, others: as :func:`motion_of` gives them.
+        motions: as :func:`motion_of` gives them.
+        i, j: int (p,), which two of them each pair is.
 
     Returns:
-        float64 (len(others),); 0 where no lag gives enough moments in common.
+        float64 (p,); 0 where no lag gives enough moments in common.
     """
-    longest = max(len(motion) for motion in (one, *others))
-    size = 1 << (2 * longest - 1).bit_length()
-    x, k = _spectra([one], size)
-    y, m = _spectra(others, size)
-    # A correlation at all lags is a product of spectra; a mask's counts and sums what overlaps.
-    count = _back(k * m.conj(), size).round()
-    sum_x, sum_y = _back(x * m.conj(), size), _back(k * y.conj(), size)
-    products = x * y.conj()
-    square_x = _back(_square_spectrum([one], size) * m.conj(), size)
-    square_y = _back(k * _square_spectrum(others, size).conj(), size)
-    shared = np.maximum(count, 1)
-    means = sum_x * sum_y / shared
-    kept, turned = (
-        _back(products[:, rows].sum(axis=1, keepdims=True), size)
-        - means[:, rows].sum(axis=1, keepdims=True)
-        for rows in (~_TURNED_ROUND, _TURNED_ROUND)
-    )
-    inner = kept + np.abs(turned)
-    outer = square_x + square_y
-    outer -= ((sum_x**2 + sum_y**2).sum(axis=1, keepdims=True)) / shared
+    found = np.zeros(len(i))
+    lengths = np.array([len(motion) for motion in motions])
+    comparable = np.minimum(lengths[i], lengths[j]) >= _LEAST
+    sizes = -(-(lengths[i] + lengths[j]) // _SIZES) * _SIZES
+    for size in np.unique(sizes[comparable]).tolist():
+        pairs = np.flatnonzero(comparable & (sizes == size))
+        one, other = (
+            _Moments([motions[n] for n in numbers.tolist()], size, backwards)
+            for numbers, backwards in ((np.unique(i[pairs]), False), (np.unique(j[pairs]), True))
+        )
+        x, y = (np.unique(numbers[pairs], return_inverse=True)[1] for numbers in (i, j))
+        for begin in range(0, len(pairs), _AT_ONCE):
+            part = slice(begin, begin + _AT_ONCE)
+            found[pairs[part]] = _likeness(one, x[part], other, y[part])
+    return found
+
+
+class _Moments:
+    """Motions as their pairs need them.
+
+    Attributes:
+        lengths: int (n,), moments of each.
+        spectra: complex (n, 2, 3, f), of the values that a mirror leaves, and of those it turns.
+        sums: float64 (n, VALUES + 1, 2 size), of the values of its first moments, and of their
+            squares: before place ``size`` of none, there of one, then of two …
+    """
+
+    def __init__(self, motions: Sequence[np.ndarray], size: int, backwards: bool) -> None:
+        self.lengths = np.array([len(motion) for motion in motions])
+        self.sums = np.zeros((len(motions), VALUES + 1, 2 * size))
+        values = self.sums[:, :VALUES, size:]
+        for row, motion in enumerate(motions):
+            steps = motion[::-1] if backwards else motion
+            values[row, :, : len(motion)] = steps.T[_MIRRORED_LAST]
+        self.spectra = np.fft.rfft(values).reshape(len(motions), 2, VALUES // 2, -1)
+        np.einsum("nvt,nvt->nt", values, values, out=self.sums[:, VALUES, size:])
+        np.cumsum(self.sums[:, :, size:], axis=2, out=self.sums[:, :, size:])
+
+    def shared_sums(self, numbers: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Sums over what is shared with another motion at each lag, (p, VALUES + 1, size).
+
+        Args:
+            numbers: which motions.
+            others: moments of each one's other motion.
+        """
+        size = self.sums.shape[2] // 2
+        found = np.empty((len(numbers), VALUES + 1, size))
+        starts = (size - others).tolist()
+        for number, before, out in zip(numbers.tolist(), starts, found, strict=True):
+            sums = self.sums[number]
+            np.subtract(sums[:, size:], sums[:, before : before + size], out=out)
+        return found
+
+
+def _likeness(one: _Moments, i: np.ndarray, other: _Moments, j: np.ndarray) -> np.ndarray:
+    """:func:`likeness_of_pairs` of a few; the others are backwards.
+
+    So the end of the other meets the beginning of the one, and at lag k would share k + 1 moments
+    with it if neither came to an end. All sums are of whole numbers, and exact.
+    """
+    size = one.sums.shape[2] // 2
+    x_length, y_length = one.lengths[i], other.lengths[j]
+    x, y = one.shared_sums(i, y_length), other.shared_sums(j, x_length)
+    reach = np.arange(1, size + 1)
+    count = np.minimum(reach, x_length[:, None]) + np.minimum(reach, y_length[:, None]) - reach
+    shared = np.maximum(count, 1).astype(np.float64)
+    # A product of spectra is the products' sum at all lags.
+    products = (one.spectra[i] * other.spectra[j]).sum(axis=2)
+    kept, turned = np.fft.irfft(products, size).round().swapaxes(0, 1)
+    half = VALUES // 2
+    kept -= _dot(x[:, :half], y[:, :half]) / shared
+    turned -= _dot(x[:, half:VALUES], y[:, half:VALUES]) / shared
+    outer = x[:, VALUES] + y[:, VALUES]
+    outer -= (_dot(x[:, :VALUES], x[:, :VALUES]) + _dot(y[:, :VALUES], y[:, :VALUES])) / shared
     # A step of rounding is no motion: faces that hardly move are like nothing.
-    likeness = 2 * inner / np.maximum(outer, 2.0 * VALUES * shared)
-    return np.where(count >= _LEAST, likeness, 0.0).max(axis=(1, 2))
+    likeness = 2 * (kept + np.abs(turned)) / np.maximum(outer, 2.0 * VALUES * shared)
+    return np.where(count >= _LEAST, likeness, 0.0).max(axis=1)
 
 
-def _spectra(motions: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Spectra of motions, (n, VALUES, f), and of where they are, (n, 1, f)."""
-    values, masks = np.zeros((len(motions), VALUES, size)), np.zeros((len(motions), 1, size))
-    for row, motion in enumerate(motions):
-        values[row, :, : len(motion)] = motion.T
-        masks[row, :, : len(motion)] = 1
-    return np.fft.rfft(values), np.fft.rfft(masks)
-
-
-def _square_spectrum(motions: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """Spectra of the motions' squares, summed over the values, (n, 1, f)."""
-    squares = np.zeros((len(motions), 1, size))
-    for row, motion in enumerate(motions):
-        squares[row, 0, : len(motion)] = (motion**2).sum(axis=1)
-    return np.fft.rfft(squares)
-
-
-def _back(spectrum: np.ndarray, size: int) -> np.ndarray:
-    return np.fft.irfft(spectrum, size)
+def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Products of vectors (p, v, k), summed over v."""
+    return np.einsum("pvk,pvk->pk", x, y)

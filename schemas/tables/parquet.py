@@ -8,7 +8,7 @@ Written and read only through this module, which checks the columns: whole, as r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.tables.records import Clip, Source
-from fsh.schemas.tables.rows import ROWS_AT_ONCE, read_parquet, records_of, table_of
+from fsh.schemas.tables.rows import GROUP, ROWS_AT_ONCE, read_parquet, records_of, tables_of
 from fsh.schemas.tables.versions import check_columns, table_title, upgraded_table
 
 _M = "without a mesh"
@@ -199,10 +199,21 @@ def to_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 def write_table(table: pa.Table, path: Path, schema: pa.Schema) -> None:
     """Write Parquet (zstd) under a temporary name, then rename; the same rows, the same bytes."""
-    check_columns(table.schema, schema, path)
-    # As an open file: Arrow takes only paths that are UTF-8.
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
+    _write([table], path, schema)
+
+
+def _write(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> None:
+    """Write tables, one at least, as one; never more than one of them is needed at a time."""
+    left = iter(tables)
+    first = next(left)
+    check_columns(first.schema, schema, path)
+    with (
+        replacing(path) as temporary,
+        temporary.open("wb") as file,  # Arrow takes only paths that are UTF-8
+        pq.ParquetWriter(file, first.schema, compression="zstd") as writer,
+    ):
+        for table in chain([first], left):
+            writer.write_table(table, row_group_size=GROUP)
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
@@ -253,7 +264,7 @@ def clips_of(table: pa.Table, where: object = "") -> list[Clip]:
 
 def write_clips(clips: Iterable[Clip], path: Path) -> None:
     """Write a table of clips: the same clips, the same bytes."""
-    write_table(table_of(clips, CLIPS, Clip.in_table), path, CLIPS)
+    _write(tables_of(clips, CLIPS, Clip.in_table), path, CLIPS)
 
 
 def read_sources(path: Path) -> list[Source]:
@@ -267,7 +278,7 @@ def read_sources(path: Path) -> list[Source]:
 
 def write_sources(sources: Iterable[Source], path: Path) -> None:
     """Write a table of sources: the same sources, the same bytes."""
-    write_table(table_of(sources, SOURCES, Source.in_table), path, SOURCES)
+    _write(tables_of(sources, SOURCES, Source.in_table), path, SOURCES)
 
 
 def _rewrite(schema: pa.Schema) -> str:

@@ -22,6 +22,9 @@ from fsh.schemas.text import storable
 
 #: Rows that are Python values at once.
 ROWS_AT_ONCE = 16_384
+#: Rows of a file's row groups, which are in memory as columns when a table is written.
+_BATCHES = 8
+GROUP = _BATCHES * ROWS_AT_ONCE
 #: Bytes from which a table is read by several threads: waiting for them takes longer otherwise.
 _THREADS_FROM = 2**20
 
@@ -47,13 +50,24 @@ _R = TypeVar("_R")
 _C = TypeVar("_C", Clip, Source)
 
 
-def table_of(records: Iterable[_R], schema: pa.Schema, value: Callable[[_R, str], Any]) -> pa.Table:
-    """Records as a table, column by column.
+def tables_of(
+    records: Iterable[_R], schema: pa.Schema, value: Callable[[_R, str], Any]
+) -> Iterator[pa.Table]:
+    """Records as tables of :data:`GROUP` rows, made column by column; of none one empty table.
 
     Args:
         value: of a record's column, as a table holds it, except that texts may be no UTF-8.
     """
-    left, batches = iter(records), []
+    batches = _batches_of(iter(records), schema, value)
+    first = list(islice(batches, _BATCHES))
+    yield pa.Table.from_batches(first, schema)
+    while some := list(islice(batches, _BATCHES)):
+        yield pa.Table.from_batches(some, schema)
+
+
+def _batches_of(
+    left: Iterator[_R], schema: pa.Schema, value: Callable[[_R, str], Any]
+) -> Iterator[pa.RecordBatch]:
     while some := list(islice(left, ROWS_AT_ONCE)):
         columns = []
         for field in schema:
@@ -61,8 +75,7 @@ def table_of(records: Iterable[_R], schema: pa.Schema, value: Callable[[_R, str]
             if pa.types.is_string(field.type):
                 values = [storable(one) if one else one for one in values]
             columns.append(pa.array(values, field.type))
-        batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
-    return pa.Table.from_batches(batches, schema)
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Whether what is done with the whole table of clips grows no faster than the table.
 
     python tests/benchmarks/million.py [--rows 10000 100000 1000000] [--spans 10000 100000]
+        [--settled]
 
 Makes clips of people in videos, seven a video and about 25 videos a person, whose embeddings lie as
 faces do: Gaussians of people, videos and clips with the spreads of dlib's (0.56, 0.16, 0.08), over
@@ -31,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +56,15 @@ PER_VIDEO, VIDEOS_PER_PERSON = 7, 25
 CONFIG = ShardConfig()
 
 
+@cache
+def basis_of(directions: int) -> np.ndarray:
+    """A rotation of all directions, float64 (128, 128)."""
+    return np.linalg.qr(np.random.default_rng(directions).normal(size=(128, 128)))[0]
+
+
 def spread(rng: np.random.Generator, count: int, size: float, directions: int) -> np.ndarray:
     """float32 (count, 128): Gaussians of a standard deviation, in so many directions at most."""
-    basis = np.linalg.qr(np.random.default_rng(directions).normal(size=(128, 128)))[0]
+    basis = basis_of(directions)
     falling = np.exp(-np.arange(128) / directions)
     scale = size * falling / np.linalg.norm(falling)
     return (rng.normal(size=(count, 128)) * scale @ basis).astype(np.float32)
@@ -203,7 +211,12 @@ def plan_writing(named: list[Clip]) -> int:
     )
 
 
-def measured(rows: int, stored: bool) -> dict:
+def measured(rows: int, stored: bool, settled: bool) -> dict:
+    """The steps of so many rows.
+
+    Args:
+        stored: whether finished spans are stored and read as well. settled: no step after settling.
+    """
     step = Steps()
     with tempfile.TemporaryDirectory(prefix="fsh-million-") as root:
         data = DataFolder(Path(root))
@@ -223,6 +236,9 @@ def measured(rows: int, stored: bool) -> dict:
         named = step("settle", lambda: settle(data, clips, sources))
         kept = [n for n, clip in enumerate(named) if clip.kept]
         right = shares(person[kept], [named[n].identity or "" for n in kept])
+        if settled:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            return {"rows": rows, "steps": step.found, "people": right, "peak": round(peak)}
 
         step("write plan", lambda: plan_writing(named))
         named.clear()
@@ -281,16 +297,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--spans", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--settled", action="store_true", help="no step after settling")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measured(options.one, options.one in options.spans)))
+        stored = options.one in options.spans
+        print(json.dumps(measured(options.one, stored, options.settled)))
         return
     results: list[dict] = []
     for rows in options.rows:  # in processes of their own: memory is given back
         print(f"{rows:,} rows", file=sys.stderr)
         command = [sys.executable, __file__, "--one", str(rows)]
-        command += ["--spans", *map(str, options.spans)]
+        command += ["--spans", *map(str, options.spans)] + ["--settled"] * options.settled
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         results.append(json.loads(done.stdout))
         precision, recall = results[-1]["people"]

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsh.schemas.errors import FshError, SchemaMismatch
+from fsh.schemas.tables import parquet, rows
 from fsh.schemas.tables.parquet import (
     CLIPS,
     SOURCES,
@@ -134,6 +135,20 @@ def test_sources_survive_their_table(tmp_path_factory, sources):
     first = path.read_bytes()
     write_sources(found, path)
     assert path.read_bytes() == first
+
+
+def test_many_rows_are_written_group_by_group(monkeypatch, tmp_path):
+    monkeypatch.setattr(rows, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(rows, "_BATCHES", 2)
+    monkeypatch.setattr(parquet, "GROUP", 6)
+    path, again = tmp_path / "clips.parquet", tmp_path / "again.parquet"
+    for count, groups in ((0, 1), (6, 1), (20, 4)):
+        clips = [Clip(video_id=f"v-{n:016x}", frames=n) for n in range(count)]
+        write_clips(iter(clips), path)
+        assert pq.ParquetFile(path).num_row_groups == groups
+        assert read_clips(path) == clips
+        write_table(read_table(path, CLIPS), again, CLIPS)
+        assert read_clips(again) == clips and pq.ParquetFile(again).num_row_groups == groups
 
 
 def test_none_is_null_except_where_a_column_is_empty_instead():

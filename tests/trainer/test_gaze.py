@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from plain_analyzer import PlainAnalyzer
 from tiny_data import SPEC, clip_of
 from tiny_run import Told, tiny_config, tiny_folder
 
@@ -14,9 +17,14 @@ from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.mesh import IRISES
 from fsh.trainer.data.episodes import EpisodeStream
 from fsh.trainer.data.plan import plan_data
+from fsh.trainer.person.expressions import expressions
+from fsh.trainer.person.fine_tuning import FineTuning, start_fine_tuning
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.personalize import personalize
+from fsh.trainer.person.photo_tensors import landmark_image_tensors, photo_tensors
+from fsh.trainer.person.step_choice import STEP_CHOICE, _QualityMeter
 from fsh.trainer.runs import Run
+from fsh.trainer.training.content import load_content
 from fsh.trainer.training.dry_run import plan_training
 from fsh.trainer.training.loop import train
 
@@ -54,6 +62,43 @@ def test_a_run_and_its_people_draw_them_and_say_so(run, tmp_path):
     assert not np.array_equal(ahead, aside), "the drawing follows the eyes"
     with pytest.raises(SpecMismatch, match=r"with gaze.*both draw irises"):
         personalize(run, clip_of(7, 2, spec=MESHES), tmp_path / "other", progress=Told())
+
+
+def test_drawings_of_landmarks_alone_have_the_irises_that_go_with_them(run, tmp_path):
+    photos = clip_of(7, 2, spec=GAZE)
+    personalize(run, photos, tmp_path / "person", steps=0, progress=Told())
+    person, faces = Person.load(tmp_path / "person"), FaceLandmarks(photos.landmarks, photos.mesh)
+    wanted, found = (person.draw(shown).astype(int) for shown in (faces, photos.landmarks))
+    aside = person.draw(looking(faces, 4)).astype(int)
+    assert np.abs(found - wanted).mean() < 0.1 * np.abs(aside - wanted).mean()
+
+
+def test_what_fine_tuning_is_measured_by_is_drawn_as_in_training(run):
+    networks, clip = Run.read(run).load_networks(), clip_of(7, 3, spec=GAZE)
+    photos, used = photo_tensors(clip, networks.config.network)
+    given: list[torch.Tensor] = []
+
+    def draw(lines, *references):
+        given.append(lines)
+        return tuning.generator(lines, tuning.coefficients, *references)
+
+    class Watched(FineTuning):
+        @contextmanager
+        def drawing(self):
+            yield draw
+
+    content, _ = load_content(networks.config, Told())
+    begun = start_fine_tuning(networks, photos, content, 1)
+    tuning = Watched(begun.generator.eval(), begun.coefficients, begun.step)
+    meter = _QualityMeter(networks, tuning, used, PlainAnalyzer(), STEP_CHOICE)
+    meter.draw(used.landmarks)
+    assert torch.allclose(torch.cat(given), photos.landmark_images, atol=0.02)
+    given.clear()
+    asked = [e for e in expressions(meter.shape) if e.name != "eyes closed"]
+    points = np.stack([expression.landmarks for expression in asked])
+    meter.draw(points)
+    plain = landmark_image_tensors(points, used.spec.size, networks.config.network.size)
+    assert (torch.cat(given) != plain).flatten(1).any(1).all(), "irises follow the eyes"
 
 
 def test_a_run_goes_on_as_it_began(run, data, tmp_path):

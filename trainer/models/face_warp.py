@@ -24,7 +24,14 @@ from fsh.schemas.faces.mesh import (
     UPPER_LIP,
 )
 from fsh.schemas.faces.mesh_triangles import TRIANGLES
-from fsh.trainer.models.head_motion import MIDDLE, head_motion, nearest_tilt, place_heads
+from fsh.trainer.models.head_motion import (
+    MIDDLE,
+    Placed,
+    head_motion,
+    nearest_tilt,
+    place_heads,
+    placed_motion,
+)
 from fsh.trainer.models.rasterize import rasterize
 from fsh.trainer.models.thin_plate import places, thin_plate_reads
 
@@ -148,8 +155,9 @@ def mesh_warp(target: Tensor, source: Tensor, side: int, front: Tensor | None = 
     front = front_depth(source, side) if front is None else front
     face = shown.covered[:, None]
     inside = shown.interpolate(source, triangles).movedim(3, 1)
-    motion = head_motion(target, source)
-    reads = torch.where(face, inside[:, :2], _around(target, source, motion, side))
+    heads = place_heads(target), place_heads(source)
+    motion = placed_motion(*heads)
+    reads = torch.where(face, inside[:, :2], _around(target, source, heads, motion, side))
     known = _facing(source, triangles) * _opened(target, source, triangles)
     per_triangle = torch.stack([known, _stretch(target, source, triangles)], dim=1)
     index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
@@ -176,18 +184,22 @@ def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
     return Warp(reads, within(reads), nothing, nothing, head_motion(target, source))
 
 
-def _around(target: Tensor, source: Tensor, motion: Tensor, side: int) -> Tensor:
+def _around(
+    target: Tensor, source: Tensor, heads: tuple[Placed, Placed], motion: Tensor, side: int
+) -> Tensor:
     """The reads (B, 2, H, H) around the face: its outline, hair and the edges of the picture.
 
     Hair goes with the head (:func:`~fsh.trainer.models.head_motion.head_motion`). A point that the
     face hides, in the photo or in the picture, pulls at nothing.
+
+    Args:
+        heads: where those of target and source are. motion: from the one to the other.
     """
     outline = torch.tensor([*_OUTLINE], device=target.device)
     middle = target.new_tensor(MIDDLE)
     outward = target.new_tensor([*_OUTLINE.values()]) - middle
     upper = outward[outward[:, 1] + middle[1] < _NOSE_TIP] * target.new_tensor([1.0, 1.0, 0.0])
     hair = torch.cat([upper * wide for wide in _RINGS])
-    heads = [place_heads(mesh) for mesh in (target, source)]
     size, turn, shift = heads[0]
     here = (size[:, None] * (turn @ middle) + shift)[:, None, :2]
     ring = here + size[:, None, None] * (hair[:, :2] @ nearest_tilt(turn[:, :2, :2]).mT)

@@ -12,10 +12,12 @@ from fsh.schemas.faces.mesh import MEAN_RIGID, MESH_POINTS, RIGID_MESH
 
 #: The middle of the head in the mean head's units (:data:`fsh.schemas.faces.mesh.MEAN_HEAD`).
 MIDDLE = (0.0, 0.33, 0.47)
+#: What takes a mean head to B heads: scale (B,), rotation (B, 3, 3) and shift (B, 3).
+Placed = tuple[Tensor, Tensor, Tensor]
 
 
-def place_heads(meshes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Scale (B,), rotation (B, 3, 3) and shift (B, 3) that take a mean head to meshes (B, 478, 3).
+def place_heads(meshes: Tensor) -> Placed:
+    """Scale, rotation and shift that take a mean head to meshes (B, 478, 3).
 
     Least squares over the rigid points (Umeyama 1991), as
     :func:`fsh.schemas.faces.mesh.place_mesh`.
@@ -45,15 +47,23 @@ def head_motion(target: Tensor, source: Tensor) -> Tensor:
     """
     target = target.repeat_interleave(len(source) // len(target), 0)
     if target.shape[1] == MESH_POINTS:
-        (size, turn, shift), (own_size, own_turn, own_shift) = map(place_heads, (target, source))
-        middle = target.new_tensor(MIDDLE)
-        here = size[:, None] * (turn @ middle) + shift
-        there = own_size[:, None] * (own_turn @ middle) + own_shift
-        turned, grown = (own_turn @ turn.mT)[:, :2, :2], own_size / size
-    else:
-        here, there = target.mean(1), source.mean(1)
-        a, b = target - here[:, None], source - there[:, None]
-        turned, grown = b.mT @ a, b.norm(dim=(1, 2)) / a.norm(dim=(1, 2))
+        return placed_motion(place_heads(target), place_heads(source))
+    here, there = target.mean(1), source.mean(1)
+    a, b = target - here[:, None], source - there[:, None]
+    return _motion(here, there, b.mT @ a, b.norm(dim=(1, 2)) / a.norm(dim=(1, 2)))
+
+
+def placed_motion(target: Placed, source: Placed) -> Tensor:
+    """:func:`head_motion` of meshes whose heads are placed already, one photo for each target."""
+    (size, turn, shift), (own_size, own_turn, own_shift) = target, source
+    middle = size.new_tensor(MIDDLE)
+    here = size[:, None] * (turn @ middle) + shift
+    there = own_size[:, None] * (own_turn @ middle) + own_shift
+    return _motion(here, there, (own_turn @ turn.mT)[:, :2, :2], own_size / size)
+
+
+def _motion(here: Tensor, there: Tensor, turned: Tensor, grown: Tensor) -> Tensor:
+    """The map of heads whose middles (B, 2 or 3) were here and are there."""
     matrix = grown[:, None, None] * nearest_tilt(turned)
     here, there = here[:, :2, None], there[:, :2, None]
     return torch.cat([matrix, there - matrix @ here, there - here], 2)

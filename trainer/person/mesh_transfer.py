@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
+from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.landmarks import RIGID, apply, similarity
 from fsh.schemas.faces.mesh import (
     LOWER_LIDS,
@@ -20,6 +21,7 @@ from fsh.schemas.faces.mesh import (
     landmarks_of_mesh,
     place_mesh,
 )
+from fsh.schemas.faces.spec import FaceSpec
 from fsh.trainer.person.motion_transfer import reference_frame, smooth_landmarks
 
 #: The rims that open and shut: mouth and eyes.
@@ -221,6 +223,14 @@ def meshes_of_landmarks(landmarks: np.ndarray, meshes: np.ndarray) -> np.ndarray
         bend = RBFInterpolator(laid[best], points - laid[best], kernel="thin_plate_spline")
         made[row] = np.column_stack([flat + bend(flat), scale * meshes[best, :, 2]])
     return made
+
+
+def with_irises(faces: FaceLandmarks, spec: FaceSpec, meshes: np.ndarray | None) -> FaceLandmarks:
+    """Faces with meshes, if a spec has irises drawn: where only landmarks are known, those of the
+    person's meshes (T, 478, 3) that follow them (:func:`meshes_of_landmarks`)."""
+    if not spec.gaze or faces.mesh is not None or meshes is None:
+        return faces
+    return FaceLandmarks(faces.points, meshes_of_landmarks(faces.points, meshes))
 
 
 def follow_head(meshes: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ from fsh.trainer.models.blocks import without_spectral_norms
 from fsh.trainer.models.folded_generator import FoldedGenerator
 from fsh.trainer.models.networks import Generator, bake, channels_last
 from fsh.trainer.person.drawing import draw_faces, picture_side
+from fsh.trainer.person.mesh_transfer import with_irises
 from fsh.trainer.person.photo_references import PhotoReferences, faces_of, lost_frames
 
 PERSON_FORMAT = "fsh-person-1"
@@ -93,8 +94,8 @@ class Person:
 
         Args:
             landmarks: float32 (N, 68, 2) landmarks or (N, 478, 3) meshes, or both as faces, in
-                pixels of a ``spec.size`` crop; no NaN. Where photos are copied from, meshes say
-                more than landmarks.
+                pixels of a ``spec.size`` crop; no NaN. Where photos are copied from, or irises
+                drawn, meshes say more than landmarks.
             batch: images per pass.
             chosen: the photos to copy from, of :meth:`choose`; None: chosen here.
 
@@ -115,7 +116,7 @@ class Person:
             )
         return draw_faces(
             self.drawing,
-            faces,
+            with_irises(faces, self.spec, self.mesh),
             self.spec,
             self.network,
             self.references,

@@ -31,6 +31,7 @@ from fsh.trainer.models.networks import Generator
 from fsh.trainer.person.drawing import draw_faces
 from fsh.trainer.person.drawing_quality import content_loss, identity_similarity, motion_fidelity
 from fsh.trainer.person.fine_tuning import FineTuning, held_out_references, start_fine_tuning
+from fsh.trainer.person.mesh_transfer import with_irises
 from fsh.trainer.person.motion_transfer import neutral_shape
 from fsh.trainer.person.photo_references import PhotoReferences
 from fsh.trainer.person.photo_tensors import FEW_PHOTOS, PhotoTensors
@@ -189,6 +190,7 @@ class _QualityMeter:
     def draw(self, landmarks: np.ndarray) -> np.ndarray:
         """Pictures of landmarks (N, 68, 2), crop pixels, by the person as it is now."""
         faces = FaceLandmarks(np.asarray(landmarks, np.float32))
+        faces = with_irises(faces, self.spec, self.clip.mesh)
         with self.tuning.drawing() as draw:
             return draw_faces(
                 draw, faces, self.spec, self.network, self.references, device=self.device, batch=4

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
 from fsh.pipeline.dataset.settling.neighbours import close_pairs
-from fsh.pipeline.faces.motion_print import motion_likeness, motion_of
+from fsh.pipeline.faces.motion_print import likeness_of_pairs, motion_of
+from fsh.schemas.machine import cores
 from fsh.schemas.tables.records import Clip
 
 #: Clips whose motions are at least this much alike show the same footage …
@@ -21,6 +23,8 @@ SAME_FACE = 0.4
 #: those of so many nearest faces: the same footage has nearly the same face.
 COMPARED = 500
 NEAREST = 8
+#: Pairs whose motions are read and compared together.
+_PAIRS = 1024
 
 
 def with_duplicates(clips: Sequence[Clip]) -> list[Clip]:
@@ -74,13 +78,35 @@ def same_footage(clips: Sequence[Clip]) -> Iterator[tuple[int, int]]:
     i, j, gaps = (part[other_video] for part in pairs)
     if len(usable) > COMPARED:
         i, j = nearest_pairs(i, j, gaps, NEAREST)
-    places, begins = np.unique(i, return_index=True)
-    parts = np.split(j, begins[1:]) if len(i) else []
-    for place, others in zip(places.tolist(), parts, strict=True):
-        motions = [motion_of(clips[usable[n]].motion_print or "") for n in (place, *others)]
-        likeness = motion_likeness(motions[0], motions[1:])
-        for other in others[likeness >= SAME_FOOTAGE].tolist():
-            yield usable[place], usable[other]
+    same = alike([clips[n].motion_print or "" for n in usable], i, j)
+    for one, other in zip(i[same].tolist(), j[same].tolist(), strict=True):
+        yield usable[one], usable[other]
+
+
+def alike(prints: Sequence[str], i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Whether the motions of pairs are those of the same footage, bool (p,).
+
+    Args:
+        prints: as :func:`~fsh.pipeline.faces.motion_print.motion_print` makes them.
+        i, j: int (p,), which two of them each pair is.
+    """
+    found = np.zeros(len(i), bool)
+    # What is read of a motion serves its pairs that come at about the same time: a numbering in
+    # which those that are compared are close to one another brings them together.
+    graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(len(prints),) * 2).tocsr()
+    rank = np.argsort(reverse_cuthill_mckee(graph + graph.T, symmetric_mode=True))
+    order = np.lexsort((rank[j], rank[i]))
+
+    def compare(begin: int) -> None:
+        pairs = order[begin : begin + _PAIRS]
+        numbers, places = np.unique([i[pairs], j[pairs]], return_inverse=True)
+        motions = [motion_of(prints[n]) for n in numbers.tolist()]
+        found[pairs] = likeness_of_pairs(motions, *places.reshape(2, -1)) >= SAME_FOOTAGE
+
+    with ThreadPoolExecutor(cores()) as threads:
+        for _ in threads.map(compare, range(0, len(i), _PAIRS)):
+            pass
+    return found
 
 
 def nearest_pairs(

@@ -17,6 +17,8 @@ EXACT = 10_000
 NEAREST = 24
 #: Points whose distances to all others are computed at once.
 _BLOCK = 2048
+#: Pairs whose distances are measured at once.
+_MEASURED = 1 << 16
 #: Of the graph: neighbours of a node, and candidates while it is built and asked.
 _CONNECTIVITY, _WHILE_ADDING, _WHILE_ASKING = 16, 64, 64
 
@@ -97,7 +99,7 @@ def _nearest_pairs(points: np.ndarray, distance: float, nearest: int) -> Pairs:
     both = np.unique(np.concatenate(found))  # each pair once, whichever found the other
     i, j = (both // len(points)).astype(np.int32), (both % len(points)).astype(np.int32)
     gaps = np.empty(len(i), np.float32)
-    for begin in range(0, len(i), 1_000_000):
-        part = slice(begin, begin + 1_000_000)
+    for begin in range(0, len(i), _MEASURED):
+        part = slice(begin, begin + _MEASURED)
         gaps[part] = np.linalg.norm(points[i[part]] - points[j[part]], axis=1)
     return Pairs(i, j, gaps)

@@ -184,9 +184,18 @@ def read_finished(
     local = not is_remote(data.work)  # packs are of what costs an open file each
     packed = read_packs(data, analysis) if local else {}
     folders = [span.folder(data, analysis) for span in spans]
+    rows: list[list[Clip] | None] = []
+    fresh: list[SpanTable] = []
     with ThreadPoolExecutor(_AT_ONCE) as threads:  # a store takes its time for each answer
-        tables = list(threads.map(lambda folder: _finished_table(folder, packed), folders))
-    rows = [clips for clips, _ in tables]
+        for begin in range(0, len(folders), MOST):
+            some = folders[begin : begin + MOST]
+            for clips, table in threads.map(lambda folder: _finished_table(folder, packed), some):
+                rows.append(clips)
+                fresh += [table] if table is not None else []
+            if len(fresh) >= MOST:  # before there are more of them
+                write_pack(data, analysis, fresh[:MOST])
+                del fresh[:MOST]
+    write_pack(data, analysis, fresh)
     sizes = sizes_of(data.work, chain.from_iterable(map(_tars, folders, rows)))
     for folder, clips in zip(folders, rows, strict=True):
         if clips is None or not all(tar in sizes for tar in _tars(folder, clips)):
@@ -197,9 +206,6 @@ def read_finished(
             tar = folder.clip(clip.clip_id) if clip.clip_id and clip.samples else None
             path, size = (str(tar.relative_to(data.root)), sizes[tar]) if tar else ("", 0)
             finished.append(FinishedClip(clip, path, size))
-    fresh = [table for _, table in tables if table is not None]
-    for begin in range(0, len(fresh), MOST):
-        write_pack(data, analysis, fresh[begin : begin + MOST])
     return finished if whole else None
 
 

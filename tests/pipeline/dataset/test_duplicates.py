@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig, filters_of
+from fsh.pipeline.dataset.settling import duplicates
 from fsh.pipeline.dataset.settling.assignment import splits_of
 from fsh.pipeline.dataset.settling.duplicates import footage_groups, linked_names, with_duplicates
 from fsh.pipeline.dataset.settling.selection import filtered, judged
@@ -60,6 +61,18 @@ def test_duplicates_are_in_one_split_whatever_their_names():
     assert set(split_of.values()) == {"train", "val", "test"}
     pairs = [("c", "b"), ("b", "a"), ("e", "d")]
     assert linked_names("abcdef", pairs) == dict(zip("abcdef", "aaaddf", strict=True))
+
+
+def test_many_pairs_by_several_threads_are_those_of_each_clip_alone(monkeypatch):
+    monkeypatch.setattr(duplicates, "_PAIRS", 16)
+    clips = [clip(f"{n}", n // 3, person=n // 12) for n in range(60)]
+    prints = [c.motion_print or "" for c in clips]
+    wanted = [(i, j) for i in range(60) for j in range(i + 1, 60) if i // 3 == j // 3]
+    assert list(duplicates.same_footage(clips)) == wanted
+    i, j = np.array(wanted[::-1]).T
+    assert duplicates.alike(prints, i, j).all()
+    assert not duplicates.alike(prints, i, (j + 12) % 60).any()
+    assert not len(duplicates.alike(prints, i[:0], j[:0]))
 
 
 def test_they_are_dropped_where_asked_for():

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_data import template
 
-from fsh.pipeline.faces.motion_print import motion_likeness, motion_of, motion_print
+from fsh.pipeline.faces.motion_print import (
+    likeness_of_pairs,
+    motion_likeness,
+    motion_of,
+    motion_print,
+)
 from fsh.schemas.faces.mesh import mirrored_face
 
 
@@ -74,6 +79,19 @@ def test_likeness_is_that_of_a_plain_loop():
     mirrored = np.array([-1, 1, -1, -1, 1, 1])
     wanted = [max(plain(one, other), plain(one, other * mirrored)) for other in others]
     assert motion_likeness(one, others) == pytest.approx(wanted, abs=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 150), min_size=2, max_size=12), st.integers(1, 90), st.data())
+def test_pairs_are_compared_together_as_each_alone(lengths, count, data):
+    random = np.random.default_rng(len(lengths))
+    motions = [random.integers(-127, 128, (n, 6)).astype(np.float32) for n in lengths]
+    motions[1] = motions[0][3:]
+    number = st.integers(0, len(motions) - 1)
+    one, other = np.array(data.draw(st.lists(st.tuples(number, number), min_size=count))).T
+    found = likeness_of_pairs(motions, one, other)
+    alone = [motion_likeness(motions[i], [motions[j]])[0] for i, j in zip(one, other, strict=True)]
+    assert found.tobytes() == np.array(alone).tobytes()
 
 
 def test_what_is_too_short_or_does_not_move_is_like_nothing():

@@ -8,6 +8,7 @@ from solid_head import placed
 from tiny_data import template
 
 from fsh.schemas.faces.mesh import place_mesh
+from fsh.trainer.models import face_warp
 from fsh.trainer.models.face_warp import (
     enlarged,
     landmark_warp,
@@ -15,7 +16,7 @@ from fsh.trainer.models.face_warp import (
     places,
     read,
 )
-from fsh.trainer.models.head_motion import place_heads
+from fsh.trainer.models.head_motion import head_motion, place_heads
 
 SIDE = 64
 
@@ -81,6 +82,16 @@ def test_heads_are_placed_as_the_schemas_do_it():
         assert float(scale[i]) == pytest.approx(wanted.scale, rel=1e-4)
         assert torch.allclose(rotation[i].double(), torch.from_numpy(wanted.rotation), atol=1e-4)
         assert torch.allclose(shift[i].double(), torch.from_numpy(wanted.shift), atol=1e-4)
+
+
+def test_heads_are_placed_once_for_warp_and_motion(monkeypatch):
+    calls = []
+    place = face_warp.place_heads
+    monkeypatch.setattr(face_warp, "place_heads", lambda mesh: calls.append(mesh) or place(mesh))
+    target, photos = placed(yaw=20)[None], torch.stack([placed(), placed(x=0.4)])
+    warp = mesh_warp(target, photos, 32)
+    assert len(calls) == 2
+    assert torch.equal(warp.motion, head_motion(target, photos))
 
 
 def test_reading_every_place_where_it_is_gives_the_picture():
