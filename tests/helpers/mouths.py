@@ -6,6 +6,7 @@ import torch
 from solid_head import placed
 
 from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
+from fsh.trainer.models.head_motion import place_heads
 from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
 
 #: Side of a patch, pixels.
@@ -29,3 +30,15 @@ def patch(*meshes: torch.Tensor, colors: torch.Tensor | None = None) -> MouthPat
     count = len(meshes)
     shown = torch.zeros(count, 2, 3, SIDE, SIDE) if colors is None else colors
     return mouth_patch(torch.stack(meshes), shown, torch.ones(count, 2, 1, SIDE, SIDE), SIDE)
+
+
+def smiling() -> torch.Tensor:
+    """A head whose mouth is open where mouths are."""
+    mesh = placed()
+    (size,), (turn,), (shift,) = place_heads(mesh[None])
+    across = torch.linspace(-1, 1, len(UPPER_LIP))
+    for lip, middle in ((UPPER_LIP, 0.70), (LOWER_LIP, 0.86)):
+        height = 0.78 + (middle - 0.78) * (1 - across**2)
+        local = torch.stack([0.26 * across, height, torch.full_like(across, -0.2)], 1)
+        mesh[list(lip)] = size * (local @ turn.mT) + shift
+    return mesh

@@ -25,18 +25,21 @@ _WIDTH, _NARROW = 32, 16
 _EDGE = (0.79 - UPPER_HEIGHT, 0.43 - LOWER_HEIGHT)
 _EDGE_FREE, _EDGE_BEND = 0.1, (-0.35, -0.4)
 #: How much lower a tooth's corners are than its middle, and over what length an edge is soft.
-_ROUND, _SOFT = 0.03, 0.016
+_ROUND, _SOFT = 0.03, 0.008
 #: How dark the line between two teeth is, least and most; how wide; and a tooth's sides.
-_GAP_LEAST, _GAP_MOST, _GAP_WIDTH, _SIDES = 0.15, 0.45, 0.01, 0.25
-#: The darkest that teeth may be: so bright, and so much of the skin's brightness more.
-_DARKEST, _AS_SKIN = 0.3, 0.4
+_GAP_LEAST, _GAP_MOST, _GAP_WIDTH, _SIDES = 0.15, 0.35, 0.01, 0.15
+#: What is so much brighter than the lips, or more, counts as a tooth, whatever painted it; from so
+#: far below the upper row's edge on, as one of the lower row.
+_BRIGHTER, _BRIGHTER_BY = 0.06, 0.03
+_BELOW, _BELOW_BY = 0.02, 0.01
+#: Lips of this saturation or more have colors behind them; grey ones have none.
+_COLORED = 0.12
+#: The darkest that a tooth may be, as a share of its colour.
+_DARKEST = 0.3
 #: Teeth have this much of the skin's tint before anything is learned, as a logit.
 _TINTED = -0.8
 #: Rows fade beyond this place along the arch.
-_CORNER, _FADE = 0.1, 24.0
-#: What is answered for a whole row is so many times as steep as its brightness: a row is rather
-#: seen or not than half seen.
-_STEEP = 6.0
+_CORNER = 0.1
 
 
 class InnerMouth(nn.Module):
@@ -49,41 +52,55 @@ class InnerMouth(nn.Module):
             nn.ReLU(),
             nn.Conv2d(_WIDTH, _WIDTH, 1),
             nn.ReLU(),
-            nn.Conv2d(_WIDTH, 1, 1),
+            nn.Conv2d(_WIDTH, 3, 1),
         )
-        # Of the upper row and the lower one: how far it reaches; whether it is seen, how soon it
-        # fades towards the corners, and how bright it is.
-        self.edges, self.rows = _of_mouth(SHAPE, 2), _of_mouth(SHAPE + 3, 6)
+        self.brightness = nn.Sequential(
+            nn.Conv2d(WAVED + SHAPE + 3, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, _WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(_WIDTH, 2, 1),
+        )
+        self.edges, self.seen = _of_mouth(SHAPE, 2), _of_mouth(SHAPE + 3, 4)
         self.tinted = nn.Parameter(torch.tensor(_TINTED))
         self.gaps = nn.Parameter(torch.zeros(2))
 
     def forward(self, maps: Tensor) -> Tensor:
         where, teeth, shape, colors = maps.split([WAVED, TEETH, SHAPE, COLORS], 1)
-        # Teeth take after the skin: of lips that are painted nothing follows for them. What is
-        # behind is a darker lower lip.
-        mouth, around = shape[:, :, :1, :1], colors[:, :, :1, :1]
-        lip, skin = around[:, -6:-3], around[:, -3:]
-        seen, fade, bright = self.rows(torch.cat([mouth, skin], 1)).split(2, 1)
-        reach = _EDGE_FREE * torch.tanh(self.edges(mouth))
-        darkest = _DARKEST + _AS_SKIN * (skin.mean(1, keepdim=True) + 1) / 2
-        bright = darkest + (1 - darkest) * torch.sigmoid(2 * bright + 1)
-        tint = _tint(skin, torch.sigmoid(self.tinted))
+        # The skin's: of lips that are painted nothing follows for teeth.
+        skin = colors[:, -3:]
+        mouth_shape, mouth_skin = shape[:, :, :1, :1], skin[:, :, :1, :1]
+        seen = 2 * self.seen(torch.cat([mouth_shape, mouth_skin], 1))
+        reach = _EDGE_FREE * torch.tanh(self.edges(mouth_shape))
+        tint = _tint(mouth_skin, torch.sigmoid(self.tinted))
+        bright = torch.sigmoid(self.brightness(torch.cat([where, shape, skin], 1)) + 1)
+        bright = _DARKEST + (1 - _DARKEST) * bright
         depth = _GAP_LEAST + (_GAP_MOST - _GAP_LEAST) * torch.sigmoid(self.gaps)
-        dark = torch.sigmoid(self.behind(torch.cat([where, shape, colors], 1)))
-        picture = (lip + 1) * dark
+        picture = torch.tanh(self.behind(torch.cat([where, shape, colors], 1)))
+        lips = colors[:, 3:9, :1, :1].unflatten(1, (2, 3)).mean(1)
+        grey = picture.mean(1, keepdim=True)
+        picture = torch.lerp(grey, picture, (_saturation(lips) / _COLORED).clamp_max(1))
         heights = where[:, 1:PLACED] / 4
         for row in (1, 0):  # the upper one before the lower one
-            along, across, gap = teeth[:, 3 * row : 3 * row + 3].split(1, 1)
+            along, across, _ = teeth[:, 3 * row : 3 * row + 3].split(1, 1)
             edge = _EDGE[row] + reach[:, row : row + 1] + _EDGE_BEND[row] * along**2
             over = edge - _ROUND * across.abs() ** 4 - heights[:, row : row + 1]
-            faded = F.softplus(_STEEP * fade[:, row : row + 1]) * (along.abs() - _CORNER).clamp_min(
-                0
-            )
-            shown = torch.sigmoid(_STEEP * seen[:, row : row + 1] + 2 * (1 - row) - _FADE * faded)
-            line = depth[row] * torch.exp(-((gap / _GAP_WIDTH) ** 2))
-            tooth = bright[:, row : row + 1] * (1 - line) * (1 - _SIDES * across**4)
-            picture = torch.lerp(picture, 2 * tooth * tint, shown * torch.sigmoid(over / _SOFT))
-        return picture - 1
+            fade = F.softplus(seen[:, 2 + row : 3 + row]) * (along.abs() - _CORNER).clamp_min(0)
+            shown = torch.sigmoid(seen[:, row : row + 1] + 2 * (1 - row) - 24 * fade)
+            tooth = bright[:, row : row + 1] * (1 - _SIDES * across**4)
+            shown = shown * torch.sigmoid(over / _SOFT)
+            picture = torch.lerp(picture, 2 * tooth * tint - 1, shown)
+        high = (_EDGE[0] + reach[:, :1] + _BELOW - heights[:, :1]) / _BELOW_BY
+        gaps = torch.exp(-((teeth[:, 2::3] / _GAP_WIDTH) ** 2)) * depth.view(1, 2, 1, 1)
+        line = torch.lerp(gaps[:, 1:], gaps[:, :1], torch.sigmoid(high))
+        brighter = (picture - lips).mean(1, keepdim=True) / 2
+        is_tooth = torch.sigmoid((brighter - _BRIGHTER) / _BRIGHTER_BY)
+        return (picture + 1) * (1 - line * is_tooth) - 1
+
+
+def _saturation(colors: Tensor) -> Tensor:
+    """(B, 1, 1, 1), 0…1: the largest of the colors (B, 3, 1, 1), −1…1, less the smallest."""
+    return (colors.amax(1, keepdim=True) - colors.amin(1, keepdim=True)) / 2
 
 
 def _of_mouth(known: int, answers: int) -> nn.Sequential:
