@@ -32,8 +32,7 @@ _GAP_LEAST, _GAP_MOST, _GAP_WIDTH, _SIDES = 0.15, 0.35, 0.01, 0.15
 #: far below the upper row's edge on, as one of the lower row.
 _BRIGHTER, _BRIGHTER_BY = 0.06, 0.03
 _BELOW, _BELOW_BY = 0.02, 0.01
-#: Lips of this saturation or more have colors behind them; grey ones have none.
-_COLORED = 0.12
+_TINY = 0.02
 #: The darkest that a tooth may be, as a share of its colour.
 _DARKEST = 0.3
 #: Teeth have this much of the skin's tint before anything is learned, as a logit.
@@ -78,8 +77,7 @@ class InnerMouth(nn.Module):
         depth = _GAP_LEAST + (_GAP_MOST - _GAP_LEAST) * torch.sigmoid(self.gaps)
         picture = torch.tanh(self.behind(torch.cat([where, shape, colors], 1)))
         lips = colors[:, 3:9, :1, :1].unflatten(1, (2, 3)).mean(1)
-        grey = picture.mean(1, keepdim=True)
-        picture = torch.lerp(grey, picture, (_saturation(lips) / _COLORED).clamp_max(1))
+        picture = 2 * _between((picture + 1) / 2, tint, (lips + 1) / 2) - 1
         heights = where[:, 1:PLACED] / 4
         for row in (1, 0):  # the upper one before the lower one
             along, across, _ = teeth[:, 3 * row : 3 * row + 3].split(1, 1)
@@ -98,9 +96,26 @@ class InnerMouth(nn.Module):
         return (picture + 1) * (1 - line * is_tooth) - 1
 
 
+def _between(colors: Tensor, tint: Tensor, lips: Tensor) -> Tensor:
+    """Colors (B, 3, S, S), 0…1, as bright as they are and of hues from the light's to the lips'.
+
+    What is behind lips is neither green nor blue, whatever was learned of other skin; in a grey
+    photo it is grey.
+
+    Args:
+        tint: (B, 3, 1, 1), the light's. lips: (B, 3, 1, 1), 0…1.
+    """
+    bright = colors.mean(1, keepdim=True)
+    red = (_saturation(colors) / _saturation(lips).clamp_min(_TINY)).clamp_max(1)
+    light, lip = (one / one.mean(1, keepdim=True).clamp_min(_TINY) for one in (tint, lips))
+    return (bright * torch.lerp(light, lip, red)).clamp_max(1)
+
+
 def _saturation(colors: Tensor) -> Tensor:
-    """(B, 1, 1, 1), 0…1: the largest of the colors (B, 3, 1, 1), −1…1, less the smallest."""
-    return (colors.amax(1, keepdim=True) - colors.amin(1, keepdim=True)) / 2
+    """(B, 1, S, S), 0…1: the largest of the colors (B, 3, S, S), 0…1, less the smallest, over the
+    largest."""
+    most, least = colors.amax(1, keepdim=True), colors.amin(1, keepdim=True)
+    return (most - least) / most.clamp_min(_TINY)
 
 
 def _of_mouth(known: int, answers: int) -> nn.Sequential:

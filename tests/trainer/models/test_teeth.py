@@ -93,3 +93,15 @@ def test_teeth_in_grey_photos_are_grey():
     teeth = (mouths.inside[0, 0] > 0.9) & (along.abs() < 0.1) & (height < 0.02)
     assert teeth.any() and painted.std(0)[teeth].max() < 0.03
     assert painted.std(0)[mouths.inside[0, 0] > 0.9].max() < 0.03  # what is behind them, too
+
+
+def test_what_is_behind_yellow_lips_is_not_green():
+    torch.manual_seed(0)
+    yellow = torch.tensor([0.7, 0.4, -0.4]).view(1, 1, 3, 1, 1).expand(1, 2, 3, 32, 32)
+    mouths = patch(smiling(), colors=yellow)
+    network = InnerMouth()
+    with torch.no_grad():
+        network.behind[-1].bias[:] = torch.tensor([-1.0, 1.0, -1.0])  # green was learned
+        red, green, blue = (network(mouths.maps)[0] + 1) / 2
+    inside = mouths.inside[0, 0] > 0.9
+    assert (red >= green - 1e-4)[inside].all() and (green >= blue - 1e-4)[inside].all()
