@@ -30,6 +30,26 @@ def pytest_unconfigure():
         _HOME.cleanup()
 
 
+@pytest.fixture(scope="module")
+def s3_store(tmp_path_factory):
+    """The folder that a real S3 server on loopback serves, and its port."""
+    from object_store import s3_server
+
+    folder = tmp_path_factory.mktemp("s3") / "served"
+    with s3_server(folder) as port:
+        yield folder, port
+
+
+@pytest.fixture
+def s3_place(s3_store, tmp_path):
+    """A data folder there that is not yet; this process uses the server."""
+    from object_store import Place, using
+
+    served, port = s3_store
+    with using(port, tmp_path / "cache"):
+        yield Place(served, tmp_path.name)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
     """Where everything that tests need is installed, being skipped is a failure.

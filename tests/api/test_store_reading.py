@@ -47,16 +47,9 @@ class Served:
     cache: Path
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
-    folder = tmp_path_factory.mktemp("s3") / "served"
-    with s3_server(folder) as port:
-        yield folder, port
-
-
 @pytest.fixture
-def served(server, tmp_path) -> Iterator[Served]:
-    folder, port = server
+def served(s3_store, tmp_path) -> Iterator[Served]:
+    folder, port = s3_store
     with using(port, tmp_path / "cache"):
         yield Served(folder, port, tmp_path / "cache")
 
@@ -271,8 +264,8 @@ def test_what_cannot_be_read_is_told_in_one_line(served, tmp_path, address, says
     assert says in str(told.value) and "\n" not in str(told.value)
 
 
-def test_wrong_keys_and_no_server_are_told_in_one_line(server, tmp_path, monkeypatch):
-    with using(server[1], tmp_path / "cache"):
+def test_wrong_keys_and_no_server_are_told_in_one_line(s3_store, tmp_path, monkeypatch):
+    with using(s3_store[1], tmp_path / "cache"):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         with pytest.raises(FshError, match="store does not") as told:
             fsh.inspect(f"s3://{BUCKET}/set", tmp_path / "page.html")

@@ -91,8 +91,12 @@ def using(port: int, cache: Path) -> Iterator[None]:
 class Place:
     """A data folder in the bucket: by its address, and as the server's own files."""
 
-    def __init__(self, served: Path, name: str) -> None:
+    def __init__(self, served: Path, name: str, of: DataFolder | None = None) -> None:
+        """``of``: it begins as a copy of that folder."""
+        self.served, self.name = served, name
         self.address = f"s3://{BUCKET}/{name}"
+        if of is not None:
+            copy_folder(of.root, served, name)
         self.files = DataFolder(served / BUCKET / name)
 
     @property

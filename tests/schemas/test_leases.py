@@ -8,10 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from object_store import Place, s3_server, using
 
 from fsh.schemas.errors import FshError
 from fsh.schemas.places import leases
@@ -20,30 +18,17 @@ from fsh.schemas.places.leases import Held, Lease, leased
 from fsh.schemas.places.stores import write_if_absent
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
-    folder = tmp_path_factory.mktemp("s3") / "served"
-    with s3_server(folder) as port:
-        yield folder, port
-
-
-@pytest.fixture
-def bucket(server, tmp_path) -> Iterator[Place]:
-    with using(server[1], tmp_path / "cache"):
-        yield Place(server[0], tmp_path.name)
-
-
 def owning(data: DataFolder, command: str = "shard", *, shared: bool = False, say=print):
     lock, place = data.lock("shard"), {"where": data.root, "remedy": "wait for it"}
     return leased(lock, command, **place, shared=shared, say=say)
 
 
-def test_one_of_many_gets_the_lease(bucket):
+def test_one_of_many_gets_the_lease(s3_place):
     won, lost, hold = [], [], threading.Event()
 
     def take() -> None:
         try:
-            with owning(bucket.data):
+            with owning(s3_place.data):
                 won.append(1)
                 hold.wait(20)
         except FshError as error:
@@ -60,12 +45,12 @@ def test_one_of_many_gets_the_lease(bucket):
         thread.join()
     assert (len(won), len(lost)) == (1, 5)
     assert all("another shard is at work here since" in line for line in lost)
-    with owning(bucket.data):  # it was given back
+    with owning(s3_place.data):  # it was given back
         pass
 
 
-def test_parts_hold_it_together_and_a_whole_run_alone(bucket):
-    data = bucket.data
+def test_parts_hold_it_together_and_a_whole_run_alone(s3_place):
+    data = s3_place.data
     one, two = (owning(data, f"shard --part {n}/2", shared=True) for n in (1, 2))
     with one, two:
         with pytest.raises(FshError, match=r"shard --part [12]/2 is at work"), owning(data):
@@ -81,10 +66,10 @@ def test_parts_hold_it_together_and_a_whole_run_alone(bucket):
         pass
 
 
-def test_a_lease_is_renewed_and_one_that_was_not_is_taken_over(bucket, monkeypatch):
+def test_a_lease_is_renewed_and_one_that_was_not_is_taken_over(s3_place, monkeypatch):
     monkeypatch.setattr(leases, "LENGTH", 1.5)
     monkeypatch.setattr(leases, "_RENEWAL", 0.2)
-    data = bucket.data
+    data = s3_place.data
     with owning(data):
         time.sleep(2.0)
         with pytest.raises(FshError, match="is at work here"), owning(data):
@@ -96,20 +81,20 @@ def test_a_lease_is_renewed_and_one_that_was_not_is_taken_over(bucket, monkeypat
             pass
 
 
-def test_the_lease_of_a_killed_process_of_this_machine_is_no_obstacle(bucket):
+def test_the_lease_of_a_killed_process_of_this_machine_is_no_obstacle(s3_place):
     code = (
         "import os, sys; from fsh.data_places import data_folder\n"
         "from fsh.schemas.places.leases import leased\n"
         "data = data_folder(sys.argv[1])\n"
         "with leased(data.lock('shard'), 'shard', where=data.root, remedy=''): os._exit(9)"
     )
-    done = subprocess.run([sys.executable, "-c", code, bucket.address], capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code, s3_place.address], capture_output=True)
     assert done.returncode == 9, done.stderr
-    with owning(bucket.data):
+    with owning(s3_place.data):
         pass
 
 
-def test_a_store_without_conditions_has_no_locks(bucket, monkeypatch):
+def test_a_store_without_conditions_has_no_locks(s3_place, monkeypatch):
     from s3fs import S3FileSystem
 
     plain = S3FileSystem._pipe_file
@@ -119,13 +104,13 @@ def test_a_store_without_conditions_has_no_locks(bucket, monkeypatch):
 
     monkeypatch.setattr(S3FileSystem, "_pipe_file", unconditional)
     S3FileSystem.clear_instance_cache()
-    data = bucket.data
+    data = s3_place.data
     with pytest.raises(FshError, match="no writes on a condition"), owning(data):
         pass
 
 
-def test_writing_what_is_there_is_no_loss_if_it_is_the_same(bucket):
-    place = bucket.data.root / "some"
+def test_writing_what_is_there_is_no_loss_if_it_is_the_same(s3_place):
+    place = s3_place.data.root / "some"
     assert write_if_absent(place, b"one") and write_if_absent(place, b"one")
     assert not write_if_absent(place, b"two") and place.read_bytes() == b"one"
 
@@ -156,8 +141,8 @@ def short(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("ahead", [-86_400.0, -3.0, 0.0, 0.9, 3.0, 400 * 86_400.0])
-def test_a_living_holder_is_never_taken_for_a_dead_one(bucket, short, monkeypatch, ahead):
-    data = bucket.data
+def test_a_living_holder_is_never_taken_for_a_dead_one(s3_place, short, monkeypatch, ahead):
+    data = s3_place.data
     with owning(data), on_another_machine(monkeypatch, ahead=ahead):
         for _ in range(2):
             with pytest.raises(Held, match="another shard is at work"), owning(data):
@@ -167,8 +152,8 @@ def test_a_living_holder_is_never_taken_for_a_dead_one(bucket, short, monkeypatc
         pass
 
 
-def test_a_part_of_another_clock_keeps_a_whole_run_out(bucket, short, monkeypatch):
-    data = bucket.data
+def test_a_part_of_another_clock_keeps_a_whole_run_out(s3_place, short, monkeypatch):
+    data = s3_place.data
     part = owning(data, "shard --part 1/2", shared=True)
     with part, on_another_machine(monkeypatch, ahead=9.0):
         with pytest.raises(Held, match="shard --part 1/2 is at work"), owning(data):
@@ -178,8 +163,8 @@ def test_a_part_of_another_clock_keeps_a_whole_run_out(bucket, short, monkeypatc
 
 
 @pytest.mark.parametrize("ahead", [-90.0, 0.0, 90.0])
-def test_a_holder_that_went_without_a_word_is_waited_for_once(bucket, short, monkeypatch, ahead):
-    data, told = bucket.data, []
+def test_a_holder_that_went_without_a_word_is_waited_for_once(s3_place, short, monkeypatch, ahead):
+    data, told = s3_place.data, []
     with on_another_machine(monkeypatch, ahead=ahead):
         lost = Lease.new("shard")
     assert write_if_absent(
@@ -197,8 +182,8 @@ def test_a_holder_that_went_without_a_word_is_waited_for_once(bucket, short, mon
     assert len(told) == 1 and "watching for a sign of it" in told[0] and "on another" in told[0]
 
 
-def test_one_of_two_watchers_takes_over(bucket, short, monkeypatch):
-    data, won, lost = bucket.data, [], []
+def test_one_of_two_watchers_takes_over(s3_place, short, monkeypatch):
+    data, won, lost = s3_place.data, [], []
     with on_another_machine(monkeypatch, ahead=-90.0):
         lease = Lease.new("shard")
     lock = data.lock("shard")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from command import fsh as fsh_command
 from erasable import contents
-from object_store import BUCKET, copy_folder, proxied, s3_server, using
+from object_store import Place, proxied, s3_server, using
 from tiny_run import Told
 from videos import ingest, moving, write_video
 
@@ -70,33 +70,16 @@ def local(videos, tmp_path_factory) -> dict[str, str]:
     return contents(data)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
-    folder = tmp_path_factory.mktemp("s3") / "served"
-    with s3_server(folder) as port:
-        yield folder, port
-
-
-class Bucket:
-    """A data folder in the bucket, by its address and as the server's own files."""
-
-    def __init__(self, served: Path, ingested: DataFolder, name: str) -> None:
-        self.address = copy_folder(ingested.root, served, name)
-        self.files = DataFolder(served / BUCKET / name)
-
-    @property
-    def data(self) -> DataFolder:
-        return data_folder(self.address)
-
+class Bucket(Place):
     def tables(self) -> dict[Path, int]:
         """The tables of finished spans, and when each was written."""
         return {path: path.stat().st_mtime_ns for path in self.files.work.glob("v-*/*/*.parquet")}
 
 
 @pytest.fixture
-def bucket(server, ingested, tmp_path) -> Iterator[Bucket]:
-    with using(server[1], tmp_path / "cache"):
-        yield Bucket(server[0], ingested, tmp_path.name)
+def bucket(s3_store, ingested, tmp_path) -> Iterator[Bucket]:
+    with using(s3_store[1], tmp_path / "cache"):
+        yield Bucket(s3_store[0], tmp_path.name, ingested)
 
 
 def test_a_store_gets_the_bytes_that_a_folder_gets(bucket, local, tmp_path):
@@ -125,9 +108,9 @@ def test_a_video_that_is_gone_is_one_rejected_video(bucket):
 
 
 @pytest.mark.slow
-def test_throttling_and_lost_connections_do_not_change_a_byte(server, ingested, local, tmp_path):
-    with proxied(server[1]) as proxy, using(proxy.port, tmp_path / "cache"):
-        bucket = Bucket(server[0], ingested, tmp_path.name)
+def test_throttling_and_lost_connections_do_not_change_a_byte(s3_store, ingested, local, tmp_path):
+    with proxied(s3_store[1]) as proxy, using(proxy.port, tmp_path / "cache"):
+        bucket = Bucket(s3_store[0], tmp_path.name, ingested)
         fates = itertools.cycle([*["pass"] * 9, "slow down", *["pass"] * 9, "drop", "cut"])
         proxy.decide = lambda line: next(fates)
         shard(bucket.data, CONFIG, workers=2, progress=Silent())

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from command import fsh as fsh_command
 from erasable import CONFIG, make, reshard
-from object_store import BUCKET, copy_folder, objects, proxied, s3_server, using
+from object_store import BUCKET, Place, copy_folder, objects, proxied, using
 
 from fsh.data_places import data_folder
 from fsh.dataset_making import check_shards
@@ -52,23 +52,7 @@ def pristine(tmp_path_factory) -> DataFolder:
     return data
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[tuple[Path, int]]:
-    folder = tmp_path_factory.mktemp("s3") / "served"
-    with s3_server(folder) as port:
-        yield folder, port
-
-
-class Place:
-    def __init__(self, served: Path, pristine: DataFolder, name: str) -> None:
-        self.served, self.name = served, name
-        self.address = copy_folder(pristine.root, served, name)
-        self.files = DataFolder(served / BUCKET / name)
-
-    @property
-    def data(self) -> DataFolder:
-        return data_folder(self.address)
-
+class Copied(Place):
     def contents(self) -> dict[str, bytes]:
         """Every object but the locks and the governor's old state."""
         found = objects(self.served, self.name)
@@ -76,9 +60,9 @@ class Place:
 
 
 @pytest.fixture
-def place(store, pristine, tmp_path) -> Iterator[Place]:
-    with using(store[1], tmp_path / "cache"):
-        yield Place(store[0], pristine, tmp_path.name)
+def place(s3_store, pristine, tmp_path) -> Iterator[Copied]:
+    with using(s3_store[1], tmp_path / "cache"):
+        yield Copied(s3_store[0], tmp_path.name, pristine)
 
 
 def erase_targets(data: DataFolder, *targets: str) -> None:
@@ -196,14 +180,14 @@ def test_copies_go_where_no_card_says_what_they_are(place, pristine, tmp_path):
     assert list((tmp_path / "cache").glob("[0-9a-f]*.*")) == []
 
 
-def test_throttling_and_lost_connections_change_nothing(store, pristine, tmp_path, monkeypatch):
+def test_throttling_and_lost_connections_change_nothing(s3_store, pristine, tmp_path, monkeypatch):
     monkeypatch.setattr("fsh.schemas.places.stores._PAUSE", 0.5)
     targets = targets_of(pristine)
-    with using(store[1], tmp_path / "cache"):
-        plain = Place(store[0], pristine, f"{tmp_path.name}-plain")
+    with using(s3_store[1], tmp_path / "cache"):
+        plain = Copied(s3_store[0], f"{tmp_path.name}-plain", pristine)
         erase_targets(plain.data, *targets)
-    with proxied(store[1]) as proxy, using(proxy.port, tmp_path / "cache"):
-        place = Place(store[0], pristine, tmp_path.name)
+    with proxied(s3_store[1]) as proxy, using(proxy.port, tmp_path / "cache"):
+        place = Copied(s3_store[0], tmp_path.name, pristine)
         data = place.data
         fates = itertools.cycle([*["pass"] * 4, "slow down", *["pass"] * 4, "drop", "cut"])
         proxy.decide = lambda line: next(fates)
@@ -211,15 +195,15 @@ def test_throttling_and_lost_connections_change_nothing(store, pristine, tmp_pat
     assert place.contents() == plain.contents()
 
 
-def killed(store, pristine: DataFolder, tmp_path: Path, places: Iterable[int]) -> int:
+def killed(s3_store, pristine: DataFolder, tmp_path: Path, places: Iterable[int]) -> int:
     """Kill an erasure at its n-th request that changes anything, and go on; how often that was."""
     targets, kills = targets_of(pristine), 0
-    with proxied(store[1]) as proxy, using(proxy.port, tmp_path / "cache"):
-        plain = Place(store[0], pristine, f"{tmp_path.name}-plain")
+    with proxied(s3_store[1]) as proxy, using(proxy.port, tmp_path / "cache"):
+        plain = Copied(s3_store[0], f"{tmp_path.name}-plain", pristine)
         erase_targets(plain.data, *targets)
         wanted = plain.contents()
         for die_at in places:
-            place = Place(store[0], pristine, f"{tmp_path.name}-{die_at}")
+            place = Copied(s3_store[0], f"{tmp_path.name}-{die_at}", pristine)
             command = [sys.executable, "-c", _CHILD, place.address, *targets]
             paths = os.pathsep.join(sys.path)
             left = itertools.count()
@@ -247,13 +231,13 @@ def killed(store, pristine: DataFolder, tmp_path: Path, places: Iterable[int]) -
     return kills
 
 
-def test_a_kill_midway_leaves_nothing_undone(store, pristine, tmp_path):
-    assert killed(store, pristine, tmp_path, [6]) == 1
+def test_a_kill_midway_leaves_nothing_undone(s3_store, pristine, tmp_path):
+    assert killed(s3_store, pristine, tmp_path, [6]) == 1
 
 
 @pytest.mark.slow
-def test_a_kill_anywhere_leaves_nothing_undone(store, pristine, tmp_path):
-    assert killed(store, pristine, tmp_path, range(0, 60, 5)) > 3
+def test_a_kill_anywhere_leaves_nothing_undone(s3_store, pristine, tmp_path):
+    assert killed(s3_store, pristine, tmp_path, range(0, 60, 5)) > 3
 
 
 @pytest.mark.slow

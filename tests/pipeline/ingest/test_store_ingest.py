@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -38,19 +37,6 @@ from fsh.schemas.progress import Silent
 RATE = 4 * 3600
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[tuple[Path, int]]:
-    folder = tmp_path_factory.mktemp("s3") / "served"
-    with s3_server(folder) as port:
-        yield folder, port
-
-
-@pytest.fixture
-def place(store, tmp_path) -> Iterator[Place]:
-    with using(store[1], tmp_path / "cache"):
-        yield Place(store[0], tmp_path.name)
-
-
 def facts(data: DataFolder) -> set:
     """What the table says, but for when and how often it was tried."""
     return {replace(source, first_seen="", last_tried="", attempts=0) for source in sources(data)}
@@ -68,69 +54,69 @@ def run(listing: str, data: DataFolder, **changes):
     return ingest([listing], data, options(**changes), Silent())
 
 
-def test_a_store_gets_what_a_folder_gets(place, clips, data, tmp_path, monkeypatch):
+def test_a_store_gets_what_a_folder_gets(s3_place, clips, data, tmp_path, monkeypatch):
     monkeypatch.setattr(journal_files, "_LARGE", 5000)  # so that there are several
     with loopback.serving() as server:
         listing = write_list(server, clips, tmp_path, 4)
         run(listing, data, copy=True)
-        report = run(listing, place.data)
+        report = run(listing, s3_place.data)
         assert report.states == {"stored": 5, "failed": 1} and report.fetched == 6
-        assert facts(place.data) == facts(data)
+        assert facts(s3_place.data) == facts(data)
         stored = {path.name: path.read_bytes() for path in data.videos.iterdir()}
-        assert place.videos() == stored
+        assert s3_place.videos() == stored
         # Nothing else is left, here or there.
-        names = {path.name.rpartition(".")[0] for path in place.files.records.iterdir()}
+        names = {path.name.rpartition(".")[0] for path in s3_place.files.records.iterdir()}
         assert names == {"sources", ".lock.whole", "governor.json"}
         cache = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
         assert cache == []
-        before = objects(place.files.root.parent.parent, tmp_path.name)
-        again = run(listing, place.data)  # only what failed here is tried again
+        before = objects(s3_place.files.root.parent.parent, tmp_path.name)
+        again = run(listing, s3_place.data)  # only what failed here is tried again
         assert again.fetched == 1 and again.states == report.states
         assert all(len(times) == 2 for times in server.hits.values())  # once for each place
-        after = objects(place.files.root.parent.parent, tmp_path.name)
+        after = objects(s3_place.files.root.parent.parent, tmp_path.name)
         assert after.keys() >= {name for name in before if not name.startswith("sources/.")}
         # A video that is gone is fetched again; the local file alone is gone up again.
-        gone = next(s for s in sources(place.data) if s.url == str(clips / "1.mp4"))
-        (place.files.root / gone.path).unlink()
-        assert run(listing, place.data).fetched == 2 and place.videos() == stored
+        gone = next(s for s in sources(s3_place.data) if s.url == str(clips / "1.mp4"))
+        (s3_place.files.root / gone.path).unlink()
+        assert run(listing, s3_place.data).fetched == 2 and s3_place.videos() == stored
 
 
-def test_a_video_goes_up_once(place, clips, tmp_path, monkeypatch):
+def test_a_video_goes_up_once(s3_place, clips, tmp_path, monkeypatch):
     listing = tmp_path / "list.txt"
     (tmp_path / "same.mp4").write_bytes((clips / "0.mp4").read_bytes())
     listing.write_text(f"{clips / '0.mp4'}\n{tmp_path / 'same.mp4'}\n")
-    run(str(listing), place.data, workers=1)
-    (first,) = place.files.videos.iterdir()
+    run(str(listing), s3_place.data, workers=1)
+    (first,) = s3_place.files.videos.iterdir()
     written = first.stat().st_mtime_ns
-    for path in place.files.records.glob("sources.parquet"):
+    for path in s3_place.files.records.glob("sources.parquet"):
         path.unlink()  # as if it had been killed between the video and its record
-    run(str(listing), place.data)
+    run(str(listing), s3_place.data)
     assert first.stat().st_mtime_ns == written
-    assert Counter(s.state for s in sources(place.data)) == {"stored": 2}
+    assert Counter(s.state for s in sources(s3_place.data)) == {"stored": 2}
 
 
-def test_parts_side_by_side_fetch_everything_once_and_at_one_rate(place, clips, tmp_path):
+def test_parts_side_by_side_fetch_everything_once_and_at_one_rate(s3_place, clips, tmp_path):
     with loopback.serving() as server:
         listing = write_list(server, clips, tmp_path, 12)
         chosen = {"rates": {"127.0.0.1": RATE}, "workers": 2}
 
         def part(number: int):
-            return run(listing, place.data, part=Part(number, 3), **chosen)
+            return run(listing, s3_place.data, part=Part(number, 3), **chosen)
 
         with ThreadPoolExecutor(3) as threads:
             reports = list(threads.map(part, (3, 1, 2)))
         assert sum(report.fetched for report in reports) == 14
-        assert Counter(s.state for s in sources(place.data)) == {"stored": 13, "failed": 1}
+        assert Counter(s.state for s in sources(s3_place.data)) == {"stored": 13, "failed": 1}
         assert all(len(times) == 1 for times in server.hits.values())
         times = server.times()
         assert (len(times) - BURST - 1) / (times[-1] - times[0]) <= RATE / 3600
-        before = facts(place.data)
-        report = run(listing, place.data, **chosen)
-        assert report.states == {"stored": 13, "failed": 1} and facts(place.data) == before
-        assert not list(place.files.journals.glob("*")) and len(server.times()) == 12
+        before = facts(s3_place.data)
+        report = run(listing, s3_place.data, **chosen)
+        assert report.states == {"stored": 13, "failed": 1} and facts(s3_place.data) == before
+        assert not list(s3_place.files.journals.glob("*")) and len(server.times()) == 12
 
 
-def test_two_at_once_are_told_apart(place, clips, tmp_path):
+def test_two_at_once_are_told_apart(s3_place, clips, tmp_path):
     with loopback.serving() as server:
         asked, go_on = threading.Event(), threading.Event()
 
@@ -142,25 +128,25 @@ def test_two_at_once_are_told_apart(place, clips, tmp_path):
         listing = tmp_path / "list.txt"
         listing.write_text(server.on("/0.mp4", wait))
         with ThreadPoolExecutor(1) as threads:
-            first = threads.submit(run, str(listing), place.data)
+            first = threads.submit(run, str(listing), s3_place.data)
             try:
                 assert asked.wait(60)
-                done = fsh_command("ingest", listing, "--data", place.address)
+                done = fsh_command("ingest", listing, "--data", s3_place.address)
                 assert done.returncode == 1 and "another ingest is at work here" in done.stderr
                 with pytest.raises(FshError, match="ingest is at work here"):
-                    run(str(listing), place.data, part=Part(1, 2))
+                    run(str(listing), s3_place.data, part=Part(1, 2))
             finally:
                 go_on.set()
             assert first.result().states == {"stored": 1}
 
 
-def test_throttling_and_lost_connections_lose_nothing(store, clips, data, tmp_path):
+def test_throttling_and_lost_connections_lose_nothing(s3_store, clips, data, tmp_path):
     with (
         loopback.serving() as server,
-        proxied(store[1]) as proxy,
+        proxied(s3_store[1]) as proxy,
         using(proxy.port, tmp_path / "cache"),
     ):
-        place = Place(store[0], tmp_path.name)
+        place = Place(s3_store[0], tmp_path.name)
         listing = write_list(server, clips, tmp_path, 6)
         run(listing, data, copy=True)
         there = place.data
@@ -214,7 +200,7 @@ def test_a_store_that_goes_away_midway(clips, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_kill_9_at_any_moment(place, clips, tmp_path):
+def test_kill_9_at_any_moment(s3_place, clips, tmp_path):
     """Killed again and again, it loses no finished row and leaves no half of anything."""
     rng, count = random.Random(0), 20
     body = (clips / "0.mp4").read_bytes()
@@ -224,7 +210,7 @@ def test_kill_9_at_any_moment(place, clips, tmp_path):
         listing = tmp_path / "list.txt"
         listing.write_text("\n".join(f"{server.url}/{i}.mp4" for i in range(count)))
         command = [sys.executable, "-m", "fsh.cli", "ingest", str(listing), "--quiet"]
-        command += ["--data", place.address, "--workers", "4"]
+        command += ["--data", s3_place.address, "--workers", "4"]
         finished, kills = set[str](), 0
         while True:
             child = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -238,9 +224,9 @@ def test_kill_9_at_any_moment(place, clips, tmp_path):
                 os.killpg(child.pid, signal.SIGKILL)
             if child.wait() == -signal.SIGKILL:
                 kills += 1
-                assert all(len(one) == len(body) + 2**19 + 8 for one in place.videos().values())
-                there = place.data
-                known = sources(there) if place.files.sources.exists() else ()
+                assert all(len(one) == len(body) + 2**19 + 8 for one in s3_place.videos().values())
+                there = s3_place.data
+                known = sources(there) if s3_place.files.sources.exists() else ()
                 now = {source.url for source in known}
                 now |= {r.url for record in read_journals(there) for r in record.requests}
                 assert finished <= now
@@ -249,26 +235,26 @@ def test_kill_9_at_any_moment(place, clips, tmp_path):
             assert child.returncode == 0
             break
         assert kills > 0
-        found = sources(place.data)
+        found = sources(s3_place.data)
         assert Counter(row.state for row in found) == {"stored": count}
-        assert sorted(place.videos()) == sorted(Path(row.path).name for row in found)
+        assert sorted(s3_place.videos()) == sorted(Path(row.path).name for row in found)
         asked = Counter({path: len(times) for path, times in server.hits.items()})
         assert asked.total() <= count + 2 * 4 * kills
 
 
-def test_names_of_others_are_not_taken(place):
-    (place.files.root / "videos").mkdir(parents=True)
-    (place.files.root / "videos" / "mine.mp4").write_bytes(b"mine")
-    done = fsh_command("ingest", "x.mp4", "--data", place.address)
+def test_names_of_others_are_not_taken(s3_place):
+    (s3_place.files.root / "videos").mkdir(parents=True)
+    (s3_place.files.root / "videos" / "mine.mp4").write_bytes(b"mine")
+    done = fsh_command("ingest", "x.mp4", "--data", s3_place.address)
     assert done.returncode == 1 and "holds videos, which fsh did not make" in done.stderr
 
 
-def test_the_command(place, clips, tmp_path):
+def test_the_command(s3_place, clips, tmp_path):
     progress = RecordingProgress()
-    done = fsh_command("ingest", clips / "0.mp4", "--data", place.address, "--dry-run", "--json")
+    done = fsh_command("ingest", clips / "0.mp4", "--data", s3_place.address, "--dry-run", "--json")
     assert done.returncode == 0 and '"to_fetch": 1' in done.stdout, done.stderr
-    assert not place.files.root.exists()
-    done = fsh_command("ingest", clips / "0.mp4", "--data", place.address, "--json")
+    assert not s3_place.files.root.exists()
+    done = fsh_command("ingest", clips / "0.mp4", "--data", s3_place.address, "--json")
     assert done.returncode == 0 and '"alive": 1' in done.stdout, done.stderr
-    ingest([str(clips / "0.mp4"), str(clips / "1.mp4")], place.data, options(), progress)
-    assert progress.done == 1 and len(place.videos()) == 2
+    ingest([str(clips / "0.mp4"), str(clips / "1.mp4")], s3_place.data, options(), progress)
+    assert progress.done == 1 and len(s3_place.videos()) == 2

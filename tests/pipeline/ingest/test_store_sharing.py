@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-import pytest
-from object_store import Place, s3_server, using
 
 from fsh.pipeline.ingest import journal_files
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal, read_journals
@@ -20,21 +15,8 @@ from fsh.schemas.places.numbered import latest_of, make_next, version_of
 from fsh.schemas.tables.records import SourceState
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[tuple[Path, int]]:
-    folder = tmp_path_factory.mktemp("s3") / "served"
-    with s3_server(folder) as port:
-        yield folder, port
-
-
-@pytest.fixture
-def place(store, tmp_path) -> Iterator[Place]:
-    with using(store[1], tmp_path / "cache"):
-        yield Place(store[0], tmp_path.name)
-
-
-def test_the_rate_holds_for_all_who_share_a_store(place):
-    path, granted = place.data.rate_limits, []
+def test_the_rate_holds_for_all_who_share_a_store(s3_place):
+    path, granted = s3_place.data.rate_limits, []
     limiters = [RateLimiter(path, {"h.org": 3600 * 20}, 0) for _ in range(4)]
 
     def acquire(limiter: RateLimiter) -> None:
@@ -52,11 +34,11 @@ def test_the_rate_holds_for_all_who_share_a_store(place):
     limiters[0].penalize("h.org", time.time(), retry_after=1.0)
     assert limiters[1].acquire("h.org") > 0.5
     limiters[2].succeeded("h.org")
-    assert latest_of(path)[0] > 20 and len(list(place.files.records.glob("governor*"))) < 110
+    assert latest_of(path)[0] > 20 and len(list(s3_place.files.records.glob("governor*"))) < 110
 
 
-def test_who_looked_too_long_ago_does_not_make_an_old_number_again(place):
-    path = place.data.records / "thing"
+def test_who_looked_too_long_ago_does_not_make_an_old_number_again(s3_place):
+    path = s3_place.data.records / "thing"
     for number in range(6):
         assert make_next(path, number, f"{number}".encode(), keep=2)
     assert not version_of(path, 2).exists()
@@ -65,8 +47,8 @@ def test_who_looked_too_long_ago_does_not_make_an_old_number_again(place):
     assert not make_next(path, 4, b"second", keep=2) and latest_of(path) == (6, b"5")
 
 
-def test_turns_are_taken(place):
-    lock, inside, most = place.data.lock("table"), [], []
+def test_turns_are_taken(s3_place):
+    lock, inside, most = s3_place.data.lock("table"), [], []
 
     def turn(number: int) -> None:
         with taking_turns(lock, where=lock):
@@ -80,9 +62,9 @@ def test_turns_are_taken(place):
     assert most == [1] * 4
 
 
-def test_a_journal_is_read_while_it_is_written(place, monkeypatch):
+def test_a_journal_is_read_while_it_is_written(s3_place, monkeypatch):
     monkeypatch.setattr(journal_files, "_LARGE", 700)
-    data, outcome = place.data, FetchOutcome(SourceState.STORED)
+    data, outcome = s3_place.data, FetchOutcome(SourceState.STORED)
     tail, urls, seen = JournalTail(data, "r"), [], []
     journals = [Journal(data, "r") for _ in range(2)] + [Journal(data, "other")]
     for number in range(9):
@@ -92,4 +74,4 @@ def test_a_journal_is_read_while_it_is_written(place, monkeypatch):
         seen += [record["requests"][0]["url"] for record in tail.new_records()]
     assert sorted(seen) == sorted(urls)
     assert sorted(r.requests[0].url for r in read_journals(data, "r")) == sorted(urls)
-    assert len(list(place.files.journals.glob("r*.jsonl"))) > 2
+    assert len(list(s3_place.files.journals.glob("r*.jsonl"))) > 2
