@@ -30,6 +30,8 @@ LOSSES = {
     "lab": LossConfig(vgg19=1e-2, vggface=2e-3, match=1e-2, lab=True),
 }
 
+#: Weight of first differences wherever they count.
+_EDGES = 10.0
 #: The losses where a CPU trains. VGG19 and VGGFace cost ten times the networks themselves at these
 #: sizes, and a CPU run has minutes: content is an L1 on pixels, and one on the activations of
 #: dlib's face recogniser (:mod:`fsh.trainer.models.face_features`), about half as large. Untrained
@@ -37,7 +39,7 @@ LOSSES = {
 #: (docs/results.md, "Trying to lead"), and so did pixels that all count alike. Without an L1 on
 #: first differences a weave of two pixels in green and purple lies over backgrounds and hair
 #: (docs/decisions/0041-no-weave.md). The other terms are scaled down with these.
-BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "edges": 10.0, "focus": 4.0, "face": 1.0}
+BRIEF_LOSS: dict[str, Any] = {"pixel": 10.0, "edges": _EDGES, "focus": 4.0, "face": 1.0}
 BRIEF_LOSS |= {
     "vgg19": 0.03,
     "vggface": 0.0,
@@ -52,7 +54,7 @@ REFERENCES = 3
 #: scenes are then learned from as they are drawn from.
 OTHER_CLIPS = 0.25
 #: What references add to the losses; the paper's terms stay as they are.
-REFERENCE_LOSS: dict[str, Any] = {"edges": 10.0, "flow": 0.5, "mouth": 1.0}
+REFERENCE_LOSS: dict[str, Any] = {"edges": _EDGES, "flow": 0.5, "mouth": 1.0}
 
 #: What a preset becomes on a CPU, where a step of ``small`` as it stands takes 30 s. Random VGGs of
 #: full width are nine tenths of that, and self-attention over 64×64 positions is more than half of

@@ -133,20 +133,22 @@ def made_clips(rows: int) -> tuple[list[Clip], np.ndarray]:
     return clips, person
 
 
+def made_source(number: int, duration: float) -> Source:
+    """A stored video that is nowhere."""
+    return Source(
+        request_id=f"{number:x}",
+        url=f"https://example.invalid/{number}.mp4",
+        video_id=f"v-{number:016x}",
+        state=SourceState.STORED,
+        path=f"videos/v-{number:016x}.mp4",
+        sha256=f"{number:064x}",
+        uploader=f"channel {number // 3}",
+        duration=duration,
+    )
+
+
 def made_sources(rows: int) -> list[Source]:
-    return [
-        Source(
-            request_id=f"{n:x}",
-            url=f"https://example.invalid/{n}.mp4",
-            video_id=f"v-{n:016x}",
-            state=SourceState.STORED,
-            path=f"videos/v-{n:016x}.mp4",
-            sha256=f"{n:064x}",
-            uploader=f"channel {n // 3}",
-            duration=10.0 * PER_VIDEO,
-        )
-        for n in range(math.ceil(rows / PER_VIDEO))
-    ]
+    return [made_source(n, 10.0 * PER_VIDEO) for n in range(math.ceil(rows / PER_VIDEO))]
 
 
 class Steps:

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import cv2
 import numpy as np
-from million import VIDEOS_PER_PERSON, spread
+from million import VIDEOS_PER_PERSON, made_source, spread
 
 from fsh.pipeline.dataset import workers
 from fsh.pipeline.dataset.config import ShardConfig
@@ -49,7 +49,7 @@ from fsh.schemas.shards.sample import sample_members
 from fsh.schemas.shards.sample_info import SampleInfo
 from fsh.schemas.shards.tar import write_members
 from fsh.schemas.tables.parquet import read_clips, write_clips, write_sources
-from fsh.schemas.tables.records import Clip, RejectReason, Source, SourceState
+from fsh.schemas.tables.records import Clip, RejectReason, Source
 from fsh.schemas.throughput import SpanWork, Throughput
 
 #: Recorded videos that a simulated one is made of.
@@ -93,18 +93,7 @@ def made_sources(videos: int) -> list[Source]:
     sources = []
     for number in range(videos):
         last, clips = parts_of(number)[-1]
-        sources.append(
-            Source(
-                request_id=f"{number:x}",
-                url=f"https://example.invalid/{number}.mp4",
-                video_id=f"v-{number:016x}",
-                state=SourceState.STORED,
-                path=f"videos/v-{number:016x}.mp4",
-                sha256=f"{number:064x}",
-                uploader=f"channel {number // 3}",
-                duration=last + seconds_of_video(clips),
-            )
-        )
+        sources.append(made_source(number, last + seconds_of_video(clips)))
     return sources
 
 

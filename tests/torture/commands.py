@@ -220,6 +220,16 @@ def _pages(root: Path) -> dict[str, object]:
     return {path.name: "a page" for path in root.glob("*.html")}
 
 
+def _training(**options: int) -> Command:
+    return Command(
+        _tiny_data,
+        lambda root: _train(root, **options),
+        _run_outcome,
+        inputs=("data",),
+        saves=True,
+    )
+
+
 COMMANDS = {
     "ingest": Command(
         lambda root: _videos(root, 6, 0.4),
@@ -234,21 +244,9 @@ COMMANDS = {
         needs=lambda root: fsh("ingest", "in", "--copy"),
         inputs=("in", "data/videos"),
     ),
-    "train": Command(_tiny_data, _train, _run_outcome, inputs=("data",), saves=True),
-    "train-loaders": Command(
-        _tiny_data,
-        lambda root: _train(root, workers=2),
-        _run_outcome,
-        inputs=("data",),
-        saves=True,
-    ),
-    "train-processes": Command(
-        _tiny_data,
-        lambda root: _train(root, devices=2),
-        _run_outcome,
-        inputs=("data",),
-        saves=True,
-    ),
+    "train": _training(),
+    "train-loaders": _training(workers=2),
+    "train-processes": _training(devices=2),
     "personalize": Command(
         _with_run,
         lambda root: fsh(
