@@ -30,12 +30,12 @@ _PATCH = 1.25
 _WAVES = (1.0, 2.0)
 _WAVE = (torch.sin, torch.cos)
 #: Coordinates of a place, counted in quarters of the mean head's unit.
-_QUARTERS, PLACED = 4.0, 5
+QUARTERS, _PLACED = 4.0, 5
 #: What is known of a place on the rows of teeth; of a mouth's shape; and of the colors around it,
 #: the skin's last.
 TEETH, SHAPE, COLORS = 6, 6, 12
 #: Maps of where each place lies: its coordinates, and waves of them.
-WAVED = PLACED * (1 + 2 * len(_WAVES))
+WAVED = _PLACED * (1 + 2 * len(_WAVES))
 
 
 class MouthPatch(NamedTuple):
@@ -108,7 +108,7 @@ def mouth_patch(mesh: Tensor, shown: Tensor, trust: Tensor, side: int) -> MouthP
     upper, lower, size = tooth_rows(mesh, grid)
     near = (half / size).view(-1, 1, 1)
     placed = [upper.along, upper.height, lower.height, (y - over) * near, (under - y) * near]
-    one = _QUARTERS * torch.stack(placed, 1)
+    one = QUARTERS * torch.stack(placed, 1)
     waves = [one] + [wave(math.pi * often * one) for often in _WAVES for wave in _WAVE]
     known = torch.cat(
         [_shape(mesh, points, gap / width.clamp_min(1e-3)), _colors(flat, shown, trust)], 1

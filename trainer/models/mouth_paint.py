@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fsh.trainer.models.blocks import spectral_norm
-from fsh.trainer.models.inner_mouth import COLORS, PLACED, SHAPE, TEETH, WAVED
+from fsh.trainer.models.inner_mouth import COLORS, QUARTERS, SHAPE, TEETH, WAVED
 from fsh.trainer.models.teeth import LOWER_HEIGHT, UPPER_HEIGHT
 
 #: Channels of the layers between, for what differs from place to place and for what does not.
@@ -32,13 +32,16 @@ _GAP_LEAST, _GAP_MOST, _GAP_WIDTH, _SIDES = 0.15, 0.35, 0.01, 0.15
 #: far below the upper row's edge on, as one of the lower row.
 _BRIGHTER, _BRIGHTER_BY = 0.06, 0.03
 _BELOW, _BELOW_BY = 0.02, 0.01
+#: Least color that is divided by.
 _TINY = 0.02
 #: The darkest that a tooth may be, as a share of its colour.
 _DARKEST = 0.3
 #: Teeth have this much of the skin's tint before anything is learned, as a logit.
 _TINTED = -0.8
-#: Rows fade beyond this place along the arch.
-_CORNER = 0.1
+#: Rows fade beyond this place along the arch, so steeply.
+_CORNER, _FADE = 0.1, 24.0
+#: The upper row is rather seen than not before anything is learned, as a logit.
+_SEEN = (2.0, 0.0)
 
 
 class InnerMouth(nn.Module):
@@ -78,22 +81,33 @@ class InnerMouth(nn.Module):
         picture = torch.tanh(self.behind(torch.cat([where, shape, colors], 1)))
         lips = colors[:, 3:9, :1, :1].unflatten(1, (2, 3)).mean(1)
         picture = 2 * _between((picture + 1) / 2, tint, (lips + 1) / 2) - 1
-        heights = where[:, 1:PLACED] / 4
+        heights = where[:, 1:3] / QUARTERS
         for row in (1, 0):  # the upper one before the lower one
             along, across, _ = teeth[:, 3 * row : 3 * row + 3].split(1, 1)
             edge = _EDGE[row] + reach[:, row : row + 1] + _EDGE_BEND[row] * along**2
             over = edge - _ROUND * across.abs() ** 4 - heights[:, row : row + 1]
             fade = F.softplus(seen[:, 2 + row : 3 + row]) * (along.abs() - _CORNER).clamp_min(0)
-            shown = torch.sigmoid(seen[:, row : row + 1] + 2 * (1 - row) - 24 * fade)
+            shown = torch.sigmoid(seen[:, row : row + 1] + _SEEN[row] - _FADE * fade)
             tooth = bright[:, row : row + 1] * (1 - _SIDES * across**4)
             shown = shown * torch.sigmoid(over / _SOFT)
             picture = torch.lerp(picture, 2 * tooth * tint - 1, shown)
-        high = (_EDGE[0] + reach[:, :1] + _BELOW - heights[:, :1]) / _BELOW_BY
-        gaps = torch.exp(-((teeth[:, 2::3] / _GAP_WIDTH) ** 2)) * depth.view(1, 2, 1, 1)
-        line = torch.lerp(gaps[:, 1:], gaps[:, :1], torch.sigmoid(high))
-        brighter = (picture - lips).mean(1, keepdim=True) / 2
-        is_tooth = torch.sigmoid((brighter - _BRIGHTER) / _BRIGHTER_BY)
-        return (picture + 1) * (1 - line * is_tooth) - 1
+        low = heights[:, :1] - _EDGE[0] - reach[:, :1]
+        return _with_gaps(picture, lips, teeth[:, 2::3], depth, low)
+
+
+def _with_gaps(picture: Tensor, lips: Tensor, gaps: Tensor, depth: Tensor, low: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S), −1…1, in which what is brighter than the lips has lines between teeth.
+
+    Args:
+        lips: (B, 3, 1, 1), −1…1.
+        gaps: (B, 2, S, S), distances of the nearest line of either row; depth: (2,), 0…1.
+        low: (B, 1, S, S), how far below the upper row's edge.
+    """
+    lines = torch.exp(-((gaps / _GAP_WIDTH) ** 2)) * depth.view(1, 2, 1, 1)
+    line = torch.lerp(lines[:, 1:], lines[:, :1], torch.sigmoid((_BELOW - low) / _BELOW_BY))
+    brighter = (picture - lips).mean(1, keepdim=True) / 2
+    is_tooth = torch.sigmoid((brighter - _BRIGHTER) / _BRIGHTER_BY)
+    return (picture + 1) * (1 - line * is_tooth) - 1
 
 
 def _between(colors: Tensor, tint: Tensor, lips: Tensor) -> Tensor:

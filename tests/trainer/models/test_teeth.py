@@ -12,7 +12,7 @@ from solid_head import placed
 from fsh.trainer.models.head_motion import place_heads
 from fsh.trainer.models.inner_mouth import WAVED
 from fsh.trainer.models.mouth_paint import InnerMouth
-from fsh.trainer.models.teeth import LOWER_HEIGHT, UPPER_HEIGHT, tooth_rows
+from fsh.trainer.models.teeth import UPPER_HEIGHT, tooth_rows
 from fsh.trainer.models.thin_plate import places
 
 SIDE = 512
@@ -38,7 +38,6 @@ def test_a_place_on_the_arch_is_found_again_however_the_head_is_turned(degrees):
     seen = (size[:, None, None] * (teeth @ turn.mT) + shift[:, None])[0, :, :2]
     upper, _, unit = tooth_rows(mesh, seen.mT[None, :, :, None])
     assert torch.allclose(upper.height[0, :, 0], torch.full((3,), 0.75 - UPPER_HEIGHT), atol=0.02)
-    assert torch.allclose(upper.along[0, :, 0].sign(), x.sign() * (x != 0), atol=1.1)
     assert upper.along[0, :, 0].sub(x).abs().max() < 0.03
     assert torch.allclose(unit, size)
 
@@ -61,7 +60,6 @@ def test_the_lower_row_goes_with_the_chin_and_the_upper_one_stays():
     assert torch.allclose(before[0].height, after[0].height)
     moved = (after[1].height - before[1].height) * before[2]
     assert torch.allclose(moved, torch.full_like(moved, 0.05), atol=5e-3)
-    assert LOWER_HEIGHT < UPPER_HEIGHT
 
 
 def test_a_profile_has_numbers():
