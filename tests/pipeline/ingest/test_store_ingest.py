@@ -121,9 +121,15 @@ def test_two_at_once_are_told_apart(s3_place, clips, tmp_path):
         asked, go_on = threading.Event(), threading.Event()
 
         def wait(handler: loopback.Handler) -> None:
+            body = (clips / "0.mp4").read_bytes()
+            kind = {"Content_Length": str(len(body)), "Content_Type": "video/mp4"}
+            handler.reply(200, **kind)
             asked.set()
-            go_on.wait(60)
-            handler.reply(200, (clips / "0.mp4").read_bytes(), Content_Type="video/mp4")
+            sent = 0
+            while not go_on.wait(1) and sent < 120:  # a silent server would be given up
+                handler.wfile.write(body[sent : sent + 1])
+                sent += 1
+            handler.wfile.write(body[sent:])
 
         listing = tmp_path / "list.txt"
         listing.write_text(server.on("/0.mp4", wait))
