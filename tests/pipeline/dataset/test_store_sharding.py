@@ -150,7 +150,7 @@ def test_a_store_that_goes_away_is_told_in_one_line_and_nothing_is_lost(
 ):
     monkeypatch.setattr("fsh.schemas.places.stores.PATIENCE", 1.0)
     with s3_server(tmp_path / "served") as port, using(port, tmp_path / "cache"):
-        bucket = Bucket(tmp_path / "served", ingested, "set")
+        bucket = Bucket(tmp_path / "served", "set", ingested)
         data = bucket.data
     with using(port, tmp_path / "cache"):
         with pytest.raises(FshError, match="the store does not answer") as told:
