@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import io
 import json
 import os
 import resource
@@ -30,7 +29,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -51,7 +49,7 @@ from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.recognizer import model_file
-from fsh.schemas.shards.sample_info import SampleInfo
+from fsh.schemas.shards.sample import read_samples
 from fsh.schemas.tables.parquet import CLIPS, read_table
 
 ANALYSIS = AnalysisConfig()
@@ -110,6 +108,7 @@ def run_fsh(
 ) -> tuple[dict, float, float]:
     """(result, seconds, CPU seconds) of a whole fsh command, kept to these cores."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[1:])}
+    others = child_pids()
     before, began = cpu_of_children(), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "fsh.cli", command, *arguments, "--json", "--quiet"],
@@ -119,12 +118,15 @@ def run_fsh(
         preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
     )
     seconds = time.perf_counter() - began
-    while True:  # the workers end when the command has
-        try:
-            os.wait()
-        except ChildProcessError:
-            break
+    while workers := child_pids() - others:  # they end when the command has
+        os.waitpid(workers.pop(), 0)
     return json.loads(done.stdout), seconds, cpu_of_children() - before
+
+
+def child_pids() -> set[int]:
+    """This process's, the adopted too."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for one in lists for pid in one.read_text().split()}
 
 
 def cpu_of_children() -> float:
@@ -162,20 +164,13 @@ def floor(files: list[Path], data: DataFolder) -> dict[str, float]:
             if time_ >= following:
                 following = time_ + ANALYSIS.look_every - 1e-3
                 parts["detector"] += own(detector.detect, pixels[: size[1]])
-    for tar in data.work.glob("*/*/*.tar"):
-        with tarfile.open(tar, ignore_zeros=True) as archive:
-            members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore
-        for name in [name for name in members if name.endswith(".json")]:
-            info = SampleInfo.from_json(members[name])
-            pictures = sorted(n for n in members if n.startswith(name[:-5]) and n[-4:] == ".jpg")
-            crops = np.array(
-                [cv2.imdecode(np.frombuffer(members[n], np.uint8), 1)[:, :, ::-1] for n in pictures]
-            )
-            window = tuple(int(v) for v in info.crop)
-            boxes = box_to_crop(np.array(info.boxes), window, len(crops[0]))  # type: ignore
-            parts["landmarks"] += own(backend.landmarks, crops, boxes)
-            parts["jpeg"] += own(lambda: [jpeg(c, ANALYSIS.jpeg_quality) for c in crops])  # noqa: B023
-            assert np.load(io.BytesIO(members[name[:-5] + ".landmarks.npy"])).shape[1:] == (68, 2)
+    for sample in (one for shard in data.all_shards() for one in read_samples(shard)):
+        pictures = [np.frombuffer(sample.frame(i), np.uint8) for i in range(sample.frames)]
+        crops = np.array([cv2.imdecode(picture, 1)[:, :, ::-1] for picture in pictures])
+        window = tuple(int(v) for v in sample.info.crop)
+        boxes = box_to_crop(np.array(sample.info.boxes), window, len(crops[0]))  # type: ignore
+        parts["landmarks"] += own(backend.landmarks, crops, boxes)
+        parts["jpeg"] += own(lambda: [jpeg(c, ANALYSIS.jpeg_quality) for c in crops])  # noqa: B023
     return parts
 
 
