@@ -34,6 +34,7 @@ _COPY, _STILL, _PAINT = 1.0, -2.0, -2.0
 _WAYS = (2.0, 0.0, 0.0, 0.0)
 #: Trust enters the shares as its logarithm times this; the smallest is so much.
 _TRUST_WEIGHT, _LEAST_TRUST = 2.0, 0.02
+_TINY = 1e-6
 
 
 class Answer(NamedTuple):
@@ -92,15 +93,18 @@ def first_answer(count: int) -> Tensor:
     return torch.cat([flows, ways, shares.repeat_interleave(FINE**2)])
 
 
-def compose(answer: Answer, references: References) -> Composition:
+def compose(
+    answer: Answer, references: References, window: tuple[slice, slice] | None = None
+) -> Composition:
     """Put pictures together at the photos' own size.
 
     Args:
         answer: what G made of landmark image and maps.
+        window: rows and columns of the picture that mouths do not leave
+            (:meth:`~fsh.trainer.models.inner_mouth.MouthPatch.window`), if that is known.
     """
     maps = answer.maps.float()
-    pictures, side = references.pictures, references.still.shape[-1]
-    count = pictures.shape[1]
+    side, count = references.still.shape[-1], references.answered
     free, ways, fine = maps.split([2 * count, WAYS * count, maps.shape[1] - (2 + WAYS) * count], 1)
     face = F.avg_pool2d(references.face, FINE)[:, None]
     most = _FLOW + (_FLOW_IN_FACE - _FLOW) * face
@@ -108,27 +112,50 @@ def compose(answer: Answer, references: References) -> Composition:
     fine = F.pixel_shuffle(fine.contiguous(), FINE)
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
     shares = (fine[:, :-3] + known).softmax(1)
-    reads = _moved(references, ways.unflatten(1, (count, WAYS)).softmax(2))
-    reads = reads.flatten(0, 1) + enlarged(flow.flatten(0, 1), reads.shape[-1])
-    reads = enlarged_reads(reads, side)
-    copies = read(pictures.flatten(0, 1), reads).unflatten(0, (-1, count))
-    weights = enlarged(shares, side)[:, :, None]
-    paint = enlarged(torch.tanh(fine[:, -3:]), side)
-    picture = weights[:, count] * references.still
-    picture = torch.addcmul(picture, weights[:, count + 1], paint)
-    for number in range(count):
-        picture = torch.addcmul(picture, weights[:, number], copies[:, number])
+    motion = torch.cat([flow, ways.unflatten(1, (count, WAYS)).softmax(2)], 2)
+    motion = enlarged(motion.flatten(1, 2), fine.shape[-1]).unflatten(1, (count, 2 + WAYS))
+    photos = references.reads.shape[1]
+    of_photos, motion = _by_photo(shares[:, :count], motion, photos)
+    free, ways = motion.split([2, WAYS], 2)
+    reads = enlarged_reads((_moved(references, ways) + free).flatten(0, 1), side)
+    copies = read(references.pictures.flatten(0, 1), reads).unflatten(0, (-1, photos))
+    weights = enlarged(torch.cat([of_photos, shares[:, count:]], 1), side)[:, :, None]
+    *copied, still, painted = weights.unbind(1)
+    picture = still * references.still
+    picture = torch.addcmul(picture, painted, enlarged(torch.tanh(fine[:, -3:]), side))
+    for weight, copy in zip(copied, copies.unbind(1), strict=True):
+        picture = torch.addcmul(picture, weight, copy)
     mouth = answer.mouth.float()
-    painted, inside = references.mouth.in_picture(mouth, side)
-    hidden = 1 - enlarged(references.trust[:, :count].amax(1, keepdim=True), side)
-    picture = torch.lerp(picture, painted, inside * hidden)
+    painted, inside = references.mouth.in_picture(mouth, side, window)
+    hidden = 1 - enlarged(references.trust[:, :photos].amax(1, keepdim=True), side)
+    if window is None:
+        picture = torch.lerp(picture, painted, inside * hidden)
+    else:
+        part = (..., *window)
+        picture[part] = torch.lerp(picture[part], painted, inside * hidden[part])
     return Composition(picture, shares, flow, mouth)
 
 
+def _by_photo(shares: Tensor, motion: Tensor, photos: int) -> tuple[Tensor, Tensor]:
+    """Answers for K photos as answers for N, of which the first ones were given again.
+
+    A photo's shares add up, and how it moves is their mean: it is read once, and so it is as sharp
+    as if it had been given once.
+
+    Args:
+        shares: (B, K, F, F). motion: (B, K, C, F, F). photos: N.
+    """
+    if photos == shares.shape[1]:
+        return shares, motion
+    parts = [(shares[:, n::photos, None], motion[:, n::photos]) for n in range(photos)]
+    total = torch.stack([share.sum(1) for share, _ in parts], 1)
+    mean = torch.stack([(share * part).sum(1) for share, part in parts], 1)
+    return total[:, :, 0], mean / total.clamp_min(_TINY)
+
+
 def _moved(references: References, ways: Tensor) -> Tensor:
-    """Where the photos are read (B, K, 2, 2H, 2H), before the flow: in the face by its mesh alone,
-    around it in the ways (B, K, W, H, H) answered."""
+    """Where the photos are read (B, N, 2, 2H, 2H), before the flow: in the face by its mesh alone,
+    around it in the ways (B, N, W, 2H, 2H) answered."""
     reads, face = references.reads, references.face[:, None]
-    ways = enlarged(ways.flatten(0, 1), reads.shape[-1]).unflatten(0, (-1, ways.shape[1]))
     moved = moved_reads(reads, references.motion, ways, references.stays)
     return torch.lerp(moved, reads, face)

@@ -39,7 +39,7 @@ WAVED = _PLACED * (1 + 2 * len(_WAVES))
 
 
 class MouthPatch(NamedTuple):
-    """B mouths, each in a square of its own, S × S.
+    """B mouths, each in a square of its own, S × S; or in the rows of it that show something.
 
     Attributes:
         maps: float32 (B, C, S, S), where each place lies in its mouth, and what is known of it.
@@ -51,11 +51,43 @@ class MouthPatch(NamedTuple):
     inside: Tensor
     frame: Tensor
 
-    def in_picture(self, painted: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    def trimmed(self) -> MouthPatch:
+        """The same mouths without the rows above and below all of them: most are hardly open.
+
+        Its size depends on what is in it, so that a device has to be waited for: for drawing.
+        """
+        side = self.inside.shape[-1]
+        rows = self.inside.amax((0, 1, 3)).nonzero()[:, 0].tolist() or [side // 2]
+        # Two rows of nothing around them, from which the lips' edges are read as before.
+        first, end = max(0, rows[0] - 2), min(side, rows[-1] + 3)
+        middle, half = (first + end) / side - 1, (end - first) / side
+        frame = self.frame.clone()
+        frame[:, 1, 2] -= middle
+        frame[:, 1] /= half
+        return MouthPatch(self.maps[:, :, first:end], self.inside[:, :, first:end], frame)
+
+    def window(self, side: int) -> tuple[slice, slice]:
+        """The rows and columns of pictures of ``side`` pixels outside of which no mouth is."""
+        turn = torch.linalg.inv(self.frame[:, :, :2])
+        corners = turn @ torch.tensor([[-1.0, 1, -1, 1], [-1.0, -1, 1, 1]]).to(turn)
+        corners = corners - turn @ self.frame[:, :, 2:]
+        low = (corners.amin((0, 2)) + 1) / 2 * side
+        high = (corners.amax((0, 2)) + 1) / 2 * side
+        left, top = (min(max(0, math.floor(at)), side - 1) for at in low.tolist())
+        right, bottom = (min(max(1, math.ceil(at)), side) for at in high.tolist())
+        return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+
+    def in_picture(
+        self, painted: Tensor, side: int, window: tuple[slice, slice] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Painted patches (B, 3, S, S) where they belong in pictures of ``side`` pixels, and how
-        much of each pixel they are (B, 1, side, side)."""
+        much of each pixel they are (B, 1, side, side).
+
+        Args:
+            window: rows and columns of the pictures that are wanted; None: all.
+        """
         both = torch.cat([painted.contiguous(), self.inside], 1)  # mouths end before their patch
-        shown = F.grid_sample(both, _moved(self.frame, side), align_corners=False)
+        shown = F.grid_sample(both, _moved(self.frame, side, window), align_corners=False)
         return shown[:, :3], shown[:, 3:]
 
     def of_picture(self, pictures: Tensor) -> Tensor:
@@ -122,11 +154,16 @@ def _of_row(row: Row) -> tuple[Tensor, Tensor, Tensor]:
     return row.along, row.across, row.gap
 
 
-def _moved(frame: Tensor, side: int) -> Tensor:
-    """(B, side, side, 2): all pixels' places, −1…1, taken by affine maps (B, 2, 3)."""
+def _moved(frame: Tensor, side: int, window: tuple[slice, slice] | None = None) -> Tensor:
+    """(B, side, side, 2): all pixels' places, −1…1, taken by affine maps (B, 2, 3).
+
+    Args:
+        window: rows and columns, if not all are wanted.
+    """
     line = ((torch.arange(side, device=frame.device) + 0.5) / side * 2 - 1).to(frame)
+    rows, columns = (line, line) if window is None else (line[part] for part in window)
     across, down, shift = (frame[:, None, None, :, i] for i in range(3))
-    return line[:, None] * across + (line[:, None, None] * down + shift)
+    return columns[:, None] * across + (rows[:, None, None] * down + shift)
 
 
 def _curve(points: Tensor, at: Tensor) -> Tensor:

@@ -107,19 +107,20 @@ class Photos(NamedTuple):
 
 
 class References(NamedTuple):
-    """What B targets are given of K photos each, prepared for a network of H × H.
+    """What B targets are given of N photos each, prepared for a network of H × H that takes K: if
+    those are more, it is given the first ones again, and answers for each.
 
     Attributes:
-        pictures: float32 (B, K, 3, R, R), the photos, −1…1, as they are read.
+        pictures: float32 (B, N, 3, R, R), the photos, −1…1, as they are read.
         still: float32 (B, 3, P, P), the photo that is not bent.
         maps: float32 (B, C, H, H), what G sees beside the landmark image.
-        reads: float32 (B, K, 2, 2H, 2H), where the bent photos are read, shares of their side.
+        reads: float32 (B, N, 2, 2H, 2H), where the bent photos are read, shares of their side.
         trust: float32 (B, K + 2, 2H, 2H), 0…1, of each bent photo, see
             :class:`~fsh.trainer.models.face_warp.Warp`; of the still one: it has nothing to show
             inside a face that moves; and of paint: beyond the still photo's real part, where that
             is filled in, nobody has learned to paint.
-        motion: float32 (B, K, 2, 4), see :func:`~fsh.trainer.models.head_motion.head_motion`.
-        stays: float32 (B, K, 1, 2H, 2H), 0…1, of each bent photo: where it shows what stays where
+        motion: float32 (B, N, 2, 4), see :func:`~fsh.trainer.models.head_motion.head_motion`.
+        stays: float32 (B, N, 1, 2H, 2H), 0…1, of each bent photo: where it shows what stays where
             it is, because its head is not there, or has not moved.
         face: float32 (B, 1, 2H, 2H), 0…1: inside the target's face; soft at its edge.
         mouth_maps, mouth_inside, mouth_frame: the parts of the targets'
@@ -139,8 +140,18 @@ class References(NamedTuple):
     mouth_frame: Tensor
 
     @property
+    def answered(self) -> int:
+        """K, for how many photos the network answers."""
+        return self.trust.shape[1] - 2
+
+    @property
     def mouth(self) -> MouthPatch:
         return MouthPatch(self.mouth_maps, self.mouth_inside, self.mouth_frame)
+
+    def trimmed(self) -> References:
+        """The same with trimmed mouths (:meth:`MouthPatch.trimmed`), for drawing."""
+        maps, inside, frame = self.mouth.trimmed()
+        return self._replace(mouth_maps=maps, mouth_inside=inside, mouth_frame=frame)
 
 
 def given_maps(count: int) -> int:
@@ -191,9 +202,9 @@ def prepare(
 
     Args:
         target: float32 (B, 478, 3), meshes, or (B, 68, 2), landmarks, in shares of the crop.
-        photos: (B, N, …), different ones. still: (B, …), the photos that are not bent.
+        photos: (B, N, …), different ones; no more than K. still: (B, …), those that are not bent.
         side: H, the network's.
-        kept: K, how many the network takes; N of them are bent and repeated.
+        kept: K, how many the network takes.
         face_only: bool (B, N), photos that are trusted inside the face alone: they show another
             scene than the still one.
     """
@@ -221,13 +232,13 @@ def prepare(
     mouth = mouth_patch(target, shown.unflatten(0, (batch, count)), known, patch)
     given = _repeated(bent.unflatten(0, (batch, count)), kept).flatten(1, 2)
     return References(
-        pictures=_repeated(photos.dense, kept),
+        pictures=photos.dense,
         still=still.pictures,
         maps=torch.cat([given, at_side(still.fine, side), at_side(real * stays, side)], 1),
-        reads=_repeated(warp.reads.unflatten(0, (batch, count)), kept),
+        reads=warp.reads.unflatten(0, (batch, count)),
         trust=torch.cat([_repeated(known, kept)[:, :, 0], (1 - face) * kept_still, real], 1),
-        motion=_repeated(warp.motion.unflatten(0, (batch, count)), kept),
-        stays=_repeated(_stays(target, photos), kept),
+        motion=warp.motion.unflatten(0, (batch, count)),
+        stays=_stays(target, photos),
         face=F.avg_pool2d(face, _SOFT, 1, _SOFT // 2, count_include_pad=False),
         mouth_maps=mouth.maps,
         mouth_inside=mouth.inside,

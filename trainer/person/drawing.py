@@ -65,7 +65,7 @@ def draw_faces(
         if references is None or targets is None or chosen is None:
             pictures.append(to_pictures(draw(lines)))
             continue
-        bent = references.prepared(targets[rows], chosen[rows], network.size)
-        made = compose(draw(lines, bent), bent)
+        bent = references.prepared(targets[rows], chosen[rows], network.size).trimmed()
+        made = compose(draw(lines, bent), bent, bent.mouth.window(side))
         pictures.append(to_pictures(made.picture))
     return np.concatenate(pictures)

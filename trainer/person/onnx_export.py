@@ -183,14 +183,15 @@ def model_description(person: Person, networks: list[str]) -> dict:
     given: dict[str, dict] = {"landmarks": lines}
     if count := person.network.references:
         what = "as fsh.trainer.models.references.prepare makes them of the person's photos"
+        photos = person.references.different(count) if person.references else count
         shapes = {
-            "pictures": [count, 3, 2 * large, 2 * large],
+            "pictures": [photos, 3, 2 * large, 2 * large],
             "still": [3, large, large],
             "maps": [given_maps(count), size, size],
-            "reads": [count, 2, 2 * size, 2 * size],
+            "reads": [photos, 2, 2 * size, 2 * size],
             "trust": [count + 2, 2 * size, 2 * size],
-            "motion": [count, 2, 4],
-            "stays": [count, 1, 2 * size, 2 * size],
+            "motion": [photos, 2, 4],
+            "stays": [photos, 1, 2 * size, 2 * size],
             "face": [1, 2 * size, 2 * size],
             "mouth_maps": [mouth_maps(), large // 4, large // 4],
             "mouth_inside": [1, large // 4, large // 4],

@@ -135,12 +135,12 @@ class PhotoReferences:
         """These references bent to N targets, for a network of ``side`` pixels."""
         photos, count, kept = self._ready(side), len(targets), chosen.shape[1]
         alike = bool((chosen == chosen[:1]).all())  # as in most of a film
-        chosen = chosen[:, : self._different(kept)]
+        chosen = chosen[:, : self.different(kept)]
         some = self._taken(chosen[0], side).repeated(count) if alike else photos.take(chosen)
         still = photos.take(self.still).repeated(count)
         return prepare(targets, some, still, side, kept, ~self.same_scene[chosen])
 
-    def _different(self, count: int) -> int:
+    def different(self, count: int) -> int:
         """How many of ``count`` chosen references there are before they are repeated."""
         if self.same_scene.all():
             return min(count, len(self))

@@ -45,6 +45,24 @@ def test_patches_are_cut_out_of_pictures_where_they_are_put_into_them():
     assert (again - painted)[sure].abs().mean() < 0.05
 
 
+@pytest.mark.parametrize("opening", [0.15, 0.01, -0.02])
+@pytest.mark.parametrize("turn", [0.0, 0.4])
+def test_trimmed_to_what_they_show_mouths_are_drawn_as_before(opening, turn):
+    mouths = patch(face(opening, turn), face(opening / 2, -turn))
+    torch.manual_seed(0)
+    network = InnerMouth()
+    whole, inside = mouths.in_picture(network(mouths.maps), LARGE)
+    small = mouths.trimmed()
+    rows, columns = small.window(LARGE)
+    assert small.maps.shape[2] < (0.95 if opening > 0.1 else 0.4) * SIDE
+    part, part_inside = small.in_picture(network(small.maps), LARGE, (rows, columns))
+    assert part.shape[2:] == (rows.stop - rows.start, columns.stop - columns.start)
+    shown = inside * whole
+    assert torch.allclose(part * part_inside, shown[:, :, rows, columns], atol=1e-4)
+    inside[:, :, rows, columns] = 0
+    assert inside.abs().max() < 1e-5
+
+
 def test_places_are_told_apart_from_lip_to_lip_and_colors_are_those_around():
     colors = torch.full((1, 2, 3, SIDE, SIDE), 0.25)
     colors[:, :, 2] = -0.5

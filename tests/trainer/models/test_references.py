@@ -46,7 +46,7 @@ def answer(mouth: float = 0.0, **changes: float) -> Answer:
     for name, value in changes.items():
         place = (2 + WAYS) * COUNT + 4 * ("first", "second", "still", "paint").index(name)
         maps[place : place + 4] = value
-    maps = maps.view(1, -1, 1, 1).expand(1, -1, SIDE, SIDE)
+    maps = maps.view(1, -1, 1, 1).repeat(1, 1, SIDE, SIDE)
     return Answer(maps, torch.full((1, 3, LARGE // 4, LARGE // 4), mouth))
 
 
@@ -65,6 +65,29 @@ def test_the_first_answer_copies_the_photos_that_already_fit():
     assert torch.allclose(made.picture, bent.pictures[:, 0], atol=0.02)
     assert torch.allclose(made.shares.sum(1), torch.ones(1, 2 * SIDE, 2 * SIDE))
     assert float(made.painted) < 1e-3 and float(made.unevenness) == 0
+
+
+def test_one_photo_given_for_several_is_read_once_where_its_answers_say_on_average():
+    mesh = placed()[None]
+    ramp = torch.linspace(-1, 1, LARGE).expand(1, 3, LARGE, LARGE)
+    one = Photos.of(ramp, mesh, SIDE)
+    bent = prepare(mesh, one.take(torch.tensor([[0]])), one, SIDE, COUNT)
+    assert bent.pictures.shape[1] == 1 and bent.answered == COUNT
+    flows = answer(first=2.0, second=1.0)
+    flows.maps[:, 0] = 0.05  # the first one's, to the right
+    twice = References(
+        **bent._asdict()
+        | {
+            name: getattr(bent, name).repeat_interleave(COUNT, 1)
+            for name in ("pictures", "reads", "motion", "stays")
+        }
+    )
+    made, apart = compose(flows, bent), compose(flows, twice)
+    assert torch.equal(made.shares, apart.shares) and torch.equal(made.flow, apart.flow)
+    middle = (..., slice(LARGE // 4, -LARGE // 4))  # a ramp has edges
+    assert torch.allclose(made.picture[middle], apart.picture[middle], atol=2e-3)
+    still = compose(answer(first=2.0, second=1.0), bent)
+    assert (made.picture - still.picture)[middle].abs().max() > 1e-3
 
 
 def test_still_photo_and_paint_are_shown_where_their_shares_say_so():

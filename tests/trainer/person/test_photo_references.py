@@ -123,8 +123,8 @@ def test_no_photo_is_learned_from_itself(count):
     for target in range(len(photos)):
         references = own_references(photos, [target], NETWORK)
         same = [
-            bool((references.pictures[0, k] == photos.images[photos.origins[target]]).all())
-            for k in range(3)
+            bool((picture == photos.images[photos.origins[target]]).all())
+            for picture in references.pictures[0]
         ]
         assert any(same) == (count == 1 and target > 0)
     assert own_references(photos, [0], TINY) is None
