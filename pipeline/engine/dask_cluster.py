@@ -16,6 +16,13 @@ from fsh.schemas.progress import Progress
 
 #: Seconds that a scheduler has to answer, and between two looks at its workers.
 _ANSWER, _LOOK = 20, 2.0
+#: Dask's processes look at themselves a hundred times a second, which costs each a twentieth of a
+#: core: nothing on large machines, much where every core works.
+SELDOM = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
 
 
 @contextmanager
@@ -52,7 +59,7 @@ def dask_flags(
             if quiet:  # what is logged at the import of Beam in its processes
                 stack.enter_context(dask.config.set({"distributed.logging": {"root": "critical"}}))
             scratch = str(stack.enter_context(scratch_folder("dask")))
-            stack.enter_context(dask.config.set({"temporary-directory": scratch}))
+            stack.enter_context(dask.config.set({"temporary-directory": scratch, **SELDOM}))
             cluster = distributed.LocalCluster(
                 local_directory=scratch,
                 n_workers=workers,

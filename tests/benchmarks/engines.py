@@ -7,8 +7,8 @@
 The clips are ``count`` of the list, spread evenly over its sizes, the first ``seconds`` of each.
 Everything is timed by the command itself (``seconds`` of its report), so Python's start is not in
 it, and medians of interleaved rounds are compared. A Dask cluster is a scheduler and workers of one
-thread, each a process of its own that is there before. Beside the whole run, ``spans`` is the time
-from the first span's beginning to the last one's end.
+thread, each a process of its own that is there before, and looks at itself seldom (docs/scale.md).
+Beside the whole run, ``spans`` is the time from the first span's beginning to the last one's end.
 
 - local, two workers, against a cluster of two;
 - a cluster of one worker on core 0 against two, on cores 0 and 1; the sandboxes have been started
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -37,6 +38,7 @@ from engines import dask_scheduler, kill_group, running
 from erasable import contents
 from shard_speed import choose, run_fsh, shorten
 
+from fsh.pipeline.engine.dask_cluster import SELDOM
 from fsh.schemas.places.layout import DataFolder
 
 
@@ -115,6 +117,8 @@ def main() -> None:
     parser.add_argument("--landmarks", default="dlib")
     parser.add_argument("--no-death", action="store_true", help="kill no worker")
     arguments = parser.parse_args()
+    for name, value in SELDOM.items():
+        os.environ["DASK_" + name.replace(".", "__").replace("-", "_").upper()] = str(value)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         chosen = choose(arguments.list, arguments.count, small=False)
