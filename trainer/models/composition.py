@@ -113,9 +113,11 @@ def compose(
     known = _TRUST_WEIGHT * references.trust.clamp_min(_LEAST_TRUST).log()
     shares = (fine[:, :-3] + known).softmax(1)
     motion = torch.cat([flow, ways.unflatten(1, (count, WAYS)).softmax(2)], 2)
-    motion = enlarged(motion.flatten(1, 2), fine.shape[-1]).unflatten(1, (count, 2 + WAYS))
+    of_photos = shares[:, :count]
     photos = references.reads.shape[1]
-    of_photos, motion = _by_photo(shares[:, :count], motion, photos)
+    if photos < count:
+        of_photos, motion = _by_photo(of_photos, motion, photos)
+    motion = enlarged(motion.flatten(1, 2), fine.shape[-1]).unflatten(1, (photos, 2 + WAYS))
     free, ways = motion.split([2, WAYS], 2)
     reads = enlarged_reads((_moved(references, ways) + free).flatten(0, 1), side)
     copies = read(references.pictures.flatten(0, 1), reads).unflatten(0, (-1, photos))
@@ -143,14 +145,17 @@ def _by_photo(shares: Tensor, motion: Tensor, photos: int) -> tuple[Tensor, Tens
     as if it had been given once.
 
     Args:
-        shares: (B, K, F, F). motion: (B, K, C, F, F). photos: N.
+        shares: (B, K, 2H, 2H). motion: (B, K, C, H, H). photos: N.
+
+    Returns:
+        (B, N, 2H, 2H) and (B, N, C, H, H).
     """
-    if photos == shares.shape[1]:
-        return shares, motion
-    parts = [(shares[:, n::photos, None], motion[:, n::photos]) for n in range(photos)]
-    total = torch.stack([share.sum(1) for share, _ in parts], 1)
-    mean = torch.stack([(share * part).sum(1) for share, part in parts], 1)
-    return total[:, :, 0], mean / total.clamp_min(_TINY)
+    weights = F.avg_pool2d(shares, FINE)[:, :, None]
+    own = [slice(n, None, photos) for n in range(photos)]
+    total = torch.stack([weights[:, one].sum(1) for one in own], 1)
+    mean = torch.stack([(weights[:, one] * motion[:, one]).sum(1) for one in own], 1)
+    added = torch.stack([shares[:, one].sum(1) for one in own], 1)
+    return added, mean / total.clamp_min(_TINY)
 
 
 def _moved(references: References, ways: Tensor) -> Tensor:
