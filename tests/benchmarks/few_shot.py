@@ -63,6 +63,7 @@ def main() -> None:
         people = subjects_of_split(DataFolder(options.data), run.spec, held_out=options.held)
         size = run.config.network.size if options.size == NETWORK else run.spec.size
         own = systems_of(run, fine_tuning_steps(options.steps), bar)
+        own = own[:1] if options.steps == "0" else own  # fine-tuned by nothing it is the same
         if options.parts:
             own += [*ablations(run), TrueMotion(people)]
         if options.plain:
