@@ -13,6 +13,8 @@ from fsh.schemas import machine
 SPINS = "1000"
 #: Networks for pictures of this side and less, pixels, leave a core to the rest of the machine.
 SMALL = 64
+#: Batches that are drawn at once at most: marking and encoding do not keep up with more.
+_MOST_DRAWN = 4
 
 
 def limit_spinning() -> None:
@@ -42,6 +44,13 @@ def set_thread_count(size: int, cores: int | None = None) -> int:
         threads = min(threads, max(1, (cores or available_cores()) - 1))
         torch.set_num_threads(threads)
     return threads
+
+
+def drawn_at_once() -> int:
+    """Batches that are drawn side by side: as many as there are cores for PyTorch's threads."""
+    import torch
+
+    return max(1, min(_MOST_DRAWN, available_cores() // torch.get_num_threads()))
 
 
 def available_cores() -> int:

@@ -27,6 +27,7 @@ from fsh.schemas.places.outputs import (
 from fsh.schemas.places.run_layout import PersonFolder
 from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.text import shown
+from fsh.threads import set_thread_count
 from fsh.trainer.person.person import Person
 
 
@@ -68,6 +69,8 @@ def animate(
     progress: Progress | None = None,
 ) -> Film:
     """Draw a person frame by frame from a driver's landmarks; keep sound, rate and duration.
+
+    Sets the number of PyTorch's threads in this process, as :func:`fsh.personalize` does.
 
     Args:
         person: the person's folder, or a name in ``people``.
@@ -189,6 +192,7 @@ def _animate(
 ) -> list[Film]:
     videos = list(dict.fromkeys(request.driving for request in requests))
     persons = {folder: Person.load(folder) for folder in folders}
+    set_thread_count(max(person.network.size for person in persons.values()))
     consents = [marking.require_consent(f, p.about, "animate") for f, p in persons.items()]
     if announce:
         announce(_settings(folders, videos, output, options, consents))

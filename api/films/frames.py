@@ -1,11 +1,13 @@
-"""The pictures of a film: drawn in batches, in a thread of their own, side by side if asked for."""
+"""The pictures of a film: drawn in batches, in threads of their own, side by side if asked for."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import cv2
@@ -13,22 +15,30 @@ import numpy as np
 
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.progress import Progress
+from fsh.threads import drawn_at_once
 from fsh.trainer.person.person import Person
 
 Item = TypeVar("Item")
 
 
 class Stopwatch:
-    """Seconds spent inside its ``with`` blocks."""
+    """Seconds in which at least one thread was inside its ``with`` blocks."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds, self._inside, self._begun = 0.0, 0, 0.0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        self._begun = time.monotonic()
+        with self._lock:
+            if not self._inside:
+                self._begun = time.monotonic()
+            self._inside += 1
 
     def __exit__(self, *_: object) -> None:
-        self.seconds += time.monotonic() - self._begun
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self.seconds += time.monotonic() - self._begun
 
 
 def drawn_frames(
@@ -36,19 +46,44 @@ def drawn_frames(
 ) -> Iterator[np.ndarray]:
     """The person's pictures, uint8 (H, H, 3), one per face, drawn in batches.
 
+    As many batches are drawn at once as leave PyTorch's threads a core each: what is drawn of small
+    networks are short operations, which more threads of PyTorch's do not make shorter.
+
     Args:
         faces: without gaps, crop pixels.
         stopwatch: measures the drawing alone.
     """
     chosen = person.choose(faces)
-    for start in range(0, len(faces), batch):
+
+    def draw(start: int) -> np.ndarray:
         rows = slice(start, start + batch)
         some = None if chosen is None else chosen[rows]
         with stopwatch:
-            pictures = person.draw(faces[rows], batch=batch, chosen=some)
-        for picture in pictures:
-            progress.advance()
-            yield picture
+            return person.draw(faces[rows], batch=batch, chosen=some)
+
+    count = drawn_at_once()
+    with ThreadPoolExecutor(count) as pool:
+        for pictures in _in_order(pool, draw, range(0, len(faces), batch), count + 1):
+            for picture in pictures:
+                progress.advance()
+                yield picture
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[int], Item], over: Iterable[int], ahead: int
+) -> Iterator[Item]:
+    """What ``work`` gives for each, in order; at most ``ahead`` are begun before one is wanted."""
+    begun: deque[Future[Item]] = deque()
+    try:
+        for one in over:
+            begun.append(pool.submit(work, one))
+            if len(begun) == ahead:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        for future in begun:
+            future.cancel()
 
 
 def side_by_side(*pictures: np.ndarray) -> np.ndarray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faces_helpers import Told
 from tiny_data import SPEC, clip_of
@@ -13,9 +15,50 @@ from untrained import untrained
 
 import fsh
 from fsh.films.animate import FilmOptions, animate_each, requested_films
-from fsh.films.frames import prefetched
+from fsh.films.frames import Stopwatch, drawn_frames, prefetched
 from fsh.pipeline.inputs.landmark_track import save_track
 from fsh.schemas.errors import FshError
+from fsh.schemas.progress import Silent
+
+
+class Numbered:
+    """Stands for a person: a picture is the number of its face, and later ones are drawn sooner."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.fails_at, self.drawn = fails_at, []
+
+    def choose(self, faces):
+        return None
+
+    def draw(self, faces, *, batch, chosen):
+        number = int(faces[0])
+        if self.fails_at is not None and number >= self.fails_at:
+            raise FshError("no ink")
+        time.sleep(0.02 if number % 4 == 0 else 0.0)
+        self.drawn.append(number)
+        return np.asarray(faces)
+
+
+def test_batches_that_are_drawn_side_by_side_come_in_order(monkeypatch):
+    monkeypatch.setattr("fsh.films.frames.drawn_at_once", lambda: 3)
+    stopwatch, begun = Stopwatch(), time.monotonic()
+    film = drawn_frames(Numbered(), np.arange(51), stopwatch, Silent(), batch=2)
+    assert list(film) == [*range(51)]
+    assert 0.02 < stopwatch.seconds <= time.monotonic() - begun
+
+
+def test_an_error_in_drawing_comes_where_its_picture_would_have(monkeypatch):
+    monkeypatch.setattr("fsh.films.frames.drawn_at_once", lambda: 2)
+    person = Numbered(fails_at=20)
+    film = drawn_frames(person, np.arange(1000), Stopwatch(), Silent(), batch=2)
+    assert [next(film) for _ in range(20)] == [*range(20)]
+    with pytest.raises(FshError, match="no ink"):
+        next(film)
+    assert max(person.drawn) < 20
+    early = drawn_frames(person, np.arange(1000), Stopwatch(), Silent(), batch=2)
+    assert next(early) == 0
+    early.close()
+    assert len(person.drawn) < 30  # nothing is drawn that nobody wants
 
 
 def test_prefetched_items_are_the_same_items_and_errors_come_through():

@@ -149,10 +149,12 @@ class PhotoReferences:
     def _taken(self, chosen: Tensor, side: int) -> Photos:
         """The photos of these numbers (K,): copied only where they are not those of last time."""
         numbers = (side, *chosen.tolist())
-        if numbers not in self._last:
+        taken = self._last.get(numbers)
+        if taken is None:  # several threads may draw
+            taken = self._ready(side).take(chosen)
             self._last.clear()
-            self._last[numbers] = self._ready(side).take(chosen)
-        return self._last[numbers]
+            self._last[numbers] = taken
+        return taken
 
     def _ready(self, side: int) -> Photos:
         """The photos as a network of that side needs them, made once."""
