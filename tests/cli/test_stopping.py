@@ -38,7 +38,12 @@ WRAPPED = """
 def started(work: str, folder: Path, *before: str) -> subprocess.Popen:
     words = [*before, sys.executable, "-c", PROGRAM.format(work=work)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(words, cwd=folder, text=True, **pipes)
+    # Whoever runs these tests may have begun them by nohup, which children inherit.
+    before_it = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(words, cwd=folder, text=True, **pipes)
+    finally:
+        signal.signal(signal.SIGHUP, before_it)
     assert process.stdout and process.stdout.readline() == "at work\n"
     return process
 
