@@ -21,7 +21,7 @@ from fsh.schemas.places.layout import DataFolder, output_lock
 from fsh.schemas.places.locks import owning
 from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.places.stores import is_remote
-from fsh.schemas.places.temporary import remove_abandoned
+from fsh.schemas.places.temporary import remove_abandoned, remove_scratch
 
 Inputs = Iterable[str | Path | None]
 #: What fsh writes into the metadata of a video that bears no manifest.
@@ -52,9 +52,7 @@ def require_free_file(path: Path, inputs: Inputs = (), what: str = "file") -> No
     require_not_input(path, inputs)
     if _is_folder(path) or not path.name or path.name == "..":
         raise FshError(
-            f"is a folder, and a {what} is to be written",
-            where=path,
-            remedy="name a file in it",
+            f"is a folder, and a {what} is to be written", where=path, remedy="name a file in it"
         )
     require_writable(path)
     try:
@@ -161,8 +159,8 @@ def require_writable(path: Path) -> None:
 def owned_output(path: Path, command: str) -> Iterator[None]:
     """Be the one who writes a file or folder: a second process is told who does, since when.
 
-    What dead processes left beside it is removed, and in it if it is a folder. A full disk is told
-    in one line.
+    What dead processes left beside it is removed, in it if it is a folder, and, at the end, in the
+    system's temporary folder. A full disk is told in one line.
 
     Raises:
         FshError: if another process is at it, or the place cannot be written.
@@ -178,7 +176,7 @@ def owned_output(path: Path, command: str) -> Iterator[None]:
             with explaining_refusals(path):
                 yield
     finally:
-        _remove_empty(missing)
+        _leave(missing)
 
 
 @contextmanager
@@ -196,11 +194,12 @@ def owned_run(run: RunFolder) -> Iterator[None]:
             with explaining_refusals(run.root):
                 yield
     finally:
-        _remove_empty(missing)
+        _leave(missing)
 
 
-def _remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders that were made for the lock alone, if nothing was written."""
+def _leave(folders: Iterable[Path]) -> None:
+    """Remove folders made for the lock alone, and what dead processes left as scratch."""
+    remove_scratch()
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

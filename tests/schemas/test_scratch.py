@@ -9,6 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
+from fsh.pipeline.locks import locked
+from fsh.schemas.places.layout import DataFolder
+from fsh.schemas.places.outputs import owned_output
 from fsh.schemas.places.temporary import scratch_folder
 
 _KILLED = """
@@ -20,6 +25,20 @@ with scratch_folder("beam") as folder:
     sys.stdout.flush()
     os.kill(os.getpid(), 9)
 """
+
+
+@pytest.mark.parametrize("owned", ["data", "output"])
+def test_what_a_killed_one_left_goes_though_the_next_has_nothing_to_do(
+    tmp_path, monkeypatch, owned
+):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    subprocess.run([sys.executable, "-c", _KILLED, str(scratch)], capture_output=True, check=False)
+    assert len([*scratch.iterdir()]) == 1
+    with locked(DataFolder(tmp_path)) if owned == "data" else owned_output(tmp_path / "a", "train"):
+        pass
+    assert not [*scratch.iterdir()]
 
 
 def test_what_was_still_held_when_a_command_began_is_removed_when_it_ends(tmp_path, monkeypatch):
