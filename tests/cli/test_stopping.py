@@ -35,15 +35,22 @@ WRAPPED = """
 """
 
 
+@pytest.fixture(autouse=True)
+def signals_reach_children():
+    """Whoever runs these tests may have begun them by nohup, or behind: children would inherit what
+    that ignores."""
+    ignored = [n for n in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def started(work: str, folder: Path, *before: str) -> subprocess.Popen:
     words = [*before, sys.executable, "-c", PROGRAM.format(work=work)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # Whoever runs these tests may have begun them by nohup, which children inherit.
-    before_it = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        process = subprocess.Popen(words, cwd=folder, text=True, **pipes)
-    finally:
-        signal.signal(signal.SIGHUP, before_it)
+    process = subprocess.Popen(words, cwd=folder, text=True, **pipes)
     assert process.stdout and process.stdout.readline() == "at work\n"
     return process
 
