@@ -16,8 +16,8 @@ from fsh.schemas.progress import Progress
 
 #: Seconds that a scheduler has to answer, and between two looks at its workers.
 _ANSWER, _LOOK = 20, 2.0
-#: Dask's processes look at themselves a hundred times a second, which costs each a twentieth of a
-#: core: nothing on large machines, much where every core works.
+#: Dask's processes look at themselves a hundred times a second: nothing on large machines, much
+#: where every core works (docs/benchmarks.md, "Engines").
 SELDOM = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
