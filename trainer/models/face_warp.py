@@ -32,7 +32,8 @@ from fsh.trainer.models.head_motion import (
     place_heads,
     placed_motion,
 )
-from fsh.trainer.models.rasterize import rasterize
+from fsh.trainer.models.mouth_warp import Mouths, bend_as_teeth
+from fsh.trainer.models.rasterize import Fragments, rasterize
 from fsh.trainer.models.thin_plate import places, thin_plate_reads
 
 #: Points of the face's outline, from the top clockwise: where they lie in a mean head
@@ -163,6 +164,9 @@ def mesh_warp(target: Tensor, source: Tensor, side: int, front: Tensor | None = 
     index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
     known, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
     trust = torch.where(face, known * _in_front(source, inside, front), 1.0)
+    ends = zip((target, source), heads, strict=True)
+    mouths = [Mouths(mesh, placed, _mouth_areas(mesh, placed)) for mesh, placed in ends]
+    reads, trust = bend_as_teeth(reads, trust, _shows_mouth(shown), *mouths)
     return Warp(reads, trust * within(reads), stretch * face, face.to(reads), motion)
 
 
@@ -172,6 +176,19 @@ def front_depth(mesh: Tensor, side: int) -> Tensor:
     front = rasterize(mesh, triangles, side)
     depth = front.interpolate(mesh[..., 2:], triangles).movedim(3, 1)
     return torch.where(front.covered[:, None], depth, depth.new_tensor(FAR))
+
+
+def _shows_mouth(shown: Fragments) -> Tensor:
+    """bool (B, H, H): what is between the lips."""
+    mouth = torch.zeros(len(TRIANGLES) + 1, dtype=torch.bool, device=shown.triangles.device)
+    mouth[_OPENING_TRIANGLES[0]] = True
+    return mouth[shown.triangles]  # the last one, of no triangle, is False
+
+
+def _mouth_areas(mesh: Tensor, placed: Placed) -> Tensor:
+    """(B,): areas between the lips over the square of the heads' sizes."""
+    inside = torch.from_numpy(TRIANGLES[_OPENING_TRIANGLES[0]]).to(mesh.device)
+    return _areas(mesh, inside).sum(1) / placed[0] ** 2
 
 
 def landmark_warp(target: Tensor, source: Tensor, side: int) -> Warp:
