@@ -27,8 +27,8 @@ _UPPER_EDGE, _LOWER_EDGE, _UPPER_BEND, _LOWER_BEND = 0.79, 0.43, -0.35, -0.4
 #: Length over which an edge is soft.
 _SOFT = 0.004
 #: A mouth whose area between the lips differs by the smaller factor is bent as lips are, one whose
-#: area does by the larger as teeth; one that has less than the smaller share of it left is shut,
-#: with the larger it is open.
+#: area does by the larger as teeth. With less than the smaller share of it left a mouth is shut,
+#: with more than the larger it is open.
 _SAME, _OTHER = 1.2, 1.7
 _SHUT, _OPEN = 0.15, 0.4
 #: How far rows have to be apart in the photo for what is behind to be seen: hardly, and well.
@@ -39,7 +39,7 @@ _BESIDE_LIPS = 0.01
 _BEHIND_LIPS, _HIDDEN = 0.03, 0.09
 
 
-class Mouths(NamedTuple):
+class Mouth(NamedTuple):
     """N mouths, of targets or of photos.
 
     Attributes:
@@ -69,7 +69,7 @@ class Mouths(NamedTuple):
 
 
 def bend_as_teeth(
-    reads: Tensor, trust: Tensor, between_lips: Tensor, target: Mouths, photo: Mouths
+    reads: Tensor, trust: Tensor, between_lips: Tensor, target: Mouth, photo: Mouth
 ) -> tuple[Tensor, Tensor]:
     """Reads (N, 2, H, H) and trust (N, 1, H, H) of a warp; between the lips those of teeth.
 
@@ -80,8 +80,11 @@ def bend_as_teeth(
     rows, columns = shown.any(1).nonzero()[:, 0], shown.any(0).nonzero()[:, 0]
     if not len(rows):
         return reads, trust
-    window = [slice(int(one[0]), int(one[-1]) + 1) for one in (rows, columns)]
-    part = (..., *window)
+    part = (
+        ...,
+        slice(int(rows[0]), int(rows[-1]) + 1),
+        slice(int(columns[0]), int(columns[-1]) + 1),
+    )
     line = (torch.arange(reads.shape[-1]).to(reads) + 0.5) / reads.shape[-1]
     places = torch.stack(torch.meshgrid(line, line, indexing="xy"))[part]
     teeth, sure = _as_teeth(places.expand(len(reads), -1, -1, -1), target, photo)
@@ -96,7 +99,7 @@ def bend_as_teeth(
     return reads, trust
 
 
-def _as_teeth(places: Tensor, target: Mouths, photo: Mouths) -> tuple[Tensor, Tensor]:
+def _as_teeth(places: Tensor, target: Mouth, photo: Mouth) -> tuple[Tensor, Tensor]:
     """Reads (N, 2, H, W) of places, and trust (N, 1, H, W): the upper row, what is between the rows
     and the lower row, each where it is in the photo."""
     at = on_arches(target.placed, places)
@@ -121,7 +124,11 @@ def _as_teeth(places: Tensor, target: Mouths, photo: Mouths) -> tuple[Tensor, Te
     high, low = (photo.lip(lip, x) for lip in (UPPER_LIP, LOWER_LIP))
     inside = torch.maximum(torch.minimum(own, low - _BESIDE_LIPS), high + _BESIDE_LIPS)
     hidden = ((own - inside).abs() - _BEHIND_LIPS) / (_HIDDEN - _BEHIND_LIPS)
-    return seen_on_arches(photo.placed, torch.cat([x, inside], 1)), sure * (1 - hidden.clamp(0, 1))
+    # Places are found on the arches nearly: what is missing goes with the head.
+    missing = places - seen_on_arches(target.placed, at)
+    missing = missing * (photo.placed[0] / target.placed[0]).view(-1, 1, 1, 1)
+    reads = seen_on_arches(photo.placed, torch.cat([x, inside], 1)) + missing
+    return reads, sure * (1 - hidden.clamp(0, 1))
 
 
 def curve(points: Tensor, at: Tensor) -> Tensor:
