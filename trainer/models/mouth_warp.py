@@ -55,17 +55,11 @@ class Mouth(NamedTuple):
         """(N, 2, 1, 1): where a point of the mesh lies in the head, to its left and down."""
         return in_head(self.placed, self.mesh[:, point])[:, :2, None, None]
 
-    def lip(self, points: tuple[int, ...], x: Tensor) -> Tensor:
-        """(N, 1, H, W): the height of an inner lip at ``x`` in the head (N, 1, H, W)."""
-        flat = self.mesh[:, list(points), :2].mT[:, :, None]
-        at = on_arches(self.placed, flat)[:, :, 0]
-        return curve(at.mT, x.flatten(1)).view_as(x)
-
-    def edges(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 1, H, W) twice: heights of the upper and the lower row's edge at ``x``."""
-        chin_x, chin_y = self.in_head(CHIN).split(1, 1)
-        upper = _UPPER_EDGE + _UPPER_BEND * x**2
-        return upper, chin_y - _LOWER_EDGE - _LOWER_BEND * (x - chin_x) ** 2
+    def lips(self, x: Tensor) -> list[Tensor]:
+        """The heights (N, 1, H, W) of both inner lips at ``x`` in the head (N, 1, H, W)."""
+        flat = self.mesh[:, [*UPPER_LIP, *LOWER_LIP], :2].mT[:, :, None]
+        both = on_arches(self.placed, flat)[:, :, 0].mT.split(len(UPPER_LIP), 1)
+        return [curve(lip, x.flatten(1)).view_as(x) for lip in both]
 
 
 def bend_as_teeth(
@@ -76,7 +70,10 @@ def bend_as_teeth(
     Args:
         between_lips: bool (N, H, H), in the target.
     """
-    shown = between_lips.any(0)
+    grown = target.area / photo.area
+    ends = torch.tensor([_SAME, _OTHER]).log().tolist()
+    how = ((grown.log().abs() - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
+    shown = (between_lips & (how > 0).view(-1, 1, 1)).any(0)
     rows, columns = shown.any(1).nonzero()[:, 0], shown.any(0).nonzero()[:, 0]
     if not len(rows):
         return reads, trust
@@ -88,9 +85,6 @@ def bend_as_teeth(
     line = (torch.arange(reads.shape[-1]).to(reads) + 0.5) / reads.shape[-1]
     places = torch.stack(torch.meshgrid(line, line, indexing="xy"))[part]
     teeth, sure = _as_teeth(places.expand(len(reads), -1, -1, -1), target, photo)
-    grown = target.area / photo.area
-    ends = torch.tensor([_SAME, _OTHER]).log().tolist()
-    how = ((grown.log().abs() - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
     sure = sure * ((grown - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1).view(-1, 1, 1, 1)
     how = how.view(-1, 1, 1, 1) * between_lips[:, None][part]
     reads, trust = reads.clone(), trust.clone()
@@ -104,15 +98,15 @@ def _as_teeth(places: Tensor, target: Mouth, photo: Mouth) -> tuple[Tensor, Tens
     and the lower row, each where it is in the photo."""
     at = on_arches(target.placed, places)
     y = at[:, 1:]
-    upper, lower = target.edges(at[:, :1])
-    with_skull = at + photo.in_head(_UNDER_NOSE) - target.in_head(_UNDER_NOSE)
-    with_chin = at + photo.in_head(CHIN) - target.in_head(CHIN)
+    chin, own_chin = target.in_head(CHIN), photo.in_head(CHIN)
+    skull = photo.in_head(_UNDER_NOSE) - target.in_head(_UNDER_NOSE)
+    upper, lower = _edges(at[:, :1], chin)
+    with_skull, with_chin = at + skull, at + (own_chin - chin)
     # Above the upper edge 0, below the lower one 1; the upper row is before the lower one.
     along = ((y - upper) / (lower - upper).clamp_min(_SOFT)).clamp(0, 1)
     x = torch.lerp(with_skull[:, :1], with_chin[:, :1], along)
-    own_upper, own_lower = photo.edges(x)
-    moved = photo.in_head(_UNDER_NOSE)[:, 1:] - target.in_head(_UNDER_NOSE)[:, 1:]
-    own_upper = own_upper + moved
+    own_upper, own_lower = _edges(x, own_chin)
+    own_upper = own_upper + skull[:, 1:]
     behind = torch.lerp(own_upper, torch.maximum(own_lower, own_upper), along)
     is_upper = torch.sigmoid((upper - y) / _SOFT)
     is_lower = torch.sigmoid((y - lower) / _SOFT) * (1 - is_upper)
@@ -121,7 +115,7 @@ def _as_teeth(places: Tensor, target: Mouth, photo: Mouth) -> tuple[Tensor, Tens
     apart = ((own_lower - own_upper - _BITES) / (_APART - _BITES)).clamp(0, 1)
     bitten = torch.sigmoid((own - own_upper) / _SOFT)
     sure = is_upper + is_lower * bitten + (1 - is_upper - is_lower) * apart
-    high, low = (photo.lip(lip, x) for lip in (UPPER_LIP, LOWER_LIP))
+    high, low = photo.lips(x)
     inside = torch.maximum(torch.minimum(own, low - _BESIDE_LIPS), high + _BESIDE_LIPS)
     hidden = ((own - inside).abs() - _BEHIND_LIPS) / (_HIDDEN - _BEHIND_LIPS)
     # Places are found on the arches nearly: what is missing goes with the head.
@@ -129,6 +123,13 @@ def _as_teeth(places: Tensor, target: Mouth, photo: Mouth) -> tuple[Tensor, Tens
     missing = missing * (photo.placed[0] / target.placed[0]).view(-1, 1, 1, 1)
     reads = seen_on_arches(photo.placed, torch.cat([x, inside], 1)) + missing
     return reads, sure * (1 - hidden.clamp(0, 1))
+
+
+def _edges(x: Tensor, chin: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, 1, H, W) twice: heights of the upper and the lower row's edge at ``x`` in heads whose
+    chins are there (N, 2, 1, 1)."""
+    upper = _UPPER_EDGE + _UPPER_BEND * x**2
+    return upper, chin[:, 1:] - _LOWER_EDGE - _LOWER_BEND * (x - chin[:, :1]) ** 2
 
 
 def curve(points: Tensor, at: Tensor) -> Tensor:
