@@ -4,10 +4,11 @@
         [--opening 0] [--picture strips.png]
 
 Of each test identity the input frame with the mouth most shut (or, with --opening, open nearest to
-that: at 0.15 most show teeth), and for the lids the one with the eyes most open, is the one photo. Its held-out frames are drawn of it, feed-forward, and by the
-photo bent by its mesh. Given are slope and correlation of the drawn opening (heights over widths,
-as the landmark backend finds it) over the true one, over all frames of a person whose mouth (or
-lids) moves; and the mean absolute difference of the pixels between the lips from the true ones.
+that: at 0.15 most show teeth), and for the lids the one with the eyes most open, is the one photo.
+Its held-out frames are drawn of it, feed-forward, and by the photo bent by its mesh. Given are
+slope and correlation of the drawn opening (heights over widths, as the landmark backend finds it)
+over the true one, over all frames of a person whose mouth (or lids) moves; and the mean absolute
+difference of the pixels between the lips from the true ones.
 """
 
 from __future__ import annotations
