@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -68,8 +69,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     runs = [Run.read(folder, Silent()) for folder in options.runs]
-    systems = [("bent photo (mesh)", MeshBentPhoto())]
-    systems += [(run.name, systems_of(run, lambda _: 0, Silent())[0]) for run in runs]
+    systems = [("bent photo (mesh)", MeshBentPhoto(), runs[0].spec)]
+    systems += [(run.name, systems_of(run, lambda _: 0, Silent())[0], run.spec) for run in runs]
     analyzer = DetectorFaceAnalyzer(runs[0].spec)
     values: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     errors: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -91,8 +92,9 @@ def main() -> None:
             shown = order[[-1, -2, len(order) // 2, 0]]
             mesh = target.mesh[shown[0]]
             strips.append(around_eyes(target.frames[shown], mesh))
-            for name, system in systems:
-                drawn = system.fit(inputs.take([int(photo)]))(faces)
+            for name, system, spec in systems:
+                photos = replace(inputs.take([int(photo)]), spec=spec)  # irises drawn or not
+                drawn = system.fit(photos)(faces)
                 meshes = analyzer.analyze(drawn, target.landmarks).landmarks.mesh
                 seen = found(meshes) & awake
                 values[name, what].append(slope(true[seen, axis], gaze(meshes[seen])[:, axis]))
