@@ -23,7 +23,7 @@ _WIDTH, _NARROW = 32, 16
 #: Of the upper and the lower row, in units of the mean head: how high its edge is, how far that may
 #: be wrong, and how it bends with the square of the distance along the arch.
 _EDGE = (0.79 - UPPER_HEIGHT, 0.43 - LOWER_HEIGHT)
-_EDGE_FREE, _EDGE_BEND = 0.1, (-0.35, -0.4)
+_EDGE_FREE, _EDGE_BEND = 0.03, (-0.35, -0.4)
 #: How much lower a tooth's corners are than its middle, and over what length an edge is soft.
 _ROUND, _SOFT = 0.03, 0.008
 #: How dark the line between two teeth is, least and most; how wide; and a tooth's sides.
