@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
@@ -26,11 +27,9 @@ _UNDER_NOSE = 2
 _UPPER_EDGE, _LOWER_EDGE, _UPPER_BEND, _LOWER_BEND = 0.79, 0.43, -0.35, -0.4
 #: Length over which an edge is soft.
 _SOFT = 0.004
-#: A mouth whose area between the lips differs by the smaller factor is bent as lips are, one whose
-#: area does by the larger as teeth. With less than the smaller share of it left a mouth is shut,
-#: with more than the larger it is open.
+#: A mouth whose area between the lips has grown by the smaller factor is bent as lips are, one that
+#: has by the larger as teeth are; one that shuts, as lips.
 _SAME, _OTHER = 1.2, 1.7
-_SHUT, _OPEN = 0.15, 0.4
 #: How far rows have to be apart in the photo for what is behind to be seen: hardly, and well.
 _BITES, _APART = 0.02, 0.06
 #: Nothing is read nearer to the photo's lips than this; and what would lie behind them by so much
@@ -72,7 +71,7 @@ def bend_as_teeth(
     """
     grown = target.area / photo.area
     ends = torch.tensor([_SAME, _OTHER]).log().tolist()
-    how = ((grown.log().abs() - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
+    how = ((grown.log() - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
     shown = (between_lips & (how > 0).view(-1, 1, 1)).any(0)
     rows, columns = shown.any(1).nonzero()[:, 0], shown.any(0).nonzero()[:, 0]
     if not len(rows):
@@ -85,10 +84,12 @@ def bend_as_teeth(
     line = (torch.arange(reads.shape[-1]).to(reads) + 0.5) / reads.shape[-1]
     places = torch.stack(torch.meshgrid(line, line, indexing="xy"))[part]
     teeth, sure = _as_teeth(places.expand(len(reads), -1, -1, -1), target, photo)
-    sure = sure * ((grown - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1).view(-1, 1, 1, 1)
-    how = how.view(-1, 1, 1, 1) * between_lips[:, None][part]
+    inside = between_lips[:, None][part].to(reads)
+    how = how.view(-1, 1, 1, 1) * inside
+    # Places at the lips' edge go with the lips, so that nothing jumps there.
+    soft = how * (2 * F.avg_pool2d(inside, 3, 1, 1) - 1).clamp_min(0)
     reads, trust = reads.clone(), trust.clone()
-    reads[part] = torch.lerp(reads[part], teeth, how)
+    reads[part] = torch.lerp(reads[part], teeth, soft)
     trust[part] = torch.lerp(trust[part], sure, how)
     return reads, trust
 
