@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.worker import sdk_worker
 from apache_beam.transforms import environments
 
@@ -201,6 +202,13 @@ def _keep_tracebacks() -> None:
         vars(sdk_worker)["print"] = lambda *_, **__: None
 
 
+def _flush_between_elements() -> None:
+    """Beam's local workers send what they have written each second from a thread of its own, and
+    then forget it, with what was written meanwhile: elements are cut, and what receives them reads
+    on in garbage until memory ends. By size they send it between elements, in any case."""
+    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
+
+
 @contextmanager
 def _pipeline(name: str, flags: Sequence[str]) -> Iterator[beam.Pipeline]:
     """A graph without elements; what Beam writes for it is removed, also if this process dies."""
@@ -245,6 +253,7 @@ def opened(engine: Engine, ticket: Ticket, progress: Progress) -> Iterator[OpenE
     flags = engine.flags
     if engine.is_local:
         _keep_tracebacks()
+        _flush_between_elements()
         mode = "in_memory" if engine.workers == 1 else engine.mode
         flags += (f"--direct_num_workers={engine.workers}", f"--direct_running_mode={mode}")
         yield OpenEngine(engine, ticket, flags)

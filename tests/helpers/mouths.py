@@ -8,9 +8,12 @@ from solid_head import placed
 from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
 from fsh.trainer.models.head_motion import place_heads
 from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
+from fsh.trainer.models.teeth import CHIN
 
 #: Side of a patch, pixels.
 SIDE = 32
+#: How far the chin is below the eyes when teeth bite, in a head's units.
+_BITING = 1.2
 
 
 def face(opening: float = 0.08, turn: float = 0.0) -> torch.Tensor:
@@ -32,13 +35,20 @@ def patch(*meshes: torch.Tensor, colors: torch.Tensor | None = None) -> MouthPat
     return mouth_patch(torch.stack(meshes), shown, torch.ones(count, 2, 1, SIDE, SIDE), SIDE)
 
 
-def smiling() -> torch.Tensor:
-    """A head whose mouth is open where mouths are."""
+def smiling(lower_lip: float = 0.86, jaw: float | None = None) -> torch.Tensor:
+    """A head whose mouth is open where mouths are.
+
+    Args:
+        lower_lip: how far its lower lip's edge lies below the eyes, in the head's units.
+        jaw: how much lower its chin is than when teeth bite, in these units; None: it is not moved.
+    """
     mesh = placed()
     (size,), (turn,), (shift,) = place_heads(mesh[None])
     across = torch.linspace(-1, 1, len(UPPER_LIP))
-    for lip, middle in ((UPPER_LIP, 0.70), (LOWER_LIP, 0.86)):
+    for lip, middle in ((UPPER_LIP, 0.70), (LOWER_LIP, lower_lip)):
         height = 0.78 + (middle - 0.78) * (1 - across**2)
         local = torch.stack([0.26 * across, height, torch.full_like(across, -0.2)], 1)
         mesh[list(lip)] = size * (local @ turn.mT) + shift
+    if jaw is not None:
+        mesh[CHIN] = size * (turn @ torch.tensor([0.0, _BITING + jaw, -0.07])) + shift
     return mesh

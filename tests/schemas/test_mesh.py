@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from fsh.schemas.faces.landmarks import CHIN
 from fsh.schemas.faces.mesh import (
     IRISES,
+    LOWER_LIDS,
+    LOWER_LIP,
     MEAN_RIGID,
     MESH_EYE_CORNERS,
     MESH_EYES,
@@ -17,12 +21,15 @@ from fsh.schemas.faces.mesh import (
     OUTLINE,
     PLACES,
     RIGID_MESH,
+    UPPER_LIDS,
+    UPPER_LIP,
     eye_openings,
     gaze,
     landmarks_of_mesh,
     place_mesh,
     place_points,
 )
+from fsh.schemas.faces.mesh_triangles import TRIANGLES
 
 
 def turned(angle: float) -> np.ndarray:
@@ -131,3 +138,14 @@ def test_no_reflection_is_taken_for_a_rotation():
     flat = np.random.default_rng(2).normal(size=(9, 3))
     found = place_points(flat, flat * (-1, 1, 1))
     assert np.linalg.det(found.rotation) == pytest.approx(1)
+
+
+def test_no_triangle_reaches_across_the_edge_of_a_lip_or_a_lid():
+    ends = TRIANGLES[:, [0, 1]], TRIANGLES[:, [1, 2]], TRIANGLES[:, [2, 0]]
+    edges = {frozenset(edge) for edge in np.concatenate(ends).tolist()}
+    rims = [(UPPER_LIP, LOWER_LIP), *zip(UPPER_LIDS, LOWER_LIDS, strict=True)]
+    for upper, lower in rims:
+        for line in (upper, lower):
+            assert all(frozenset(edge) in edges for edge in itertools.pairwise(line))
+    mouth = [row for row in TRIANGLES.tolist() if {*row} <= {*UPPER_LIP, *LOWER_LIP}]
+    assert len(mouth) == len({*UPPER_LIP, *LOWER_LIP}) - 2  # as many as any polygon has

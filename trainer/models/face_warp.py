@@ -12,17 +12,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsh.schemas.faces.mesh import (
-    LOWER_LIDS,
-    LOWER_LIP,
-    UPPER_LIDS,
-    UPPER_LIP,
-)
 from fsh.schemas.faces.mesh_triangles import TRIANGLES
 from fsh.trainer.models.head_motion import (
     MIDDLE,
@@ -32,6 +25,8 @@ from fsh.trainer.models.head_motion import (
     place_heads,
     placed_motion,
 )
+from fsh.trainer.models.mouth_warp import Mouth, bend_as_teeth
+from fsh.trainer.models.openings import areas, mouth_areas, opened, shows_mouth
 from fsh.trainer.models.rasterize import rasterize
 from fsh.trainer.models.thin_plate import places, thin_plate_reads
 
@@ -75,19 +70,6 @@ _STRETCH = 3.0
 _CHEEKS = (234, 454)
 #: Depth where there is nothing.
 FAR = 1e3
-#: The rims of what opens: inner lips and lids, with the irises in them. Inside, a photo is trusted
-#: as far as it is open there as well as the target: from the larger share of the other's area on in
-#: full, up to the smaller one not at all.
-_OPENINGS = (
-    (*UPPER_LIP, *LOWER_LIP),
-    (*UPPER_LIDS[0], *LOWER_LIDS[0], 468, 469, 471),
-    (*UPPER_LIDS[1], *LOWER_LIDS[1], 473, 474, 476),
-)
-#: Numbers of the triangles that lie in them.
-_OPENING_TRIANGLES = [np.flatnonzero(np.isin(TRIANGLES, rim).all(1)) for rim in _OPENINGS]
-_SHUT, _OPEN = 0.15, 0.4
-#: An eye that is open by less than the smaller share of how it is in the photo is as good as shut.
-_EYE_SHUT, _EYE_OPEN = 0.3, 0.55
 
 
 class Warp(NamedTuple):
@@ -158,11 +140,14 @@ def mesh_warp(target: Tensor, source: Tensor, side: int, front: Tensor | None = 
     heads = place_heads(target), place_heads(source)
     motion = placed_motion(*heads)
     reads = torch.where(face, inside[:, :2], _around(target, source, heads, motion, side))
-    known = _facing(source, triangles) * _opened(target, source, triangles)
+    known = _facing(source, triangles) * opened(target, source, triangles)
     per_triangle = torch.stack([known, _stretch(target, source, triangles)], dim=1)
     index = shown.triangles.clamp_min(0).flatten(1)[:, None].expand(-1, 2, -1)
     known, stretch = per_triangle.gather(2, index).unflatten(2, (side, side)).split(1, dim=1)
     trust = torch.where(face, known * _in_front(source, inside, front), 1.0)
+    ends = zip((target, source), heads, strict=True)
+    mouths = [Mouth(mesh, placed, mouth_areas(mesh, placed)) for mesh, placed in ends]
+    reads, trust = bend_as_teeth(reads, trust, shows_mouth(shown), *mouths)
     return Warp(reads, trust * within(reads), stretch * face, face.to(reads), motion)
 
 
@@ -233,35 +218,10 @@ def _facing(mesh: Tensor, triangles: Tensor) -> Tensor:
     return (-normal[..., 2] / normal.norm(dim=2).clamp_min(1e-12) / _SLANT).clamp(0, 1)
 
 
-def _opened(target: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
-    """(B, T), 0…1: whether mouth and eyes are open in the photo too; 1 outside of them.
-
-    A mouth that is shut has no inside to copy: stretched lips would be shown in its place. And one
-    that shuts hides what the photo shows: squeezed, it would be a white line between lips or lids.
-    """
-    trust = target.new_ones(len(target), len(triangles))
-    grown = (_areas(source, triangles), _areas(target, triangles))
-    for rim, numbers in zip(_OPENINGS, _OPENING_TRIANGLES, strict=True):
-        inside = torch.from_numpy(numbers).to(triangles.device)
-        was, now = (areas[:, inside].sum(1) for areas in grown)
-        known = ((was / now - _SHUT) / (_OPEN - _SHUT)).clamp(0, 1)
-        least, most = (_EYE_SHUT, _EYE_OPEN) if 468 in rim or 473 in rim else (_SHUT, _OPEN)
-        seen = ((now / was - least) / (most - least)).clamp(0, 1)
-        trust[:, inside] = (known * seen)[:, None]
-    return trust
-
-
 def _stretch(target: Tensor, source: Tensor, triangles: Tensor) -> Tensor:
     """(B, T), −1…1: see :class:`Warp`."""
-    grown = _areas(target, triangles) / _areas(source, triangles)
+    grown = areas(target, triangles) / areas(source, triangles)
     return (grown.log() / _STRETCH).clamp(-1, 1)
-
-
-def _areas(mesh: Tensor, triangles: Tensor) -> Tensor:
-    """(B, T): areas of the triangles in the picture, doubled."""
-    a, b, c = mesh[:, triangles, :2].unbind(2)
-    ab, ac = b - a, c - a
-    return (ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]).abs().clamp_min(1e-7)
 
 
 def _in_front(source: Tensor, inside: Tensor, front: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fsh.schemas.faces.mesh import LOWER_LIP, MESH_POINTS, UPPER_LIP
+from fsh.trainer.models.mouth_warp import curve
 from fsh.trainer.models.teeth import Row, tooth_rows
 
 _UNDER_NOSE, _CHIN, _CHEEKS = 2, 152, (234, 454)
@@ -128,7 +129,8 @@ def mouth_patch(mesh: Tensor, shown: Tensor, trust: Tensor, side: int) -> MouthP
     turn = axes / half[:, None, None]
     frame = torch.cat([turn / 2, turn @ (0.5 - middle)[..., None]], 2)
     line = (torch.arange(side, device=mesh.device) + 0.5) / side * 2 - 1
-    over, under = _curve(points[:, list(UPPER_LIP)], line), _curve(points[:, list(LOWER_LIP)], line)
+    columns = line.expand(len(mesh), -1)
+    over, under = (curve(points[:, list(lip)], columns)[:, None] for lip in (UPPER_LIP, LOWER_LIP))
     y = line.view(1, -1, 1).expand(len(mesh), -1, side)
     x = line.view(1, 1, -1).expand(len(mesh), side, -1)
     between = points[:, UPPER_LIP[0], 0].view(-1, 1, 1), points[:, UPPER_LIP[-1], 0].view(-1, 1, 1)
@@ -164,18 +166,6 @@ def _moved(frame: Tensor, side: int, window: tuple[slice, slice] | None = None) 
     rows, columns = (line, line) if window is None else (line[part] for part in window)
     across, down, shift = (frame[:, None, None, :, i] for i in range(3))
     return columns[:, None] * across + (rows[:, None, None] * down + shift)
-
-
-def _curve(points: Tensor, at: Tensor) -> Tensor:
-    """(B, 1, S): the height, at each x of ``at`` (S,), of polylines through points (B, N, 2)."""
-    order = points[..., 0].argsort(1)
-    x, y = points[..., 0].gather(1, order), points[..., 1].gather(1, order)
-    places = at.expand(len(points), -1).contiguous()
-    right = torch.searchsorted(x.contiguous(), places).clamp(1, points.shape[1] - 1)
-    left = right - 1
-    start, end = x.gather(1, left), x.gather(1, right)
-    share = ((places - start) / (end - start).clamp_min(1e-6)).clamp(0, 1)
-    return (y.gather(1, left) + share * (y.gather(1, right) - y.gather(1, left)))[:, None]
 
 
 def _shape(mesh: Tensor, points: Tensor, openness: Tensor) -> Tensor:

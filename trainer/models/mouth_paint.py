@@ -23,7 +23,7 @@ _WIDTH, _NARROW = 32, 16
 #: Of the upper and the lower row, in units of the mean head: how high its edge is, how far that may
 #: be wrong, and how it bends with the square of the distance along the arch.
 _EDGE = (0.79 - UPPER_HEIGHT, 0.43 - LOWER_HEIGHT)
-_EDGE_FREE, _EDGE_BEND = 0.1, (-0.35, -0.4)
+_EDGE_FREE, _EDGE_BEND = 0.03, (-0.35, -0.4)
 #: How much lower a tooth's corners are than its middle, and over what length an edge is soft.
 _ROUND, _SOFT = 0.03, 0.008
 #: How dark the line between two teeth is, least and most; how wide; and a tooth's sides.
@@ -40,6 +40,9 @@ _DARKEST = 0.3
 _TINTED = -0.8
 #: Rows fade beyond this place along the arch, so steeply.
 _CORNER, _FADE = 0.1, 24.0
+#: Between the rows, from so far away from their edges on, in units of the mean head, nothing is
+#: brighter than this share of the lips: no light comes there.
+_DEEP, _SHADE = 0.06, 0.4
 #: The upper row is rather seen than not before anything is learned, as a logit.
 _SEEN = (2.0, 0.0)
 
@@ -81,11 +84,15 @@ class InnerMouth(nn.Module):
         picture = torch.tanh(self.behind(torch.cat([where, shape, colors], 1)))
         lips = colors[:, 3:9, :1, :1].unflatten(1, (2, 3)).mean(1)
         picture = 2 * _between((picture + 1) / 2, tint, (lips + 1) / 2) - 1
-        heights = where[:, 1:3] / QUARTERS
-        for row in (1, 0):  # the upper one before the lower one
+        heights, overs = where[:, 1:3] / QUARTERS, []
+        for row in (0, 1):
             along, across, _ = teeth[:, 3 * row : 3 * row + 3].split(1, 1)
             edge = _EDGE[row] + reach[:, row : row + 1] + _EDGE_BEND[row] * along**2
-            over = edge - _ROUND * across.abs() ** 4 - heights[:, row : row + 1]
+            overs.append(edge - _ROUND * across.abs() ** 4 - heights[:, row : row + 1])
+        picture = _shadowed(picture, lips, (torch.maximum(*overs) / -_DEEP).clamp(0, 1))
+        for row in (1, 0):  # the upper one before the lower one
+            along, across, _ = teeth[:, 3 * row : 3 * row + 3].split(1, 1)
+            over = overs[row]
             fade = F.softplus(seen[:, 2 + row : 3 + row]) * (along.abs() - _CORNER).clamp_min(0)
             shown = torch.sigmoid(seen[:, row : row + 1] + _SEEN[row] - _FADE * fade)
             tooth = bright[:, row : row + 1] * (1 - _SIDES * across**4)
@@ -93,6 +100,15 @@ class InnerMouth(nn.Module):
             picture = torch.lerp(picture, 2 * tooth * tint - 1, shown)
         low = heights[:, :1] - _EDGE[0] - reach[:, :1]
         return _with_gaps(picture, lips, teeth[:, 2::3], depth, low)
+
+
+def _shadowed(picture: Tensor, lips: Tensor, deep: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S), −1…1, where they are deep (B, 1, S, S) no brighter than a part of the
+    lips (B, 3, 1, 1), and of their hue."""
+    colors, lip = (picture + 1) / 2, (lips + 1) / 2
+    bright, mean = colors.mean(1, keepdim=True), lip.mean(1, keepdim=True)
+    dark = torch.minimum(bright, _SHADE * mean) * lip / mean.clamp_min(_TINY)
+    return 2 * torch.lerp(colors, dark, deep) - 1
 
 
 def _with_gaps(picture: Tensor, lips: Tensor, gaps: Tensor, depth: Tensor, low: Tensor) -> Tensor:

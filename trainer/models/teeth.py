@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fsh.trainer.models.head_motion import place_heads
+from fsh.trainer.models.head_motion import Placed, place_heads
 
 _MILLIMETRES = 90.0
 #: Where one tooth ends and the next begins, from the middle outwards along the arch.
@@ -31,7 +31,7 @@ _REACH = 0.3
 _STEPS = 3
 #: Heads turned further away than this (cosine squared) are taken as turned so far.
 _LEAST_SEEN = 0.02
-_CHIN = 152
+CHIN = 152
 #: What heights are counted from: below the eyes above, over the chin below.
 UPPER_HEIGHT, LOWER_HEIGHT = 0.7, 0.4
 
@@ -59,7 +59,20 @@ def tooth_rows(mesh: Tensor, places: Tensor) -> tuple[Row, Row, Tensor]:
     Args:
         mesh: (B, 478, 3), in shares. places: (B, 2, S, S), in shares.
     """
-    size, turn, shift = place_heads(mesh)
+    placed = place_heads(mesh)
+    x, y = on_arches(placed, places).unbind(1)
+    chin_x, chin_y = (in_head(placed, mesh[:, CHIN])[:, i, None, None] for i in (0, 1))
+    return (
+        _row(x, y - UPPER_HEIGHT, _UPPER),
+        _row(x - chin_x, chin_y - y - LOWER_HEIGHT, _LOWER),
+        placed[0],
+    )
+
+
+def on_arches(placed: Placed, places: Tensor) -> Tensor:
+    """(B, 2, S, S): what places (B, 2, S, S) show, in the head's units to its left and down from
+    between the eyes, if that lies on the arches."""
+    size, turn, shift = placed
     scaled = size[:, None, None] * turn[:, :2]
     flat, deep = scaled[:, :, :2], scaled[:, :, 2:]
     # Least squares, damped: of a profile's width nothing is seen.
@@ -70,15 +83,28 @@ def tooth_rows(mesh: Tensor, places: Tensor) -> tuple[Row, Row, Tensor]:
     at = seen
     for _ in range(_STEPS):
         at = back @ (seen - deep * z)
-        z = _FRONT + _BEND * at[:, :1].clamp(-_REACH, _REACH) ** 2
-    chin = turn.mT @ (mesh[:, _CHIN] - shift)[..., None] / size[:, None, None]
-    x, y = at.unflatten(2, places.shape[-2:]).unbind(1)
-    chin_x, chin_y = (chin[:, i, :, None] for i in (0, 1))
-    return (
-        _row(x, y - UPPER_HEIGHT, _UPPER),
-        _row(x - chin_x, chin_y - y - LOWER_HEIGHT, _LOWER),
-        size,
-    )
+        z = _depth(at[:, :1])
+    return at.unflatten(2, places.shape[-2:])
+
+
+def seen_on_arches(placed: Placed, points: Tensor) -> Tensor:
+    """(B, 2, S, S): where points (B, 2, S, S) of the arches are seen, the inverse of
+    :func:`on_arches`."""
+    size, turn, shift = placed
+    flat = points.flatten(2)
+    solid = torch.cat([flat, _depth(flat[:, :1])], 1)
+    seen = size[:, None, None] * (turn[:, :2] @ solid) + shift[:, :2, None]
+    return seen.unflatten(2, points.shape[-2:])
+
+
+def in_head(placed: Placed, point: Tensor) -> Tensor:
+    """(B, 3): points of meshes (B, 3) in the head's units."""
+    size, turn, shift = placed
+    return (turn.mT @ (point - shift)[..., None])[..., 0] / size[:, None]
+
+
+def _depth(x: Tensor) -> Tensor:
+    return _FRONT + _BEND * x.clamp(-_REACH, _REACH) ** 2
 
 
 def _row(x: Tensor, height: Tensor, ends: tuple[float, ...]) -> Row:

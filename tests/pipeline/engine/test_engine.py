@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import apache_beam as beam
 import pytest
+from apache_beam.runners.worker import data_plane
 from engines import need_dask
 from tiny_run import Told
 
@@ -190,3 +191,18 @@ def test_nothing_is_said_while_all_workers_are_there():
         assert "--dask_partition_size=1" in flags
         time.sleep(0.5)
     assert told.lines == []
+
+
+def test_no_thread_of_its_own_sends_what_is_still_being_written(ours, monkeypatch):
+    made = []
+
+    class Flushing(data_plane.TimeBasedBufferingClosableOutputStream):
+        def __init__(self, *arguments, **named):
+            made.append(self)
+            super().__init__(*arguments, **named)
+
+    monkeypatch.setattr(data_plane, "TimeBasedBufferingClosableOutputStream", Flushing)
+    for engine in (Engine(workers=2), Engine(workers=1)):
+        with opened(engine, ours, Silent()) as at_work:
+            at_work.run(lambda pipeline: pipeline | engine.elements([1, 2, 3]) | beam.Map(str))  # noqa: B023
+    assert not made

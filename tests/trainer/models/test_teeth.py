@@ -103,3 +103,18 @@ def test_what_is_behind_yellow_lips_is_not_green():
         red, green, blue = (network(mouths.maps)[0] + 1) / 2
     inside = mouths.inside[0, 0] > 0.9
     assert (red >= green - 1e-4)[inside].all() and (green >= blue - 1e-4)[inside].all()
+
+
+def test_between_rows_that_are_far_apart_it_is_dark_whatever_was_learned():
+    torch.manual_seed(0)
+    pink = torch.tensor([0.8, 0.4, 0.4])
+    colors = pink.view(1, 1, 3, 1, 1).expand(1, 2, 3, 32, 32)
+    mouths = patch(smiling(1.05, jaw=0.25), colors=colors)
+    network = InnerMouth()
+    with torch.no_grad():
+        network.behind[-1].bias[:] = 3.0  # white was learned
+        painted = (network(mouths.maps)[0].mean(0) + 1) / 2
+    upper, lower = mouths.maps[0, 1:3] / 4  # from where heights are counted
+    deep = (mouths.inside[0, 0] > 0.9) & (upper > 0.19) & (lower > 0.13)
+    assert deep.sum() > 5
+    assert painted[deep].max() < 0.5 * float((pink.mean() + 1) / 2)
