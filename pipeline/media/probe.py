@@ -45,6 +45,8 @@ _WEBM_CODECS = frozenset({"vp8", "vp9", "av1"})
 _SHORTEST_SIDE, _LONGEST_SIDE = 32, 8192
 #: A file that holds less than this share of its stated duration is refused.
 _LEAST_SHARE = 2 / 3
+#: Share by which a stated rate may differ from that of the pictures that are there.
+_NEAR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,16 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
     width, height = round(frame.width * aspect), frame.height
     if rotation in (90, 270):
         width, height = height, width
-    fps = float(stream.average_rate or stream.guessed_rate or 0)
+    fps, frames = float(stream.average_rate or stream.guessed_rate or 0), stream.frames
     promised = _promised(container)
     timeline = Timeline(promised, promised)
     if measure:
         timeline = _timeline(container, promised, path)
+    if timeline.pictures and not timeline.jumps and not _is_indexed(container):
+        # What is in the file counts: an AVI may state 600 a second, most of them empty.
+        frames = timeline.pictures
+        real = timeline.pictures / timeline.pictures_span if timeline.pictures_span else fps
+        fps = fps if abs(real - fps) < _NEAR * fps else real
     if not timeline.end and fps:  # raw streams have no times, and are played at their rate
         timeline = replace(timeline, end=timeline.pictures / fps)
     if measure and container.format.name in ("gif", "apng") and timeline.pictures < 2:
@@ -180,7 +187,7 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
         height=height,
         fps=fps,
         rotation=rotation,
-        frames=stream.frames or (0 if timeline.jumps else timeline.pictures),
+        frames=frames,
         video_codec=codec,
         audio_codec=codec_name(sound) if sound else "",
         pixel_format=stream.codec_context.pix_fmt or "",
