@@ -17,7 +17,8 @@ from fsh.pipeline.ingest.requests import (
     locate,
     parse_time,
 )
-from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
+from fsh.pipeline.media.media_kind import VIDEO, media_kind
+from fsh.pipeline.media.suffixes import OTHER_SUFFIXES, VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import file_error
@@ -186,9 +187,10 @@ def _plain_requests(
 
 
 def media_files(folder: Path) -> list[Path]:
-    """A folder's videos by their names' endings, sorted; hidden files and folders are left out.
+    """A folder's videos, sorted; hidden files and folders are left out.
 
-    A dot or blank behind the ending, as other systems leave it, is no part of it.
+    Names that say nothing are looked into. A dot or blank behind the ending, as other systems leave
+    it, is no part of it.
     """
     found = []
     for root, folders, files in os.walk(folder):
@@ -196,9 +198,13 @@ def media_files(folder: Path) -> list[Path]:
         found += [
             Path(root, name)
             for name in sorted(files)
-            if not name.startswith(".") and _suffix(name) in VIDEO_SUFFIXES
+            if not name.startswith(".") and _is_video(Path(root, name), _suffix(name))
         ]
     return found
+
+
+def _is_video(path: Path, suffix: str) -> bool:
+    return suffix in VIDEO_SUFFIXES or (suffix not in OTHER_SUFFIXES and media_kind(path) == VIDEO)
 
 
 def _suffix(name: str) -> str:

@@ -17,6 +17,7 @@ from fsh.pipeline.media.clock import (
     survey,
 )
 from fsh.pipeline.media.ffmpeg import file_url
+from fsh.pipeline.media.joined_files import holds_another
 from fsh.pipeline.media.media_kind import PICTURE, VIDEO, media_kind
 from fsh.pipeline.media.sound import codec_name
 from fsh.schemas.errors import FshError
@@ -85,7 +86,7 @@ class NotAVideo(FshError):
     """A file that is not accepted as a video.
 
     Attributes:
-        code: why, in a word: empty, not_media, no_video, no_frames, bad_size, truncated.
+        code: why, in a word: empty, not_media, no_video, no_frames, bad_size, truncated, joined.
     """
 
     def __init__(self, what: str, *, where: object = "", remedy: str = "", code: str = "") -> None:
@@ -177,6 +178,13 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
             where=path,
             remedy="fetch or copy it again",
             code="truncated",
+        )
+    if measure and holds_another(path, container.format.name):
+        raise NotAVideo(
+            "another recording begins behind its end, where no player shows it",
+            where=path,
+            remedy="join the recordings anew with a video editor, or give each by itself",
+            code="joined",
         )
     sound = default_sound(container)
     codec = stream.codec_context.codec.canonical_name  # not the decoder, as libdav1d is
