@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from fsh.cli.streams import printing_result
 from fsh.schemas.text import json_line, one_line, sentence, shown
 
 #: No text is markup, because texts hold names of files.
@@ -127,6 +128,11 @@ def announcing(title: str, quiet: bool) -> Callable[[Mapping[str, object]], None
 
 def show_result(result: Mapping[str, object], *, as_json: bool, title: str) -> None:
     """Print a command's result on stdout: a table for people, or one JSON object."""
+    with printing_result():
+        _print_result(result, as_json, title)
+
+
+def _print_result(result: Mapping[str, object], as_json: bool, title: str) -> None:
     if as_json:
         sys.stdout.write(json_line(result) + "\n")
         return
