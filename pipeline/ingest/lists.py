@@ -181,7 +181,9 @@ def _plain_requests(
             raise ValueError(f"more than a URL: {line[:120]!r}")
     url = locate(entry, base)
     if base is not None and not urls.is_url(url) and Path(url).is_dir():
-        return [Request(str(path), where, number) for path in media_files(Path(url))]
+        if found := media_files(Path(url)):
+            return [Request(str(path), where, number) for path in found]
+        raise ValueError(f"a folder without videos: {entry[:120]!r}")
     name = readable(identity)
     return [Request(url, where, number, start, end, identity=name, trusted=base is not None)]
 

@@ -86,7 +86,8 @@ class NotAVideo(FshError):
     """A file that is not accepted as a video.
 
     Attributes:
-        code: why, in a word: empty, not_media, no_video, no_frames, bad_size, truncated, joined.
+        code: why, in a word: not_a_file, empty, not_media, no_video, no_frames, bad_size,
+            truncated, joined.
     """
 
     def __init__(self, what: str, *, where: object = "", remedy: str = "", code: str = "") -> None:
@@ -119,6 +120,8 @@ def probe(path: Path, timeout: float = 20.0, *, measure: bool = True) -> MediaFa
         NotAVideo: if it is not a video that can be decoded, and why.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise NotAVideo("not a file", where=path, remedy="give a video file", code="not_a_file")
         if path.stat().st_size == 0:
             raise NotAVideo("an empty file", where=path, code="empty")
         with _opened(path, timeout) as container:

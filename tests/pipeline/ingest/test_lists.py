@@ -79,6 +79,9 @@ def test_folder_of_videos_and_folder_of_lists(tmp_path):
     write_file(tmp_path, "l/two.csv", "url\nhttps://host.org/b.mp4")
     assert len(read_lists([str(tmp_path / "l")]).requests) == 2
     (tmp_path / "empty").mkdir()
+    listing = read_lists([write_file(tmp_path, "list.txt", "v\nempty\n")])
+    assert len(listing.requests) == 4
+    assert [bad.why for bad in listing.bad_lines] == ["a folder without videos: 'empty'"]
     with pytest.raises(FshError, match="no videos and no lists"):
         read_lists([str(tmp_path / "empty")])
 
