@@ -101,7 +101,8 @@ def animate(
     which the face is not found are bridged. With `--paste-back` the head goes into a full-size
     photo or video: it stays where the head is there, and the driver gives its expression and how
     far it turns. The film is marked as AI-generated, in its pixels and in a signed C2PA manifest;
-    a consent statement in the person's card is held to. A file that is there is replaced only if
+    a consent statement in the person's card is held to. Of several drivers, one that cannot be used
+    costs only its own films; the exit status is 1. A file that is there is replaced only if
     it is a film of fsh's.
 
     Examples: `fsh animate --person people/me --driving talk.mp4 -o me.mp4` ·
@@ -109,6 +110,7 @@ def animate(
     """
     from fsh.defaults import newest_person, person_folder
     from fsh.films.animate import FilmOptions, animate_each
+    from fsh.films.options import DriversFailed
 
     chosen = FilmOptions(
         absolute=absolute,
@@ -127,8 +129,13 @@ def animate(
     people_meant = [person_folder(one, people) for one in person or [newest_person(people)]]
     with console.progress(quiet) as bar:
         announce = console.announcing("animate", quiet)
-        made = animate_each(
-            people_meant, driving, output, options=chosen, announce=announce, progress=bar
-        )
+        try:
+            made = animate_each(
+                people_meant, driving, output, options=chosen, announce=announce, progress=bar
+            )
+        except DriversFailed as failure:
+            title = f"{len(failure.made.films)} films: {output}"
+            console.show_result(failure.made.to_json(), as_json=json, title=title)
+            raise
     title = f"Film: {output}" if len(made.films) == 1 else f"{len(made.films)} films: {output}"
     console.show_result(made.to_json(), as_json=json, title=title)

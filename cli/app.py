@@ -7,17 +7,26 @@ other.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
 from fsh.cli.stopping import Stopping, end_at_once_on_signals
+from fsh.cli.streams import open_missing_streams, quiet_stdout
+
+#: What the system says of a library that it has no room for.
+_NO_MEMORY = re.compile("failed to map segment|cannot allocate memory", re.IGNORECASE)
 
 
 def main() -> None:
     """Run the command line; never show a traceback for a failure that was foreseen."""
+    open_missing_streams()
     with Stopping() as stopping:
         try:
+            if sys.flags.optimize > 1:
+                _tell("Apache Beam needs what Python leaves out with -OO → unset PYTHONOPTIMIZE")
+                sys.exit(1)
             _run_command()
         except BaseException as error:
             end_at_once_on_signals()
@@ -29,7 +38,7 @@ def main() -> None:
                 _tell("stopped; run the same command again to go on")
                 sys.exit(stopping.status)
             if isinstance(error, BrokenPipeError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                quiet_stdout()
                 sys.exit(1)
             if os.environ.get("FSH_DEBUG") or not isinstance(error, Exception):
                 raise
@@ -106,7 +115,8 @@ def failure_line(error: Exception) -> str:
     # Outputs tell of themselves: what no output owns is written to the temporary folder.
     if (refused := refused_by_system(error, tempfile.gettempdir())) is not None:
         return str(refused)
-    if isinstance(error, MemoryError):
+    unloaded = isinstance(error, ImportError) and _NO_MEMORY.search(str(error))
+    if isinstance(error, MemoryError) or unloaded:
         return "not enough memory → use fewer workers, a smaller batch or a smaller preset"
     line = sentence(f"{type(error).__name__}: {error}")[:300]
     return f"internal error: {line} → set FSH_DEBUG=1 for the traceback"

@@ -25,10 +25,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from fsh.cli.streams import printing_result
 from fsh.schemas.text import json_line, one_line, sentence, shown
 
 #: No text is markup, because texts hold names of files.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+#: Share of the work from which on the time left can be judged.
+_TELLING = 0.01
 err = Console(stderr=True, **_PLAIN)
 out = Console(**_PLAIN)
 
@@ -95,7 +98,8 @@ class ProgressBar:
         if not self._total:
             return f"{self._what}: {done} {self._unit}, {seconds:.0f} s {self._note}".rstrip()
         new = self._done - self._before
-        left = f"{seconds * (self._total - self._done) / new:.0f} s left" if new else "…"
+        known = new >= _TELLING * (self._total - self._before) > 0
+        left = f"{seconds * (self._total - self._done) / new:.0f} s left" if known else "…"
         percent = int(100 * self._done / self._total)  # 100 only when it is done
         whole = f"{done}/{self._total:,.0f} {self._unit}, {percent:.0f} %, {left}"
         return f"{self._what}: {whole} {self._note}".rstrip()
@@ -124,6 +128,11 @@ def announcing(title: str, quiet: bool) -> Callable[[Mapping[str, object]], None
 
 def show_result(result: Mapping[str, object], *, as_json: bool, title: str) -> None:
     """Print a command's result on stdout: a table for people, or one JSON object."""
+    with printing_result():
+        _print_result(result, as_json, title)
+
+
+def _print_result(result: Mapping[str, object], as_json: bool, title: str) -> None:
     if as_json:
         sys.stdout.write(json_line(result) + "\n")
         return

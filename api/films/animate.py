@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from fsh import marking
 from fsh.defaults import Announce, AnyPath, as_paths, person_folder
 from fsh.films.making import FilmMaker, require_film_place
-from fsh.films.options import Film, FilmOptions, FilmRequest
+from fsh.films.options import DriversFailed, Film, FilmOptions, FilmRequest, Films
 from fsh.pipeline.inputs.input_name import input_name
 from fsh.pipeline.inputs.landmark_track import require_track_name
 from fsh.pipeline.media.containers import PICTURES, SUFFIXES, film_format, format_named
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.places.outputs import (
     owned_outputs,
     require_different,
@@ -29,23 +28,6 @@ from fsh.schemas.progress import Progress, Silent
 from fsh.schemas.text import shown
 from fsh.threads import set_thread_count
 from fsh.trainer.person.person import Person
-
-
-@dataclass(frozen=True)
-class Films:
-    """All films of one call, and how long they took, seconds."""
-
-    films: tuple[Film, ...]
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        frames = sum(film.frames for film in self.films)
-        speed = {"seconds": self.seconds, "end_to_end_fps": frames / self.seconds}
-        if len(self.films) == 1:
-            return {**self.films[0].to_json(), **speed}
-        films = [film.to_json() for film in self.films]
-        marked = all(film.marked for film in self.films)
-        return {"films": films, "frames": frames, **speed, "marked": marked}
 
 
 def animate(
@@ -140,6 +122,7 @@ def animate_each(
 
     Raises:
         FshError: as :func:`animate` does, or if two films would have one name.
+        DriversFailed: if some of several drivers cannot be used; the others' films are made.
     """
     begun, progress = time.monotonic(), progress or Silent()
     folders, videos = list(map(person_folder, as_paths(people))), as_paths(drivers)
@@ -150,8 +133,11 @@ def animate_each(
     requests = requested_films(folders, videos, Path(output), options.format)
     outputs = require_free_films(requests, options)
     with owned_outputs(outputs, "animate"):
-        made = _animate(requests, folders, options, output, announce, progress)
-    return Films(tuple(made), time.monotonic() - begun)
+        made, failed = _animate(requests, folders, options, output, announce, progress)
+    films = Films(tuple(made), time.monotonic() - begun, tuple(failed))
+    if failed:
+        raise DriversFailed(films, len(videos))
+    return films
 
 
 def require_free_films(requests: Sequence[FilmRequest], options: FilmOptions) -> list[Path]:
@@ -189,7 +175,8 @@ def _animate(
     output: AnyPath,
     announce: Announce | None,
     progress: Progress,
-) -> list[Film]:
+) -> tuple[list[Film], list[tuple[str, str]]]:
+    """The films, and the drivers that cannot be used, with the reason."""
     videos = list(dict.fromkeys(request.driving for request in requests))
     persons = {folder: Person.load(folder) for folder in folders}
     set_thread_count(max(person.network.size for person in persons.values()))
@@ -202,10 +189,17 @@ def _animate(
     for folder, person in persons.items():
         spec.require(person.spec, mine=str(folders[0]), theirs=str(folder))
     maker = FilmMaker.of(options, spec, progress)
-    made = []
+    made, failed = [], []
     # Films come driver by driver, so that one is in memory at a time.
     for source, films in groupby(requests, key=lambda request: request.driving):
-        driver = maker.read_driver(source)
+        try:
+            driver = maker.read_driver(source)
+        except FshError as error:
+            if len(videos) == 1 or isinstance(error, NoRoom):
+                raise
+            progress.say(f"left out: {error}")  # the other drivers are none the worse for it
+            failed.append((str(source), str(error)))
+            continue
         for request in films:
             person = persons[request.person]
             marks = None
@@ -213,7 +207,7 @@ def _animate(
                 key = options.watermark_key
                 marks = marking.marking_of(request.person, person.about, signer, key)
             made.append(maker.make(request, person, driver, marks))
-    return made
+    return made, failed
 
 
 def requested_films(

@@ -40,6 +40,9 @@ from fsh.trainer.person.motion_transfer import fill_gaps, follow_head_pose, tran
 from fsh.trainer.person.person import Person, record_unmarked
 from fsh.trainer.person.photo_references import faces_of
 
+#: Seconds by which a driver's sound may outlast its pictures, as that of many files does.
+_LONGER_SOUND = 0.5
+
 
 @dataclass(frozen=True)
 class FilmMaker:
@@ -193,8 +196,14 @@ class FilmMaker:
             return None
         if is_animated(driving):
             return None
-        file, _ = with_one_clock(driving)
+        file, facts = with_one_clock(driving)
         plan, lacking = plan_sound(file, film)
+        longer = facts.duration - facts.pictures_end
+        if plan and longer > _LONGER_SOUND:
+            self.progress.say(
+                f"{shown(driving.name)}: its sound goes on for {longer:.1f} s after its last "
+                "picture, with which the film ends"
+            )
         if lacking:
             self.progress.say(f"{shown(driving.name)}: the film is silent: {lacking}")
         return file if plan else None

@@ -87,6 +87,39 @@ class Film:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Films:
+    """All films of one call, how long they took, seconds, and (driver, reason) of what failed."""
+
+    films: tuple[Film, ...]
+    seconds: float
+    failed: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        frames = sum(film.frames for film in self.films)
+        speed = {"seconds": self.seconds, "end_to_end_fps": frames / self.seconds}
+        if len(self.films) == 1 and not self.failed:
+            return {**self.films[0].to_json(), **speed}
+        films = [film.to_json() for film in self.films]
+        marked = bool(films) and all(film.marked for film in self.films)
+        failed = [{"driving": driver, "error": error} for driver, error in self.failed]
+        whole = {"films": films, "frames": frames, **speed, "marked": marked}
+        return {**whole, "failed": failed} if failed else whole
+
+
+class DriversFailed(FshError):
+    """Some of several drivers could not be used.
+
+    Attributes:
+        made: the films of the others, and what failed.
+    """
+
+    def __init__(self, made: Films, drivers: int) -> None:
+        self.made = made
+        first = made.failed[0][1]
+        super().__init__(f"{len(made.failed)} of {drivers} drivers cannot be used, such as {first}")
+
+
 class FilmRequest(NamedTuple):
     """Who is moved by whom: the person's folder, the driver, and where the film goes."""
 

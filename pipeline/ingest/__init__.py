@@ -2,14 +2,16 @@
 
 In the data's order:
 
-- what lists ask for: :mod:`lists` recognises a list's shape, :mod:`list_tables`,
-  :mod:`list_json`, :mod:`vox_tracks` and :mod:`hdtf` read tables, JSON, VoxCeleb's tree and HDTF's
-  sets, mostly as :mod:`list_records`; all give :mod:`requests`, of which some are :mod:`wanted`
+- what lists ask for: :mod:`lists` recognises a list's shape, whose text is unpacked by
+  :mod:`list_files`; :mod:`list_tables`, :mod:`list_json`, :mod:`vox_tracks` and :mod:`hdtf` read
+  tables, JSON, VoxCeleb's tree and HDTF's sets, mostly as :mod:`list_records`: by the names in
+  :mod:`list_columns`, on one level by :mod:`list_nesting`, with :mod:`list_ranges` and
+  :mod:`list_boxes`; all give :mod:`requests`, of which some are :mod:`wanted`
 - how to ingest, and what a run would do: :mod:`options`, :mod:`site_options`, :mod:`plan`
 - one video: :mod:`fetch` tries it, keeping to :mod:`rate_limit` and :mod:`addresses`;
-  :mod:`retrieval` gets the file from the disk, by :mod:`download`, or by :mod:`sites` and
-  :mod:`ytdlp`, or a part of it by :mod:`range_copy`; :mod:`prober` and :mod:`licenses`
-  decide whether it is let in; :mod:`storage` gives it its name
+  :mod:`retrieval` gets the file from the disk, by :mod:`download` and :mod:`transfer`, or by
+  :mod:`sites` and :mod:`ytdlp`, or a part of it by :mod:`range_copy`; :mod:`prober` and
+  :mod:`licenses` decide whether it is let in; :mod:`storage` gives it its name
 - what became of it: :mod:`failures`, :mod:`journal` in :mod:`journal_files`, :mod:`ledger`,
   :mod:`report`
 - the run: :mod:`run` is the graph of :mod:`workers`; :mod:`progress` shows it

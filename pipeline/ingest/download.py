@@ -6,6 +6,7 @@ and a transfer that stalls or is too slow is given up on.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import http.client
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.transfer import stated_length, whole_body
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import NoRoom
 from fsh.schemas.tables.records import ErrorClass
@@ -167,7 +169,8 @@ def open_url(
     except http.client.InvalidURL as error:
         raise Failure(ErrorClass.PERMANENT, "bad_url", f"{url}: {error}") from error
     except (http.client.HTTPException, ValueError) as error:
-        raise Failure(ErrorClass.TRANSIENT, "network", f"{url}: {error!r}") from error
+        text = f"{url}: no proper answer ({str(error).strip() or type(error).__name__})"
+        raise Failure(ErrorClass.TRANSIENT, "network", text) from error
     if response.status != 200 and not (response.status == 206 and "Range" in sent):
         with response:
             raise Failure(ErrorClass.PERMANENT, "http_status", f"HTTP {response.status} from {url}")
@@ -191,16 +194,15 @@ def download(
         NoRoom: no room for it.
     """
     with open_url(url, rule, limits.timeout) as response:
-        promised = response.headers.get("Content-Length", "")
-        length = int(promised) if promised.isdigit() else None
+        length = stated_length(response)
         if length is not None and length > limits.max_bytes:
             raise _too_large(url, length, limits)
         digest, size = hashlib.sha256(), 0
         speed = _SpeedCheck(url, limits, clock)
-        read = functools.partial(read_block, response, url)
+        blocks = whole_body(response, url, functools.partial(open_url, url, rule, limits.timeout))
         try:
-            with target.open("wb") as file:
-                while block := read():
+            with target.open("wb") as file, contextlib.closing(blocks):
+                for block in blocks:
                     if size == 0 and _PAGE.match(block):
                         raise NotDirect(response.headers.get_content_type())
                     file.write(block)
@@ -213,8 +215,6 @@ def download(
                     speed.received(len(block))
         except OSError as error:
             raise failures.from_os(error, str(target)) from error
-        if length is not None and size != length:
-            raise Failure(ErrorClass.TRANSIENT, "truncated", f"{url}: {size} bytes of {length}")
         return Received(
             sha256=digest.hexdigest(),
             bytes=size,
@@ -269,22 +269,6 @@ def download_list(url: str, target: Path, proxy: str = "") -> None:
         raise FshError(f"the list cannot be fetched ({failure.text})", where=url) from None
     except NoRoom:
         raise FshError("no room left for the list", where=target.parent) from None
-
-
-def read_block(response: Any, url: str) -> bytes:
-    """The next bytes of a response; empty at its end.
-
-    Raises:
-        Failure: if they do not come.
-    """
-    try:
-        return response.read1(2**18)
-    except http.client.IncompleteRead as error:
-        raise Failure(ErrorClass.TRANSIENT, "truncated", f"{url}: {error!r}") from error
-    except http.client.HTTPException as error:
-        raise Failure(ErrorClass.TRANSIENT, "network", f"{url}: {error!r}") from error
-    except OSError as error:
-        raise failures.from_os(error, url) from error
 
 
 def _too_large(url: str, size: int, limits: DownloadLimits) -> Failure:

@@ -134,6 +134,8 @@ def from_status(status: int, url: str, retry_after: str | None = None) -> Failur
         return Failure(_TRANSIENT, f"http_{status}", text, throttled=True, retry_after=wait)
     if status >= 500 or status in (408, 425):
         return Failure(_TRANSIENT, f"http_{status}", text, retry_after=wait)
+    if 300 <= status < 400:
+        text += ", which leads nowhere: redirects in a circle, or to no address"
     return Failure(_PERMANENT, f"http_{status}", text)
 
 

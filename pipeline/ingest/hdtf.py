@@ -25,7 +25,7 @@ from fsh.schemas.text import shown
 
 _PARTS = "video_url|annotion_time|annotation_time|crop_wh|crop_ratio|resolution"
 _FILE = re.compile(rf"(?P<set>.*?)_?(?:{_PARTS})\.txt", re.IGNORECASE)
-_LINE = re.compile(r"(\S+)\s+(https?://\S+)\s*")
+_LINE = re.compile(r"(?!\S*://)(\S+)\s+(https?://\S+)\s*")
 
 
 def set_name_of(path: Path) -> str | None:

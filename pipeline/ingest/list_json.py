@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.list_records import flat_record, from_records, url_column
+from fsh.pipeline.ingest.list_columns import column_names, row_of, url_column
+from fsh.pipeline.ingest.list_nesting import flat_record
+from fsh.pipeline.ingest.list_records import from_records
 from fsh.pipeline.ingest.requests import Listing
 from fsh.schemas.errors import FshError
 from fsh.schemas.text import shown
@@ -23,6 +25,8 @@ _Row = Mapping[str, Any] | str
 _MAPPING = "_mapping"
 #: Keys below which the rows of a list are kept.
 _CONTAINERS = {"clips", "videos", "data", "items", "entries", "samples", "annotations", "rows"}
+#: The label that says below which key of several a row was.
+_GROUP = "group"
 
 
 def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
@@ -38,10 +42,10 @@ def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
         if first.startswith("[") or first.rstrip() == "{":  # no object per line
             raise FshError("not whole JSON", where=where, remedy=str(error)) from None
         return from_records(_records_of_lines(lines), where, base)
-    if isinstance(whole, dict) and url_column(flat_record(whole)) and not _rows_in(whole, 0):
-        return from_records([(1, flat_record(whole))], where, base)
+    rows = _table(whole) or (list(whole) if isinstance(whole, list) else _rows_in(whole, 0))
+    if isinstance(whole, dict) and not rows and url_column(flat_record(whole)):
+        rows = [whole]
     meanings = _meanings(whole)
-    rows = list(whole) if isinstance(whole, list) else _rows_in(whole, 0)
     if not rows:
         return Listing(notes=[_nothing_note(whole, where)])
     return from_records(
@@ -68,10 +72,35 @@ def _parsed(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def _table(whole: Any) -> list[dict[str, Any]]:
+    """The rows of a table that is written as one: in columns, or as lists with their names.
+
+    pandas writes an object of columns, each an array or an object by row, or ``columns`` and
+    ``data``; others an array of arrays, the first of which has the names.
+    """
+    if isinstance(whole, dict) and isinstance(whole.get("columns"), list):
+        whole = [whole["columns"], *(whole["data"] if isinstance(whole.get("data"), list) else ())]
+    if isinstance(whole, list):
+        if len(whole) < 2 or not all(isinstance(row, list) for row in whole):
+            return []
+        names = column_names([str(name) for name in whole[0]])
+        return [row_of(names, row) for row in whole[1:]] if url_column(names) else []
+    if not isinstance(whole, dict) or not url_column(names := column_names([*map(str, whole)])):
+        return []
+    columns = list(whole.values())
+    if all(isinstance(one, list) for one in columns) and len({*map(len, columns)}) == 1:
+        return [row_of(names, cells) for cells in zip(*columns, strict=True)]
+    if all(isinstance(one, dict) for one in columns) and len({*map(tuple, columns)}) == 1:
+        return [row_of(names, (one[key] for one in columns)) for key in columns[0]]
+    return []
+
+
 def _rows_in(value: Any, depth: int) -> list[Any]:
     """The array or object of objects with the most that name videos, somewhere inside a value.
 
-    An object's keys become the ``id`` of objects that have none, if they look like YouTube's.
+    Several beside each other that are of one kind, as of ``train`` and ``test``, are taken
+    together. An object's keys become the ``id`` of objects that have none, if they look like
+    YouTube's.
     """
     if depth > 4 or not isinstance(value, list | dict):
         return []
@@ -82,11 +111,41 @@ def _rows_in(value: Any, depth: int) -> list[Any]:
         rows = [_with_id(key, one) for key, one in value.items() if isinstance(one, dict) and one]
     found = sum(map(_names_video, rows))
     best = rows if found and 2 * found >= len(rows) else []
-    for key, one in value.items() if isinstance(value, dict) else ():
-        inner = _rows_in(one, depth + 1)
-        if len(inner) > found or (inner and len(inner) == found and key.lower() in _CONTAINERS):
-            best, found = inner, len(inner)
+    inner = _together(value, depth) if isinstance(value, dict) else {}
+    for key, one in inner.items():
+        if len(one) > found or (len(one) == found and key.lower() in _CONTAINERS):
+            best, found = one, len(one)
     return best
+
+
+def _together(value: Mapping[str, Any], depth: int) -> dict[str, list[Any]]:
+    """The rows below each key of an object; those of one kind are below the first key of them."""
+    kinds: list[tuple[set[str], list[tuple[str, list[Any]]]]] = []
+    for key, one in value.items():
+        if not (rows := _rows_in(one, depth + 1)):
+            continue
+        names = _names_of(rows[0])
+        for known, found in kinds:
+            if 2 * len(names & known) >= len(names | known):
+                found.append((key, rows))
+                break
+        else:
+            kinds.append((names, [(key, rows)]))
+    return {
+        found[0][0]: found[0][1]
+        if len(found) == 1
+        else [_of_group(key, row) for key, rows in found for row in rows]
+        for _, found in kinds
+    }
+
+
+def _names_of(row: Any) -> set[str]:
+    return {""} if isinstance(row, str) else {*flat_record(row)}
+
+
+def _of_group(key: str, row: Any) -> Mapping[str, Any]:
+    """A row that says below which of several keys it was."""
+    return {_GROUP: key, **({"url": row} if isinstance(row, str) else row)}
 
 
 def _with_id(key: str, row: Mapping[str, Any]) -> Mapping[str, Any]:

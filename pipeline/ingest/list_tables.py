@@ -11,7 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fsh.pipeline.ingest.list_records import column_names, flat_record, from_records, url_column
+from fsh.pipeline.ingest.list_columns import column_names, row_of, url_column
+from fsh.pipeline.ingest.list_nesting import flat_record
+from fsh.pipeline.ingest.list_records import from_records
 from fsh.pipeline.ingest.requests import Listing, parse_time
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
@@ -20,31 +22,43 @@ from fsh.schemas.text import shown
 #: Half the side of a box that stands for a face's middle, as a share of the frame.
 _MIDDLE = 0.01
 
+#: Bytes of a cell: a transcript or an embedding is longer than what Python takes by itself.
+csv.field_size_limit(2**26)
+
 
 def delimiter_of(header: str) -> str:
-    """The delimiter of a table's first line, or empty if it has none."""
-    return next((mark for mark in "\t,;" if mark in header), "")
+    """The delimiter of a table's first line, or empty if it has none.
 
-
-def read_delimited(lines: Sequence[str], where: str, base: Path | None) -> Listing:
-    """A table with a header line, or one whose first cell already is a URL or a path.
-
-    The delimiter is a tab, comma or semicolon, as the first line has it.
+    It is the one that leaves a name of the column of URLs, else the first that is there; a bar
+    only counts so, as URLs may hold some.
     """
-    first = next(i for i, line in enumerate(lines) if line.strip())
-    mark = delimiter_of(lines[first]) or ","
-    reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
-    rows = _numbered_rows(reader)
-    header: list[str] = []
-    for _, cells in rows:
-        if isinstance(cells, list) and any(cell.strip() for cell in cells):
-            header = cells
-            break
+    marks = [mark for mark in "\t,;|" if mark in header]
+    known = (mark for mark in marks if url_column(column_names(header.split(mark))))
+    return next(known, next((mark for mark in marks if mark != "|"), ""))
+
+
+def stated_delimiter(line: str) -> str:
+    """The delimiter that a line states to spreadsheets, as in ``sep=;``; empty if none."""
+    found = re.fullmatch(r'"?sep=(.)"?', line.strip(), re.IGNORECASE)
+    return found[1] if found else ""
+
+
+def read_delimited(lines: Sequence[str], where: str, base: Path | None, mark: str) -> Listing:
+    """A table with a header line, or one whose first cell already is a URL or a path."""
+    rows = _rows_with_header(lines, mark)
+    header = next((cells for _, cells in rows if isinstance(cells, list)), [])
     names = column_names(header)
-    if url_column(names):
-        return from_records(_records_of_rows(rows, names), where, base)
-    reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
-    return from_records(_records_of_rows(_numbered_rows(reader), []), where, base)
+    if not url_column(names):
+        rows, names = _rows_with_header(lines, mark), []
+    return from_records(_records_of_rows(rows, names), where, base)
+
+
+def _rows_with_header(lines: Sequence[str], mark: str) -> Iterator[tuple[int, list[str] | str]]:
+    """The rows of a table but for empty ones and comments."""
+    for number, cells in _numbered_rows(lines, mark):
+        empty = isinstance(cells, list) and not any(cell.strip() for cell in cells)
+        if not empty and not (isinstance(cells, list) and cells[0].lstrip().startswith("#")):
+            yield number, cells
 
 
 def read_parquet(path: Path, where: str, base: Path | None) -> Listing:
@@ -71,23 +85,52 @@ def no_urls_note(where: str, rows: int, names: Sequence[str]) -> str:
     return f"{shown(where)}: a table of {rows} rows {what} (columns: {columns})"
 
 
-def _numbered_rows(reader: Any) -> Iterator[tuple[int, list[str] | str]]:
-    """(line, cells) of a csv.reader; a row that it cannot read becomes its reason."""
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, f"not a table's row ({error})"
-            continue
-        yield reader.line_num, cells
+def _numbered_rows(lines: Sequence[str], mark: str) -> Iterator[tuple[int, list[str] | str]]:
+    """(line, cells) of a table; a row that cannot be read becomes its reason.
+
+    A quote that is never closed costs the line that it is in, and not those after it.
+    """
+    begin, width = 0, 0
+    while begin < len(lines):
+        first = begin
+        reader = _reader((lines[i] for i in range(first, len(lines))), mark)
+        while True:
+            try:
+                cells: list[str] | str = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                cells = f"not a table's row ({error})"
+            end = first + reader.line_num
+            if end - begin > 1 and not _is_whole(lines[begin:end], mark, cells, width):
+                begin += 1
+                yield begin, "a quote that is not closed"
+                break
+            if isinstance(cells, list):
+                width = max(width, len(cells))
+            yield end, cells
+            begin = end
+
+
+def _is_whole(lines: Sequence[str], mark: str, cells: list[str] | str, width: int) -> bool:
+    """Whether several lines are one row: its quotes end, and it has no more cells than others."""
+    if isinstance(cells, str) or 0 < width < len(cells):
+        return False
+    try:
+        return len(list(_reader(lines, mark, strict=True))) == 1
+    except csv.Error:
+        return False
+
+
+def _reader(lines: Iterable[str], mark: str, *, strict: bool = False) -> Any:
+    whole = (f"{line}\n" for line in lines)
+    return csv.reader(whole, delimiter=mark, skipinitialspace=True, strict=strict)
 
 
 def _records_of_rows(
     rows: Iterable[tuple[int, list[str] | str]], names: Sequence[str]
 ) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    """(line, cells by the columns' names), comments and empty rows left out.
+    """(line, cells by the columns' names).
 
     A row that does not fit the header becomes the reason. Without names, what a cell is depends on
     its shape.
@@ -95,14 +138,12 @@ def _records_of_rows(
     for number, cells in rows:
         if isinstance(cells, str):
             yield number, cells
-        elif not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
-            continue
         elif not names:
             yield number, _record_without_header(cells)
         elif len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
             yield number, f"{len(cells)} columns, the header has {len(names)}"
         else:
-            yield number, dict(zip(names, cells, strict=False))
+            yield number, row_of(names, cells)
 
 
 def _record_without_header(cells: Sequence[str]) -> Mapping[str, Any]:

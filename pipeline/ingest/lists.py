@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fsh.pipeline.ingest import download, hdtf, list_json, list_records, list_tables, vox_tracks
+from fsh.pipeline.ingest import download, hdtf, list_files, list_json, list_tables, vox_tracks
+from fsh.pipeline.ingest.list_columns import column_names, url_column
 from fsh.pipeline.ingest.requests import (
     BadLine,
     Listing,
@@ -16,7 +17,8 @@ from fsh.pipeline.ingest.requests import (
     locate,
     parse_time,
 )
-from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
+from fsh.pipeline.media.media_kind import VIDEO, media_kind
+from fsh.pipeline.media.suffixes import OTHER_SUFFIXES, VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import file_error
@@ -24,12 +26,10 @@ from fsh.schemas.places.temporary import scratch_folder
 from fsh.schemas.text import readable, shown
 
 _LIST_TYPES = frozenset({"text/csv", "text/tab-separated-values", "text/plain", "application/json"})
-_LIST_SUFFIXES = frozenset(
-    [".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".list", ".lst"]
-)
-
-#: What becomes of bytes that an encoding does not know: a file's name may hold them.
-_ON_ERROR = {"utf-8-sig": "surrogateescape", "utf-16": "replace"}
+#: An entry's number or mark in a list that was written for people, which is nobody's name.
+_COUNTED = re.compile(r"[-*•–]|\(?\d+[.):]\)?")
+#: Marks that people put around a URL.
+_QUOTES = ('""', "''", "``", "<>")
 
 
 def read_lists(arguments: Iterable[str], proxy: str = "") -> Listing:
@@ -61,7 +61,7 @@ def _what_is_there(listing: Listing) -> str:
     """What was found instead of requests."""
     found = [note.split(": ", 1)[-1] for note in listing.notes]
     if bad := listing.bad_lines:
-        what = f"{len(bad)} lines that cannot be understood"
+        what = f"{len(bad)} {'line' if len(bad) == 1 else 'lines'} that cannot be understood"
         found.append(f"{what}, such as line {bad[0].line}: {bad[0].why}")
     return "; ".join(found) or "no entries"
 
@@ -97,24 +97,18 @@ def read_list_file(path: Path, where: str, base: Path | None) -> Listing:
         where: what to call it in the ledger and in messages.
         base: the folder that relative paths start from; None if the list came from the net.
     """
-    try:
-        if not path.is_file():  # a pipe would have to be read twice
-            raise FshError("not a file", where=path, remedy="give a list that is a plain file")
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise file_error(error, path) from None
+    head = list_files.head_of(path)
     if head.startswith(b"PAR1"):
         return list_tables.read_parquet(path, where, base)
-    encoding = _encoding(head)
-    if not encoding or (path.suffix.lower() in VIDEO_SUFFIXES and base is not None):
+    is_own_video = path.suffix.lower() in VIDEO_SUFFIXES and base is not None
+    is_set = base is not None and hdtf.set_name_of(path) is not None
+    text = None if is_own_video else list_files.text_of(path, head)
+    if text is None:
         return Listing([Request(where, trusted=base is not None)])
-    if base is not None and (name := hdtf.set_name_of(path)) is not None:
-        return hdtf.read_set(path.parent, name)
-    try:
-        text = path.read_bytes().decode(encoding, _ON_ERROR[encoding])
-    except OSError as error:
-        raise file_error(error, path) from None
+    if is_set:
+        return hdtf.read_set(path.parent, hdtf.set_name_of(path) or "")
+    if base is not None and (what := _is_no_list(text)):
+        raise FshError(f"{what}, not a list", where=path, remedy="give its links one per line")
     return parse_list(text, where, base)
 
 
@@ -126,13 +120,16 @@ def parse_list(text: str, where: str, base: Path | None) -> Listing:
         return Listing(notes=[f"{shown(where)}: an empty list"])
     if vox_tracks.is_track(text):
         return vox_tracks.read_track(text, where, base)
+    stated = list_tables.stated_delimiter(content[0])
+    if stated and len(content) > 1:
+        lines[lines.index(content.pop(0))] = ""
     first = content[0].strip()
     if first[0] in "[{":
         return list_json.read_json(lines, where, base)
-    mark = list_tables.delimiter_of(first)
-    names = list_records.column_names(first.split(mark) if mark else [first])
-    if list_records.url_column(names) or _is_headerless_table(first, mark, base):
-        return list_tables.read_delimited(lines, where, base)
+    mark = stated or list_tables.delimiter_of(first)
+    names = column_names(first.split(mark) if mark else [first])
+    if url_column(names) or _is_headerless_table(first, mark, base):
+        return list_tables.read_delimited(lines, where, base, mark or ",")
     if mark and _is_table_without_urls(content, mark):
         return Listing(notes=[list_tables.no_urls_note(where, len(content) - 1, names)])
     return _read_plain(lines, where, base)
@@ -144,7 +141,7 @@ def _read_plain(lines: Sequence[str], where: str, base: Path | None) -> Listing:
     named = [line.split()[0] for line in lines if hdtf.is_name_and_url(line.strip())]
     people = hdtf.identities_of_names(named)
     for number, line in enumerate(lines, 1):
-        line = line.strip()
+        line = _bare(line.strip(), base)
         if not line or line.startswith("#"):
             continue
         try:
@@ -152,6 +149,16 @@ def _read_plain(lines: Sequence[str], where: str, base: Path | None) -> Listing:
         except ValueError as error:
             listing.bad_lines.append(BadLine(where, number, str(error)))
     return listing
+
+
+def _bare(line: str, base: Path | None) -> str:
+    """A line without what people put around an entry, unless it is a file's name."""
+    bare = line.rstrip(",; ")
+    if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
+        bare = bare[1:-1].strip()
+    if bare == line or (base is not None and urls.exists(base / line)):
+        return line
+    return bare
 
 
 def _plain_requests(
@@ -163,7 +170,8 @@ def _plain_requests(
     identity, start, end, entry = "", None, None, line
     words = re.sub(r"\s+#.*$", "", line).split()
     if hdtf.is_name_and_url(line):
-        identity, entry = people[words[0]], words[1]
+        identity = "" if _COUNTED.fullmatch(words[0]) else people.get(words[0], words[0])
+        entry = words[1]
     elif urls.is_url(urls.with_scheme(line)) and not (base and urls.exists(base / line)):
         entry, *times = words
         if len(times) == 2:
@@ -173,15 +181,18 @@ def _plain_requests(
             raise ValueError(f"more than a URL: {line[:120]!r}")
     url = locate(entry, base)
     if base is not None and not urls.is_url(url) and Path(url).is_dir():
-        return [Request(str(path), where, number) for path in media_files(Path(url))]
+        if found := media_files(Path(url)):
+            return [Request(str(path), where, number) for path in found]
+        raise ValueError(f"a folder without videos: {entry[:120]!r}")
     name = readable(identity)
     return [Request(url, where, number, start, end, identity=name, trusted=base is not None)]
 
 
 def media_files(folder: Path) -> list[Path]:
-    """A folder's videos by their names' endings, sorted; hidden files and folders are left out.
+    """A folder's videos, sorted; hidden files and folders are left out.
 
-    A dot or blank behind the ending, as other systems leave it, is no part of it.
+    Names that say nothing are looked into. A dot or blank behind the ending, as other systems leave
+    it, is no part of it.
     """
     found = []
     for root, folders, files in os.walk(folder):
@@ -189,9 +200,13 @@ def media_files(folder: Path) -> list[Path]:
         found += [
             Path(root, name)
             for name in sorted(files)
-            if not name.startswith(".") and _suffix(name) in VIDEO_SUFFIXES
+            if not name.startswith(".") and _is_video(Path(root, name), _suffix(name))
         ]
     return found
+
+
+def _is_video(path: Path, suffix: str) -> bool:
+    return suffix in VIDEO_SUFFIXES or (suffix not in OTHER_SUFFIXES and media_kind(path) == VIDEO)
 
 
 def _suffix(name: str) -> str:
@@ -208,7 +223,10 @@ def _read_folder(folder: Path) -> Listing:
     for name in sets:
         listing.extend(hdtf.read_set(folder, name))
     for path in files:
-        if path.suffix.lower() in _LIST_SUFFIXES and hdtf.set_name_of(path) is None:
+        if (
+            list_files.list_suffix(path.name) in list_files.SUFFIXES
+            and hdtf.set_name_of(path) is None
+        ):
             listing.extend(read_list_file(path, str(path), folder))
     if not listing.requests:
         listing.extend(_read_tracks(folder))
@@ -240,18 +258,16 @@ def _read_remote(url: str, proxy: str) -> Listing:
 
 def _is_list(url: str, proxy: str) -> bool:
     """Whether a URL leads to a list: by its ending, else by the type that the host states."""
-    suffix = Path(re.sub(r"[?#].*", "", url)).suffix.lower()
-    if suffix in _LIST_SUFFIXES or suffix in VIDEO_SUFFIXES:
-        return suffix in _LIST_SUFFIXES
+    suffix = list_files.list_suffix(re.sub(r"[?#].*", "", url))
+    if suffix in list_files.SUFFIXES or suffix in VIDEO_SUFFIXES:
+        return suffix in list_files.SUFFIXES
     return download.content_type(url, proxy) in _LIST_TYPES
 
 
-def _encoding(head: bytes) -> str:
-    """The encoding of a text's first bytes; empty if it is no text."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    odd = sum(byte < 32 and byte not in b"\t\n\f\r\x1b" for byte in head)
-    return "" if odd * 100 > len(head) else "utf-8-sig"  # a stray one is one malformed line
+def _is_no_list(text: str) -> str:
+    """What a text is that names videos, perhaps, but is no list; empty if it may be one."""
+    begin = text[:200].lstrip().lower()
+    return "a web page" if begin.startswith(("<!doctype html", "<html")) else ""
 
 
 def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:

@@ -19,8 +19,9 @@ import av
 
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.download import DownloadLimits, open_url, read_block
+from fsh.pipeline.ingest.download import DownloadLimits, open_url
 from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.transfer import read_block
 from fsh.schemas.tables.records import ErrorClass
 
 #: Containers of plain files that sites have, by libavformat's names: none refers to another file.

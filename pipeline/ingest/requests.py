@@ -18,6 +18,9 @@ from fsh.schemas.text import shown
 Box = tuple[float, float, float, float]
 #: No video is longer, in seconds, and no frame larger, in pixels.
 LATEST, _LARGEST = 1e7, 1e6
+_SECONDS = r"(\d+(?:\.\d*)?|\.\d+)"
+_CLOCK = re.compile(rf"(?:(?:(\d+):)?(\d{{1,3}}):)?{_SECONDS}\s*(?:s|secs?|seconds)?")
+_UNITS = re.compile(rf"(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:{_SECONDS}s)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ def locate(entry: str, base: Path | None) -> str:
         raise ValueError("empty")
     if base is not None and (found := _existing(entry, base)):
         return found  # whatever its name is like
+    if "://" in entry and not urls.is_url(entry):
+        raise ValueError(f"a URL and something before it: {entry[:120]!r}")
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in entry):
         raise ValueError("holds control characters or is not UTF-8")
     if urls.is_url(entry):
@@ -184,7 +189,9 @@ def _existing(entry: str, base: Path) -> str:
 
 
 def parse_time(text: str) -> float | None:
-    """Seconds from ``12.5``, ``1:02`` or ``01:02:03.5``; None from nothing.
+    """Seconds from ``12.5``, ``1:02``, ``01:02:03.5`` or ``1h2m3s``; None from nothing.
+
+    A comma may stand for the point, unless it may also part thousands.
 
     Raises:
         ValueError: if it is none of these.
@@ -192,18 +199,28 @@ def parse_time(text: str) -> float | None:
     text = text.strip()
     if not text or text.lower() in ("nan", "none", "null", "na"):
         return None
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:\.\d*)?|\.\d+)s?", text)
+    plain = _with_point(text)
+    match = _CLOCK.fullmatch(plain) or (_UNITS.fullmatch(plain) if plain[-1:] in "hms" else None)
     if not match:
         try:  # 1e3, or a float that a spreadsheet wrote its own way
-            seconds = float(text)
+            seconds = float(plain)
         except ValueError:
             raise ValueError(f"not a time: {text[:40]!r}") from None
     else:
         hours, minutes, rest = match.groups()
-        seconds = int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest)
+        seconds = int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest or 0)
     if not 0 <= seconds <= LATEST:
         raise ValueError(f"not a time: {text[:40]!r}")
     return seconds
+
+
+def _with_point(text: str) -> str:
+    """A number with commas as Python writes it; as it is where a comma may mean two things."""
+    if re.fullmatch(r"\d{1,3}(,\d{3})+\.\d*\s*s?", text):
+        return text.replace(",", "")
+    if text.count(",") == 1 and not re.fullmatch(r"\d{1,3},\d{3}\s*s?", text):
+        return text.replace(",", ".")
+    return text
 
 
 def parse_size(text: str) -> int | None:

@@ -5,7 +5,8 @@ Nothing here knows of faces. In reading order:
 - ``ffmpeg``: which ffmpeg executable runs.
 - ``suffixes``: file name endings of videos and pictures.
 - ``clock``: which stream is shown, where a file's time begins and ends.
-- ``probe``: what a file is by its content, and which files are accepted.
+- ``probe``: what a file is by its content, and which files are accepted; ``joined_files``: whether
+  another recording is hidden behind its end.
 - ``one_clock``: a copy with one time, of files whose time runs back.
 - ``color_tags``: which colours numbers mean; ``color_filters``: any of them as standard RGB.
 - ``decode``: frames with exact times, and sound, through ffmpeg, whose ``frame_log`` it reads.

@@ -51,14 +51,21 @@ class Timeline:
     Attributes:
         end: seconds on the clock; the end of the last packet of pictures or sound.
         pictures_end: the same, of pictures alone.
+        pictures_start: seconds on the clock; the first of them.
         pictures: packets of pictures.
         jumps: whether time runs back or leaps, as in files that were joined.
     """
 
     end: float = 0.0
     pictures_end: float = 0.0
+    pictures_start: float = float("inf")
     pictures: int = 0
     jumps: bool = False
+
+    @property
+    def pictures_span(self) -> float:
+        """Seconds from the first picture to the end of the last; 0 if their times are unknown."""
+        return max(0.0, self.pictures_end - self.pictures_start)
 
 
 def is_cover_art(stream: av.VideoStream) -> bool:
@@ -168,6 +175,7 @@ def survey(container: av.container.InputContainer) -> Timeline:
         known.end = max(known.end, end)
         if is_picture:
             known.pictures_end = max(known.pictures_end, end)
+            known.pictures_start = min(known.pictures_start, time)
     return known
 
 

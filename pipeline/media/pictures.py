@@ -34,6 +34,8 @@ else:
 _BLACK, _WHITE = 40, 230
 #: Formats with several pictures in a file of which all but the first are its thumbnails and maps.
 _ONE_PICTURE = ("MPO", "HEIF", "AVIF")
+#: Formats that are programs, which Pillow has run by others that are installed.
+_BY_OTHERS = ("EPS", "WMF")
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -157,7 +159,7 @@ def _read(path: Path, upright: bool, say: Callable[[str], None]) -> np.ndarray:
     except ValueError as error:  # Pillow may know more
         deep, refused = None, error
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=_formats())
     except UnidentifiedImageError:
         if deep is None and (deep := read_deep_tiff(path, any_depth=True)) is None:
             raise
@@ -183,6 +185,12 @@ def _read(path: Path, upright: bool, say: Callable[[str], None]) -> np.ndarray:
         orientation = image.getexif().get(_ORIENTATION, 1) if upright else 1
         plain = _turned(plain, orientation)
         return _to_rgb(plain, profile, say)
+
+
+def _formats() -> list[str]:
+    """What Pillow reads by itself."""
+    Image.init()
+    return [name for name in Image.OPEN if name not in _BY_OTHERS]
 
 
 def _turned(image: Image.Image, orientation: object) -> Image.Image:

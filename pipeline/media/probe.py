@@ -17,6 +17,7 @@ from fsh.pipeline.media.clock import (
     survey,
 )
 from fsh.pipeline.media.ffmpeg import file_url
+from fsh.pipeline.media.joined_files import holds_another
 from fsh.pipeline.media.media_kind import PICTURE, VIDEO, media_kind
 from fsh.pipeline.media.sound import codec_name
 from fsh.schemas.errors import FshError
@@ -45,6 +46,8 @@ _WEBM_CODECS = frozenset({"vp8", "vp9", "av1"})
 _SHORTEST_SIDE, _LONGEST_SIDE = 32, 8192
 #: A file that holds less than this share of its stated duration is refused.
 _LEAST_SHARE = 2 / 3
+#: Share by which a stated rate may differ from that of the pictures that are there.
+_NEAR = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class NotAVideo(FshError):
     """A file that is not accepted as a video.
 
     Attributes:
-        code: why, in a word: empty, not_media, no_video, no_frames, bad_size, truncated.
+        code: why, in a word: not_a_file, empty, not_media, no_video, no_frames, bad_size,
+            truncated, joined.
     """
 
     def __init__(self, what: str, *, where: object = "", remedy: str = "", code: str = "") -> None:
@@ -116,6 +120,8 @@ def probe(path: Path, timeout: float = 20.0, *, measure: bool = True) -> MediaFa
         NotAVideo: if it is not a video that can be decoded, and why.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise NotAVideo("not a file", where=path, remedy="give a video file", code="not_a_file")
         if path.stat().st_size == 0:
             raise NotAVideo("an empty file", where=path, code="empty")
         with _opened(path, timeout) as container:
@@ -153,11 +159,16 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
     width, height = round(frame.width * aspect), frame.height
     if rotation in (90, 270):
         width, height = height, width
-    fps = float(stream.average_rate or stream.guessed_rate or 0)
+    fps, frames = float(stream.average_rate or stream.guessed_rate or 0), stream.frames
     promised = _promised(container)
     timeline = Timeline(promised, promised)
     if measure:
         timeline = _timeline(container, promised, path)
+    if timeline.pictures and not timeline.jumps and not _is_indexed(container):
+        # What is in the file counts: an AVI may state 600 a second, most of them empty.
+        frames = timeline.pictures
+        real = timeline.pictures / timeline.pictures_span if timeline.pictures_span else fps
+        fps = fps if abs(real - fps) < _NEAR * fps else real
     if not timeline.end and fps:  # raw streams have no times, and are played at their rate
         timeline = replace(timeline, end=timeline.pictures / fps)
     if measure and container.format.name in ("gif", "apng") and timeline.pictures < 2:
@@ -171,6 +182,13 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
             remedy="fetch or copy it again",
             code="truncated",
         )
+    if measure and holds_another(path, container.format.name):
+        raise NotAVideo(
+            "another recording begins behind its end, where no player shows it",
+            where=path,
+            remedy="join the recordings anew with a video editor, or give each by itself",
+            code="joined",
+        )
     sound = default_sound(container)
     codec = stream.codec_context.codec.canonical_name  # not the decoder, as libdav1d is
     extension = _CONTAINERS.get(container.format.name, "bin")
@@ -180,7 +198,7 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
         height=height,
         fps=fps,
         rotation=rotation,
-        frames=stream.frames or (0 if timeline.jumps else timeline.pictures),
+        frames=frames,
         video_codec=codec,
         audio_codec=codec_name(sound) if sound else "",
         pixel_format=stream.codec_context.pix_fmt or "",

@@ -51,3 +51,12 @@ PHOTO_SUFFIXES = frozenset(
         ".heif",
     ]
 )
+
+#: Of files that are no videos, or not yet, and are not opened to see whether they are.
+OTHER_SUFFIXES = PHOTO_SUFFIXES | frozenset(
+    [
+        *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".npy", ".npz"),
+        *(".wav", ".mp3", ".m4a", ".flac", ".srt", ".vtt", ".tar", ".zip", ".gz"),
+        *(".part", ".partial", ".ytdl", ".crdownload", ".download", ".tmp"),
+    ]
+)

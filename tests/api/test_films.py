@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faces_helpers import Told
+from odd_media import AAC, PICTURE, make
 from tiny_data import SPEC, clip_of
 from untrained import untrained
 
 import fsh
 from fsh.films.animate import FilmOptions, animate_each, requested_films
 from fsh.films.frames import Stopwatch, drawn_frames, prefetched
+from fsh.films.making import FilmMaker
+from fsh.films.options import DriversFailed
 from fsh.pipeline.inputs.landmark_track import save_track
+from fsh.pipeline.media.containers import film_format
 from fsh.schemas.errors import FshError
 from fsh.schemas.progress import Silent
 
@@ -217,6 +221,32 @@ def test_several_films_and_their_settings(tmp_path, track):
     ]
     assert result["frames"] == 12 and result["marked"]
     assert shown[0]["marked"] and shown[0]["consent"] == "not stated"
+
+
+def test_a_driver_that_cannot_be_used_costs_only_its_own_films(tmp_path, track):
+    folder, told = save_person(tmp_path / "ada"), Told()
+    drivers = [tmp_path / "text.mp4", track, tmp_path / "missing.mp4"]
+    drivers[0].write_text("no video")
+    with pytest.raises(DriversFailed, match="2 of 3 drivers cannot be used, such as ") as error:
+        animate_each(folder, drivers, tmp_path / "films", progress=told)
+    result = error.value.made.to_json()
+    assert [Path(film["output"]).name for film in result["films"]] == ["ada--talk.mp4"]
+    assert [one["driving"] for one in result["failed"]] == [str(drivers[0]), str(drivers[2])]
+    assert "not a readable video" in result["failed"][0]["error"]
+    assert sum(line.startswith("left out: ") for line in told.lines) == 2
+    assert [path.name for path in (tmp_path / "films").iterdir()] == ["ada--talk.mp4"]
+    with pytest.raises(FshError, match="not a readable video"):
+        fsh.animate(folder, drivers[0], tmp_path / "one.mp4")
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(1.6, 0), (1.9, 0), (4.0, 1)])
+def test_sound_that_outlasts_the_pictures_is_told(tmp_path, seconds, told):
+    talk = make(tmp_path / "talk.mp4", f"{PICTURE} -f lavfi -i sine=d={seconds} {AAC}")
+    progress = Told()
+    maker = FilmMaker(FilmOptions(), SPEC, backend=None, target=None, progress=progress)
+    assert maker._sound_of(talk, film_format(tmp_path / "out.mp4")) == talk
+    assert len(progress.lines) == told
+    assert not told or "its sound goes on for 2.4 s" in progress.lines[0]
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan")])

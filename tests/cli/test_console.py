@@ -65,6 +65,19 @@ def test_progress_never_passes_its_end(printed, monkeypatch):
     assert not re.search(r"-\d+ s left", text)
 
 
+def test_no_time_left_is_told_before_it_can_be_known(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    bar = console.ProgressBar()
+    bar.start("videos", 100, "s of video")
+    for seconds, done in ((6, 0.01), (12, 30), (18, 30)):
+        now[0] = 100 + seconds
+        with console.err.capture() as told:
+            bar.advance(done)
+        line = told.get().strip()
+        assert ("left" in line) == (seconds > 6), line
+
+
 def test_results_in_a_pipe_have_whole_names(capsys):
     long = "/x" * 200 + NAME
     console.show_result({"folder": long, "counts": {NAME: 3}}, as_json=False, title=f"Film: {NAME}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,6 +123,45 @@ def cut(path: Path, share: float) -> Answer:
         handler.end_headers()
         handler.wfile.write(body[: int(len(body) * share)])
         handler.close_connection = True
+
+    return answer
+
+
+def breaking(path: Path, size: int, *, other_after: int = 0, **headers: str) -> Answer:
+    """Hangs up after ``size`` bytes each time, and goes on from where it is asked to.
+
+    Args:
+        other_after: so many answers later the file is another one, of the same length.
+        headers: of every answer, by which the file is known.
+    """
+    count = 0
+
+    def answer(handler: Handler) -> None:
+        nonlocal count
+        body, count = path.read_bytes(), count + 1
+        wanted = handler.headers.get("Range", "")
+        is_other = 0 < other_after < count
+        begin = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
+        handler.send_response(206 if wanted and not is_other else 200)
+        begin = 0 if is_other else begin
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body) - begin))
+        handler.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
+        handler.end_headers()
+        handler.wfile.write(body[begin:] if is_other else body[begin : begin + size])
+        handler.close_connection = True
+
+    return answer
+
+
+def packed(path: Path, encoding: str, share: float = 1.0) -> Answer:
+    """A file that the host packs though nobody asked for it; perhaps a part of that."""
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress}[encoding]
+
+    def answer(handler: Handler) -> None:
+        body = pack(path.read_bytes())
+        handler.reply(200, body[: int(len(body) * share)], Content_Encoding=encoding)
 
     return answer
 

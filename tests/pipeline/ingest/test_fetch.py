@@ -16,6 +16,7 @@ from fetching import LIMITS, cause, fetch, fetcher_in
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.download import DownloadLimits, NotDirect, download
 from fsh.pipeline.ingest.failures import Interrupted
+from fsh.schemas.ids import file_sha256
 from fsh.schemas.places.disk import NoRoom
 
 
@@ -73,6 +74,43 @@ def test_truncation_is_noticed_and_tried_again(fetcher, server, media_files):
     assert (outcome.state, outcome.attempts) == ("stored", 2)
     outcome = fetch(fetcher, server.on("/b.mp4", cut))
     assert cause(outcome) == ("failed", "transient", "truncated")
+
+
+@pytest.mark.parametrize(
+    "known", [{"ETag": '"1"'}, {"Last_Modified": "Mon, 02 Jan 2023 03:04:05 GMT"}]
+)
+def test_a_transfer_that_breaks_off_goes_on_where_it_was(fetcher, server, media_files, known):
+    whole = media_files / "a.mp4"
+    parts = loopback.breaking(whole, whole.stat().st_size // 5, **known)
+    outcome = fetch(fetcher, server.on("/a.mp4", parts))
+    assert (outcome.state, outcome.attempts) == ("stored", 1)
+    assert outcome.sha256 == file_sha256(whole) and len(server.hits["/a.mp4"]) >= 5
+
+
+def test_a_transfer_goes_on_only_with_the_same_file(fetcher, server, media_files):
+    half = (media_files / "a.mp4").stat().st_size // 2
+    nameless = loopback.breaking(media_files / "a.mp4", half)
+    outcome = fetch(fetcher, server.on("/a.mp4", nameless))
+    assert cause(outcome) == ("failed", "transient", "truncated")
+    other = loopback.breaking(media_files / "a.mp4", half, other_after=1, ETag='"1"')
+    outcome = fetch(fetcher, server.on("/b.mp4", other))
+    assert (outcome.state, outcome.attempts) == ("stored", 2)
+    assert outcome.sha256 == file_sha256(media_files / "a.mp4")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_what_a_host_packs_unasked_is_unpacked(fetcher, server, media_files, encoding):
+    answer = loopback.packed(media_files / "a.mp4", encoding)
+    outcome = fetch(fetcher, server.on("/a.mp4", answer))
+    assert outcome.state == "stored" and outcome.sha256 == file_sha256(media_files / "a.mp4")
+    cut = loopback.packed(media_files / "b.mkv", encoding, 0.5)
+    assert cause(fetch(fetcher, server.on("/b.mkv", cut))) == ("failed", "transient", "truncated")
+
+
+def test_redirects_that_lead_nowhere_are_told_as_such(fetcher, server):
+    outcome = fetch(fetcher, server.on("/a.mp4", loopback.redirect("/a.mp4")))
+    assert cause(outcome) == ("failed", "permanent", "http_302")
+    assert "leads nowhere" in outcome.error
 
 
 @pytest.mark.parametrize(

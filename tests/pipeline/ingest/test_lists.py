@@ -68,13 +68,20 @@ def test_folder_of_videos_and_folder_of_lists(tmp_path):
     write_file(tmp_path, "v/b.MP4", "x")
     write_file(tmp_path, "v/sub/a.mkv", "x")
     write_file(tmp_path, "v/.hidden.mp4", "x")
+    write_file(tmp_path, "v/talk", b"\0\0\0\x18ftypmp42")
+    write_file(tmp_path, "v/talk.MP4_original", b"\0\0\0\x18ftypmp42")
+    write_file(tmp_path, "v/talk.mp4.part", b"\0\0\0\x18ftypmp42")
+    write_file(tmp_path, "v/other", b"nothing known")
     write_file(tmp_path, "v/notes.txt", "https://host.org/a.mp4")
     found = [Path(r.url).name for r in read_lists([str(tmp_path / "v")]).requests]
-    assert found == ["b.MP4", "a.mkv"]
+    assert found == ["b.MP4", "talk", "talk.MP4_original", "a.mkv"]
     write_file(tmp_path, "l/one.txt", "https://host.org/a.mp4")
     write_file(tmp_path, "l/two.csv", "url\nhttps://host.org/b.mp4")
     assert len(read_lists([str(tmp_path / "l")]).requests) == 2
     (tmp_path / "empty").mkdir()
+    listing = read_lists([write_file(tmp_path, "list.txt", "v\nempty\n")])
+    assert len(listing.requests) == 4
+    assert [bad.why for bad in listing.bad_lines] == ["a folder without videos: 'empty'"]
     with pytest.raises(FshError, match="no videos and no lists"):
         read_lists([str(tmp_path / "empty")])
 

@@ -11,7 +11,7 @@ from odd_media import AAC, BOTH, CLOCKS, joined, make, onset_in, times_of
 from fsh.pipeline.media.decode import read_sound
 from fsh.pipeline.media.footage import open_footage
 from fsh.pipeline.media.one_clock import copy_with_one_clock, with_one_clock
-from fsh.pipeline.media.probe import probe
+from fsh.pipeline.media.probe import NotAVideo, probe
 from fsh.schemas.errors import FshError
 
 WIDE = BOTH.replace("s=96x64", "s=160x64")
@@ -45,6 +45,33 @@ def test_what_was_joined_has_one_clock(tmp_path, name):
         sound = read_sound(copy, begin, begin + 1.4)
         assert onset_in(sound) == pytest.approx(1.0, abs=0.12)
     assert open_footage(path, 25.0).path == copy
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("two.mp4", CLOCKS["plain.mp4"]),
+        ("two.mov", CLOCKS["timecode.mov"]),
+        ("two.flv", f"{BOTH} {AAC}"),
+        ("two.wmv", f"{BOTH} -c:v wmv2 -c:a wmav2"),
+        ("two.mxf", f"{BOTH} -c:v mpeg2video -c:a pcm_s16le"),
+    ],
+)
+def test_a_recording_that_no_player_would_show_is_not_passed_over(tmp_path, name, words):
+    part = make(tmp_path / f"one-{name}", words)
+    assert not probe(part).jumps
+    with pytest.raises(NotAVideo, match="another recording begins behind its end") as error:
+        with_one_clock(joined(tmp_path / name, part, part))
+    assert error.value.code == "joined"
+
+
+def test_what_only_looks_like_a_second_recording_is_let_be(tmp_path):
+    part = make(tmp_path / "fragments.mp4", CLOCKS["fragments.mp4"])
+    assert with_one_clock(joined(tmp_path / "two.mp4", part, part))[1].duration > 3
+    plain = make(tmp_path / "plain.mp4", CLOCKS["plain.mp4"])
+    for tail in (b"\0" * 100, b"\0\0\0\x10moov", b"\0\0\0\x01moov" + b"\0" * 8, b"moov" * 99):
+        (tmp_path / "tail.mp4").write_bytes(plain.read_bytes() + tail)
+        assert probe(tmp_path / "tail.mp4").duration == pytest.approx(1.6, abs=0.1)
 
 
 def test_a_copy_has_always_the_same_bytes_and_others_are_left_alone(tmp_path):

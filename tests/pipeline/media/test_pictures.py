@@ -85,6 +85,14 @@ def test_broken_files_are_named(tmp_path, photo):
             read_photo(tmp_path / name)
 
 
+def test_no_other_program_runs_what_is_in_a_picture(tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64)).save(tmp_path / "program.eps")
+    (tmp_path / "photo.jpg").write_bytes((tmp_path / "program.eps").read_bytes())
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("was run"))
+    with pytest.raises(FshError, match="not a picture, or one in an unknown format"):
+        read_photo(tmp_path / "photo.jpg")
+
+
 def test_a_decompression_bomb_is_refused(tmp_path):
     Image.new("1", (15_000, 15_000)).save(tmp_path / "bomb.png")
     with pytest.raises(FshError, match=r"bomb\.png: .*too large"):

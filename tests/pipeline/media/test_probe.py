@@ -55,6 +55,24 @@ def test_the_content_counts_and_not_the_name(folder):
     assert caught.value.code == "not_media"
 
 
+def test_what_is_no_file_is_not_waited_for(folder):
+    (folder / "folder.mp4").mkdir()
+    os.mkfifo(folder / "pipe.mp4")
+    for name in ("folder.mp4", "pipe.mp4"):
+        with pytest.raises(NotAVideo, match="not a file") as caught:
+            probe(folder / name)
+        assert caught.value.code == "not_a_file"
+
+
+def test_the_pictures_that_are_there_count_in_a_file_without_an_index(folder):
+    """Packets copied from a film into an AVI, which then states 600 pictures a second."""
+    film = media.make(folder / "film.mp4", "-c:v", "libx264", "-bf", "2")
+    avi = media.remux(film, folder / "copied.avi")
+    facts, known = probe(avi), probe(film)
+    assert facts.frames == known.frames
+    assert facts.fps == pytest.approx(known.fps, rel=0.25)
+
+
 def test_a_rotated_video_has_the_size_that_is_shown(folder):
     straight = media.make(folder / "straight.mp4")
     turned = media.remux(straight, folder / "turned.mp4", "-display_rotation", "90")
