@@ -159,10 +159,16 @@ def _children(parent: int) -> list[int]:
 
 
 def _kill_a_worker(child: int) -> str:
-    """Kill one of the processes that a command has started; its name, empty if there is none."""
+    """Kill one of the processes that a command has started; its name, empty if there is none.
+
+    Not one that has not become another program yet, nor Python's own that counts semaphores: these
+    do no work of the command's, and hold no memory for whose sake they would be killed.
+    """
+    own = _name(child)
     below = _children(child)
     below += [one for pid in below for one in _children(pid)]
-    named = [(pid, name) for pid in below if (name := _name(pid))]
+    named = [(pid, name) for pid in below if (name := _name(pid)) not in ("", own)]
+    named = [(pid, name) for pid, name in named if "resource_tracker" not in name]
     if named:
         pid, name = random.choice(named)
         with suppress(ProcessLookupError):

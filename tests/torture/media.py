@@ -161,6 +161,8 @@ def faults_of(files: int, sources: list[Source], clips: list[Clip], done: ShardR
             faults.append(f"without a class: {source.url}")
         if source.path and source.video_id not in ended:
             faults.append(f"without an end: {source.url}")
+        if "failed: internal" in source.error:
+            faults.append(f"internal: {source.error}")
     faults += [f"internal: {clip.error}" for clip in clips if str(clip.reason) == "internal"]
     spent = done.seconds_kept + sum(done.seconds_rejected.values())
     if abs(done.seconds_in - spent) > 0.001:
