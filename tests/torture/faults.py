@@ -48,8 +48,6 @@ class Place:
         shutil.rmtree(self.pristine / "tmp")
         self.inputs = self._inputs(self.pristine)
         self.fresh()
-        self.run()
-        self.fresh()  # the first time it takes longer
         end = self.run()
         self.seconds = end.seconds
         assert end.status == 0, end.told[-2000:]
@@ -105,8 +103,7 @@ def _scratch(folder: Path) -> list[str]:
 def torture(place: Place, how: str, tries: int, rng: random.Random, seconds: float) -> dict:
     """End a command ``tries`` times, or as often as the time lets; what came of it."""
     if how == "locked" and not can_lock(place.root):
-        left_out = {"left out": "chattr as root, on a file system that has it"}
-        return {"tries": 0, "struck": 0, "survived": 0, "faults": [], **left_out}
+        return untried("chattr as root, on a file system that has it")
     until = time.monotonic() + seconds
     struck, faults, done = 0, [], 0
     lost: Counter[str] = Counter()
@@ -141,6 +138,11 @@ def torture(place: Place, how: str, tries: int, rng: random.Random, seconds: flo
     return {**found, "lost": dict(lost)} if lost else found
 
 
+def untried(wants: str) -> dict:
+    """The report on what cannot be tried for want of something."""
+    return {"tries": 0, "struck": 0, "survived": 0, "faults": [], "left out": f"wants {wants}"}
+
+
 def _program(command: str) -> str:
     """What a process is, by its command line: ``ffmpeg``, or a Python program's module."""
     if found := re.search(r"from ([\w.]+) import|-m ([\w.]+)", command):
@@ -157,9 +159,16 @@ def main() -> None:
 
     def broken(command: str, scratch: Path) -> dict:
         place, by = Place(command, scratch), {}
-        for how in chosen.how or ["kill"]:
+        until = time.monotonic() + chosen.seconds
+        hows = list(chosen.how or ["kill"])
+        random.Random(f"{command} {chosen.seed}").shuffle(hows)
+        for number, how in enumerate(hows):
+            left = (until - time.monotonic()) / (len(hows) - number)
+            if by and left <= 0:
+                by[how] = untried("more time")
+                continue
             rng = random.Random(f"{command} {how} {chosen.seed}")
-            by[how] = torture(place, how, chosen.tries, rng, chosen.seconds)
+            by[how] = torture(place, how, chosen.tries, rng, left)
             print(f"{command}, {how}: {json.dumps(by[how])}", file=sys.stderr, flush=True)
         total = {name: sum(one[name] for one in by.values()) for name in ("tries", "struck")}
         faults = [fault for one in by.values() for fault in one["faults"]]

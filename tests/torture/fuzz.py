@@ -123,7 +123,7 @@ def main() -> None:
         import atheris
     except ImportError:
         if not chosen.plain:
-            guidance = {"left out": "guidance of the mutations, for want of atheris"}
+            guidance = {"left out": "guidance of the mutations: wants atheris"}
         atheris, chosen.plain = None, True
     with tempfile.TemporaryDirectory(prefix="fsh-fuzz-") as name:
         folder = Path(name, "work")

@@ -36,7 +36,7 @@ def parts(minutes: float, out: Path) -> list[tuple[str, list[str]]]:
     fuzzing = each(FUZZING, len(TARGETS))
     tries = f"--tries={max(1, round(minutes / 3))}"
     few, count = max(1, round(minutes / 20)), max(20, round(5 * minutes))
-    others = [each(OTHER, COMMANDS * len(OTHERS)), *(f"--how={how}" for how in OTHERS)]
+    others = [each(OTHER, COMMANDS), *(f"--how={how}" for how in OTHERS)]
     return [
         *((f"fuzz {one}", ["fuzz.py", one, fuzzing, f"--out={out / one}"]) for one in TARGETS),
         ("kills", ["faults.py", tries, each(KILLS, len(LONG)), *LONG]),
