@@ -207,7 +207,7 @@ def _set_locked(root: Path, flag: str) -> None:
     subprocess.run(["chattr", flag, *folders], check=flag == "-i", capture_output=True)
 
 
-def _left_running(patience: float = 5.0) -> tuple[str, ...]:
+def _left_running(patience: float = 30.0) -> tuple[str, ...]:
     """What a command's processes are that outlived it; they are killed."""
     until = time.monotonic() + patience
     names = []
