@@ -2,8 +2,9 @@
 
     python tests/torture/run.py [--minutes 60] [--out build/torture]
 
-Prints a line of JSON for each part, below it what did not survive and what was left out here. The
-inputs of what fuzzing finds are kept in ``--out``. Exit status 1 if anything did not survive.
+Prints a line of JSON for each part, below it what did not survive and what was left out here. In
+``--out`` are what each part says while it is at work, and the inputs of what fuzzing finds. Exit
+status 1 if anything did not survive.
 """
 
 from __future__ import annotations
@@ -66,15 +67,20 @@ def left_out(found: dict) -> Iterator[str]:
             yield from (why if name == "by" else f"{name}: {why}" for why in left_out(one))
 
 
-def run(command: list[str], seconds: float) -> tuple[dict, list[str]]:
+def run(command: list[str], log: Path, seconds: float) -> tuple[dict, list[str]]:
     """Run a part; its report, and what did not survive.
 
     Args:
+        log: gets what it says meanwhile.
         seconds: after which it counts as hanging.
     """
     words = [sys.executable, str(HERE / command[0]), *command[1:]]
+    log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds)
+        with log.open("w") as said:
+            done = subprocess.run(
+                words, stdout=subprocess.PIPE, stderr=said, text=True, timeout=seconds
+            )
     except subprocess.TimeoutExpired:
         return {}, [f"not at its end after {seconds:.0f} s"]
     try:
@@ -82,7 +88,7 @@ def run(command: list[str], seconds: float) -> tuple[dict, list[str]]:
     except (IndexError, ValueError):
         found = None
     if done.returncode or not isinstance(found, dict):
-        last = "\n    ".join(done.stderr.strip().splitlines()[-8:])
+        last = "\n    ".join(log.read_text(errors="replace").strip().splitlines()[-8:])
         return found or {}, [f"exit status {done.returncode}: {last}"]
     return found, faults_of(found)
 
@@ -93,8 +99,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "build" / "torture")
     chosen = parser.parse_args()
     failed = []
-    for name, command in parts(chosen.minutes, chosen.out.absolute()):
-        found, wrong = run(command, 1800 + 60 * chosen.minutes)
+    chosen.out = chosen.out.absolute()
+    for name, command in parts(chosen.minutes, chosen.out):
+        log = chosen.out / f"{name.replace(' ', '-')}.log"
+        found, wrong = run(command, log, 1800 + 60 * chosen.minutes)
         print(f"{name}: {json.dumps(found)}", flush=True)
         for one in wrong:
             print(f"  did not survive: {one}", flush=True)

@@ -74,6 +74,12 @@ def test_a_part_that_fails_costs_no_other_and_is_named_again_at_the_end(
     assert lines[-1] == "did not survive: bad"
 
 
+def test_what_a_part_says_meanwhile_is_kept(torture, tmp_path):
+    at_work = "import sys; print('at work', file=sys.stderr); "
+    assert torture(a=at_work + reports(faults=[])) == 0
+    assert (tmp_path / "out" / "a.log").read_text() == "at work\n"
+
+
 def test_what_cannot_be_tried_here_is_said(torture, capsys):
     locked = {"tries": 0, "faults": [], "left out": "chattr as root"}
     here = reports(ingest={"faults": [], "by": {"kill": {"tries": 1}, "locked": locked}})
