@@ -46,6 +46,8 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
         prefetch_factor=4,
         collate_fn=_unchanged,
         pin_memory=pin,
+        # Otherwise it draws from the one that the training draws from, at every start anew.
+        generator=torch.Generator(),
         multiprocessing_context="forkserver",
     )
     return map(_raised, _watched(batches))

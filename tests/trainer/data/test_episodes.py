@@ -235,8 +235,9 @@ def test_an_error_in_a_loaders_process_is_the_same_line(tmp_path):
 
 def test_a_loaders_process_that_is_killed_is_one_line(tmp_path):
     folder = write_data(tmp_path, people=1, samples=2, frames=4, shards=1)
-    batches = loader(stream(folder, batch=1), 1)
+    batches, drawn = loader(stream(folder, batch=1), 1), torch.get_rng_state()
     next(batches)
+    assert torch.equal(torch.get_rng_state(), drawn)  # a run that goes on begins here again
     for child in multiprocessing.active_children():
         child.kill()
     with pytest.raises(FshError, match="decodes for the training was killed"):
