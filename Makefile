@@ -17,10 +17,12 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
-# An hour: fuzzing, kills, broken media, load (docs/reliability.md).
+# An hour, or MINUTES: fuzzing, kills, broken media, load (docs/reliability.md).
+MINUTES ?= 60
 torture: $(STAMP)
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,torture]" || true
-	$(BIN)/python tests/torture/run.py
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,torture]" || \
+	  echo "atheris cannot be installed here: fuzzing will not be guided"
+	$(BIN)/python tests/torture/run.py --minutes $(MINUTES)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ The rooms, in the order in which data passes them:
 - ``provenance``: watermark and signed manifest of what is drawn.
 
 Beside them: ``engine`` (Beam, and where it runs), ``sandbox`` (crash-proof child processes;
-``sandbox_answers`` is what they send), ``local_connections`` (no proxy on this machine), ``locks``,
-``pages`` (what a browser shows) and ``tombstones`` (what was erased and must not come back).
+``sandbox_answers`` is what they send, ``core_time`` whether they had a core), ``local_connections``
+(no proxy on this machine), ``locks``, ``pages`` (what a browser shows) and ``tombstones`` (what was
+erased and must not come back).
 """

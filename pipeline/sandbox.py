@@ -26,6 +26,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from fsh.pipeline.core_time import seconds_without_core
 from fsh.pipeline.sandbox_answers import MEMORY_WORDS, answer_of_job, read_answer, send_answer
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.temporary import remove_scratch
@@ -35,6 +36,8 @@ from fsh.schemas.tables.records import RejectReason
 _LARGEST = 64 * 2**20
 #: Seconds between two looks whether a job is still wanted.
 _LOOK = 0.5
+#: How many times its timeout a job may take where others have the cores.
+_PATIENCE = 10.0
 
 
 class JobFailed(Exception):
@@ -114,6 +117,9 @@ class Sandbox:
     def result(self, timeout: float, wanted: Callable[[], bool] = _always) -> Any:
         """What the job that was started gave, at most ``timeout`` seconds from now.
 
+        Time for which its worker waits for a core, because others have them, does not count, up to
+        :data:`_PATIENCE` times the timeout.
+
         A job whose worker the system killed is done once more, so it may take twice as long: where
         memory is short the system takes what is large, whoever wants the memory.
 
@@ -149,9 +155,15 @@ class Sandbox:
             JobFailed: if none comes, or it dies.
             JobAbandoned: if it is not wanted any more.
         """
-        parts, size, until = list[bytes](), 0, time.monotonic() + timeout
+        assert self._process
+        begun, without = time.monotonic(), seconds_without_core(self._process.pid)
+        parts, size, until = list[bytes](), 0, begun + timeout
         while True:
             left = until - time.monotonic()
+            if left <= 0:
+                waited = seconds_without_core(self._process.pid) - without
+                until = begun + timeout + min(max(0.0, waited), (_PATIENCE - 1) * timeout)
+                left = until - time.monotonic()
             if not wait([self._results], max(0.0, min(_LOOK, left))):
                 if not wanted():
                     self.close()

@@ -43,6 +43,8 @@ def without_user(url: str) -> str:
 
 def youtube_key(url: str) -> str:
     """The 11-character id of a YouTube video's URL, or empty."""
+    if not is_url(url) and not url.startswith("//"):
+        return ""  # a path: large folders have many
     parts = split_url(url)
     host = (parts.hostname or "") if parts else ""
     if not parts or not _YOUTUBE_HOST.fullmatch(host):

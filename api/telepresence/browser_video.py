@@ -32,8 +32,9 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
         raise FshError("not a file", where=path, remedy="give a video that shows a face")
     try:
         with av.open(file_url(path)) as file:
-            codecs = {stream.codec_context.name for stream in file.streams.video}
-            formats = {stream.codec_context.pix_fmt for stream in file.streams.video}
+            coded = [stream.codec_context for stream in file.streams.video]
+            codecs = {one.name if one else "unknown" for one in coded}
+            formats = {one.pix_fmt for one in coded if one}
     except (OSError, av.FFmpegError) as error:
         raise FshError(f"not a video ({error})", where=path) from error
     if not codecs:

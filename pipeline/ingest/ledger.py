@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, now, read_journals
 from fsh.pipeline.ingest.journal_files import remove_journals
@@ -19,6 +19,9 @@ from fsh.schemas.places.locks import taking_turns
 from fsh.schemas.places.stores import file_size, is_remote, listing, store_of
 from fsh.schemas.tables.parquet import read_sources, write_sources
 from fsh.schemas.tables.records import Source, SourceState
+
+#: What a source has of an outcome.
+_OUTCOME = tuple(one.name for one in fields(FetchOutcome))
 
 
 class Ledger:
@@ -96,7 +99,7 @@ def source_of(request: Request, outcome: FetchOutcome, first_seen: str = "") -> 
         bbox_height=request.bbox_height,
         labels=request.labels,
         first_seen=first_seen or outcome.last_tried,
-        **asdict(outcome),
+        **{name: getattr(outcome, name) for name in _OUTCOME},
     )
 
 

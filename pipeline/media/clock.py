@@ -74,13 +74,17 @@ def is_cover_art(stream: av.VideoStream) -> bool:
 
 
 def shown_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The video stream that a player plays: no cover, no still; marked as default; the largest."""
+    """The video stream that a player plays: no cover, no still; marked as default; the largest.
+
+    One of a codec that this ffmpeg does not know has no ``codec_context``, and is the last choice.
+    """
     streams = [s for s in container.streams.video if not is_cover_art(s)]
     moving = [s for s in streams if s.frames != 1]
 
-    def rank(stream: av.VideoStream) -> tuple[bool, int]:
+    def rank(stream: av.VideoStream) -> tuple[bool, bool, int]:
+        coded = stream.codec_context
         default = bool(stream.disposition & av.stream.Disposition.default)
-        return default, stream.codec_context.width * stream.codec_context.height
+        return coded is not None, default, coded.width * coded.height if coded else 0
 
     return max(moving or streams, key=rank, default=None)
 

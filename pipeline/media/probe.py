@@ -86,7 +86,7 @@ class NotAVideo(FshError):
     """A file that is not accepted as a video.
 
     Attributes:
-        code: why, in a word: not_a_file, empty, not_media, no_video, no_frames, bad_size,
+        code: why, in a word: not_a_file, empty, not_media, no_video, no_codec, no_frames, bad_size,
             truncated, joined.
     """
 
@@ -142,6 +142,13 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
     if stream is None:
         what = "sound and no video stream" if container.streams.audio else "no video stream"
         raise NotAVideo(what, where=path, remedy="give a video file", code="no_video")
+    if stream.codec_context is None:
+        raise NotAVideo(
+            "its pictures are of a codec that is not known here",
+            where=path,
+            remedy="convert it to H.264 first",
+            code="no_codec",
+        )
     coded = stream.codec_context.width, stream.codec_context.height
     if max(coded) > _LONGEST_SIDE or 0 < min(coded) < _SHORTEST_SIDE:
         raise NotAVideo(

@@ -20,6 +20,11 @@ def double(x: int) -> int:
     return 2 * x
 
 
+def sleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
 def own_id() -> int:
     return os.getpid()
 

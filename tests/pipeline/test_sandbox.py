@@ -22,8 +22,10 @@ from sandbox_jobs import (
     hang_with_child,
     keep_a_copy,
     own_id,
+    sleep,
 )
 
+from fsh.pipeline.core_time import seconds_without_core
 from fsh.pipeline.engine.idle_pool import IdlePool
 from fsh.pipeline.sandbox import JobAbandoned, JobFailed, Sandbox
 
@@ -100,6 +102,37 @@ def test_a_hanging_job_is_killed_with_its_children(sandbox, tmp_path):
         sandbox.run(hang_with_child, str(note), timeout=3)
     assert gone(int(note.read_text()))
     assert sandbox.run(double, 4, timeout=20) == 8
+
+
+def test_time_without_a_core_does_not_count(sandbox, monkeypatch):
+    sandbox.run(double, 1, timeout=60)  # it has started
+    waited = iter([5.0, *[5.6] * 99])  # what it had before is not this job's
+    monkeypatch.setattr("fsh.pipeline.sandbox.seconds_without_core", lambda group: next(waited))
+    assert sandbox.run(sleep, 0.6, timeout=0.3) == 0.6
+    waited = iter([0.0, *[9.0] * 99])
+    monkeypatch.setattr("fsh.pipeline.sandbox._PATIENCE", 3.0)
+    begun = time.monotonic()
+    with pytest.raises(JobFailed, match="timeout"):
+        sandbox.run(sleep, 60.0, timeout=0.3)
+    assert 0.9 <= time.monotonic() - begun < 30
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
+def test_two_that_share_a_core_wait_for_it():
+    script = "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+    command = [sys.executable, "-c", script]
+    first = subprocess.Popen(command, process_group=0)
+    second = subprocess.Popen(command, process_group=first.pid)
+    try:
+        until = time.monotonic() + 60
+        while seconds_without_core(first.pid) < 0.2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert seconds_without_core(first.pid) >= 0.2
+    finally:
+        for one in (first, second):
+            one.kill()
+            one.wait()
+    assert seconds_without_core(first.pid) == 0.0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_DATA")

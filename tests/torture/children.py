@@ -9,6 +9,7 @@ import ctypes
 import faulthandler
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,12 +34,16 @@ class End:
         told: what it printed.
         running: what it left running, by name.
         struck: whether the fault came while it ran.
+        lost: the process of its own that was killed, by name.
+        seconds: how long it ran.
     """
 
     status: int
     told: str
     running: tuple[str, ...] = ()
     struck: bool = False
+    lost: str = ""
+    seconds: float = 0.0
 
     @property
     def is_told(self) -> bool:
@@ -57,11 +62,14 @@ def forked(
     Args:
         how: what happens to it. after: seconds until then.
     """
+    began, lost = time.monotonic(), ""
     output, child = _started(work, root)
     status = _wait(child, after)
     struck = status is None and bool(how)
     if struck and how == "worker":
-        struck = _kill_a_worker(child)
+        while status is None and not (lost := _kill_a_worker(child)):
+            status = _wait(child, 0.005)  # it has none yet, or none any more
+        struck = bool(lost)
     elif struck and how == "locked":
         _set_locked(root, "+i")
     elif struck:
@@ -75,10 +83,12 @@ def forked(
         os.killpg(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         output.open("a").write("\nTraceback: did not end when it was asked to")
+    seconds = time.monotonic() - began
     if struck and how == "locked":
         _set_locked(root, "-i")
     told = output.read_text(errors="replace") if output.exists() else ""
-    return End(os.waitstatus_to_exitcode(status), told, _left_running(), struck)
+    code = os.waitstatus_to_exitcode(status)
+    return End(code, told, _left_running(), struck, lost, seconds)
 
 
 def _started(
@@ -148,15 +158,47 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _kill_a_worker(child: int) -> bool:
-    """Kill one of the processes that a command has started, if there is any."""
+def _kill_a_worker(child: int) -> str:
+    """Kill one of the processes that a command has started; its name, empty if there is none.
+
+    Not one that has not become another program yet, nor Python's own that counts semaphores: these
+    do no work of the command's, and hold no memory for whose sake they would be killed.
+    """
+    own = _name(child)
     below = _children(child)
     below += [one for pid in below for one in _children(pid)]
-    if below:
+    named = [(pid, name) for pid in below if (name := _name(pid)) not in ("", own)]
+    named = [(pid, name) for pid, name in named if "resource_tracker" not in name]
+    if named:
+        pid, name = random.choice(named)
         with suppress(ProcessLookupError):
-            os.kill(random.choice(below), signal.SIGKILL)
-            return True
-    return False
+            os.kill(pid, signal.SIGKILL)
+            return name
+    return ""
+
+
+def _name(pid: int) -> str:
+    """A process's command line, shortened; empty if it has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()[:120]
+    return ""
+
+
+def can_lock(folder: Path) -> bool:
+    """Whether :func:`_set_locked` has an effect in a folder: root may, on most file systems."""
+    probe = folder / "probe"
+    probe.mkdir()
+    try:
+        _set_locked(probe, "+i")
+        (probe / "a file").touch()
+    except OSError:
+        return shutil.which("chattr") is not None
+    else:
+        return False
+    finally:
+        with suppress(OSError):
+            _set_locked(probe, "-i")
+        shutil.rmtree(probe)
 
 
 def _set_locked(root: Path, flag: str) -> None:
@@ -165,10 +207,10 @@ def _set_locked(root: Path, flag: str) -> None:
     subprocess.run(["chattr", flag, *folders], check=flag == "-i", capture_output=True)
 
 
-def _left_running(patience: float = 5.0) -> tuple[str, ...]:
+def _left_running(patience: float = 30.0) -> tuple[str, ...]:
     """What a command's processes are that outlived it; they are killed."""
     until = time.monotonic() + patience
-    names: dict[int, str] = {}
+    names = []
     while True:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
@@ -179,10 +221,10 @@ def _left_running(patience: float = 5.0) -> tuple[str, ...]:
             break
         time.sleep(0.02)
     for pid in left:
-        with suppress(OSError):
-            names[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")[:120]
+        names.append(_name(pid) or "a process")
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return tuple(names.values())
+    return tuple(names)
 
 
 def adopt_orphans() -> None:

@@ -5,7 +5,8 @@
 Every command (a row of :data:`commands.COMMANDS`) is broken in every way that is named (``--how``,
 several times): the table is the product of the two.
 - ``kill``: SIGKILL; ``term``: SIGTERM; ``interrupt``: Ctrl-C;
-- ``worker``: SIGKILL to a process that it started, as the kernel does where memory runs out;
+- ``worker``: SIGKILL to a process that it started, as the kernel does where memory runs out; where
+  it has none at that moment, to the next one;
 - ``locked``: nothing can be made or removed in any of its folders any more (chattr, as root);
 - ``twice``: it is started a second time on the same folder.
 
@@ -19,14 +20,16 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 if str(Path(__file__).parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).parent))
-from children import HOW, End, forked, twice
+from children import HOW, End, can_lock, forked, twice
 from commands import COMMANDS, Command, digests, left_over
 from driver import each_command, options
 
@@ -45,11 +48,8 @@ class Place:
         shutil.rmtree(self.pristine / "tmp")
         self.inputs = self._inputs(self.pristine)
         self.fresh()
-        forked(self.command.work, self.root)
-        self.fresh()  # the first time it takes longer
-        began = time.monotonic()
-        end = forked(self.command.work, self.root)
-        self.seconds = time.monotonic() - began
+        end = self.run()
+        self.seconds = end.seconds
         assert end.status == 0, end.told[-2000:]
         self.wanted = self.command.outcome(self.root)
         assert self.faults_of(end) == [], self.faults_of(end)
@@ -102,8 +102,11 @@ def _scratch(folder: Path) -> list[str]:
 
 def torture(place: Place, how: str, tries: int, rng: random.Random, seconds: float) -> dict:
     """End a command ``tries`` times, or as often as the time lets; what came of it."""
+    if how == "locked" and not can_lock(place.root):
+        return untried("chattr as root, on a file system that has it")
     until = time.monotonic() + seconds
     struck, faults, done = 0, [], 0
+    lost: Counter[str] = Counter()
     for number in range(tries):
         if time.monotonic() > until:
             break
@@ -117,7 +120,10 @@ def torture(place: Place, how: str, tries: int, rng: random.Random, seconds: flo
                 wrong.append(f"the first said: {first.status} {first.told[-400:]}")
         else:
             end = place.run(how=how, after=moment)
+            if not end.struck:  # other programs may have gone, or come
+                place.seconds = end.seconds
         struck += end.struck
+        lost.update([_program(end.lost)] if end.lost else [])
         if how != "kill" and not end.is_told:
             wrong.append(f"said: {end.status} {end.told[-400:]}")
         wrong += [f"left running: {one}" for one in end.running]
@@ -126,8 +132,22 @@ def torture(place: Place, how: str, tries: int, rng: random.Random, seconds: flo
         again = end if end.status == 0 and not halted else place.run()
         wrong += place.faults_of(again)
         if wrong:
-            faults.append(f"try {number}, {how} after {moment:.3f} s: {'; '.join(wrong)}")
-    return {"tries": done, "struck": struck, "survived": done - len(faults), "faults": faults}
+            what = f"{how} {end.lost}".strip()
+            faults.append(f"try {number}, {what} after {moment:.3f} s: {'; '.join(wrong)}")
+    found = {"tries": done, "struck": struck, "survived": done - len(faults), "faults": faults}
+    return {**found, "lost": dict(lost)} if lost else found
+
+
+def untried(wants: str) -> dict:
+    """The report on what cannot be tried for want of something."""
+    return {"tries": 0, "struck": 0, "survived": 0, "faults": [], "left out": f"wants {wants}"}
+
+
+def _program(command: str) -> str:
+    """What a process is, by its command line: ``ffmpeg``, or a Python program's module."""
+    if found := re.search(r"from ([\w.]+) import|-m ([\w.]+)", command):
+        return found[1] or found[2]
+    return re.split(r"-linux|\s", Path(command.split()[0]).name)[0]
 
 
 def main() -> None:
@@ -139,9 +159,16 @@ def main() -> None:
 
     def broken(command: str, scratch: Path) -> dict:
         place, by = Place(command, scratch), {}
-        for how in chosen.how or ["kill"]:
+        until = time.monotonic() + chosen.seconds
+        hows = list(chosen.how or ["kill"])
+        random.Random(f"{command} {chosen.seed}").shuffle(hows)
+        for number, how in enumerate(hows):
+            left = (until - time.monotonic()) / (len(hows) - number)
+            if by and left <= 0:
+                by[how] = untried("more time")
+                continue
             rng = random.Random(f"{command} {how} {chosen.seed}")
-            by[how] = torture(place, how, chosen.tries, rng, chosen.seconds)
+            by[how] = torture(place, how, chosen.tries, rng, left)
             print(f"{command}, {how}: {json.dumps(by[how])}", file=sys.stderr, flush=True)
         total = {name: sum(one[name] for one in by.values()) for name in ("tries", "struck")}
         faults = [fault for one in by.values() for fault in one["faults"]]

@@ -101,7 +101,7 @@ def _torture(place: Place, tries: int, seconds: float) -> dict:
 def main() -> None:
     chosen = options(tries=10).parse_args()
     if not with_own_mounts():
-        print(json.dumps({"skipped": "no mounts of one's own here"}))
+        print(json.dumps({"left out": "wants mounts of its own: root, or a user namespace"}))
         return
     each_command("disk", chosen, lambda name, scratch: torture(name, scratch, chosen))
 

@@ -36,8 +36,8 @@ for folder in (HERE.parents[1] / ".typecheck", HERE.parent / "helpers"):
 class Fuzzing:
     """Runs a target on one input after another, and keeps what raised anything but FshError."""
 
-    def __init__(self, target: Target, out: Path | None) -> None:
-        self._target, self._out = target, out
+    def __init__(self, target: Target, out: Path | None, notes: dict[str, str]) -> None:
+        self._target, self._out, self._notes = target, out, notes
         self.runs, self.findings = 0, {}  # type: ignore[var-annotated]
 
     def one(self, data: bytes) -> None:
@@ -55,11 +55,12 @@ class Fuzzing:
             if where not in self.findings:
                 self.findings[where] = str(error)[:200]
                 if self._out:
+                    self._out.mkdir(parents=True, exist_ok=True)
                     name = hashlib.sha256(data).hexdigest()[:12]
                     (self._out / name).write_bytes(data)
 
     def report(self) -> str:
-        return json.dumps({"runs": self.runs, "findings": self.findings})
+        return json.dumps({"runs": self.runs, "findings": self.findings, **self._notes})
 
 
 def mutated(data: bytes, seeds: list[bytes], rng: random.Random) -> bytes:
@@ -117,11 +118,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--plain", action="store_true")
     chosen = parser.parse_args()
-    if chosen.out:
-        chosen.out.mkdir(parents=True, exist_ok=True)
+    guidance = {}
     try:
         import atheris
     except ImportError:
+        if not chosen.plain:
+            guidance = {"left out": "guidance of the mutations: wants atheris"}
         atheris, chosen.plain = None, True
     with tempfile.TemporaryDirectory(prefix="fsh-fuzz-") as name:
         folder = Path(name, "work")
@@ -132,7 +134,7 @@ def main() -> None:
         said = sys.stdout
         with instrumented, contextlib.redirect_stderr(io.StringIO()):
             target, seeds = TARGETS[chosen.target](folder)
-        fuzzing = Fuzzing(target, chosen.out)
+        fuzzing = Fuzzing(target, chosen.out, guidance)
         if chosen.plain:
             plain(fuzzing, seeds, chosen.seconds, chosen.runs)
             print(fuzzing.report(), file=said)
@@ -150,8 +152,11 @@ def main() -> None:
                 shutil.rmtree(name)
                 os._exit(0)
 
+        kept = Path(name, "kept") if chosen.out is None else chosen.out  # what hangs, or crashes
+        kept.mkdir(parents=True, exist_ok=True)
         largest = max(65536, *map(len, seeds))
         options = [f"-max_len={largest}", "-rss_limit_mb=8192", "-timeout=60", "-verbosity=0"]
+        options.append(f"-artifact_prefix={kept}/")
         atheris.Setup([sys.argv[0], *options, str(corpus)], one)
         atheris.Fuzz()
 

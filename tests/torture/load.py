@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 for folder in (HERE.parents[1] / ".typecheck", HERE.parent / "helpers"):
@@ -105,6 +106,24 @@ def large_folder(root: Path, files: int) -> dict[str, object]:
     }
 
 
+def faults_of(folder: dict[str, object], listed: dict[str, object]) -> list[str]:
+    """What was not recorded whole, or is worked on again for no reason."""
+    files, lines = folder["files"], listed["lines"]
+    assert isinstance(lines, int)
+    stored, failed = lines - lines // 2, lines // 2
+    wanted = [
+        (folder, {"to fetch": files, "to fetch again": 0, "spans": files}),
+        (listed, {"states": {"stored": stored, "failed": failed}, "rows": lines}),
+        (listed, {"fetched again": failed}),
+    ]
+    return [
+        f"{name}: {found[name]}, not {value}"
+        for found, values in wanted
+        for name, value in values.items()
+        if found[name] != value
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lines", type=int, default=10_000)
@@ -115,10 +134,11 @@ def main() -> None:
     with scratch_folder("torture-load") as root:
         for part in ("folder", "list"):
             (root / part).mkdir()
-        found = {
+        found: dict[str, Any] = {
             "folder": large_folder(root / "folder", chosen.files),
             "list": long_list(root / "list", chosen.lines),
         }
+    found["faults"] = faults_of(found["folder"], found["list"])
     print(json.dumps(found))
 
 

@@ -57,8 +57,8 @@ def test_being_asked_to_end_at_random_moments(how):
 @pytest.mark.slow
 def test_a_disk_that_runs_full():
     found = part("full_disk.py", "--tries", "3", "--only", "ingest", "--only", "animate")
-    if "skipped" in found:
-        pytest.skip(found["skipped"])
+    if "left out" in found:
+        pytest.skip(found["left out"])
     assert {name: one["faults"] for name, one in found.items()} == {name: [] for name in found}
     assert all(one["full"] > 1 for one in found.values())
 
@@ -66,17 +66,16 @@ def test_a_disk_that_runs_full():
 @pytest.mark.slow
 def test_broken_media_beside_a_good_one():
     found = part("media.py", "--count", "30")
-    assert found["the good one's bytes are the same"]
+    assert found["faults"] == []
     assert found["inputs"] >= 25
-    assert (found["without a class"], found["without an end"], found["internal"]) == ([], [], [])
+    assert found["clips"]["kept"] > 1  # broken ones too
 
 
 @pytest.mark.slow
 def test_a_long_list_and_a_large_folder():
     found = part("load.py", "--lines", "200", "--files", "2000")
-    assert found["list"]["states"] == {"stored": 100, "failed": 100}
-    assert (found["list"]["rows"], found["list"]["fetched again"]) == (200, 100)
-    assert (found["folder"]["to fetch"], found["folder"]["to fetch again"]) == (2000, 0)
+    assert found["faults"] == []
+    assert (found["list"]["rows"], found["folder"]["files"]) == (200, 2000)
 
 
 # What fuzzing has found, each with its input.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,6 +19,9 @@ from torch.utils.data import DataLoader
 from fsh.schemas.errors import FshError
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 
+#: PyTorch's words for a process that it has lost; it names no reason.
+_LOST = re.compile(r"DataLoader worker .*(killed by signal|exited unexpectedly)")
+
 
 def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterator[Batch]:
     """The stream's batches in a fixed order, decoded ahead by ``workers`` processes.
@@ -25,7 +30,8 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
     interpreter's lock while they work. Processes are started afresh, never forked from this one,
     whose thread pools would be dead and locked in a fork.
 
-    An FshError of the stream is raised here, whoever decodes.
+    An FshError of the stream is raised here, whoever decodes, and so is one if such a process is
+    killed.
 
     Args:
         pin: hand out batches in page-locked memory, for copies to a GPU.
@@ -40,9 +46,11 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
         prefetch_factor=4,
         collate_fn=_unchanged,
         pin_memory=pin,
+        # Otherwise it draws from the one that the training draws from, at every start anew.
+        generator=torch.Generator(),
         multiprocessing_context="forkserver",
     )
-    return map(_raised, batches)
+    return map(_raised, _watched(batches))
 
 
 def _prefetched(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
@@ -77,6 +85,42 @@ def _prefetched(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
     finally:
         closed.set()
         thread.join()  # an interpreter that ends under a thread inside OpenCV aborts
+
+
+@contextmanager
+def explaining_lost_loaders() -> Iterator[None]:
+    """Tell in the user's words that a process which decodes was killed.
+
+    PyTorch raises that from the handler of a signal, wherever the training is at that moment.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not _LOST.search(str(error)):
+            raise
+        raise _lost() from error
+
+
+def _watched(batches: Iterable[Batch | FshError]) -> Iterator[Batch | FshError]:
+    """The same; what follows from a process that was killed is raised as that.
+
+    It may have been about to start, or have left a batch of which only it knew the place.
+    """
+    with explaining_lost_loaders():
+        try:
+            yield from batches
+        except (EOFError, ConnectionError) as error:
+            if str(error).startswith("Caught "):  # by the process, which lives
+                raise
+            raise _lost() from error
+
+
+def _lost() -> FshError:
+    return FshError(
+        "a process that decodes for the training was killed",
+        remedy="the same command goes on from the last checkpoint; where memory ran out, close "
+        "other programs first",
+    )
 
 
 def _raised(item: Batch | FshError) -> Batch:

@@ -18,6 +18,7 @@ from fsh.schemas.progress import Progress
 from fsh.schemas.text import shown
 from fsh.trainer.checkpoint import Checkpoint, newest_sound
 from fsh.trainer.config import TrainConfig
+from fsh.trainer.data.loader import explaining_lost_loaders
 from fsh.trainer.data.plan import plan_data
 from fsh.trainer.distributed import Ranks, explaining_losses, join_processes
 from fsh.trainer.training.budget import Budget, BudgetSettings
@@ -79,7 +80,8 @@ def train(
     """
     require_own_folder(run, RUN, (data.root,))
     folder, ranks = RunFolder(run), join_processes(config.device)
-    with explaining_losses(ranks), owned_run(folder) if ranks.first else nullcontext():
+    owned = owned_run(folder) if ranks.first else nullcontext()
+    with explaining_losses(ranks), explaining_lost_loaders(), owned:
         return _train(data, folder, ranks, config, progress, stop, settings)
 
 

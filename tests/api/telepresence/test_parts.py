@@ -184,6 +184,11 @@ def test_a_clip_is_handed_over_or_converted(tmp_path):
     (tmp_path / "no.mp4").write_text("no video")
     with pytest.raises(FshError, match="not a video"), browser_video(tmp_path / "no.mp4", Silent()):
         pass
+    unknown = tmp_path / "unknown.mp4"
+    unknown.write_bytes(clip.read_bytes().replace(b"avc1", b"xxxx"))
+    with pytest.raises(FshError) as caught, browser_video(unknown, Silent()):
+        pass
+    assert caught.value.where == str(unknown)
 
 
 def test_without_a_device_the_virtual_camera_says_what_to_do(monkeypatch):

@@ -131,6 +131,24 @@ def test_sound_is_no_video_even_with_cover_art(folder):
         assert caught.value.code == "no_video"
 
 
+def test_pictures_of_an_unknown_codec_are_the_last_choice_and_refused(folder):
+    whole = media.make(folder / "known.mp4").read_bytes()
+    assert whole.count(b"avc1") == 2  # one of them is in the file's brands
+    path = folder / "unknown.mp4"
+    path.write_bytes(whole.replace(b"avc1", b"xxxx"))
+    with pytest.raises(NotAVideo, match="codec that is not known here") as caught:
+        probe(path)
+    assert caught.value.code == "no_codec"
+    two = media.make(folder / "two.mkv", "-map", "0", "-map", "0")
+    one, _, other = two.read_bytes().rpartition(b"V_MPEG4/ISO/AVC")
+    for body in (
+        one.replace(b"ISO/AVC", b"ISO/XXX") + b"V_MPEG4/ISO/AVC" + other,
+        one + b"V_MPEG4/ISO/XXX" + other,
+    ):
+        two.write_bytes(body)
+        assert probe(two).video_codec == "h264"
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [

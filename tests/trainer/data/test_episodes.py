@@ -1,6 +1,7 @@
 """Episodes from shards: what is decoded, in what order, and from where a resumed run goes on."""
 
 import itertools
+import multiprocessing
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from fsh.trainer.data.decode import decode_jpeg
 from fsh.trainer.data.episode_frames import choose_frames
 from fsh.trainer.data.episodes import EpisodeStream, shard_order
 from fsh.trainer.data.landmark_images import draw_landmarks
-from fsh.trainer.data.loader import loader
+from fsh.trainer.data.loader import _watched, explaining_lost_loaders, loader
 from fsh.trainer.data.plan import plan_data
 
 
@@ -230,6 +231,33 @@ def test_an_error_in_a_loaders_process_is_the_same_line(tmp_path):
             next(loader(broken, workers))
         lines.append(str(caught.value))
     assert lines[0] == lines[1] and lines[0].startswith(f"{shard}: ")
+
+
+def test_a_loaders_process_that_is_killed_is_one_line(tmp_path):
+    folder = write_data(tmp_path, people=1, samples=2, frames=4, shards=1)
+    batches, drawn = loader(stream(folder, batch=1), 1), torch.get_rng_state()
+    next(batches)
+    assert torch.equal(torch.get_rng_state(), drawn)  # a run that goes on begins here again
+    for child in multiprocessing.active_children():
+        child.kill()
+    with pytest.raises(FshError, match="decodes for the training was killed"):
+        list(itertools.islice(batches, 50))
+
+
+@pytest.mark.parametrize("error", [EOFError("unexpected EOF"), ConnectionRefusedError(111, "no")])
+def test_what_follows_from_a_process_that_was_killed_is_the_same_line(error):
+    def lost():
+        yield "a batch"
+        raise error
+
+    batches = _watched(lost())
+    assert next(batches) == "a batch"
+    with pytest.raises(FshError, match="decodes for the training was killed"):
+        next(batches)
+    with pytest.raises(EOFError), explaining_lost_loaders():
+        raise EOFError("a file's")
+    with pytest.raises(RuntimeError, match="else"), explaining_lost_loaders():
+        raise RuntimeError("anything else")
 
 
 def test_what_is_real_comes_along_in_shares(tmp_path, folder):
