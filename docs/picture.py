@@ -4,7 +4,7 @@
 
 An animated WebP, which browsers show and GitHub plays. The driver is shown as landmarks only.
 Portraits have to be free to publish: the film in this repository is made of NASA's of Eileen
-Collins (scikit-image's ``astronaut``) and of the Mona Lisa, with the demo's driving clip.
+Collins (scikit-image's ``astronaut``) and of the Mona Lisa, with a driver who makes faces.
 """
 
 from __future__ import annotations
