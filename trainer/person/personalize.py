@@ -120,8 +120,7 @@ def personalize(
         photos: one frame per photo, or a short video.
         out: the person's folder; replaced if it exists.
         steps: fine-tuning steps; 0 is exactly the feed-forward model; None: as many as are best
-            for identity and motion together, none at all included; none of a single photo that is
-            copied from.
+            for identity and motion together, none at all included.
         device: where the networks are loaded to.
         about: further entries of the model card (consent, photos' names …), JSON values.
         analyzer: finds landmarks and identities in drawings, to measure identity and motion by;
@@ -190,14 +189,7 @@ def _learn(
     analyzer: FaceAnalyzer | None,
     config: StepChoiceConfig,
 ) -> StepChoice:
-    """The networks of a person after ``steps`` steps, or after the best number of steps.
-
-    A single photo that is copied from teaches a network that it never moves, and moved copies of
-    it do not show that (docs/results.md): the best number is 0.
-    """
-    if steps is None and len(clip) == 1 and networks.config.network.references:
-        progress.say("one photo: copied from, not learned from; --steps fine-tunes all the same")
-        steps = 0
+    """The networks of a person after ``steps`` steps, or after the best number of steps."""
     if steps == 0:
         progress.start("personalize", 0, "step")
         return _feed_forward(networks, photos, [])

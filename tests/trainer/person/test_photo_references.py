@@ -51,16 +51,6 @@ def test_a_person_is_drawn_at_the_photos_size_and_kept_whole(run, tmp_path, phot
     assert np.abs(drawn.astype(int) - again).max() <= 1
 
 
-def test_a_single_photo_that_is_copied_from_is_not_learned_from_unless_asked_for(run, tmp_path):
-    folder, spec = run
-    told = Told()
-    report = personalize(folder, clip_of(7, 1, spec=spec), tmp_path / "p", progress=told)
-    assert report.steps == 0 and not report.measured
-    assert any("--steps fine-tunes all the same" in line for line in told.lines)
-    asked = personalize(folder, clip_of(7, 1, spec=spec), tmp_path / "q", steps=1, progress=Told())
-    assert asked.steps == 1
-
-
 def test_before_training_a_photo_drawn_as_it_is_held_is_that_photo(tmp_path):
     data = tiny_folder(tmp_path / "data", spec=MESHED)
     train(data, tmp_path / "run", tiny_config(steps=1, network=NETWORK), Told())
