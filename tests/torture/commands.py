@@ -200,7 +200,10 @@ def _run_outcome(root: Path) -> dict[str, object]:
     last = max((root / "run" / "checkpoints").iterdir())
     for path in last.glob("*.safetensors"):
         found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    found["checkpoints"] = sorted(p.name for p in (root / "run" / "checkpoints").iterdir())
+    found["last"] = last.name
+    # Being asked to end saves at that step, so which ones are there differs; none may be half.
+    others = [path.name for path in (root / "run" / "checkpoints").iterdir()]
+    found["half"] = [name for name in others if not re.fullmatch(r"step-\d{8}", name)]
     return found
 
 
