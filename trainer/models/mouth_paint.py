@@ -16,14 +16,21 @@ from torch import Tensor, nn
 
 from fsh.trainer.models.blocks import spectral_norm
 from fsh.trainer.models.inner_mouth import COLORS, QUARTERS, SHAPE, TEETH, WAVED
-from fsh.trainer.models.teeth import LOWER_HEIGHT, UPPER_HEIGHT
+from fsh.trainer.models.teeth import (
+    LOWER_BEND,
+    LOWER_EDGE,
+    LOWER_HEIGHT,
+    UPPER_BEND,
+    UPPER_EDGE,
+    UPPER_HEIGHT,
+)
 
 #: Channels of the layers between, for what differs from place to place and for what does not.
 _WIDTH, _NARROW = 32, 16
 #: Of the upper and the lower row, in units of the mean head: how high its edge is, how far that may
 #: be wrong, and how it bends with the square of the distance along the arch.
-_EDGE = (0.79 - UPPER_HEIGHT, 0.43 - LOWER_HEIGHT)
-_EDGE_FREE, _EDGE_BEND = 0.03, (-0.35, -0.4)
+_EDGE = (UPPER_EDGE - UPPER_HEIGHT, LOWER_EDGE - LOWER_HEIGHT)
+_EDGE_FREE, _EDGE_BEND = 0.03, (UPPER_BEND, LOWER_BEND)
 #: How much lower a tooth's corners are than its middle, and over what length an edge is soft.
 _ROUND, _SOFT = 0.03, 0.008
 #: How dark the line between two teeth is, least and most; how wide; and a tooth's sides.

@@ -19,12 +19,18 @@ from torch import Tensor
 
 from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
 from fsh.trainer.models.head_motion import Placed
-from fsh.trainer.models.teeth import CHIN, in_head, on_arches, seen_on_arches
+from fsh.trainer.models.teeth import (
+    CHIN,
+    LOWER_BEND,
+    LOWER_EDGE,
+    UPPER_BEND,
+    UPPER_EDGE,
+    in_head,
+    on_arches,
+    seen_on_arches,
+)
 
 _UNDER_NOSE = 2
-#: Of the upper row, how far its edge is below the eyes; of the lower one, over the chin; and how
-#: they bend with the square of the distance from the middle.
-_UPPER_EDGE, _LOWER_EDGE, _UPPER_BEND, _LOWER_BEND = 0.79, 0.43, -0.35, -0.4
 #: Length over which an edge is soft.
 _SOFT = 0.004
 #: A mouth whose area between the lips has grown by the smaller factor is bent as lips are, one that
@@ -129,8 +135,8 @@ def _as_teeth(places: Tensor, target: Mouth, photo: Mouth) -> tuple[Tensor, Tens
 def _edges(x: Tensor, chin: Tensor) -> tuple[Tensor, Tensor]:
     """(N, 1, H, W) twice: heights of the upper and the lower row's edge at ``x`` in heads whose
     chins are there (N, 2, 1, 1)."""
-    upper = _UPPER_EDGE + _UPPER_BEND * x**2
-    return upper, chin[:, 1:] - _LOWER_EDGE - _LOWER_BEND * (x - chin[:, :1]) ** 2
+    upper = UPPER_EDGE + UPPER_BEND * x**2
+    return upper, chin[:, 1:] - LOWER_EDGE - LOWER_BEND * (x - chin[:, :1]) ** 2
 
 
 def curve(points: Tensor, at: Tensor) -> Tensor:

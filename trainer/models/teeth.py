@@ -32,6 +32,9 @@ _STEPS = 3
 #: Heads turned further away than this (cosine squared) are taken as turned so far.
 _LEAST_SEEN = 0.02
 CHIN = 152
+#: Of the upper row, how far its edge is below the eyes; of the lower one, over the chin; and how
+#: both bend with the square of the distance from the middle.
+UPPER_EDGE, LOWER_EDGE, UPPER_BEND, LOWER_BEND = 0.79, 0.43, -0.35, -0.4
 #: What heights are counted from: below the eyes above, over the chin below.
 UPPER_HEIGHT, LOWER_HEIGHT = 0.7, 0.4
 
