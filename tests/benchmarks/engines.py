@@ -35,7 +35,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 from engines import dask_scheduler, kill_group, running
-from erasable import contents
+from erasable import contents, span_tables
 from shard_speed import choose, run_fsh, shorten
 
 from fsh.pipeline.engine.dask_cluster import SELDOM
@@ -77,7 +77,7 @@ class Bench:
         at = ("--data", str(data.root), "--landmarks", self._landmarks)
         report, wall, cpu = run_fsh("shard", *at, *flags)
         self.made.add(json.dumps(contents(data), sort_keys=True))
-        ends = [path.stat().st_mtime for path in data.work.glob("*/*/clips.parquet")]
+        ends = [path.stat().st_mtime for path in span_tables(data)]
         spans = max(ends) - (began + wall - report["seconds"])
         return {"seconds": report["seconds"], "spans": spans, "wall": wall, "cpu": cpu}
 
@@ -90,20 +90,17 @@ def death(bench: Bench, file: Path, workers: list, total: int, flags: tuple[str,
     """Kill a worker when a third of the spans are done; what was done again of these."""
     data, before = bench.fresh(), {}
 
-    def tables() -> dict[Path, int]:
-        return {p: p.stat().st_ino for p in data.work.glob("*/*/clips.parquet")}
-
     def kill() -> None:
-        while len(tables()) < total // 3:
+        while len(span_tables(data)) < total // 3:
             time.sleep(0.05)
         kill_group(workers[0])
-        before.update(tables())
+        before.update(span_tables(data))
 
     thread = threading.Thread(target=kill)
     thread.start()
     seconds = bench.shard(*flags, data=data)["seconds"]
     thread.join()
-    after = tables()
+    after = span_tables(data)
     again = sum(after[path] != inode for path, inode in before.items())
     return {"seconds": seconds, "spans_done_before": len(before), "of_these_again": again}
 

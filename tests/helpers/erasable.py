@@ -134,6 +134,16 @@ def _analyze(data: DataFolder, span: Span, number: int, who: int, *, kept: bool)
     write_clips([clip], folder.clips)
 
 
+def span_tables(data: DataFolder) -> dict[Path, tuple[int, int]]:
+    """The tables of finished spans: one that is written again has another inode or time.
+
+    Folders of spans that a worker is still at, or was killed at, begin with a dot.
+    """
+    tables = data.work.glob("v-*/[!.]*/clips.parquet")
+    stats = [(table, table.stat()) for table in tables]
+    return {table: (found.st_ino, found.st_mtime_ns) for table, found in stats}
+
+
 def contents(data: DataFolder) -> dict[str, str]:
     """SHA-256 of every file of a data set, by its path below the data folder."""
     files = [*data.shards.glob("*/*"), data.card, data.clips]

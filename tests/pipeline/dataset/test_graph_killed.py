@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from erasable import contents
+from erasable import contents, span_tables
 from videos import ingest, moving, write_video
 
 from fsh.schemas.places.layout import DataFolder
@@ -28,12 +28,6 @@ def start(data: DataFolder) -> subprocess.Popen:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-
-
-def finished(data: DataFolder) -> dict[Path, int]:
-    """The tables of finished spans and when they were written."""
-    tables = data.work.glob("v-*/*/clips.parquet")
-    return {table: table.stat().st_mtime_ns for table in tables}
 
 
 def kill_when(data: DataFolder, due: Callable[[], bool], delay: float) -> bool:
@@ -65,19 +59,19 @@ def test_ten_kills_do_not_change_a_byte(tmp_path):
     delays = random.Random(4)
     shards = lambda: list(data.root.glob("shards/*/*.tar"))  # noqa: E731
     moments: list[Callable[[], bool]] = [
-        *(lambda n=n: len(finished(data)) >= n for n in range(VIDEOS)),
-        lambda: len(finished(data)) == VIDEOS,
+        *(lambda n=n: len(span_tables(data)) >= n for n in range(VIDEOS)),
+        lambda: len(span_tables(data)) == VIDEOS,
         lambda: bool(shards()),
     ]
     killed = []
-    before: dict[Path, int] = {}
+    before: dict[Path, tuple[int, int]] = {}
     for due in moments:
         killed.append(kill_when(data, due, delays.uniform(0, 0.2)))
-        after = finished(data)
+        after = span_tables(data)
         assert before.items() <= after.items(), "finished work was done again"
         before = after
     assert sum(killed) >= 9, killed
     assert len(before) >= VIDEOS - 1
     assert start(data).wait() == 0
-    assert before.items() <= finished(data).items()
+    assert before.items() <= span_tables(data).items()
     assert contents(data) == contents(whole)

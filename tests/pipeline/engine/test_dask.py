@@ -17,17 +17,9 @@ from engines import (
     start_fsh,
     wait_until,
 )
-from erasable import contents
-
-from fsh.schemas.places.layout import DataFolder
+from erasable import contents, span_tables
 
 SHARD = ("shard", "--landmarks", "dlib", "--runner", "dask")
-
-
-def tables(data: DataFolder) -> dict[Path, tuple[int, int]]:
-    """The tables of finished spans: another one has another inode or time."""
-    found = data.work.glob("v-*/*/clips.parquet")
-    return {table: (table.stat().st_ino, table.stat().st_mtime_ns) for table in found}
 
 
 @pytest.mark.slow
@@ -39,11 +31,11 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(data, local, tmp_pat
         command = (*SHARD, "--data", data.root, "--dask_scheduler_file", file)
         process = start_fsh(*command, log=log)
         stack.callback(kill_group, process)
-        wait_until(lambda: tables(data), "a span", process)
+        wait_until(lambda: span_tables(data), "a span", process)
         kill_group(workers[0])
-        before = tables(data)
+        before = span_tables(data)
         assert process.wait() == 0, log.read_text()
-        assert before.items() <= tables(data).items(), "finished work was done again"
+        assert before.items() <= span_tables(data).items(), "finished work was done again"
         assert contents(data) == local
         assert "Dask workers: 1 of 2 left" in log.read_text()
         assert "s of video" in log.read_text(), "no progress was shown"
@@ -60,7 +52,7 @@ def test_ctrl_c_leaves_no_process_behind_and_the_next_run_goes_on(runner, data, 
     scratch.mkdir()
     process = start_fsh(*command, log=log, TMPDIR=str(scratch))
     try:
-        wait_until(lambda: tables(data), "a span", process)
+        wait_until(lambda: span_tables(data), "a span", process)
         below = descendants(process.pid)
         assert len(below) > 2
         process.send_signal(signal.SIGINT)
@@ -71,10 +63,10 @@ def test_ctrl_c_leaves_no_process_behind_and_the_next_run_goes_on(runner, data, 
     finally:
         kill_group(process)
     assert list(scratch.iterdir()) == []
-    before = tables(data)
+    before = span_tables(data)
     again = start_fsh(*command, log=log, TMPDIR=str(scratch))
     assert again.wait() == 0, log.read_text()
-    assert before.items() <= tables(data).items() and contents(data) == local
+    assert before.items() <= span_tables(data).items() and contents(data) == local
     assert list(scratch.iterdir()) == []
 
 
@@ -88,7 +80,7 @@ def test_a_scheduler_that_dies_is_told_in_one_line(data, tmp_path):
         flags = ("--dask_scheduler_file", file, "--dask_connection_timeout", 3)
         process = start_fsh(*SHARD, "--data", data.root, *flags, log=log)
         stack.callback(kill_group, process)
-        wait_until(lambda: tables(data), "a span", process)
+        wait_until(lambda: span_tables(data), "a span", process)
         scheduler.__exit__(None, None, None)
         assert process.wait() == 1
     last = log.read_text().splitlines()[-1]
@@ -122,4 +114,4 @@ def test_a_worker_with_another_fsh_is_told_in_one_line(data, tmp_path):
         last = log.read_text().splitlines()[-1]
         assert last.startswith("fsh: worker ") and "has another fsh" in last
         assert last.endswith("→ install the same fsh on every worker and restart them")
-    assert not tables(data)
+    assert not span_tables(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 from engines import descendants, kill_group, prism_job_server, start_fsh, wait_until, worker_pool
-from erasable import contents
+from erasable import contents, span_tables
 
 from fsh.pipeline.engine.portable import portable_flags
 from fsh.schemas.errors import FshError
@@ -30,11 +30,10 @@ def command(data: DataFolder, server: str, pool: str) -> list[object]:
 def test_a_killed_worker_costs_one_line_and_no_finished_span(data, local, tmp_path):
     """The job is lost with its worker; the same command goes on and gives the same bytes."""
     log = tmp_path / "shard.log"
-    tables = lambda: {p: p.stat().st_ino for p in data.work.glob("v-*/*/clips.parquet")}  # noqa: E731
     with prism_job_server(tmp_path) as server, worker_pool(tmp_path) as (pool, process):
         first = start_fsh(*command(data, server, pool), log=log)
         try:
-            wait_until(tables, "a span", first)
+            wait_until(lambda: span_tables(data), "a span", first)
             (worker,) = (
                 pid
                 for pid in descendants(process.pid)
@@ -48,14 +47,14 @@ def test_a_killed_worker_costs_one_line_and_no_finished_span(data, local, tmp_pa
         last = log.read_text().splitlines()[-1]
         assert last.startswith("fsh: portable ") and "what is finished stays" in last, last
         assert "Traceback" not in log.read_text()
-        before = tables()
+        before = span_tables(data)
         assert before
         scratch = tmp_path / "tmp"
         scratch.mkdir()
         again = start_fsh(*command(data, server, pool), log=log, TMPDIR=str(scratch))
         assert again.wait() == 0, log.read_text()
         assert list(scratch.iterdir()) == []
-    assert before.items() <= tables().items(), "finished work was done again"
+    assert before.items() <= span_tables(data).items(), "finished work was done again"
     assert contents(data) == local
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from erasable import contents
+from erasable import contents, span_tables
 from places import ROOT
 from slurm import slurm
 
@@ -52,7 +52,7 @@ def test_an_array_job_and_then_a_plain_run(videos, local, tmp_path):
             logs = "".join(path.read_text() for path in tmp_path.glob("*.out"))
             assert done.returncode == 0, (done.stderr, logs)
     assert [s.state for s in read_sources(data.sources)] == [SourceState.STORED] * len(rows)
-    assert len(list(data.work.glob("v-*/*/clips.parquet"))) == len(rows)
+    assert len(span_tables(data)) == len(rows)
     assert not data.clips.exists()
     fsh = [sys.executable, "-m", "fsh.cli", "shard", "--landmarks", "dlib", "--data", data.root]
     subprocess.run([*fsh, "--quiet"], env=environment, check=True, stdout=subprocess.DEVNULL)

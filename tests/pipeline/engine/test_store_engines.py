@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from engines import (
@@ -16,18 +15,13 @@ from engines import (
     wait_until,
     worker_pool,
 )
-from erasable import contents
+from erasable import contents, span_tables
 from object_store import BUCKET, copy_folder, s3_server, settings
 
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.tables.parquet import read_sources
 
 SHARD = ("shard", "--landmarks", "dlib")
-
-
-def tables(data: DataFolder) -> dict[Path, int]:
-    found = data.work.glob("v-*/*/clips.parquet")
-    return {table: table.stat().st_mtime_ns for table in found}
 
 
 @pytest.mark.slow
@@ -44,11 +38,11 @@ def test_dask_with_a_worker_lost_gives_the_same_bytes(data, local, tmp_path):
             command = (*SHARD, "--data", address, "--runner", "dask", "--dask_scheduler_file", file)
             process = start_fsh(*command, log=log, **settings(port, tmp_path / "cache"))
             stack.callback(kill_group, process)
-            wait_until(lambda: len(tables(files)) >= 2, "two spans", process)
+            wait_until(lambda: len(span_tables(files)) >= 2, "two spans", process)
             kill_group(workers[0])
-            before = tables(files)
+            before = span_tables(files)
             assert process.wait() == 0, log.read_text()
-        assert before.items() <= tables(files).items(), "finished work was done again"
+        assert before.items() <= span_tables(files).items(), "finished work was done again"
         assert contents(files) == local and "s of video" in log.read_text()
 
 
