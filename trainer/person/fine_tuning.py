@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR
 
+from fsh.schemas.faces.mesh import MESH_POINTS
 from fsh.trainer.config import NetworkConfig
 from fsh.trainer.models.networks import Generator
-from fsh.trainer.models.references import Photos, References, at_side, nearest_photos, prepare
+from fsh.trainer.models.references import References, at_side, nearest_photos, prepare
 from fsh.trainer.person.drawing import DrawingNetwork
 from fsh.trainer.person.photo_tensors import PhotoTensors
 from fsh.trainer.runs import TrainedNetworks
@@ -40,9 +41,21 @@ def linear_decay(optimizers: Sequence[torch.optim.Optimizer], steps: int) -> lis
 
 @torch.no_grad()
 def mean_embedding(networks: TrainedNetworks, photos: PhotoTensors) -> Tensor:
-    """ê (1, N): the mean of E over the photos."""
-    images = at_side(photos.images, photos.landmark_images.shape[-1])
-    return networks.embedder(images, photos.landmark_images).mean(0, keepdim=True)
+    """ê (1, N): the mean of E over the photos, without their copies."""
+    drawn = photos.landmark_images[: photos.originals]
+    images = at_side(photos.images[: photos.originals], drawn.shape[-1])
+    return networks.embedder(images, drawn).mean(0, keepdim=True)
+
+
+def only_mouth_learns(photos: PhotoTensors, network: NetworkConfig) -> bool:
+    """Whether there is nothing to learn but how the mouth opens.
+
+    A single photo that is copied from, and its copies, are drawn from one another: the rest of the
+    generator would learn nothing new of them and forget how to copy. Without a mesh no mouth is
+    painted, and everything learns.
+    """
+    meshed = photos.points.shape[-2] == MESH_POINTS
+    return bool(network.references) and meshed and photos.originals == 1
 
 
 @dataclass
@@ -88,11 +101,16 @@ def start_fine_tuning(
     objective = FineTuningObjective(
         generator, discriminator, coefficients, column, content, config.loss
     )
+    if generator.mouth is not None and only_mouth_learns(photos, config.network):
+        generator.eval().requires_grad_(False)
+        coefficients.requires_grad_(False)
+        generator.mouth.train().requires_grad_(True)
     rest = [p for name, p in generator.named_parameters() if "project" not in name]
+    learned = [p for p in [*rest, coefficients] if p.requires_grad]
     adams = [
         torch.optim.Adam(parameters, lr=rate, betas=config.betas, eps=config.epsilon, fused=True)
         for parameters, rate in (
-            ([*rest, coefficients], config.lr_generator),
+            (learned, config.lr_generator),
             ([*discriminator.parameters(), column], config.lr_discriminator),
         )
     ]
@@ -171,7 +189,5 @@ def _nearest_of(
     for target, others in zip(targets, allowed, strict=True):
         near = nearest_photos(target[None], photos.points[others][None], different)[0]
         rows.append([others[i] for i in near.tolist()])
-    chosen = torch.tensor(rows, device=targets.device)
-    used, place = chosen.unique(return_inverse=True)
-    ready = Photos.of(photos.images[used], photos.points[used], network.size, photos.real[used])
-    return prepare(targets, ready.take(place), ready.take(place[:, -1]), network.size, kept)
+    chosen, ready = torch.tensor(rows, device=targets.device), photos.ready
+    return prepare(targets, ready.take(chosen), ready.take(chosen[:, -1]), network.size, kept)

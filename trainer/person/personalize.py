@@ -29,7 +29,7 @@ from fsh.trainer.data.pictures import (
     write_png,
 )
 from fsh.trainer.face_analyzer import FaceAnalyzer
-from fsh.trainer.person.fine_tuning import mean_embedding, start_fine_tuning
+from fsh.trainer.person.fine_tuning import mean_embedding, only_mouth_learns, start_fine_tuning
 from fsh.trainer.person.person import Person, fixed_for_drawing
 from fsh.trainer.person.photo_references import PhotoReferences
 from fsh.trainer.person.photo_tensors import PhotoTensors, photo_tensors
@@ -195,14 +195,18 @@ def _learn(
         return _feed_forward(networks, photos, [])
     content, _ = load_content(networks.config, progress)
     network, device = networks.config.network, networks.config.device
+    copied = bool(network.references)
+    most = config.most_steps_for(len(clip), copied=copied)
+    if steps is None and only_mouth_learns(photos, network):
+        steps = most  # no copy that is held out would show how many are best
     if steps is not None:
         final = with_copies(photos, clip, network, device)
         progress.start("personalize", steps, "step")
         return _fine_tune(networks, final, content, steps, progress, [])
-    by_loss = analyzer is None or clip.embedding is None or bool(network.references)
+    by_loss = analyzer is None or clip.embedding is None or copied
     split = split_photos(photos, clip, network, device, by_loss=by_loss)
-    most = config.most_steps_for(len(clip))
-    again = split.trial is not split.final  # the final steps have the held-out photos too
+    # The final steps have the held-out photos too; what copies has them in any case.
+    again = split.trial is not split.final and not copied
     progress.start("personalize", most * (1 + again), "step")
     best = choose_steps(
         networks, split.trial, split.held_out, clip, content, most, progress, analyzer, config

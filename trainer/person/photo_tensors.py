@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from fsh.trainer.data.landmark_images import (
     rescale_landmarks,
 )
 from fsh.trainer.data.pictures import resized, to_images, to_landmark_images
+from fsh.trainer.models.references import Photos
 
 #: Photos used at most; more are thinned out evenly over the clip.
 MAX_PHOTOS = 32
@@ -48,6 +50,11 @@ class PhotoTensors:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def ready(self) -> Photos:
+        """The photos ready to be bent, for a network of the landmark images' side."""
+        return Photos.of(self.images, self.points, self.landmark_images.shape[-1], self.real)
 
     def __getitem__(self, which: list[int]) -> PhotoTensors:
         """Some of the photos, as photos of their own."""

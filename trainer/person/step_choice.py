@@ -7,7 +7,9 @@ is handed in, the content loss on held-out photos stands for identity: of a quar
 or of fewer than four, of which none can be spared, of moved copies; the number of steps found is
 then made anew on all of them. Where photos are copied from, that loss, which sees the whole
 picture, always decides: a face recogniser is content with a copied face whatever its hair is like.
-Identity then only must not be lost.
+Identity then only must not be lost, and nothing is made anew, because held-out photos are copied
+from as well. A single photo that is copied from teaches only what paints mouths
+(:func:`~fsh.trainer.person.fine_tuning.start_fine_tuning`); no copy held out shows whether it has.
 
 Chosen is the most identity gained among the steps that keep two thirds of the motion fidelity of
 the feed-forward model; down to one half, what was gained counts less and less. No step at all, the
@@ -49,8 +51,11 @@ class StepChoiceConfig:
             :data:`~fsh.trainer.person.photo_tensors.FEW_PHOTOS`, whose copies all differ, as for
             many. The authors' later practice is 125 to 230 at full learning rates; as these fall
             here, half of that is enough (docs/results.md, "Trying to lead").
+        copying: share of these steps that is made where photos are copied from: there twice as
+            many draw eight photos' people no better (docs/results.md).
         measured_at: when the person is measured, as shares of the most steps: identity is gained in
             the first ones.
+        measured_copying: the same where photos are copied from.
         motion_kept, motion_lost: share of the feed-forward model's motion fidelity that must be
             left for what was gained to count in full, and the share at which it counts nothing.
             (The product of identity and motion stopped a painting and a photo after 27 steps,
@@ -69,7 +74,9 @@ class StepChoiceConfig:
     fewest_steps: int = 60
     most_steps: int = 120
     many_photos: int = 31
+    copying: float = 0.5
     measured_at: tuple[float, ...] = (0, 0.06, 0.15, 0.28, 0.44, 0.62, 0.81, 1)
+    measured_copying: tuple[float, ...] = (0, 0.25, 0.6, 1)
     motion_kept: float = 2 / 3
     motion_lost: float = 1 / 2
     motion_gain: float = 0.05
@@ -78,12 +85,17 @@ class StepChoiceConfig:
     identity_drawings: int = 4
     least_motion: float = 0.05
 
-    def most_steps_for(self, photos: int) -> int:
-        """Steps tried at most on so many photos."""
-        if photos < FEW_PHOTOS:
-            return self.most_steps
-        share = min(1.0, (photos - 1) / (self.many_photos - 1))
-        return round(self.fewest_steps + share * (self.most_steps - self.fewest_steps))
+    def most_steps_for(self, photos: int, *, copied: bool = False) -> int:
+        """Steps tried at most on so many photos.
+
+        Args:
+            copied: the photos are copied from. Of a single one then all these steps are made.
+        """
+        steps: float = self.most_steps
+        if photos >= FEW_PHOTOS:
+            share = min(1.0, (photos - 1) / (self.many_photos - 1))
+            steps = self.fewest_steps + share * (self.most_steps - self.fewest_steps)
+        return round(steps * self.copying) if copied and photos > 1 else round(steps)
 
 
 STEP_CHOICE = StepChoiceConfig()
@@ -231,7 +243,9 @@ def choose_steps(
     meter = _QualityMeter(networks, tuning, clip, analyzer, config) if analyzer else None
     measured: list[StepQuality] = []
     best: StepChoice | None = None
-    measured_at = {round(most * share) for share in config.measured_at}
+    copied = bool(networks.config.network.references)
+    shares = config.measured_copying if copied else config.measured_at
+    measured_at = {round(most * share) for share in shares}
     for step in range(most + 1):
         if step in measured_at:
             loss = None

@@ -56,7 +56,7 @@ _AT_ONCE = 8
 _SPAN_NAME = re.compile(r"\d{9,}-[0-9a-f]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FinishedClip:
     """A row of a finished span's table.
 
@@ -196,9 +196,11 @@ def read_finished(
                 write_pack(data, analysis, fresh[:MOST])
                 del fresh[:MOST]
     write_pack(data, analysis, fresh)
-    sizes = sizes_of(data.work, chain.from_iterable(map(_tars, folders, rows)))
+    listed = {} if local else sizes_of(data.work, chain.from_iterable(map(_tars, folders, rows)))
     for folder, clips in zip(folders, rows, strict=True):
-        if clips is None or not all(tar in sizes for tar in _tars(folder, clips)):
+        tars = _tars(folder, clips)
+        sizes = sizes_of(folder.root, tars) if local else listed  # here all would be a lot
+        if clips is None or not all(tar in sizes for tar in tars):
             _discard(folder)
             whole = False
             continue

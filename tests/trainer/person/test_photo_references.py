@@ -18,6 +18,7 @@ from fsh.trainer.person.person import Person
 from fsh.trainer.person.personalize import personalize
 from fsh.trainer.person.photo_references import PhotoReferences, same_scene, various
 from fsh.trainer.person.photo_tensors import photo_tensors
+from fsh.trainer.person.step_choice import StepChoiceConfig
 from fsh.trainer.person.training_set import with_copies
 from fsh.trainer.training.loop import train
 
@@ -128,3 +129,31 @@ def test_no_photo_is_learned_from_itself(count):
         ]
         assert any(same) == (count == 1 and target > 0)
     assert own_references(photos, [0], TINY) is None
+
+
+def test_a_single_photo_teaches_only_what_paints_mouths(run, tmp_path):
+    folder, spec = run
+    photo, meshed = clip_of(7, 1, spec=spec), spec.backend == "mediapipe"
+    short = StepChoiceConfig(fewest_steps=3, most_steps=5)
+    report = personalize(folder, photo, tmp_path / "p", progress=Told(), step_choice=short)
+    if not meshed:  # no mouth is painted: everything learns, as far as moved copies gain
+        assert report.steps in report.held_out_loss
+        return
+    assert report.steps == 5 and not report.measured
+    personalize(folder, photo, tmp_path / "q", steps=0, progress=Told())
+    taught, still = (Person.load(tmp_path / name) for name in "pq")
+    assert torch.equal(taught.coefficients, still.coefficients)
+    before, after = still.generator.state_dict(), taught.generator.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    changed.discard("project.weight")  # it has made ψ, and draws nothing
+    assert changed and all(name.startswith("mouth.") for name in changed)
+
+
+def test_several_photos_are_tried_once_and_the_best_trial_is_the_person(run, tmp_path):
+    folder, spec = run
+    told, photos = Told(), clip_of(7, 4, spec=spec)
+    short = StepChoiceConfig(fewest_steps=12, most_steps=12)
+    report = personalize(folder, photos, tmp_path / "p", progress=told, step_choice=short)
+    losses = report.held_out_loss
+    assert list(losses) == [0, 2, 4, 6] and report.steps in losses
+    assert told.steps == 6  # nothing is made a second time

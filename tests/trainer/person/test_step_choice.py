@@ -61,6 +61,8 @@ def test_the_first_measurement_is_before_any_step_and_the_last_at_the_end():
 @pytest.mark.parametrize(("photos", "most"), [(1, 120), (4, 66), (16, 90), (31, 120), (32, 120)])
 def test_steps_tried_at_most(photos, most):
     assert STEP_CHOICE.most_steps_for(photos) == most
+    copied = STEP_CHOICE.most_steps_for(photos, copied=True)
+    assert copied == (most if photos == 1 else most / 2)
     assert StepChoiceConfig(fewest_steps=3, most_steps=3).most_steps_for(photos) == 3
 
 
