@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import queue
 import re
+import shutil
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from multiprocessing.connection import wait
+from multiprocessing.util import get_temp_dir
 from typing import Any
 
 import cv2
@@ -42,13 +45,13 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
         stream,
         batch_size=None,
         num_workers=workers,
-        worker_init_fn=partial(_start_worker, dict(os.environ)),
+        worker_init_fn=_start_worker,
         prefetch_factor=4,
         collate_fn=_unchanged,
         pin_memory=pin,
         # Otherwise it draws from the one that the training draws from, at every start anew.
         generator=torch.Generator(),
-        multiprocessing_context="forkserver",
+        multiprocessing_context="spawn",
     )
     return map(_raised, _watched(batches))
 
@@ -135,12 +138,19 @@ def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _start_worker(environment: dict[str, str], _: int) -> None:
-    # The process that starts all others has the environment of the first time: keys of a store, and
-    # where its copies are kept, may have been set since.
-    os.environ.clear()
-    os.environ.update(environment)
+def _start_worker(_: int) -> None:
+    threading.Thread(target=_end_with_training, daemon=True).start()
     # Ctrl-C reaches every process of a terminal; the training process decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+def _end_with_training() -> None:
+    """End once the training is killed: PyTorch's processes do not always notice it, because they
+    may wait for somebody to take what they have made."""
+    training = multiprocessing.parent_process()
+    assert training is not None
+    wait([training.sentinel])
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)  # of this process alone
+    os._exit(1)
