@@ -2,11 +2,7 @@
 
 In the data's order:
 
-- what lists ask for: :mod:`lists` recognises a list's shape, whose text is unpacked by
-  :mod:`list_files`; :mod:`list_tables`, :mod:`list_json`, :mod:`vox_tracks` and :mod:`hdtf` read
-  tables, JSON, VoxCeleb's tree and HDTF's sets, mostly as :mod:`list_records`: by the names in
-  :mod:`list_columns`, on one level by :mod:`list_nesting`, with :mod:`list_ranges` and
-  :mod:`list_boxes`; all give :mod:`requests`, of which some are :mod:`wanted`
+- what lists ask for: :mod:`lists`, of which some are :mod:`wanted`
 - how to ingest, and what a run would do: :mod:`options`, :mod:`site_options`, :mod:`plan`
 - one video: :mod:`fetch` tries it, keeping to :mod:`rate_limit` and :mod:`addresses`;
   :mod:`retrieval` gets the file from the disk, by :mod:`download` and :mod:`transfer`, or by

@@ -24,7 +24,7 @@ from fsh.pipeline.ingest.journal_files import (
     new_file,
     read_lines,
 )
-from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.stores import is_remote
 from fsh.schemas.plain import from_plain

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, now, read_journals
 from fsh.pipeline.ingest.journal_files import remove_journals
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.ingest.options import RETRIES
-from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas import urls
 from fsh.schemas.places.disk import explaining_refusals

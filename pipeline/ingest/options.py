@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from fsh.pipeline.engine.parts import Part
 from fsh.pipeline.ingest.download import DownloadLimits
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.ingest.rate_limit import RateLimiter
-from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.ingest.site_options import SiteOptions
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fsh.pipeline.ingest.ledger import Ledger, sources_of
-from fsh.pipeline.ingest.requests import Listing, Request
+from fsh.pipeline.ingest.lists.requests import Listing, Request
 from fsh.schemas.errors import FshError
 from fsh.schemas.tables.records import ErrorClass, Source, SourceState
 

@@ -17,11 +17,11 @@ from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
 from fsh.pipeline.ingest.ledger import Ledger, merge_journals, plan_jobs, source_of
 from fsh.pipeline.ingest.licenses import check_license
+from fsh.pipeline.ingest.lists.requests import Listing, Request, unique
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.progress import showing_progress
 from fsh.pipeline.ingest.rate_limit import MIN_STRIKE_SECONDS, RateLimiter
 from fsh.pipeline.ingest.report import IngestReport, make_report, require_few_failures
-from fsh.pipeline.ingest.requests import Listing, Request, unique
 from fsh.pipeline.ingest.storage import RESERVED_BYTES, require_links
 from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.pipeline.ingest.workers import FetchVideos

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
+from fsh.pipeline.ingest.lists.requests import Listing, Request, ranges_alone, unique
 from fsh.pipeline.ingest.options import IngestOptions
-from fsh.pipeline.ingest.requests import Listing, Request, ranges_alone, unique
 from fsh.schemas.errors import FshError
 from fsh.schemas.tables.conditions import all_hold, names_found
 

@@ -18,10 +18,10 @@ from fsh.pipeline.engine.ticket import Ticket
 from fsh.pipeline.ingest.failures import REMEDIES, Failure, Interrupted
 from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.prober import Prober
 from fsh.pipeline.ingest.progress import JournalTail
-from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.ids import digest

@@ -21,7 +21,7 @@ import av
 import numpy as np
 from scipy.signal import correlate
 
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.shards.sample_info import SampleInfo

@@ -23,7 +23,7 @@ import numpy as np
 from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans.analysis import analyze_span
 from fsh.pipeline.dataset.spans.division import Span
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
 from fsh.pipeline.media.decode import read_region
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from fsh.pipeline.dataset.config import AnalysisConfig
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
 from fsh.pipeline.media.decode import read_proxy
 from fsh.pipeline.media.shots import Shot, ShotDetector
 

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
 from fsh.pipeline.media import ffmpeg
 
 

@@ -43,7 +43,7 @@ from fsh.pipeline.dataset.spans.cropping import keep_evenly
 from fsh.pipeline.faces.backends import load_backend
 from fsh.pipeline.faces.crop import box_to_crop, crop_image, crop_window
 from fsh.pipeline.faces.detection import FaceDetector
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
 from fsh.pipeline.media.decode import proxy_size, read_proxy
 from fsh.pipeline.media.ffmpeg import binary
 from fsh.pipeline.media.probe import probe

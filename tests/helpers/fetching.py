@@ -5,9 +5,9 @@ from __future__ import annotations
 from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.journal import FetchOutcome, Job
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.prober import Prober
-from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.places.layout import DataFolder
 

@@ -18,16 +18,16 @@ Target = Callable[[bytes], None]
 
 
 def _lists(folder: Path) -> tuple[Target, list[bytes]]:
-    from fsh.pipeline.ingest import lists
     from fsh.pipeline.ingest.journal import FetchOutcome
     from fsh.pipeline.ingest.ledger import source_of
-    from fsh.pipeline.ingest.lists import read_list_file
-    from fsh.pipeline.ingest.requests import unique
+    from fsh.pipeline.ingest.lists import reading
+    from fsh.pipeline.ingest.lists.reading import read_list_file
+    from fsh.pipeline.ingest.lists.requests import unique
     from fsh.schemas.tables.parquet import SOURCES, to_table
     from fsh.schemas.tables.records import ErrorClass, SourceState
 
     outcome = FetchOutcome(SourceState.FAILED, ErrorClass.TRANSIENT, last_tried="now")
-    lists.media_files = lambda place: []  # a line may name the root of the file system
+    reading.media_files = lambda place: []  # a line may name the root of the file system
     names = ["list.txt", "WDA_video_url.txt", "list.json", "list", "WDA_annotion_time.txt"]
 
     def one(data: bytes) -> None:
@@ -157,7 +157,7 @@ def _manifest(folder: Path) -> tuple[Target, list[bytes]]:
 def _ledger(folder: Path) -> tuple[Target, list[bytes]]:
     from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
     from fsh.pipeline.ingest.ledger import Ledger
-    from fsh.pipeline.ingest.requests import Request
+    from fsh.pipeline.ingest.lists.requests import Request
     from fsh.schemas.places.layout import DataFolder
     from fsh.schemas.tables.records import SourceState
 

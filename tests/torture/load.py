@@ -63,7 +63,7 @@ def large_folder(root: Path, files: int) -> dict[str, object]:
     from fsh.pipeline.dataset.spans.division import plan_spans
     from fsh.pipeline.ingest.journal import FetchOutcome
     from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of
-    from fsh.pipeline.ingest.lists import read_lists
+    from fsh.pipeline.ingest.lists.reading import read_lists
     from fsh.pipeline.ingest.plan import plan_ingest
     from fsh.schemas.places.layout import DataFolder
     from fsh.schemas.tables.records import SourceState

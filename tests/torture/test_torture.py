@@ -11,7 +11,7 @@ import pytest
 
 from fsh.pipeline.ingest.journal import journal_files, read_journals
 from fsh.pipeline.ingest.ledger import Ledger
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder

@@ -22,7 +22,7 @@ WORKER = textwrap.dedent(
     import pickle, sys
     from fsh.pipeline.ingest.journal import Job
     from fsh.pipeline.ingest.options import IngestOptions
-    from fsh.pipeline.ingest.requests import Request
+    from fsh.pipeline.ingest.lists.requests import Request
     from fsh.pipeline.ingest.workers import FetchVideos
     from fsh.schemas.places.layout import DataFolder
     data, stop, url = pickle.loads(bytes.fromhex(sys.argv[1]))

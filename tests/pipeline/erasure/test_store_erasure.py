@@ -24,7 +24,7 @@ from fsh.pipeline.erasure.erase import erase
 from fsh.pipeline.erasure.plan import plan_erasure
 from fsh.pipeline.erasure.search import find_remnants
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal
-from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder

@@ -9,8 +9,8 @@ import pytest
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
-from fsh.pipeline.ingest.lists import read_lists
-from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.lists.reading import read_lists
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.schemas import urls
 from fsh.schemas.places.disk import NoRoom
 

@@ -22,7 +22,7 @@ from fsh.pipeline.ingest.journal import (
     read_journals,
 )
 from fsh.pipeline.ingest.ledger import Ledger, plan_jobs, source_of, sources_of
-from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.locks import locked
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError

@@ -10,7 +10,7 @@ import pytest
 from ingest_runs import options, sources
 
 from fsh.pipeline.dataset.sources import stored_sources
-from fsh.pipeline.ingest.lists import read_lists
+from fsh.pipeline.ingest.lists.reading import read_lists
 from fsh.pipeline.ingest.run import ingest
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent

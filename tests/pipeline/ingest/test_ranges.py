@@ -16,8 +16,8 @@ from ingest_runs import videos as stored_videos
 from fsh.pipeline.dataset.spans.division import plan_spans
 from fsh.pipeline.ingest.addresses import AddressRule
 from fsh.pipeline.ingest.failures import Failure
+from fsh.pipeline.ingest.lists.requests import Request, ranges_alone
 from fsh.pipeline.ingest.range_copy import RemoteStream, copy_range
-from fsh.pipeline.ingest.requests import Request, ranges_alone
 from fsh.pipeline.ingest.run import ingest
 from fsh.pipeline.media.decode import read_proxy
 from fsh.schemas.progress import Silent

@@ -18,7 +18,7 @@ from fsh.pipeline.engine.stop_signal import stop_signal
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.fetch import Fetcher
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, read_journals
-from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.ingest.workers import FetchVideos
 from fsh.schemas.tables.records import ErrorClass
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fsh.pipeline.ingest import journal_files
 from fsh.pipeline.ingest.journal import FetchOutcome, Job, Journal, read_journals
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.ingest.progress import JournalTail
 from fsh.pipeline.ingest.rate_limit import BURST, RateLimiter
-from fsh.pipeline.ingest.requests import Request
 from fsh.schemas.places.locks import taking_turns
 from fsh.schemas.places.numbered import latest_of, make_next, version_of
 from fsh.schemas.tables.records import SourceState

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fsh.pipeline.ingest import list_columns as columns
-from fsh.pipeline.ingest.list_columns import first_of, is_blank, time_of
-from fsh.pipeline.ingest.list_nesting import flat_record
-from fsh.pipeline.ingest.requests import parse_time
+from fsh.pipeline.ingest.lists import columns
+from fsh.pipeline.ingest.lists.columns import first_of, is_blank, time_of
+from fsh.pipeline.ingest.lists.nesting import flat_record
+from fsh.pipeline.ingest.lists.requests import parse_time
 
 _TIME = r"[\d:.]+(?:,\d+)?\s*s?"
 #: What two numbers have that are times, and no date, number of a clip or anything else.

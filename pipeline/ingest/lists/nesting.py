@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fsh.pipeline.ingest.list_boxes import box_in
-from fsh.pipeline.ingest.list_columns import BOX, column_names
+from fsh.pipeline.ingest.lists.boxes import box_in
+from fsh.pipeline.ingest.lists.columns import BOX, column_names
 
 #: Names of levels that say nothing: in ``emotion: labels: happy`` the emotion does.
 _WRAPPERS = {"attributes", "info", "labels", "label", "value", "values", "meta", "metadata"}

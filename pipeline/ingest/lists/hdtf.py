@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsh.pipeline.ingest.requests import (
+from fsh.pipeline.ingest.lists.requests import (
     BadLine,
     Box,
     Listing,

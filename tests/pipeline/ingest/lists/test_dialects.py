@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from list_files import write_file
 
-from fsh.pipeline.ingest.lists import parse_list, read_lists
+from fsh.pipeline.ingest.lists.reading import parse_list, read_lists
 from fsh.schemas.errors import FshError
 
 A, B = "https://h.org/a.mp4", "https://h.org/b.mp4"

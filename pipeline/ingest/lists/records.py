@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest import list_columns as columns
-from fsh.pipeline.ingest.list_boxes import box_of, columns_of_size, resolution_of
-from fsh.pipeline.ingest.list_columns import first_of, is_blank
-from fsh.pipeline.ingest.list_ranges import range_of, rows_of_ranges
-from fsh.pipeline.ingest.requests import BadLine, Listing, Request, check_range, locate
+from fsh.pipeline.ingest.lists import columns
+from fsh.pipeline.ingest.lists.boxes import box_of, columns_of_size, resolution_of
+from fsh.pipeline.ingest.lists.columns import first_of, is_blank
+from fsh.pipeline.ingest.lists.ranges import range_of, rows_of_ranges
+from fsh.pipeline.ingest.lists.requests import BadLine, Listing, Request, check_range, locate
 from fsh.schemas import urls
 from fsh.schemas.text import readable
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.list_columns import column_names, row_of, url_column
-from fsh.pipeline.ingest.list_nesting import flat_record
-from fsh.pipeline.ingest.list_records import from_records
-from fsh.pipeline.ingest.requests import Listing
+from fsh.pipeline.ingest.lists.columns import column_names, row_of, url_column
+from fsh.pipeline.ingest.lists.nesting import flat_record
+from fsh.pipeline.ingest.lists.records import from_records
+from fsh.pipeline.ingest.lists.requests import Listing
 from fsh.schemas.errors import FshError
 from fsh.schemas.text import shown
 from fsh.schemas.urls import is_youtube_id

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsh.pipeline.ingest.lists import parse_list
-from fsh.pipeline.ingest.requests import Request, parse_box, parse_time, unique
+from fsh.pipeline.ingest.lists.reading import parse_list
+from fsh.pipeline.ingest.lists.requests import Request, parse_box, parse_time, unique
 
 WATCH = "https://www.youtube.com/watch?v="
 

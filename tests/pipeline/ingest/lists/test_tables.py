@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from list_files import write_file
 
-from fsh.pipeline.ingest.hdtf import identities_of_names
-from fsh.pipeline.ingest.lists import parse_list, read_lists
-from fsh.pipeline.ingest.requests import Request
+from fsh.pipeline.ingest.lists.hdtf import identities_of_names
+from fsh.pipeline.ingest.lists.reading import parse_list, read_lists
+from fsh.pipeline.ingest.lists.requests import Request
 
 WATCH = "https://www.youtube.com/watch?v="
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from list_files import write_file
 
-from fsh.pipeline.ingest.lists import parse_list, read_lists
+from fsh.pipeline.ingest.lists.reading import parse_list, read_lists
 from fsh.schemas.errors import FshError
 
 WATCH = "https://www.youtube.com/watch?v="

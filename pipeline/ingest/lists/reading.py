@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fsh.pipeline.ingest import download, hdtf, list_files, list_json, list_tables, vox_tracks
-from fsh.pipeline.ingest.list_columns import column_names, url_column
-from fsh.pipeline.ingest.requests import (
+from fsh.pipeline.ingest import download
+from fsh.pipeline.ingest.lists import hdtf, json_lists, tables, texts, vox_tracks
+from fsh.pipeline.ingest.lists.columns import column_names, url_column
+from fsh.pipeline.ingest.lists.requests import (
     BadLine,
     Listing,
     Request,
@@ -97,12 +98,12 @@ def read_list_file(path: Path, where: str, base: Path | None) -> Listing:
         where: what to call it in the ledger and in messages.
         base: the folder that relative paths start from; None if the list came from the net.
     """
-    head = list_files.head_of(path)
+    head = texts.head_of(path)
     if head.startswith(b"PAR1"):
-        return list_tables.read_parquet(path, where, base)
+        return tables.read_parquet(path, where, base)
     is_own_video = path.suffix.lower() in VIDEO_SUFFIXES and base is not None
     is_set = base is not None and hdtf.set_name_of(path) is not None
-    text = None if is_own_video else list_files.text_of(path, head)
+    text = None if is_own_video else texts.text_of(path, head)
     if text is None:
         return Listing([Request(where, trusted=base is not None)])
     if is_set:
@@ -120,18 +121,18 @@ def parse_list(text: str, where: str, base: Path | None) -> Listing:
         return Listing(notes=[f"{shown(where)}: an empty list"])
     if vox_tracks.is_track(text):
         return vox_tracks.read_track(text, where, base)
-    stated = list_tables.stated_delimiter(content[0])
+    stated = tables.stated_delimiter(content[0])
     if stated and len(content) > 1:
         lines[lines.index(content.pop(0))] = ""
     first = content[0].strip()
     if first[0] in "[{":
-        return list_json.read_json(lines, where, base)
-    mark = stated or list_tables.delimiter_of(first)
+        return json_lists.read_json(lines, where, base)
+    mark = stated or tables.delimiter_of(first)
     names = column_names(first.split(mark) if mark else [first])
     if url_column(names) or _is_headerless_table(first, mark, base):
-        return list_tables.read_delimited(lines, where, base, mark or ",")
+        return tables.read_delimited(lines, where, base, mark or ",")
     if mark and _is_table_without_urls(content, mark):
-        return Listing(notes=[list_tables.no_urls_note(where, len(content) - 1, names)])
+        return Listing(notes=[tables.no_urls_note(where, len(content) - 1, names)])
     return _read_plain(lines, where, base)
 
 
@@ -223,10 +224,7 @@ def _read_folder(folder: Path) -> Listing:
     for name in sets:
         listing.extend(hdtf.read_set(folder, name))
     for path in files:
-        if (
-            list_files.list_suffix(path.name) in list_files.SUFFIXES
-            and hdtf.set_name_of(path) is None
-        ):
+        if texts.list_suffix(path.name) in texts.SUFFIXES and hdtf.set_name_of(path) is None:
             listing.extend(read_list_file(path, str(path), folder))
     if not listing.requests:
         listing.extend(_read_tracks(folder))
@@ -258,9 +256,9 @@ def _read_remote(url: str, proxy: str) -> Listing:
 
 def _is_list(url: str, proxy: str) -> bool:
     """Whether a URL leads to a list: by its ending, else by the type that the host states."""
-    suffix = list_files.list_suffix(re.sub(r"[?#].*", "", url))
-    if suffix in list_files.SUFFIXES or suffix in VIDEO_SUFFIXES:
-        return suffix in list_files.SUFFIXES
+    suffix = texts.list_suffix(re.sub(r"[?#].*", "", url))
+    if suffix in texts.SUFFIXES or suffix in VIDEO_SUFFIXES:
+        return suffix in texts.SUFFIXES
     return download.content_type(url, proxy) in _LIST_TYPES
 
 
@@ -275,8 +273,8 @@ def _is_headerless_table(first: str, mark: str, base: Path | None) -> bool:
     cells = [cell.strip().strip('"') for cell in first.split(mark)] if mark else []
     if len(cells) < 2 or not cells[1] or "/" in cells[1]:
         return False
-    if list_tables.is_id(cells[0]):
-        return list_tables.are_times(cells[1:3]) and not (base and urls.exists(base / first))
+    if tables.is_id(cells[0]):
+        return tables.are_times(cells[1:3]) and not (base and urls.exists(base / first))
     if urls.is_url(urls.with_scheme(cells[0])):
         return not any(re.match(r"[\w%.-]*[=&/]", cell) for cell in cells[1:])
     return base is not None and Path(cells[0]).suffix.lower() in VIDEO_SUFFIXES

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from fsh.pipeline.ingest import list_columns as columns
-from fsh.pipeline.ingest.list_columns import first_of, is_blank
-from fsh.pipeline.ingest.requests import Box, as_box, parse_box, parse_size
+from fsh.pipeline.ingest.lists import columns
+from fsh.pipeline.ingest.lists.columns import first_of, is_blank
+from fsh.pipeline.ingest.lists.requests import Box, as_box, parse_box, parse_size
 
 
 def box_of(record: Mapping[str, Any]) -> Box | None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from list_files import write_file
 
-from fsh.pipeline.ingest.lists import parse_list, read_lists
+from fsh.pipeline.ingest.lists.reading import parse_list, read_lists
+from fsh.pipeline.ingest.lists.requests import Request
 from fsh.pipeline.ingest.options import IngestOptions
-from fsh.pipeline.ingest.requests import Request
 from fsh.pipeline.ingest.wanted import wanted_requests
 from fsh.schemas.errors import FshError
 from fsh.schemas.tables.conditions import Condition

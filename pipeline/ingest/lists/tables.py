@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fsh.pipeline.ingest.list_columns import column_names, row_of, url_column
-from fsh.pipeline.ingest.list_nesting import flat_record
-from fsh.pipeline.ingest.list_records import from_records
-from fsh.pipeline.ingest.requests import Listing, parse_time
+from fsh.pipeline.ingest.lists.columns import column_names, row_of, url_column
+from fsh.pipeline.ingest.lists.nesting import flat_record
+from fsh.pipeline.ingest.lists.records import from_records
+from fsh.pipeline.ingest.lists.requests import Listing, parse_time
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.text import shown

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from fsh.pipeline.ingest.list_records import from_records
-from fsh.pipeline.ingest.requests import Listing
+from fsh.pipeline.ingest.lists.records import from_records
+from fsh.pipeline.ingest.lists.requests import Listing
 
 #: Frames a second that VoxCeleb counts in, whatever the video has.
 _FPS = 25
