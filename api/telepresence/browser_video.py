@@ -46,7 +46,7 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
     with scratch_folder("camera") as folder:
         copy = folder / "camera.mp4"
         progress.say(f"{path.name} is converted for the browser")
-        scale = f"scale='min({_LONGER},iw)':-2"
+        scale = f"bwdif=mode=send_frame:deint=interlaced,scale='min({_LONGER},iw)':-2"
         command = [binary(), "-v", "error", "-nostdin", "-i", file_url(path), "-vf", scale]
         command += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
         command += ["-c:a", "aac", "-movflags", "+faststart", str(copy)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
-from fsh.schemas.places.stores import file_size
+from fsh.schemas.places.stores import file_size, is_remote
 from fsh.schemas.tables.parquet import read_sources
 from fsh.schemas.tables.records import Source, SourceState
 
@@ -20,6 +20,8 @@ def stored_sources(data: DataFolder) -> list[Source]:
         FshError: if nothing has been ingested, or nothing is left of it.
     """
     remedy = "run `fsh ingest` first"
+    if not is_remote(data.root) and data.root.is_file():
+        raise FshError("a file, not a data folder", where=data.root, remedy="name the folder")
     if file_size(data.sources) is None:
         raise FshError("no videos here", where=data.root, remedy=remedy)
     stored = [s for s in read_sources(data.sources) if s.state is SourceState.STORED]

@@ -25,6 +25,8 @@ _LONGEST = 1.0
 #: Containers of streams, in which a pause that long is a new recording, and not a pause.
 _JOINED = frozenset({"mpegts", "mpeg", "flv"})
 _JOINED_GAP, _GAP = 10.0, 3600.0  # seconds
+#: FFmpeg's numbers of the orders of half pictures: the upper or the lower rows first.
+_INTERLACED = frozenset({2, 3, 4, 5})
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class Clock:
         zero: second 0 in the container's own time.
         tick: seconds; what the container counts its pictures' time in.
         colors: how its colours are to be read.
+        interlaced: whether each picture is two of half the rows, of two moments.
     """
 
     place: int
     zero: Fraction
     tick: Fraction
     colors: ColorReading
+    interlaced: bool
 
 
 @dataclass
@@ -106,7 +110,10 @@ def clock_of(container: av.container.InputContainer) -> Clock:
     ]
     place = container.streams.video.index(stream) if stream is not None else 0
     tick = Fraction(stream.time_base or 0) if stream is not None else Fraction(0)
-    return Clock(place, min(starts, default=Fraction(0)), tick, ColorReading.of(stream))
+    coded = stream.codec_context if stream is not None else None
+    interlaced = getattr(coded, "field_order", 0) in _INTERLACED
+    zero = min(starts, default=Fraction(0))
+    return Clock(place, zero, tick, ColorReading.of(stream), interlaced)
 
 
 def clock_of_file(path: Path) -> Clock:

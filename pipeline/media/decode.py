@@ -227,6 +227,8 @@ def _decode(
     first = max(0.0, (start or 0.0) - _SLACK)
     options = _seeking(clock.zero, first) if seek else {}
     stream = ffmpeg.input(file_url(path), threads=1, **options)[f"v:{clock.place}"]
+    if clock.interlaced:  # what moves would have combs for edges
+        stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
     edges = {}
     if start:
         edges["start"] = _text(clock.zero + Fraction(first))

@@ -45,6 +45,8 @@ def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
     rows = _table(whole) or (list(whole) if isinstance(whole, list) else _rows_in(whole, 0))
     if isinstance(whole, dict) and not rows and url_column(flat_record(whole)):
         rows = [whole]
+    if isinstance(whole, dict) and not rows and all(map(_is_url, whole.values())):
+        rows = [{"url": url, "key": key} for key, url in whole.items()]  # whatever it means
     meanings = _meanings(whole)
     if not rows:
         return Listing(notes=[_nothing_note(whole, where)])
@@ -153,7 +155,11 @@ def _with_id(key: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _names_video(row: Any) -> bool:
-    return "://" in row if isinstance(row, str) else bool(url_column(flat_record(row)))
+    return _is_url(row) if isinstance(row, str) else bool(url_column(flat_record(row)))
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and "://" in value
 
 
 def _as_record(entry: Any, meanings: Mapping[str, Sequence[str]]) -> _Row:

@@ -14,6 +14,7 @@ from videos import ingest, moving, write_video
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.graph import shard
+from fsh.pipeline.dataset.sources import stored_sources
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
@@ -261,3 +262,9 @@ def test_progress_reaches_its_total_and_tells_clips_a_second(videos, tmp_path):
     assert list(shown.bars) == ["videos"]
     assert shown.bars["videos"].moves == [pytest.approx(shown.bars["videos"].total)]
     assert not list(data.work.rglob("*.progress"))
+
+
+def test_a_file_is_no_data_folder(tmp_path):
+    (tmp_path / "data").write_text("not a folder")
+    with pytest.raises(FshError, match="a file, not a data folder"):
+        stored_sources(DataFolder(tmp_path / "data"))

@@ -120,6 +120,13 @@ def test_an_object_of_ids_an_object_of_nothing_and_broken_ones(tmp_path):
         "M2Ohb0FAaJU",
         "Tr6MMsoWAog",
     ]
+    named = '{"a": "https://h/1.mp4", "b": "https://h/2.mp4"}'  # a file's name, or a person's
+    found = parse_list(named, "l", tmp_path).requests
+    assert [(r.url[-5:], json.loads(r.labels)) for r in found] == [
+        ("1.mp4", {"key": "a"}),
+        ("2.mp4", {"key": "b"}),
+    ]
+    assert not any(r.identity for r in found)
     (note,) = parse_list('{"name": "x", "version": 3}', "l.json", tmp_path).notes
     assert "keys: name, version" in note
     with pytest.raises(FshError, match="not whole JSON"):
