@@ -54,10 +54,16 @@ class DownloadLimits:
 
 @dataclass(frozen=True)
 class Received:
-    """A finished download: its bytes' hash and what the host said about them."""
+    """A finished download: its bytes' hash and what the host said about them.
+
+    Attributes:
+        is_whole: the host said how long it is, or marked its end; else it ends where the connection
+            did.
+    """
 
     sha256: str
     bytes: int
+    is_whole: bool
     content_type: str
     final_url: str
     last_modified: str
@@ -218,6 +224,7 @@ def download(
         return Received(
             sha256=digest.hexdigest(),
             bytes=size,
+            is_whole=length is not None or "Transfer-Encoding" in response.headers,
             content_type=response.headers.get_content_type(),
             final_url=response.geturl(),
             last_modified=response.headers.get("Last-Modified", ""),

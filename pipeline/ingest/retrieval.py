@@ -18,6 +18,7 @@ from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.licenses import check_license
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.pipeline.ingest.prober import Prober
+from fsh.pipeline.media.media_kind import VIDEO, media_kind
 from fsh.pipeline.media.one_clock import SUFFIX
 from fsh.pipeline.media.probe import MediaFacts, NotAVideo
 from fsh.schemas import ids, urls
@@ -118,7 +119,7 @@ class Retriever:
             "final_url": received.final_url.split("?")[0],
         }
         self.prober.start(target)
-        facts = self._facts()
+        facts = self._facts(whole=received.is_whole or media_kind(target) != VIDEO)
         return RetrievedFile(target, facts, received.sha256, received.bytes, metadata=metadata)
 
     def site_range(
@@ -206,8 +207,11 @@ class Retriever:
         metadata = {**file.metadata, "one_clock": True}
         return replace(file, path=copy, facts=facts, bytes=copy.stat().st_size, metadata=metadata)
 
-    def _facts(self) -> MediaFacts:
+    def _facts(self, *, whole: bool = True) -> MediaFacts:
         """What the container of the file says whose probing was begun.
+
+        Args:
+            whole: False if the file may be the beginning of a video.
 
         Raises:
             Failure: if it is not let in.
@@ -215,6 +219,9 @@ class Retriever:
         try:
             return self.prober.result()
         except NotAVideo as error:
+            if not whole and error.code in ("not_media", "no_frames", "truncated"):
+                text = f"{error.what}; its host did not say how long it is"
+                raise Failure(ErrorClass.TRANSIENT, "truncated", text) from error
             hang = error.code == "hang"
             kind = ErrorClass.TRANSIENT if hang else ErrorClass.PERMANENT
             raise Failure(kind, error.code, error.what) from error

@@ -112,14 +112,19 @@ def page(html: str) -> Answer:
     return lambda handler: handler.reply(200, html.encode(), Content_Type="text/html")
 
 
-def cut(path: Path, share: float) -> Answer:
-    """Promises a whole file and hangs up after a share of it."""
+def cut(path: Path, share: float, *, stated: bool = True) -> Answer:
+    """Hangs up after a share of a file.
+
+    Args:
+        stated: it promises the whole one before, by its length.
+    """
 
     def answer(handler: Handler) -> None:
         body = path.read_bytes()
         handler.send_response(200)
         handler.send_header("Content-Type", "video/mp4")
-        handler.send_header("Content-Length", str(len(body)))
+        if stated:
+            handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body[: int(len(body) * share)])
         handler.close_connection = True

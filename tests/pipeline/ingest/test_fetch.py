@@ -76,6 +76,17 @@ def test_truncation_is_noticed_and_tried_again(fetcher, server, media_files):
     assert cause(outcome) == ("failed", "transient", "truncated")
 
 
+def test_what_ends_early_of_unstated_length_is_tried_again(fetcher, server, media_files):
+    """An MP4's index comes last: of what is not whole nothing can be played."""
+    cut = loopback.cut(media_files / "a.mp4", 0.5, stated=False)
+    whole = loopback.cut(media_files / "a.mp4", 1, stated=False)
+    outcome = fetch(fetcher, server.on("/a.mp4", loopback.in_turn(cut, whole)))
+    assert (outcome.state, outcome.attempts) == ("stored", 2)
+    outcome = fetch(fetcher, server.on("/b.mp4", cut))
+    assert cause(outcome) == ("failed", "transient", "truncated")
+    assert "did not say how long" in outcome.error
+
+
 @pytest.mark.parametrize(
     "known", [{"ETag": '"1"'}, {"Last_Modified": "Mon, 02 Jan 2023 03:04:05 GMT"}]
 )
