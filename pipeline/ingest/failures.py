@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import re
+import ssl
 import time
 
 from fsh.schemas.places.disk import NoRoom, is_disk_full
@@ -66,6 +67,8 @@ REMEDIES = {
     "then run again with --retry all",
     "outdated": "video sites change, and this yt-dlp does not know the change: pip install -U "
     "'yt-dlp[default,deno]', then run again",
+    "certificate": "this machine does not trust the certificates that hosts show it: if your "
+    "network opens encrypted connections, name its own in SSL_CERT_FILE; look at the clock too",
     "no_ranges": "this host gives no parts of its videos: run again without --ranges",
     "http_429": "the host asked to slow down: the run waits and goes on",
 }
@@ -105,6 +108,7 @@ _MESSAGES: tuple[tuple[str, ErrorClass, str], ...] = (
     ),
     (r"unsafe file extension|extension.{0,40}unusual", _REFUSED, "not_media"),
     (r"incomplete|content too short|bytes read", _TRANSIENT, "truncated"),
+    (r"certificate.verify.failed", _TRANSIENT, "certificate"),
     (r"timed out|timeout", _TRANSIENT, "timeout"),
     (
         r"resolve|name or service|getaddrinfo|connection|network|unreachable|\bssl|\beof\b|"
@@ -149,6 +153,9 @@ def from_os(error: OSError, where: str) -> Failure:
         raise NoRoom(where) from error
     if isinstance(error, TimeoutError):
         return Failure(_TRANSIENT, "timeout", f"{where}: no answer in time")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = f"{where}: its certificate is not trusted ({error.verify_message})"
+        return Failure(_TRANSIENT, "certificate", text)
     return Failure(_TRANSIENT, "network", f"{where}: {error}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -77,7 +78,6 @@ def test_truncation_is_noticed_and_tried_again(fetcher, server, media_files):
 
 
 def test_what_ends_early_of_unstated_length_is_tried_again(fetcher, server, media_files):
-    """An MP4's index comes last: of what is not whole nothing can be played."""
     cut = loopback.cut(media_files / "a.mp4", 0.5, stated=False)
     whole = loopback.cut(media_files / "a.mp4", 1, stated=False)
     outcome = fetch(fetcher, server.on("/a.mp4", loopback.in_turn(cut, whole)))
@@ -116,6 +116,31 @@ def test_what_a_host_packs_unasked_is_unpacked(fetcher, server, media_files, enc
     assert outcome.state == "stored" and outcome.sha256 == file_sha256(media_files / "a.mp4")
     cut = loopback.packed(media_files / "b.mkv", encoding, 0.5)
     assert cause(fetch(fetcher, server.on("/b.mkv", cut))) == ("failed", "transient", "truncated")
+
+
+def test_a_host_whose_certificate_nobody_vouches_for(
+    fetcher, server, media_files, tmp_path, monkeypatch
+):
+    """As behind a proxy that opens what passes it: its certificates have to be named."""
+    url = loopback.with_tls(server, tmp_path).on("/a.mp4", loopback.media(media_files / "a.mp4"))
+    assert url.startswith("https://")
+    outcome = fetch(fetcher, url)
+    assert cause(outcome) == ("failed", "transient", "certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    assert fetch(fetcher, url).state == "stored"
+
+
+@pytest.mark.parametrize("answer", ["plain", "silence"])
+def test_a_port_that_speaks_no_tls(fetcher, server, media_files, answer):
+    """Transient: whoever answers there may be another one tomorrow."""
+    url = server.on("/a.mp4", loopback.media(media_files / "a.mp4")).replace("http:", "https:")
+    if answer == "silence":
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            url = f"https://127.0.0.1:{closed.getsockname()[1]}/a.mp4"
+            assert cause(fetch(fetcher, url)) == ("failed", "transient", "network")
+        return
+    assert cause(fetch(fetcher, url)) == ("failed", "transient", "network")
 
 
 def test_redirects_that_lead_nowhere_are_told_as_such(fetcher, server):
