@@ -8,11 +8,15 @@ import queue
 import re
 import shutil
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import reduction, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.util import get_temp_dir
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,10 +24,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from fsh.schemas.errors import FshError
+from fsh.schemas.places.temporary import scratch_folder
 from fsh.trainer.data.episodes import Batch, EpisodeStream
 
 #: PyTorch's words for a process that it has lost; it names no reason.
 _LOST = re.compile(r"DataLoader worker .*(killed by signal|exited unexpectedly)")
+
+#: Bytes of a socket's path, at most, and what multiprocessing adds to its folder's.
+_LONGEST_SOCKET, _SOCKET_NAME = 107 if sys.platform == "linux" else 103, "/listener-abcdefgh"
 
 
 def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterator[Batch]:
@@ -41,19 +49,57 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
     """
     if workers == 0:
         return _prefetched(stream.batches())
-    batches = DataLoader(
-        stream,
-        batch_size=None,
-        num_workers=workers,
-        worker_init_fn=_start_worker,
-        prefetch_factor=4,
-        collate_fn=_unchanged,
-        pin_memory=pin,
-        # Otherwise it draws from the one that the training draws from, at every start anew.
-        generator=torch.Generator(),
-        multiprocessing_context="spawn",
-    )
-    return map(_raised, _watched(batches))
+    return map(_raised, _watched(_from_processes(stream, workers, pin)))
+
+
+def _from_processes(stream: EpisodeStream, workers: int, pin: bool) -> Iterator[Batch | FshError]:
+    with _sockets_with_ours():
+        made = DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=_start_worker,
+            prefetch_factor=4,
+            collate_fn=_unchanged,
+            pin_memory=pin,
+            # Otherwise it draws from the one that the training draws from, at every start anew.
+            generator=torch.Generator(),
+            multiprocessing_context="spawn",
+        )
+        with _no_interrupts():
+            batches = iter(made)
+        try:
+            yield from batches
+        finally:
+            del batches  # which ends the processes, before their sockets go
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait, and not reach at all the processes that are started meanwhile: it comes to
+    every process of a terminal, and those would end with a traceback while they load."""
+    resource_tracker.ensure_running()  # else it is started in the block, and ends it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _sockets_with_ours() -> Iterator[None]:
+    """Have multiprocessing keep its sockets, and those of the processes it starts, in a folder that
+    is removed after a kill as well; what it makes itself then stays for good."""
+    settings = vars(multiprocessing.current_process())["_config"]
+    with scratch_folder("mp") as folder:
+        ours = "tempdir" not in settings and len(f"{folder}{_SOCKET_NAME}") <= _LONGEST_SOCKET
+        if ours:
+            settings["tempdir"] = str(folder)
+        try:
+            yield
+        finally:
+            if ours:
+                del settings["tempdir"]
 
 
 def _prefetched(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
@@ -116,6 +162,14 @@ def _watched(batches: Iterable[Batch | FshError]) -> Iterator[Batch | FshError]:
             if str(error).startswith("Caught "):  # by the process, which lives
                 raise
             raise _lost() from error
+        except OSError as error:
+            if not str(error).startswith("Caught "):
+                raise
+            raise FshError(
+                f"a process that decodes failed ({str(error).strip().splitlines()[-1]})",
+                where=tempfile.gettempdir(),
+                remedy="see that there is room, and that it can be written; then run again",
+            ) from error
 
 
 def _lost() -> FshError:
@@ -140,10 +194,19 @@ def _unchanged(batch: Any) -> Any:
 
 def _start_worker(_: int) -> None:
     threading.Thread(target=_end_with_training, daemon=True).start()
-    # Ctrl-C reaches every process of a terminal; the training process decides what it means.
+    # The training process decides what Ctrl-C means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    _open_socket()
+
+
+def _open_socket() -> None:
+    """Open the socket by which tensors are handed over. Without it a batch is lost on its way,
+    unsaid, and waited for for ever; here it fails at once, and is told."""
+    if torch.multiprocessing.get_sharing_strategy() == "file_descriptor":
+        with Path(os.devnull).open("rb") as anything:
+            reduction.DupFd(anything.fileno())
 
 
 def _end_with_training() -> None:
@@ -152,5 +215,5 @@ def _end_with_training() -> None:
     training = multiprocessing.parent_process()
     assert training is not None
     wait([training.sentinel])
-    shutil.rmtree(get_temp_dir(), ignore_errors=True)  # of this process alone
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)
     os._exit(1)
