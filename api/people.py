@@ -256,22 +256,20 @@ def export(
 
     Args:
         person: the person's folder.
-        output: the folder to write.
+        output: the folder to write; an older export in it is replaced.
         run: the training run whose embedder is written too; None: no embedder.
         announce: called once, before the work begins, with the settings in force.
         progress: is told how far the work is (:class:`~fsh.schemas.progress.Progress`).
 
     Raises:
-        FshError: a statement that does not allow it, a folder that is there already, or the extra
-            ``fsh[onnx]`` is not installed.
+        FshError: a statement that does not allow it, a folder that holds anything else, or the
+            extra ``fsh[onnx]`` is not installed.
     """
     from fsh.trainer.person.onnx_export import export_onnx
 
     begun, folder, target = time.monotonic(), Path(person), Path(output)
     loaded = Person.load(folder)
     consent = marking.require_consent(folder, loaded.about, "animate")
-    if target.exists():
-        raise FshError("this folder is there already", where=target, remedy="name another one")
     require_own_folder(target, ONNX, (person, run))
     require_outside_persons(target)
     require_writable(PersonFolder(folder).card)  # it records the export

@@ -11,7 +11,10 @@ from fsh.cli import console, options
 
 
 def export(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The folder to write; an older export is replaced."),
+    ],
     person: Annotated[
         Path | None,
         typer.Option(

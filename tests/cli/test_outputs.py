@@ -267,7 +267,7 @@ def test_other_commands_leave_what_is_not_theirs(place, run):
         ((*evaluate, run), "is read by this command"),
         ((*evaluate, "data"), "is read by this command"),
         ((*evaluate, "ok", "--user-study", "people/ada"), "people/ada: holds "),
-        (("export", "-o", "home", "--person", "people/ada"), "there already"),
+        (("export", "-o", "home", "--person", "people/ada"), "home: holds letters"),
         (("export", "-o", "people/ada/onnx", "--person", "people/ada"), "lies in a person's"),
         (("demo", "home"), "holds letters"),
         (("ingest", "holiday.mp4", "--data", "."), "holds videos, which fsh did not make"),

@@ -39,7 +39,7 @@ OPSET = 17
 
 
 def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict[str, float]:
-    """Write a person's networks and ``model.json`` to a new folder.
+    """Write a person's networks and ``model.json`` to a folder; an older export is replaced.
 
     Args:
         embedder: of the run that the person was made from; None leaves it out.
@@ -48,7 +48,8 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
         Name of each network to the largest difference of its output from PyTorch's.
 
     Raises:
-        FshError: if the extra ``onnx`` is not installed, the folder exists, or an output differs.
+        FshError: if the extra ``onnx`` is not installed, the folder holds anything else, or an
+            output differs.
     """
     without_reports()
     try:
@@ -58,8 +59,7 @@ def export_onnx(person: Person, embedder: Embedder | None, folder: Path) -> dict
         raise FshError(
             f"{error.name} is not installed", remedy='pip install "fsh[onnx]"'
         ) from error
-    if folder.exists():
-        raise FshError("this folder is there already", where=folder, remedy="name another one")
+    require_own_folder(folder, ONNX)
     with replacing_folder(folder, lambda: require_own_folder(folder, ONNX)) as temporary:
         shown = FaceLandmarks(person.landmarks, person.mesh)[:4]
         landmark_images = landmark_image_tensors(
@@ -211,6 +211,7 @@ def model_description(person: Person, networks: list[str]) -> dict:
         "networks": {name: known[name] for name in networks},
         "opset": OPSET,
         "spec": person.spec.to_json(),
-        "about": person.about,
+        # What else was made of the person is in the person's own card.
+        "about": {key: value for key, value in person.about.items() if key != "unmarked"},
         "marks": "none: whoever draws with these files owes the marks that fsh sets itself",
     }

@@ -59,8 +59,12 @@ def test_under_onnxruntime_it_draws_the_same(tmp_path, network):
     shape = card["networks"]["generator"]["inputs"]["landmarks"]["shape"]
     assert shape[1:] == [3, network.size, network.size]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ada"]
-    with pytest.raises(FshError, match="there already"):
+    export_onnx(person, None, tmp_path / "ada")  # in place of the older one
+    assert sorted(p.name for p in (tmp_path / "ada").iterdir()) == ["generator.onnx", "model.json"]
+    (tmp_path / "ada" / "mine.txt").write_text("mine")
+    with pytest.raises(FshError, match=r"holds mine\.txt"):
         export_onnx(person, None, tmp_path / "ada")
+    assert (tmp_path / "ada" / "mine.txt").read_text() == "mine"
 
 
 def test_without_the_extra_it_says_which(tmp_path, monkeypatch):
