@@ -8,11 +8,13 @@ import queue
 import re
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.util import get_temp_dir
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -111,11 +113,28 @@ def _watched(batches: Iterable[Batch | FshError]) -> Iterator[Batch | FshError]:
     """
     with explaining_lost_loaders():
         try:
-            yield from batches
+            with _script_not_run_again():
+                started = iter(batches)
+            yield from started
         except (EOFError, ConnectionError) as error:
             if str(error).startswith("Caught "):  # by the process, which lives
                 raise
             raise _lost() from error
+
+
+@contextmanager
+def _script_not_run_again() -> Iterator[None]:
+    """Processes that are started meanwhile do not import the script that trains.
+
+    Python does that for what may be defined there; nothing of it is needed, and a script without
+    ``if __name__ == "__main__":`` would begin the training again in each of them.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _lost() -> FshError:

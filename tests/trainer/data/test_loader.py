@@ -1,0 +1,38 @@
+"""Processes that decode for a training, started from whatever script a user has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tiny_run import tiny_folder
+
+_SCRIPT = """
+from pathlib import Path
+from tiny_run import Told, tiny_config
+from fsh.schemas.places.layout import DataFolder
+from fsh.trainer.training.loop import train
+
+print("begun", flush=True)
+train(DataFolder(Path("data")), Path("run"), tiny_config(steps=2, workers=2), Told())
+print("trained", __name__, flush=True)
+"""
+
+
+def test_a_script_without_a_guard_is_not_run_again_by_what_decodes(tmp_path):
+    tiny_folder(tmp_path / "data")
+    (tmp_path / "script.py").write_text(_SCRIPT)
+    helpers = str(Path(__file__).parents[2] / "helpers")
+    found = os.pathsep.join([helpers, *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": found},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split("\n") == ["begun", "trained __main__", ""], done.stderr[-2000:]
