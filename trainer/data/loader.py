@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.util import get_temp_dir
 from types import ModuleType
@@ -113,7 +114,7 @@ def _watched(batches: Iterable[Batch | FshError]) -> Iterator[Batch | FshError]:
     """
     with explaining_lost_loaders():
         try:
-            with _script_not_run_again():
+            with _script_not_run_again(), _interrupts_held():
                 started = iter(batches)
             yield from started
         except (EOFError, ConnectionError) as error:
@@ -135,6 +136,24 @@ def _script_not_run_again() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = script
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C meanwhile comes afterwards, and never to processes that are started meanwhile.
+
+    They inherit that it is blocked: while they import what they need, nothing else would hold it
+    off.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # or it is started below, and unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _lost() -> FshError:

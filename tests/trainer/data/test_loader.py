@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from tiny_run import tiny_folder
+
+from fsh.trainer.data.loader import _interrupts_held
 
 _SCRIPT = """
 from pathlib import Path
@@ -19,6 +23,21 @@ print("begun", flush=True)
 train(DataFolder(Path("data")), Path("run"), tiny_config(steps=2, workers=2), Told())
 print("trained", __name__, flush=True)
 """
+
+
+def _told_by_a_process(pipe) -> None:
+    pipe.send(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def test_ctrl_c_cannot_end_a_process_that_has_only_begun():
+    """It reaches every process of a terminal; what still imports could not say what it means."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_told_by_a_process, args=(there,))
+    with _interrupts_held():
+        process.start()
+    assert here.recv()
+    process.join()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_a_script_without_a_guard_is_not_run_again_by_what_decodes(tmp_path):
