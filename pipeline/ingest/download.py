@@ -224,7 +224,7 @@ def download(
         return Received(
             sha256=digest.hexdigest(),
             bytes=size,
-            is_whole=length is not None or "Transfer-Encoding" in response.headers,
+            is_whole=length is not None or response.chunked,
             content_type=response.headers.get_content_type(),
             final_url=response.geturl(),
             last_modified=response.headers.get("Last-Modified", ""),

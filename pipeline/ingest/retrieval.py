@@ -27,6 +27,8 @@ from fsh.schemas.text import shown
 
 #: Where a site's metadata says whose video it is, the first that does.
 _UPLOADER = ("channel_id", "uploader_id", "uploader")
+#: What probing finds in the beginning of a video.
+_CUT = frozenset({"empty", "not_media", "no_frames", "truncated"})
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Retriever:
             "final_url": received.final_url.split("?")[0],
         }
         self.prober.start(target)
-        facts = self._facts(whole=received.is_whole or media_kind(target) != VIDEO)
+        cut = not received.is_whole and (received.bytes == 0 or media_kind(target) == VIDEO)
+        facts = self._facts(whole=not cut)
         return RetrievedFile(target, facts, received.sha256, received.bytes, metadata=metadata)
 
     def site_range(
@@ -219,7 +222,7 @@ class Retriever:
         try:
             return self.prober.result()
         except NotAVideo as error:
-            if not whole and error.code in ("not_media", "no_frames", "truncated"):
+            if not whole and error.code in _CUT:
                 text = f"{error.what}; its host did not say how long it is"
                 raise Failure(ErrorClass.TRANSIENT, "truncated", text) from error
             hang = error.code == "hang"

@@ -6,10 +6,12 @@ that moment: a recording's transport stream begins anywhere. Everything in fsh c
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -27,6 +29,9 @@ _JOINED = frozenset({"mpegts", "mpeg", "flv"})
 _JOINED_GAP, _GAP = 10.0, 3600.0  # seconds
 #: FFmpeg's numbers of the orders of half pictures: the upper or the lower rows first.
 _INTERLACED = frozenset({2, 3, 4, 5})
+_UNKNOWN = 0
+#: Among so many packets there is a picture, or nobody looks further.
+_PACKETS = 64
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Clock:
         tick: seconds; what the container counts its pictures' time in.
         colors: how its colours are to be read.
         interlaced: whether each picture is two of half the rows, of two moments.
+        turned: degrees counter-clockwise that a player turns the pictures; looked at only where
+            they are interlaced.
     """
 
     place: int
@@ -46,6 +53,7 @@ class Clock:
     tick: Fraction
     colors: ColorReading
     interlaced: bool
+    turned: int = 0
 
 
 @dataclass
@@ -134,10 +142,24 @@ def _clock_of_file(path: Path, _size: int, _changed: int) -> Clock:
     try:
         options = {"protocol_whitelist": "file"}
         with av.open(file_url(path), metadata_errors="replace", options=options) as container:
-            return clock_of(container)
+            return _with_fields(clock_of(container), container)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FshError(f"cannot be decoded ({reason})", where=path) from error
+
+
+def _with_fields(clock: Clock, container: av.container.InputContainer) -> Clock:
+    """The clock, with what only a picture tells: AVI, for one, does not say what is interlaced."""
+    stream = shown_stream(container)
+    coded = stream.codec_context if stream is not None else None
+    if stream is None or coded is None or not (clock.interlaced or coded.field_order == _UNKNOWN):
+        return clock
+    with contextlib.suppress(av.FFmpegError, EOFError):
+        for packet in islice(container.demux(stream), _PACKETS):
+            for frame in packet.decode():
+                halves = clock.interlaced or bool(frame.interlaced_frame)
+                return replace(clock, interlaced=halves, turned=round(frame.rotation) % 360)
+    return clock
 
 
 def longest_gap(container: av.container.InputContainer) -> float:

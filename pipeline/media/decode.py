@@ -20,6 +20,7 @@ import numpy as np
 
 from fsh.pipeline.media.clock import clock_of_file
 from fsh.pipeline.media.color_filters import as_standard
+from fsh.pipeline.media.deinterlacing import deinterlaced
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.pipeline.media.frame_log import FrameLog
 from fsh.pipeline.media.sound import default_sound_number
@@ -227,8 +228,8 @@ def _decode(
     first = max(0.0, (start or 0.0) - _SLACK)
     options = _seeking(clock.zero, first) if seek else {}
     stream = ffmpeg.input(file_url(path), threads=1, **options)[f"v:{clock.place}"]
-    if clock.interlaced:  # what moves would have combs for edges
-        stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
+    if clock.interlaced:
+        stream = deinterlaced(stream, clock.turned)
     edges = {}
     if start:
         edges["start"] = _text(clock.zero + Fraction(first))

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import queue
 import re
-import shutil
-import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from multiprocessing import reduction, resource_tracker
-from multiprocessing.connection import wait
-from multiprocessing.util import get_temp_dir
-from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from torch.utils.data import DataLoader
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.places.temporary import scratch_folder
 from fsh.trainer.data.episodes import Batch, EpisodeStream
+from fsh.trainer.data.loader_processes import begin, sockets_kept, starting
 
 #: PyTorch's words for a process that it has lost; it names no reason.
 _LOST = re.compile(r"DataLoader worker .*(killed by signal|exited unexpectedly)")
-
-#: Bytes of a socket's path, at most, and what multiprocessing adds to its folder's.
-_LONGEST_SOCKET, _SOCKET_NAME = 107 if sys.platform == "linux" else 103, "/listener-abcdefgh"
 
 
 def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterator[Batch]:
@@ -53,12 +40,12 @@ def loader(stream: EpisodeStream, workers: int, *, pin: bool = False) -> Iterato
 
 
 def _from_processes(stream: EpisodeStream, workers: int, pin: bool) -> Iterator[Batch | FshError]:
-    with _sockets_with_ours():
+    with sockets_kept():
         made = DataLoader(
             stream,
             batch_size=None,
             num_workers=workers,
-            worker_init_fn=_start_worker,
+            worker_init_fn=begin,
             prefetch_factor=4,
             collate_fn=_unchanged,
             pin_memory=pin,
@@ -66,40 +53,12 @@ def _from_processes(stream: EpisodeStream, workers: int, pin: bool) -> Iterator[
             generator=torch.Generator(),
             multiprocessing_context="spawn",
         )
-        with _no_interrupts():
+        with starting():
             batches = iter(made)
         try:
             yield from batches
         finally:
             del batches  # which ends the processes, before their sockets go
-
-
-@contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Let Ctrl-C wait, and not reach at all the processes that are started meanwhile: it comes to
-    every process of a terminal, and those would end with a traceback while they load."""
-    resource_tracker.ensure_running()  # else it is started in the block, and ends it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _sockets_with_ours() -> Iterator[None]:
-    """Have multiprocessing keep its sockets, and those of the processes it starts, in a folder that
-    is removed after a kill as well; what it makes itself then stays for good."""
-    settings = vars(multiprocessing.current_process())["_config"]
-    with scratch_folder("mp") as folder:
-        ours = "tempdir" not in settings and len(f"{folder}{_SOCKET_NAME}") <= _LONGEST_SOCKET
-        if ours:
-            settings["tempdir"] = str(folder)
-        try:
-            yield
-        finally:
-            if ours:
-                del settings["tempdir"]
 
 
 def _prefetched(batches: Iterator[Batch], depth: int = 2) -> Iterator[Batch]:
@@ -190,30 +149,3 @@ def _raised(item: Batch | FshError) -> Batch:
 def _unchanged(batch: Any) -> Any:
     """A batch as the stream made it: PyTorch's default turns its tuples of names into lists."""
     return batch
-
-
-def _start_worker(_: int) -> None:
-    threading.Thread(target=_end_with_training, daemon=True).start()
-    # The training process decides what Ctrl-C means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    _open_socket()
-
-
-def _open_socket() -> None:
-    """Open the socket by which tensors are handed over. Without it a batch is lost on its way,
-    unsaid, and waited for for ever; here it fails at once, and is told."""
-    if torch.multiprocessing.get_sharing_strategy() == "file_descriptor":
-        with Path(os.devnull).open("rb") as anything:
-            reduction.DupFd(anything.fileno())
-
-
-def _end_with_training() -> None:
-    """End once the training is killed: PyTorch's processes do not always notice it, because they
-    may wait for somebody to take what they have made."""
-    training = multiprocessing.parent_process()
-    assert training is not None
-    wait([training.sentinel])
-    shutil.rmtree(get_temp_dir(), ignore_errors=True)
-    os._exit(1)

@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.lists.columns import column_names, row_of, url_column
+from fsh.pipeline.ingest.lists.columns import (
+    column_names,
+    is_blank,
+    row_of,
+    url_column,
+)
 from fsh.pipeline.ingest.lists.nesting import flat_record
 from fsh.pipeline.ingest.lists.records import from_records
 from fsh.pipeline.ingest.lists.requests import Listing
@@ -45,8 +50,7 @@ def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
     rows = _table(whole) or (list(whole) if isinstance(whole, list) else _rows_in(whole, 0))
     if isinstance(whole, dict) and not rows and url_column(flat_record(whole)):
         rows = [whole]
-    if isinstance(whole, dict) and not rows and all(map(_is_url, whole.values())):
-        rows = [{"url": url, "key": key} for key, url in whole.items()]  # whatever it means
+    rows = rows or _named_urls(whole, 0)
     meanings = _meanings(whole)
     if not rows:
         return Listing(notes=[_nothing_note(whole, where)])
@@ -148,6 +152,25 @@ def _names_of(row: Any) -> set[str]:
 def _of_group(key: str, row: Any) -> Mapping[str, Any]:
     """A row that says below which of several keys it was."""
     return {_GROUP: key, **({"url": row} if isinstance(row, str) else row)}
+
+
+def _named_urls(value: Any, depth: int) -> list[Any]:
+    """A row for each entry of an object that has names for URLs, or of such objects in it.
+
+    What the names mean is not known: they are labels. Most entries that hold anything must be URLs;
+    the others become rows that name no video, so that the user is told of them.
+    """
+    if depth > 4 or not isinstance(value, dict):
+        return []
+    filled = [one for one in value.values() if not is_blank(one)]
+    if 2 * sum(map(_is_url, filled)) > len(filled):
+        return [
+            {"key": key, **({"url": one} if _is_url(one) else {})} for key, one in value.items()
+        ]
+    inner = {key: rows for key, one in value.items() if (rows := _named_urls(one, depth + 1))}
+    if len(inner) == 1:
+        return next(iter(inner.values()))
+    return [{_GROUP: key, **row} for key, rows in inner.items() for row in rows]
 
 
 def _with_id(key: str, row: Mapping[str, Any]) -> Mapping[str, Any]:

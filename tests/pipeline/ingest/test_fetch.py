@@ -87,6 +87,26 @@ def test_what_ends_early_of_unstated_length_is_tried_again(fetcher, server, medi
     assert "did not say how long" in outcome.error
 
 
+@pytest.mark.parametrize("headers", [{}, {"Transfer_Encoding": "identity"}])
+def test_a_host_that_hangs_up_before_the_first_byte_is_tried_again(
+    fetcher, server, media_files, headers
+):
+    """Nothing at all is no empty file unless the host says so; nor does "identity" mark an end."""
+
+    def nothing(handler):
+        handler.send_response(200)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.close_connection = True
+
+    whole = loopback.media(media_files / "a.mp4")
+    outcome = fetch(fetcher, server.on("/a.mp4", loopback.in_turn(nothing, whole)))
+    assert (outcome.state, outcome.attempts) == ("stored", 2)
+    stated = fetch(fetcher, server.on("/b.mp4", lambda handler: handler.reply(200)))
+    assert cause(stated) == ("failed", "permanent", "empty")
+
+
 @pytest.mark.parametrize(
     "known", [{"ETag": '"1"'}, {"Last_Modified": "Mon, 02 Jan 2023 03:04:05 GMT"}]
 )

@@ -158,33 +158,3 @@ def test_the_enclosing_region_holds_all_windows(windows, width, height):
         ):
             assert first <= max(0, min(low, size - 2)) or low < 0
             assert last >= min(high, size)
-
-
-@pytest.mark.parametrize("name", ["camera.ts", "camera.mp4"])
-def test_interlaced_video_has_whole_pictures(tmp_path, name):
-    """Of 50 half pictures a second, as camcorders write them, 25 whole ones without combs."""
-    codec = "mpeg2video" if name.endswith("ts") else "libx264"
-    moves = "color=gray:size=320x240:rate=50:duration=2[b];color=white:size=40x240:rate=50[w]"
-    graph = f"{moves};[b][w]overlay=x='n*6-40':shortest=1,interlace=scan=tff,format=yuv420p"
-    coded = ["-c:v", codec, "-flags", "+ilme+ildct", "-field_order", "tt", "-b:v", "4M"]
-    made = ["-f", "lavfi", "-i", graph, *coded, str(tmp_path / name)]
-    subprocess.run([binary(), "-v", "error", *made], check=True)
-
-    def combed(luma: np.ndarray) -> float:
-        """By how much neighbouring rows differ more than those of one half picture."""
-        rows = luma.astype(float)
-        alone, same = np.abs(np.diff(rows, axis=0)).mean(), np.abs(rows[2:] - rows[:-2]).mean()
-        return alone - same
-
-    with av.open(str(tmp_path / name)) as file:
-        frames = list(file.decode(video=0))
-    raw = [frame.to_ndarray(format="gray") for frame in frames]
-    whole = list(read_proxy(tmp_path / name, (320, 240)))
-    begin = frames[0].time
-    assert [f.time for f in whole] == pytest.approx([f.time - begin for f in frames], abs=1e-4)
-    middle = slice(10, 40)
-    assert np.median([combed(luma) for luma in raw[middle]]) > 4
-    assert np.median([combed(frame.pixels[:240]) for frame in whole[middle]]) < 1
-    (region,) = read_region(tmp_path / name, (320, 240), (0, 0, 320, 240), whole[20].time, 0.81)
-    assert region.time == pytest.approx(whole[20].time, abs=1e-6)
-    assert combed(region.pixels[..., 1]) < 1

@@ -114,6 +114,33 @@ def test_a_damaged_track_is_a_malformed_line(damage):
     assert (len(listing.requests), len(listing.bad_lines)) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("whole", "labels", "bad"),
+    [
+        ({"version": 1, "a": "https://h/1", "b": "https://h/2"}, [{"key": "a"}, {"key": "b"}], 1),
+        ({"a": "https://h/1", "b": None, "c": ""}, [{"key": "a"}], 2),
+        ({"info": {"by": "x"}, "videos": {"a": "https://h/1"}}, [{"key": "a"}], 0),
+        (
+            {"train": {"a": "https://h/1"}, "test": {"a": "https://h/2"}},
+            [{"group": "train", "key": "a"}, {"group": "test", "key": "a"}],
+            0,
+        ),
+    ],
+)
+def test_names_of_urls_among_other_things(tmp_path, whole, labels, bad):
+    """One entry that is no URL takes nothing from the others, and is told."""
+    listing = parse_list(json.dumps(whole), "l", tmp_path)
+    assert [json.loads(request.labels) for request in listing.requests] == labels
+    assert (len(listing.bad_lines), listing.notes) == (bad, [])
+
+
+def test_links_of_a_record_are_not_its_videos(tmp_path):
+    links = {"channel": "https://h/me", "license": "https://h/cc"}
+    clips = {f"clip{i}": {"url": f"https://h/{i}", "links": links} for i in range(2)}
+    found = parse_list(json.dumps({"clips": clips}), "l", tmp_path).requests
+    assert [request.url for request in found] == ["https://h/0", "https://h/1"]
+
+
 def test_an_object_of_ids_an_object_of_nothing_and_broken_ones(tmp_path):
     ids = json.dumps({"M2Ohb0FAaJU": {"start": 1, "end": 2}, "Tr6MMsoWAog": {"start": 3}})
     assert [r.url[-11:] for r in parse_list(ids, "l", tmp_path).requests] == [
