@@ -60,8 +60,8 @@ def personalize(
     """Make a person out of photos: embed them, then fine-tune the generator on them.
 
     Videos among the photos give up to 8 frames each, sharp ones of unlike poses and expressions.
-    Fine-tuning stops by itself, where the person is recognised best and two thirds of the mimicry
-    are left (the mouth opens, the head turns as told); that may be at no step
+    Fine-tuning stops by itself, where the person is most like the photos and two thirds of the
+    mimicry are left (the mouth opens, the head turns as told); that may be at no step
     at all, the feed-forward model. The person's folder holds all that `fsh animate` needs, and a
     `preview.png`, marked as AI-generated; an older one is replaced if nothing of yours is in it.
     Run again with the same photos, or more of them, it makes the person anew; other photos need
