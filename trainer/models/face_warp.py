@@ -99,16 +99,13 @@ class Warp(NamedTuple):
 
 
 def read(pictures: Tensor, reads: Tensor, how: str = "bilinear") -> Tensor:
-    """Pictures (B, C, S, S) read at places (B, 2, H, H): (B, C, H, H).
-
-    Beyond their edges they are mirrored: hair that a photo cuts off goes on as hair, and not as
-    stripes.
+    """Pictures (B, C, S, S) read at places (B, 2, H, H): (B, C, H, H). Edges are repeated.
 
     Args:
         how: ``bilinear``, or ``bicubic``: dearer, and a half sharper.
     """
     grid = reads.movedim(1, -1) * 2 - 1
-    return F.grid_sample(pictures, grid, mode=how, padding_mode="reflection", align_corners=False)
+    return F.grid_sample(pictures, grid, mode=how, padding_mode="border", align_corners=False)
 
 
 def enlarged(maps: Tensor, side: int) -> Tensor:
