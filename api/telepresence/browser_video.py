@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 
+from fsh.pipeline.media.deinterlacing import OPTIONS
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.temporary import scratch_folder
@@ -46,7 +47,8 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
     with scratch_folder("camera") as folder:
         copy = folder / "camera.mp4"
         progress.say(f"{path.name} is converted for the browser")
-        scale = f"bwdif=mode=send_frame:deint=interlaced,scale='min({_LONGER},iw)':-2"
+        whole = ":".join(f"{name}={value}" for name, value in OPTIONS.items())
+        scale = f"bwdif={whole},scale='min({_LONGER},iw)':-2"
         command = [binary(), "-v", "error", "-nostdin", "-i", file_url(path), "-vf", scale]
         command += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
         command += ["-c:a", "aac", "-movflags", "+faststart", str(copy)]

@@ -204,9 +204,9 @@ def _learn(
         progress.start("personalize", steps, "step")
         return _fine_tune(networks, final, content, steps, progress, [])
     by_loss = analyzer is None or clip.embedding is None or copied
-    split = split_photos(photos, clip, network, device, by_loss=by_loss)
     # The final steps have the held-out photos too; what copies has them in any case.
-    again = split.trial is not split.final and not copied
+    split = split_photos(photos, clip, network, device, by_loss=by_loss, again=not copied)
+    again = split.trial is not split.final
     progress.start("personalize", most * (1 + again), "step")
     best = choose_steps(
         networks, split.trial, split.held_out, clip, content, most, progress, analyzer, config

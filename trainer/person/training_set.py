@@ -75,7 +75,13 @@ def with_copies(
 
 
 def split_photos(
-    photos: PhotoTensors, clip: FaceClip, network: NetworkConfig, device: str, *, by_loss: bool
+    photos: PhotoTensors,
+    clip: FaceClip,
+    network: NetworkConfig,
+    device: str,
+    *,
+    by_loss: bool,
+    again: bool = True,
 ) -> PhotoSplit:
     """Decide what is trained on, and what is held out.
 
@@ -87,15 +93,17 @@ def split_photos(
         network: whose pictures they are for.
         by_loss: the loss on held-out photos decides about the number of steps; if not, nothing is
             held out.
+        again: what is held out is trained on in the end; else the trial is all that is.
     """
-    final = with_copies(photos, clip, network, device)
-    if not by_loss:
-        return PhotoSplit(final, None, final)
-    if len(clip) < FEW_PHOTOS:
+    if not by_loss or len(clip) < FEW_PHOTOS:
+        final = with_copies(photos, clip, network, device)
+        if not by_loss:
+            return PhotoSplit(final, None, final)
         held_out, _ = photo_tensors(moved_copies(clip, HELD_OUT_COPIES, seed=2), network, device)
         return PhotoSplit(final, held_out, final)
     count = max(1, len(clip) // 4)
     spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
     used = [i for i in range(len(clip)) if i not in spared]
     trial = with_copies(photos[used], clip.take(used), network, device)
+    final = with_copies(photos, clip, network, device) if again else trial
     return PhotoSplit(trial, photos[spared], final)

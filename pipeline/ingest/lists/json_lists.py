@@ -12,12 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.lists.columns import (
-    column_names,
-    is_blank,
-    row_of,
-    url_column,
-)
+from fsh.pipeline.ingest.lists.columns import column_names, is_blank, row_of, url_column
 from fsh.pipeline.ingest.lists.nesting import flat_record
 from fsh.pipeline.ingest.lists.records import from_records
 from fsh.pipeline.ingest.lists.requests import Listing
