@@ -9,12 +9,14 @@ from typing import Any
 
 from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.dataset.shards import note_of, remove_stale_shards
+from fsh.pipeline.dataset.shards.notes import note_of
+from fsh.pipeline.dataset.shards.writing import remove_stale_shards
 from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.spans.division import Span, plan_spans
 from fsh.pipeline.dataset.spans.store import pending_spans, remove_stale_spans
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import SPLITS, DataFolder
+from fsh.schemas.places.stores import remove_folder
 from fsh.schemas.shards.card import DatasetCard, ShardInfo
 from fsh.schemas.shards.dataset_readme import write_dataset_readme
 from fsh.schemas.tables.parquet import read_clips, write_clips
@@ -125,6 +127,7 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
     replace(card, seconds=seconds_of(clips).to_card()).write(data.card)
     write_dataset_readme(data)
     remove_stale_shards(data, shards)
+    remove_folder(data.shard_plans)  # of a run that was killed
     remove_stale_spans(data, spans, config.analysis)
     data.clips_without_shards.unlink()
 

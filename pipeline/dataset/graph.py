@@ -23,12 +23,9 @@ from fsh.pipeline.dataset.finish import (
 )
 from fsh.pipeline.dataset.integrity import drop_changed_notes
 from fsh.pipeline.dataset.settling.selection import select_and_plan
-from fsh.pipeline.dataset.shards import (
-    DamagedClip,
-    ShardPlan,
-    samples_of_clip,
-    written_as_planned,
-)
+from fsh.pipeline.dataset.shards.notes import written_as_planned
+from fsh.pipeline.dataset.shards.plans import ShardPlan, stored
+from fsh.pipeline.dataset.shards.writing import DamagedClip, samples_of_clip
 from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.spans.division import Span, plan_spans
 from fsh.pipeline.dataset.spans.progress import progress_shown, shards_shown
@@ -201,17 +198,21 @@ def _shards(
     for note in notes:
         note.unlink(missing_ok=True)  # until the new one is written, nothing is known
     if to_write:
-        engine = at_work.engine
-        work = [(plan,) for plan in to_write]
+        engine, step = at_work.engine, WriteShards(data, at_work.ticket)
+        with (
+            clock.phase("shards"),
+            stored(data, to_write) as plans_there,
+            shards_shown(data.shard_notes, notes, progress),
+        ):
+            work = [(plan,) for plan in plans_there]
 
-        def graph(pipeline: beam.Pipeline) -> None:
-            _ = (
-                pipeline
-                | "Shards" >> engine.elements(work)
-                | "Write shards" >> beam.ParDo(WriteShards(data, at_work.ticket))
-            )
+            def graph(pipeline: beam.Pipeline) -> None:
+                _ = (
+                    pipeline
+                    | "Shards" >> engine.elements(work)
+                    | "Write shards" >> beam.ParDo(step)
+                )
 
-        with clock.phase("shards"), shards_shown(data.shard_notes, notes, progress):
             at_work.run(graph)
     written = []
     for plan in plans:

@@ -14,7 +14,7 @@ from typing import Any
 
 import simplejpeg
 
-from fsh.pipeline.dataset.shards import is_as_noted, note_of
+from fsh.pipeline.dataset.shards.notes import is_as_noted, note_of
 from fsh.schemas.errors import FshError
 from fsh.schemas.ids import clip_of, file_sha256
 from fsh.schemas.places.layout import DataFolder, shard_number

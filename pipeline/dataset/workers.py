@@ -17,7 +17,8 @@ from contextlib import suppress
 import apache_beam as beam
 
 from fsh.pipeline.dataset.config import ShardConfig
-from fsh.pipeline.dataset.shards import DamagedClip, ShardPlan, write_shard
+from fsh.pipeline.dataset.shards.plans import StoredPlan
+from fsh.pipeline.dataset.shards.writing import DamagedClip, write_shard
 from fsh.pipeline.dataset.spans.copies import on_this_machine
 from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.dataset.spans.store import is_finished, record_failure
@@ -140,7 +141,10 @@ def _cores() -> int:
 
 
 class WriteShards(beam.DoFn):
-    """Batches of plans to the paths of their shards; of what is damaged nothing is written."""
+    """Batches of plans to the paths of their shards; of what is damaged nothing is written.
+
+    Plans are read where the command stored them.
+    """
 
     def __init__(self, data: DataFolder, ticket: Ticket) -> None:
         self._data, self._ticket = data, ticket
@@ -148,8 +152,9 @@ class WriteShards(beam.DoFn):
     def setup(self) -> None:
         self._ticket.check(binary)
 
-    def process(self, batch: Sequence[ShardPlan]) -> Iterator[str]:
-        for plan in batch:
+    def process(self, batch: Sequence[StoredPlan]) -> Iterator[str]:
+        for stored in batch:
             self._ticket.go_on()
+            plan = stored.read(self._data)
             with suppress(DamagedClip):  # the command finds out which one it is
                 yield write_shard(self._data, plan, self._ticket.go_on).path

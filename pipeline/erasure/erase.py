@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.settling.assignment import pin_assignments
-from fsh.pipeline.dataset.shards import ShardClip, plan_shards
+from fsh.pipeline.dataset.shards.plans import ShardClip, plan_shards
 from fsh.pipeline.erasure.clip_tars import ClipTars
 from fsh.pipeline.erasure.plan import ErasurePlan, known_clips, known_sources
 from fsh.pipeline.erasure.removal import remove_erased

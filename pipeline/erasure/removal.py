@@ -69,6 +69,7 @@ def remove_erased(
     step("shards and tables")
     _remove_clips(data, erased, say)
     step("cached work")
+    remove_folder(data.shard_plans)  # of a run that was killed
     remove_folder(data.packs)  # copies, which the next `fsh shard` makes anew
     _remove_work(data, erased)
     step("videos")

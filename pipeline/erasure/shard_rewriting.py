@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsh.pipeline.dataset.shards import DamagedClip, ShardClip, ShardNote, ShardPlan, write_shard
+from fsh.pipeline.dataset.shards.notes import ShardNote
+from fsh.pipeline.dataset.shards.plans import ShardClip, ShardPlan
+from fsh.pipeline.dataset.shards.writing import DamagedClip, write_shard
 from fsh.pipeline.erasure.clip_tars import ClipTars
 from fsh.pipeline.erasure.plan import VIDEO_ID
 from fsh.pipeline.tombstones import Tombstones

@@ -132,6 +132,15 @@ class DataFolder:
         return self.shard_notes / f"{self.shard(split, index).stem}.json"
 
     @property
+    def shard_plans(self) -> Path:
+        """The folder of :meth:`shard_plan`, as long as shards are written."""
+        return self.work / "plans"
+
+    def shard_plan(self, split: str, index: int) -> Path:
+        """JSON: the clips of a shard to be."""
+        return self.shard_plans / f"{self.shard(split, index).stem}.json"
+
+    @property
     def shards(self) -> Path:
         return self.root / "shards"
 

@@ -39,6 +39,8 @@ from fsh.schemas.places.stores import (
 LENGTH, _RENEWAL = 60.0, 15.0
 #: The one that holds everything; others are of a part each.
 _WHOLE = "whole"
+#: What this process holds, or is about to: :attr:`Lease.holding`.
+_OURS: set[str] = set()
 
 
 class Held(FshError):
@@ -53,6 +55,7 @@ class Lease:
         owner: who works, since when, for people.
         until: seconds since 1970, by the holder's clock; 0: it was given back.
         host, pid: of the holder. token: of this sign of life alone.
+        holding: the same in all signs of life of one holding.
     """
 
     owner: str
@@ -60,13 +63,14 @@ class Lease:
     host: str
     pid: int
     token: str
+    holding: str = ""
 
     @classmethod
     def new(cls, command: str) -> Lease:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
-        host, pid = socket.gethostname(), os.getpid()
-        owner = f"{command} is at work here since {since} (pid {pid} on {host})"
-        return cls(owner, time.time() + LENGTH, host, pid, secrets.token_hex(8))
+        pid, until = os.getpid(), time.time() + LENGTH
+        owner = f"{command} is at work here since {since} (pid {pid} on {socket.gethostname()})"
+        return cls(owner, until, _host(), pid, secrets.token_hex(8), secrets.token_hex(8))
 
     def renewed(self) -> Lease:
         """Its holder's next sign of life, which differs from the last one whatever clocks say."""
@@ -83,9 +87,14 @@ class Lease:
         return 0 < self.until - time.time() <= LENGTH
 
     def _is_dead(self) -> bool:
-        """Whether the holder is known to have died: it was a process of this machine."""
-        if self.host != socket.gethostname():
+        """Whether the holder is known to have died: it was a process of this machine.
+
+        Or it was this process, which could not give it back because the store did not answer.
+        """
+        if self.host != _host():
             return False
+        if self.pid == os.getpid():
+            return self.holding not in _OURS
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -96,6 +105,15 @@ class Lease:
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
+
+
+def _host() -> str:
+    """Where a number means one process and no other: not in another container, nor after a boot."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):  # not Linux
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
 
 
 @contextmanager
@@ -135,8 +153,11 @@ def leased(
     finally:
         ended.set()
         renewal.join()
-        with suppress(StoreRefused):  # then it ends by itself
-            write_object(place, replace(lease, until=0).to_bytes(), patience=_RENEWAL)
+        try:
+            with suppress(StoreRefused):  # then it ends by itself
+                write_object(place, replace(lease, until=0).to_bytes(), patience=_RENEWAL)
+        finally:
+            _OURS.discard(lease.holding)
 
 
 @contextmanager
@@ -169,15 +190,19 @@ def _taken(
         if held:
             raise _refusal(held, command, where, remedy)
         lease, path = Lease.new(command), _path(lock, chain)
-        if not make_next(path, number, lease.to_bytes()):
-            continue  # somebody else was first
-        if write_if_absent(version_of(path, number + 1), replace(lease, token="").to_bytes()):
-            raise FshError(
-                "this store has no writes on a condition (If-None-Match), which locks need",
-                where=where,
-                remedy="use another store, or work on a folder and copy it",
-            )
-        return number + 1, lease
+        _OURS.add(lease.holding)
+        with ExitStack() as failed:
+            failed.callback(_OURS.discard, lease.holding)
+            if not make_next(path, number, lease.to_bytes()):
+                continue  # somebody else was first
+            if write_if_absent(version_of(path, number + 1), replace(lease, token="").to_bytes()):
+                raise FshError(
+                    "this store has no writes on a condition (If-None-Match), which locks need",
+                    where=where,
+                    remedy="use another store, or work on a folder and copy it",
+                )
+            failed.pop_all()
+            return number + 1, lease
 
 
 def _held(lock: Path, chain: str, say: Callable[[str], None]) -> tuple[int, Lease | None]:

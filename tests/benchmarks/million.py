@@ -42,7 +42,7 @@ from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
 from fsh.pipeline.dataset.finish import dataset_counts, with_places
 from fsh.pipeline.dataset.pages.browsing import ClipBrowser
 from fsh.pipeline.dataset.settling.selection import assigned, judged
-from fsh.pipeline.dataset.shards import ShardClip, plan_shards
+from fsh.pipeline.dataset.shards.plans import ShardClip, plan_shards
 from fsh.pipeline.dataset.spans.division import Span, plan_spans
 from fsh.pipeline.dataset.spans.store import pending_spans, read_finished
 from fsh.pipeline.erasure.plan import plan_erasure

@@ -12,7 +12,7 @@ from tiny_data import jpeg
 from fsh.pipeline.dataset.config import AnalysisConfig, ShardConfig
 from fsh.pipeline.dataset.finish import write_dataset
 from fsh.pipeline.dataset.settling.selection import select_and_plan
-from fsh.pipeline.dataset.shards import write_shard
+from fsh.pipeline.dataset.shards.writing import write_shard
 from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.spans.division import Span, plan_spans
 from fsh.schemas.faces.spec import FaceSpec

@@ -15,7 +15,7 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.places import leases
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.leases import Held, Lease, leased
-from fsh.schemas.places.stores import write_if_absent
+from fsh.schemas.places.stores import StoreRefused, write_if_absent
 
 
 def owning(data: DataFolder, command: str = "shard", *, shared: bool = False, say=print):
@@ -98,6 +98,27 @@ def test_the_lease_of_a_killed_process_of_this_machine_is_no_obstacle(s3_place):
     assert done.returncode == 9, done.stderr
     with owning(s3_place.data):
         pass
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_this_process_could_not_give_back_is_no_obstacle(s3_place, monkeypatch, shared):
+    def unreachable(path, content, patience=None):
+        raise StoreRefused("gone", where=path)
+
+    command = "shard --part 1/2" if shared else "shard"
+    with monkeypatch.context() as patch, owning(s3_place.data, command, shared=shared):
+        patch.setattr(leases, "write_object", unreachable)
+    with owning(s3_place.data), pytest.raises(Held), owning(s3_place.data):
+        pass
+
+
+def test_the_same_number_in_another_container_is_another_process(s3_place, monkeypatch):
+    own = leases._host()
+    with owning(s3_place.data), monkeypatch.context() as patch:
+        patch.setattr(leases, "_OURS", set())
+        patch.setattr(leases, "_host", lambda: f"{own} pid:[1]")
+        with pytest.raises(Held), owning(s3_place.data):
+            pass
 
 
 def test_a_store_without_conditions_has_no_locks(s3_place, monkeypatch):

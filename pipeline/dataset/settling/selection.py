@@ -10,7 +10,7 @@ from fsh.pipeline.dataset.settling.assignment import assign
 from fsh.pipeline.dataset.settling.duplicates import with_duplicates
 from fsh.pipeline.dataset.settling.filters import reject_reasons
 from fsh.pipeline.dataset.settling.identity import LEAST_OVERLAP, overlap_with
-from fsh.pipeline.dataset.shards import ShardClip, ShardPlan, plan_shards
+from fsh.pipeline.dataset.shards.plans import ShardClip, ShardPlan, plan_shards
 from fsh.pipeline.dataset.sources import by_video, stored_sources
 from fsh.pipeline.dataset.spans.division import plan_spans
 from fsh.pipeline.dataset.spans.store import FinishedClip, read_finished

@@ -15,7 +15,8 @@ from videos import ingest, moving, write_video
 from fsh.pipeline.dataset import graph
 from fsh.pipeline.dataset.config import AnalysisConfig, ShardConfig
 from fsh.pipeline.dataset.graph import shard
-from fsh.pipeline.dataset.shards import ShardPlan, write_shard
+from fsh.pipeline.dataset.shards.plans import ShardPlan
+from fsh.pipeline.dataset.shards.writing import write_shard
 from fsh.pipeline.dataset.spans.division import Span
 from fsh.pipeline.dataset.spans.store import (
     is_finished,

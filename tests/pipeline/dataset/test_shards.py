@@ -12,16 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsh.pipeline.dataset.shards import (
-    DamagedClip,
-    ShardClip,
-    ShardNote,
-    note_of,
-    plan_shards,
-    remove_stale_shards,
-    shard_count,
-    write_shard,
-)
+from fsh.pipeline.dataset.shards.notes import ShardNote, note_of
+from fsh.pipeline.dataset.shards.plans import ShardClip, plan_shards, shard_count, stored
+from fsh.pipeline.dataset.shards.writing import DamagedClip, remove_stale_shards, write_shard
+from fsh.schemas.errors import FshError
 from fsh.schemas.faces.spec import FaceSpec
 from fsh.schemas.ids import sample_key
 from fsh.schemas.places.layout import DataFolder
@@ -118,6 +112,21 @@ def test_one_more_clip_touches_one_shard(tmp_path):
     after = plan_shards("train", entries, 40_000)
     assert len(before) == len(after) > 1
     assert sum(a.digest != b.digest for a, b in zip(before, after, strict=True)) == 1
+
+
+def test_a_stored_plan_is_read_back_by_workers_and_gone_afterwards(tmp_path):
+    data = DataFolder(tmp_path)
+    plans = plan_shards("train", clips(data, 9), 20_000)
+    with stored(data, plans) as handles:
+        assert [handle.read(data) for handle in handles] == plans and len(plans) > 1
+        with pytest.raises(FshError, match="not the plan that the command stored"):
+            handles[0]._replace(digest="of another run").read(data)
+        (changed := data.shard_plan("train", 1)).write_text(changed.read_text()[:-9])
+        with pytest.raises(FshError, match="not the plan"):
+            handles[1].read(data)
+    assert not data.shard_plans.exists()
+    with pytest.raises(FshError, match="not the plan"):
+        handles[0].read(data)
 
 
 def test_another_identity_rewrites_the_shard(tmp_path):

@@ -17,6 +17,8 @@ from erasable import CONFIG, make, reshard
 from kill_anywhere import contents
 from places import LINKS, ROOT
 
+from fsh.pipeline.dataset.settling.selection import select_and_plan
+from fsh.pipeline.dataset.shards import plans as shard_plans
 from fsh.pipeline.dataset.sources import stored_sources
 from fsh.pipeline.dataset.spans import packs as span_packs
 from fsh.pipeline.dataset.spans.division import plan_spans
@@ -221,6 +223,18 @@ def test_packs_of_spans_are_searched_and_removed(data, monkeypatch):
     assert any(found.where.startswith("work/packs/") for found in find_remnants(data, [video]))
     erase_targets(data, video)
     assert find_remnants(data, [video]) == [] and not data.packs.exists()
+
+
+def test_plans_that_a_killed_run_left_are_searched_and_removed(data):
+    plans = select_and_plan(data, CONFIG)
+    video = sources_of(data)[1].video_id
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_plans, "remove_folder", lambda folder: None)  # it was killed
+        with shard_plans.stored(data, plans):
+            pass
+    assert any(found.where.startswith("work/plans/") for found in find_remnants(data, [video]))
+    erase_targets(data, video)
+    assert find_remnants(data, [video]) == [] and not data.shard_plans.exists()
 
 
 def test_what_is_noted_of_an_erased_video_is_removed(data):
