@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import ffmpeg
 
-from fsh.pipeline.media.deinterlacing import OPTIONS
+from fsh.pipeline.media.clock import clock_of_file
+from fsh.pipeline.media.deinterlacing import deinterlaced
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.temporary import scratch_folder
@@ -18,6 +20,7 @@ from fsh.schemas.progress import Progress
 #: What browsers play without anything that is not in all of them.
 _SUFFIXES = {".mp4": "video/mp4", ".webm": "video/webm"}
 _CODECS = {"h264", "vp8", "vp9", "av1"}
+_FORMATS = {"yuv420p", "yuvj420p"}
 #: Pixels of the longer side that a converted video has at most: a webcam's.
 _LONGER = 1280
 
@@ -41,17 +44,22 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
     if not codecs:
         raise FshError("has no pictures", where=path, remedy="give a video that shows a face")
     known = {name.removeprefix("lib").removesuffix("dav1d") or "av1" for name in codecs}
-    if path.suffix.lower() in _SUFFIXES and known <= _CODECS and formats <= {"yuv420p", "yuvj420p"}:
+    clock = clock_of_file(path)
+    plays = known <= _CODECS and formats <= _FORMATS and not clock.interlaced
+    if path.suffix.lower() in _SUFFIXES and plays:
         yield path
         return
     with scratch_folder("camera") as folder:
         copy = folder / "camera.mp4"
         progress.say(f"{path.name} is converted for the browser")
-        whole = ":".join(f"{name}={value}" for name, value in OPTIONS.items())
-        scale = f"bwdif={whole},scale='min({_LONGER},iw)':-2"
-        command = [binary(), "-v", "error", "-nostdin", "-i", file_url(path), "-vf", scale]
-        command += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
-        command += ["-c:a", "aac", "-movflags", "+faststart", str(copy)]
+        given = ffmpeg.input(file_url(path))
+        pictures = given[f"v:{clock.place}"]
+        if clock.interlaced:
+            pictures = deinterlaced(pictures, clock.turned)
+        pictures = pictures.filter("scale", f"min({_LONGER},iw)", -2)
+        coding = {"vcodec": "libx264", "preset": "veryfast", "pix_fmt": "yuv420p", "acodec": "aac"}
+        output = ffmpeg.output(pictures, given["a:0?"], str(copy), movflags="+faststart", **coding)
+        command = output.global_args("-v", "error", "-nostdin").compile(binary())
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             why = done.stderr.strip().splitlines() or ["no reason given"]

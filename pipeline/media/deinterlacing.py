@@ -5,7 +5,7 @@ from __future__ import annotations
 import ffmpeg
 
 #: Options of ffmpeg's ``bwdif``: a picture for each, of those that are interlaced.
-OPTIONS = {"mode": "send_frame", "deint": "interlaced"}
+_OPTIONS = {"mode": "send_frame", "deint": "interlaced"}
 #: What brings rows that a player turns by so many degrees back to where they were coded.
 _TURNS = {90: ("transpose", "clock"), 180: ("vflip",), 270: ("transpose", "cclock")}
 
@@ -20,5 +20,5 @@ def deinterlaced(stream: ffmpeg.Stream, turned: int) -> ffmpeg.Stream:
     """
     if turned in _TURNS:
         stream = stream.filter(*_TURNS[turned])
-    stream = stream.filter("bwdif", **OPTIONS)
+    stream = stream.filter("bwdif", **_OPTIONS)
     return stream.filter(*_TURNS[360 - turned]) if turned in _TURNS else stream

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from interlaced import combed, record, turned
 from videos import moving, write_video
 
 import fsh
+from fsh.pipeline.media.decode import read_proxy
 from fsh.schemas.errors import FshError
 from fsh.schemas.live import STAGES, DrawnFrame
 from fsh.schemas.progress import Silent
@@ -189,6 +191,18 @@ def test_a_clip_is_handed_over_or_converted(tmp_path):
     with pytest.raises(FshError) as caught, browser_video(unknown, Silent()):
         pass
     assert caught.value.where == str(unknown)
+
+
+@pytest.mark.parametrize("degrees", [0, 90])
+def test_what_browsers_would_show_with_combs_is_converted(tmp_path, degrees):
+    clip = record(tmp_path / "camera.mp4")
+    clip = turned(clip, degrees) if degrees else clip
+    size = (240, 320) if degrees else (320, 240)
+    with browser_video(clip, Silent()) as shown:
+        assert shown != clip
+        lumas = [frame.pixels[: size[1]] for frame in read_proxy(shown, size)]
+    assert len(lumas) == 50
+    assert np.median([combed(np.rot90(luma, -degrees // 90)) for luma in lumas[10:40]]) < 1
 
 
 def test_without_a_device_the_virtual_camera_says_what_to_do(monkeypatch):

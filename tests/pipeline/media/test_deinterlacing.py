@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import av
 import numpy as np
 import pytest
-from fixture_ffmpeg import binary
+from interlaced import CODED, combed, record, turned
 
 from fsh.pipeline.media.decode import read_proxy, read_region
 
-_CODED = {
-    "camera.ts": ["-c:v", "mpeg2video", "-field_order", "tt"],
-    "camera.mp4": ["-c:v", "libx264", "-field_order", "tt"],
-    "camera.avi": ["-c:v", "mpeg4"],  # only its pictures say it, as those of DV
-}
 
-
-def record(path: Path) -> Path:
-    """Of 50 half pictures a second, as camcorders write them, 25 whole ones with combs."""
-    moves = "color=gray:size=320x240:rate=50:duration=2[b];color=white:size=40x240:rate=50[w]"
-    graph = f"{moves};[b][w]overlay=x='n*6-40':shortest=1,interlace=scan=tff,format=yuv420p"
-    coded = [*_CODED[path.name], "-flags", "+ilme+ildct", "-b:v", "4M"]
-    made = ["-f", "lavfi", "-i", graph, *coded, str(path)]
-    subprocess.run([binary(), "-v", "error", *made], check=True)
-    return path
-
-
-def combed(luma: np.ndarray) -> float:
-    """By how much neighbouring rows differ more than those of one half picture."""
-    rows = luma.astype(float)
-    alone, same = np.abs(np.diff(rows, axis=0)).mean(), np.abs(rows[2:] - rows[:-2]).mean()
-    return alone - same
-
-
-@pytest.mark.parametrize("name", _CODED)
+@pytest.mark.parametrize("name", CODED)
 def test_interlaced_video_has_whole_pictures(tmp_path, name):
     path = record(tmp_path / name)
     with av.open(str(path)) as file:
@@ -55,11 +29,9 @@ def test_interlaced_video_has_whole_pictures(tmp_path, name):
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_what_is_turned_is_made_whole_along_the_rows_that_were_coded(tmp_path, degrees):
-    path, turned = record(tmp_path / "camera.mp4"), tmp_path / "turned.mp4"
-    command = [binary(), "-v", "error", "-display_rotation:v", str(degrees), "-i", str(path)]
-    subprocess.run([*command, "-c", "copy", str(turned)], check=True)
+    path = record(tmp_path / "camera.mp4")
     size = (320, 240) if degrees == 180 else (240, 320)
     upright = [f.pixels[:240] for f in read_proxy(path, (320, 240))]
-    found = [f.pixels[: size[1]] for f in read_proxy(turned, size)]
+    found = [f.pixels[: size[1]] for f in read_proxy(turned(path, degrees), size)]
     wanted = [np.rot90(luma, degrees // 90) for luma in upright]
     np.testing.assert_array_equal(found, wanted)
