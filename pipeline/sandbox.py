@@ -26,7 +26,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from fsh.pipeline.core_time import seconds_without_core
+from fsh.pipeline.core_time import core_waits, seconds_without_core
 from fsh.pipeline.sandbox_answers import MEMORY_WORDS, answer_of_job, read_answer, send_answer
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.temporary import remove_scratch
@@ -156,12 +156,12 @@ class Sandbox:
             JobAbandoned: if it is not wanted any more.
         """
         assert self._process
-        begun, without = time.monotonic(), seconds_without_core(self._process.pid)
+        begun, before = time.monotonic(), core_waits(self._process.pid)
         parts, size, until = list[bytes](), 0, begun + timeout
         while True:
             left = until - time.monotonic()
             if left <= 0:
-                waited = seconds_without_core(self._process.pid) - without
+                waited = seconds_without_core(self._process.pid, before)
                 until = begun + timeout + min(max(0.0, waited), (_PATIENCE - 1) * timeout)
                 left = until - time.monotonic()
             if not wait([self._results], max(0.0, min(_LOOK, left))):

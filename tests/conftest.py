@@ -6,10 +6,20 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Tests run side by side on few cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Whether a test passes depends on the code, and neither on luck nor on how busy the machine is.
+hypothesis.settings.register_profile(
+    "fsh",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("fsh")
 
 # A checkout works without being installed, in the tests' child processes too.
 _LINKS = str(Path(__file__).parent.parent / ".typecheck")

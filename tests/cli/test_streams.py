@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,15 @@ from fsh.cli.app import failure_line
 
 
 def run(folder: Path, redirection: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = " ".join([sys.executable, *flags, "-m fsh.cli ingest list.txt --data data --dry-run"])
+    words = ["ingest", "list.txt", "--data", "data", "--dry-run"]
+    command = shlex.join([sys.executable, *flags, "-m", "fsh.cli", *words])
     (folder / "list.txt").write_text("https://h.org/a.mp4\n")
     return subprocess.run(
         ["sh", "-c", f"{command} --json {redirection}"],
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,12 +14,15 @@ from types import SimpleNamespace
 
 import pytest
 from command import fsh
+from engines import free_port
 from tiny_run import tiny_folder
 
 from fsh.schemas.errors import FshError
 from fsh.training.processes import cause_of
 from fsh.training.run import plan_training
 
+#: Seconds that anything may take before a test gives up on it; gloo's own patience is 30 minutes.
+PATIENCE = 300
 TRAIN = ("train", "--preset", "nano", "--batch", 1, "--perceptual", "off", "--device", "cpu")
 
 
@@ -39,7 +41,7 @@ def started(place: Path, *arguments: object) -> subprocess.Popen[str]:
 
 def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Until it is so, while the process is alive."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while not what():
         assert process.poll() is None and time.monotonic() < end, process.communicate()
         time.sleep(0.05)
@@ -98,14 +100,13 @@ def test_a_killed_process_stops_the_others_with_one_line(place, rank):
         wait_for(lambda: steps(place), process)
         processes = children(process.pid)
         os.kill(processes[rank], signal.SIGKILL)
-        begun = time.monotonic()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
-    assert process.returncode == 1 and not out and time.monotonic() - begun < 60
+    assert process.returncode == 1 and not out
     (line,) = err.splitlines()
     assert f"process {rank + 1} of 2 was killed (SIGKILL), the others were stopped →" in line
-    assert not any(Path(f"/proc/{one}").exists() for one in processes)
+    assert not any(Path(f"/proc/{one}/exe").exists() for one in processes)
 
 
 @pytest.mark.slow
@@ -116,7 +117,7 @@ def test_a_stopped_run_saves_and_goes_on_with_the_same_losses(place):
     try:
         wait_for(lambda: steps(place) >= 2, process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 0 and "stopping: finishing this step and saving" in err
@@ -138,8 +139,8 @@ def test_a_process_outlives_no_launcher(place):
     finally:
         process.kill()
     process.communicate()
-    end = time.monotonic() + 60
-    while any(Path(f"/proc/{one}").exists() for one in processes):
+    end = time.monotonic() + PATIENCE
+    while any(Path(f"/proc/{one}/exe").exists() for one in processes):
         assert time.monotonic() < end
         time.sleep(0.1)
     assert steps(place) == int(next((place / "run/checkpoints").glob("step-*")).name[5:])
@@ -160,15 +161,13 @@ def test_data_that_gives_out_is_told_once(place):
 
 @pytest.mark.slow
 def test_two_launchers_meet_and_one_killed_process_stops_both(place):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"localhost:{probe.getsockname()[1]}"
+    address = f"localhost:{free_port()}"
     options = ("--run", "run", "--nodes", 2, "--rendezvous", address, "--quiet")
     launchers = [started(place, *options, "--steps", 100_000) for _ in range(2)]
     try:
         wait_for(lambda: steps(place), launchers[0])
         os.kill(children(launchers[1].pid)[0], signal.SIGKILL)
-        told = [process.communicate(timeout=60)[1] for process in launchers]
+        told = [process.communicate(timeout=PATIENCE)[1] for process in launchers]
     finally:
         for process in launchers:
             process.kill()

@@ -16,6 +16,8 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+#: Seconds that anything may take before a test gives up on it.
+PATIENCE = 240
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -28,7 +30,7 @@ class Page:
     """One tab."""
 
     def __init__(self, address: str) -> None:
-        self._socket: ClientConnection = connect(address, max_size=None, open_timeout=20)
+        self._socket: ClientConnection = connect(address, max_size=None, open_timeout=PATIENCE)
         self._numbers = itertools.count(1)
         #: Errors in the page, and what it was refused.
         self.console: list[str] = []
@@ -40,7 +42,7 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
-            message = json.loads(self._socket.recv(timeout=40))
+            message = json.loads(self._socket.recv(timeout=PATIENCE))
             if message.get("id") == number:
                 assert "error" not in message, f"{method}: {message['error']}"
                 return message["result"]
@@ -65,7 +67,7 @@ class Page:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    def wait(self, code: str, seconds: float = 20) -> Any:
+    def wait(self, code: str, seconds: float = PATIENCE) -> Any:
         """The value of an expression as soon as it is true; until the page is loaded it is not."""
         end = time.monotonic() + seconds
         code = f"(() => {{ try {{ return {code}; }} catch {{ return null; }} }})()"
@@ -103,7 +105,7 @@ class Browser:
     def tab(self, url: str = "about:blank") -> Page:
         """A new tab."""
         request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/new", method="PUT")
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             page = Page(json.load(answer)["webSocketDebuggerUrl"])
         self._pages.append(page)
         page.open(url)
@@ -114,7 +116,7 @@ class Browser:
         for page in self._pages:
             page.close()
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
 
 
 @contextmanager
@@ -137,11 +139,11 @@ def browser(folder: Path, camera: Path | None = None, size: str = "1280,860") ->
     told.unlink(missing_ok=True)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while not (told.is_file() and told.read_text().strip()):
             assert time.monotonic() < end and process.poll() is None, "the browser did not start"
             time.sleep(0.05)
         yield Browser(process, int(told.read_text().split()[0]))
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(PATIENCE)

@@ -8,4 +8,4 @@ import sys
 
 def fsh(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fsh.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900)

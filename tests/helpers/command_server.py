@@ -19,7 +19,7 @@ from pathlib import Path
 #: Ways to get mounts of one's own: as root, or as root of a user namespace.
 _OWN_MOUNTS = (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"])
 #: A command is allowed at most.
-SECONDS = 40
+SECONDS = 400
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class CommandServer:
     def close(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(300)
 
     def _ask(self, **request: object) -> dict:
         if self._process.poll() is not None:
@@ -80,7 +80,7 @@ class CommandServer:
 
 def _works(command: Sequence[str]) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
+        return subprocess.run(command, capture_output=True, timeout=120).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 

@@ -6,6 +6,7 @@ Where what an engine needs is missing, its tests are skipped with the reason; no
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -45,9 +46,13 @@ def prism() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A free port below those that the system gives to connections: until a server has it, nothing
+    else gets it, not even a connection that looks for that server."""
+    while True:
+        port = random.SystemRandom().randint(10_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -86,6 +91,7 @@ def kill_group(process: subprocess.Popen) -> None:
 
 
 def wait_until(condition: Callable[[], object], what: str, alive: subprocess.Popen | None = None):
+    """Until something is so, while a process lives that is to bring it about."""
     until = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < until, f"waited in vain for {what}"
@@ -104,6 +110,14 @@ def dask_scheduler(folder: Path) -> Iterator[Path]:
     ):
         wait_until(lambda: file.is_file() and file.read_text().strip().endswith("}"), "Dask")
         yield file
+
+
+def wait_for_dask_workers(file: Path, count: int) -> None:
+    """Until so many workers have met the scheduler."""
+    from distributed import Client
+
+    with Client(scheduler_file=str(file), set_as_default=False) as client:
+        client.wait_for_workers(count, timeout=PATIENCE)
 
 
 def dask_worker(file: Path, **more: str):
@@ -157,6 +171,14 @@ def start_fsh(*arguments: object, log: Path, **more: str) -> subprocess.Popen:
             stderr=output,
             start_new_session=True,
         )
+
+
+def command_line(pid: int) -> bytes:
+    """A process's words, each with a zero byte behind it; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def descendants(pid: int) -> set[int]:

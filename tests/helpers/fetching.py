@@ -11,8 +11,9 @@ from fsh.pipeline.ingest.prober import Prober
 from fsh.pipeline.tombstones import Tombstones
 from fsh.schemas.places.layout import DataFolder
 
-#: Limits that a loopback server meets soon.
-LIMITS = DownloadLimits(timeout=3, window=0.4, window_bytes=2**12)
+#: Limits that a loopback server keeps to however busy the machine is, and those that none does.
+LIMITS = DownloadLimits(timeout=60)
+STRICT = DownloadLimits(timeout=60, window=0.4, window_bytes=2**12)
 
 
 def fetcher_in(data: DataFolder, prober: Prober, **options) -> Fetcher:

@@ -51,7 +51,7 @@ class RecordingProgress(Silent):
 
 def options(**changes) -> IngestOptions:
     """Options that let any number of videos fail."""
-    limits = DownloadLimits(timeout=5)
+    limits = DownloadLimits(timeout=60)
     return IngestOptions(**{"limits": limits, "max_failures": 1.0} | changes)
 
 

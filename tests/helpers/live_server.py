@@ -29,6 +29,9 @@ from fsh.telepresence.messages import Kind, PageData, data_message, read_answer
 from fsh.telepresence.server import application
 from fsh.telepresence.studio import Studio
 
+#: Seconds that anything may take before a test gives up on it.
+PATIENCE = 240
+
 
 @dataclass(frozen=True)
 class Served:
@@ -68,13 +71,21 @@ class LivePage:
 
     def send(self, picture: np.ndarray, at: float | None = None) -> int:
         """Send a frame; its number."""
+        self.socket.send(self._message(picture, at))
+        return self.number
+
+    def send_all(self, pictures: Sequence[np.ndarray]) -> None:
+        """Send frames as fast as can be: before the first is sent they are all encoded."""
+        for message in [self._message(picture, None) for picture in pictures]:
+            self.socket.send(message)
+
+    def _message(self, picture: np.ndarray, at: float | None) -> bytes:
         self.number += 1
         jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=85)
         at = self.number / 25 if at is None else at
-        self.socket.send(data_message(PageData(Kind.FRAME, self.number, at, jpeg)))
-        return self.number
+        return data_message(PageData(Kind.FRAME, self.number, at, jpeg))
 
-    def answer(self, timeout: float = 20) -> tuple[int, dict[str, Any], np.ndarray | None]:
+    def answer(self, timeout: float = PATIENCE) -> tuple[int, dict[str, Any], np.ndarray | None]:
         """The next drawn frame: number, what is told of it, picture; texts are kept."""
         while True:
             message = self.socket.recv(timeout=timeout)
@@ -90,7 +101,7 @@ class LivePage:
             pass
         return answer
 
-    def wait(self, kind: str, timeout: float = 20) -> dict[str, Any]:
+    def wait(self, kind: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next text of a kind, those that were told already among them."""
         end = time.monotonic() + timeout
         while True:
@@ -118,7 +129,7 @@ def serving(people: Sequence[Path], recordings: Path, **options: Any) -> Iterato
         yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}/{access.token}/", studio)
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE)
         listening.close()
 
 
@@ -153,6 +164,6 @@ class LiveCommand:
     def stop(self) -> dict[str, Any]:
         """End it as Ctrl-C does, and what it printed."""
         self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=40)
+        out, err = self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0, err
         return json.loads(out)

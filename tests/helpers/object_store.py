@@ -50,7 +50,7 @@ def s3_server(folder: Path, port: int = 0) -> Iterator[int]:
 
 
 def _wait_for(port: int) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 240
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

@@ -63,9 +63,11 @@ def exit_with_3() -> None:
 
 
 def hang_with_child(pid_file: str) -> None:
-    child = subprocess.Popen(["sleep", "60"])
-    Path(pid_file).write_text(str(child.pid))
-    time.sleep(60)
+    child, note = subprocess.Popen(["sleep", "600"]), Path(pid_file)
+    half = note.with_suffix(".half")  # who sees the note can read it
+    half.write_text(str(child.pid))
+    half.replace(note)
+    time.sleep(600)
 
 
 def allocate(megabytes: int) -> int:

@@ -17,7 +17,7 @@ def python(script: str, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=cwd, env=environment, text=True, stderr=subprocess.PIPE)
 
 
-def wait_for(path: Path, seconds: float = 60) -> None:
+def wait_for(path: Path, seconds: float = 300) -> None:
     """Wait until a path is there."""
     until = time.monotonic() + seconds
     while not path.exists():

@@ -26,7 +26,7 @@ LONG = [f"--only={name}" for name in ("ingest", "shard", "train", "personalize",
 def part(name: str, *arguments: str) -> dict:
     """What one part of the torture reports."""
     command = [sys.executable, str(HERE / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 

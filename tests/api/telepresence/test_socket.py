@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 from live_people import consent, copying_person, photo_of, save_people, talking
-from live_server import Served, serving
+from live_server import PATIENCE, Served, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import fsh
@@ -47,7 +47,9 @@ def threads() -> list[str]:
 
 
 def fetch(served: Served, path: str, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(served.address.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(
+        served.address.removeprefix("http://"), timeout=PATIENCE
+    )
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     answer.content = answer.read()
@@ -151,8 +153,7 @@ def test_people_are_switched_within_a_frame(served, people, film):
 def test_the_newest_frame_wins(served, film):
     with served.open() as page:
         page.drawn(film[0])
-        for _ in range(40):
-            page.send(film[1])
+        page.send_all([film[1]] * 40)
         answers = []
         while not answers or answers[-1] < page.number:
             answers.append(page.answer()[0])
@@ -207,7 +208,7 @@ def test_garbage_closes_that_socket_only(served, film, garbage):
             page.socket.send(garbage)
             with pytest.raises(ConnectionClosed):
                 while True:
-                    page.socket.recv(timeout=20)
+                    page.socket.recv(timeout=PATIENCE)
         assert other.drawn(film[1])[2] is not None
 
 
@@ -217,11 +218,11 @@ def test_pages_are_limited_and_free_what_they_held(served, film):
     for page in pages:
         page.drawn(film[0])
     with served.open() as late, pytest.raises(ConnectionClosed):
-        late.socket.recv(timeout=20)
+        late.socket.recv(timeout=PATIENCE)
     pages[0].socket.socket.close()  # as a browser that was killed
     for page in pages[1:]:
         page.socket.close()
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while len(threads()) > before or served.studio.connections:
         assert time.monotonic() < end, threads()
         time.sleep(0.05)
@@ -274,7 +275,7 @@ def test_a_page_that_goes_away_loses_no_recording(served, film):
         for frame in film[:10]:
             page.drawn(frame)
         page.socket.socket.close()
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while not path.exists():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -307,7 +308,7 @@ def test_a_consent_that_ends_while_live_ends_the_session(people, film, tmp_path,
         assert told["fatal"] and "it ended on" in told["what"]
         with pytest.raises(ConnectionClosed):
             while True:
-                page.socket.recv(timeout=20)
+                page.socket.recv(timeout=PATIENCE)
 
 
 def test_a_page_can_make_nobody_without_a_run(served, film):

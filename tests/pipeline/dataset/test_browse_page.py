@@ -47,7 +47,7 @@ def serving(data):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/secret/"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(240)
         listener.close()
 
 

@@ -122,7 +122,7 @@ def test_a_killed_run_loses_nothing_that_was_finished(bucket, local):
     command = [sys.executable, "-m", "fsh.cli", "shard", "--data", bucket.address, "--workers", "1"]
     command += ["--landmarks", CONFIG.analysis.spec.backend]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not bucket.tables() and time.monotonic() < until and process.poll() is None:
         time.sleep(0.02)
     process.kill()

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from engines import (
+    PATIENCE,
     dask_scheduler,
     dask_worker,
     descendants,
     kill_group,
     need_dask,
     start_fsh,
+    wait_for_dask_workers,
     wait_until,
 )
 from erasable import contents, span_tables
@@ -27,6 +29,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(data, local, tmp_pat
     """Nothing that was finished is done again, and it is said that a worker is gone."""
     with dask_scheduler(tmp_path) as file, ExitStack() as stack:
         workers = [stack.enter_context(dask_worker(file)) for _ in range(2)]
+        wait_for_dask_workers(file, 2)
         log = tmp_path / "shard.log"
         command = (*SHARD, "--data", data.root, "--dask_scheduler_file", file)
         process = start_fsh(*command, log=log)
@@ -56,7 +59,7 @@ def test_ctrl_c_leaves_no_process_behind_and_the_next_run_goes_on(runner, data, 
         below = descendants(process.pid)
         assert len(below) > 2
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130, log.read_text()
+        assert process.wait(timeout=PATIENCE) == 130, log.read_text()
         assert log.read_text().splitlines()[-1].startswith("fsh: stopped")
         assert "Traceback" not in log.read_text()
         wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in below), "the end")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import apache_beam as beam
 import pytest
 from apache_beam.runners.worker import data_plane
-from engines import need_dask
+from engines import need_dask, wait_until
 from tiny_run import Told
 
 from fsh.cli.ingest import split_flags
@@ -142,15 +142,20 @@ def test_an_idle_one_is_used_again_and_closed_after_a_while():
         made.append(len(made))
         return made[-1]
 
-    pool = IdlePool(make, closed.append, keep=0.2)
+    pool = IdlePool(make, closed.append, keep=600)
     with pool.taken() as first, pool.taken() as second:
         assert {first, second} == {0, 1}
     with pool.taken() as again:
         assert again in (first, second)
-        time.sleep(0.5)
-        assert closed == [1 - again]
-    time.sleep(0.5)
-    assert sorted(closed) == made == [0, 1]
+    assert made == [0, 1] and not closed
+    pool.close()
+    assert sorted(closed) == [0, 1]
+    soon = IdlePool(make, closed.append, keep=0.2)
+    with soon.taken() as used:
+        with soon.taken() as idle:
+            pass
+        wait_until(lambda: closed[2:] == [idle], "the end of the idle one")
+    wait_until(lambda: closed[2:] == [idle, used], "the end of the other")
 
 
 def test_no_more_than_the_most_are_in_use_and_who_does_not_want_to_wait_goes():

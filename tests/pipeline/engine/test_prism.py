@@ -6,11 +6,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from pathlib import Path
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
-from engines import descendants, kill_group, prism_job_server, start_fsh, wait_until, worker_pool
+from engines import (
+    command_line,
+    descendants,
+    kill_group,
+    prism_job_server,
+    start_fsh,
+    wait_until,
+    worker_pool,
+)
 from erasable import contents, span_tables
 
 from fsh.pipeline.engine.portable import portable_flags
@@ -37,8 +44,7 @@ def test_a_killed_worker_costs_one_line_and_no_finished_span(data, local, tmp_pa
             (worker,) = (
                 pid
                 for pid in descendants(process.pid)
-                if b"SdkHarness" in Path(f"/proc/{pid}/cmdline").read_bytes()
-                and b"-c\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                if b"SdkHarness" in (words := command_line(pid)) and b"-c\0" in words
             )
             os.kill(worker, signal.SIGKILL)
             assert first.wait() == 1

@@ -66,13 +66,13 @@ def test_a_worker_in_another_process_stops_a_download(data):
 
         def stop_and_drip(handler: loopback.Handler) -> None:
             stop.set()
-            loopback.drip(60)(handler)
+            loopback.drip(600)(handler)
 
         url = server.on("/a.mp4", stop_and_drip)
         message = pickle.dumps((data, stop, url)).hex()
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", WORKER, message]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
         assert done.stdout.strip() == "[]", done.stderr
         assert len(server.hits["/a.mp4"]) == 1
     assert not recorded_urls(data)

@@ -7,11 +7,13 @@ from contextlib import ExitStack
 
 import pytest
 from engines import (
+    PATIENCE,
     dask_scheduler,
     dask_worker,
     kill_group,
     prism_job_server,
     start_fsh,
+    wait_for_dask_workers,
     wait_until,
     worker_pool,
 )
@@ -34,6 +36,7 @@ def test_dask_with_a_worker_lost_gives_the_same_bytes(data, local, tmp_path):
                 stack.enter_context(dask_worker(file, **settings(port, tmp_path / f"cache{n}")))
                 for n in range(2)
             ]
+            wait_for_dask_workers(file, 2)
             log = tmp_path / "shard.log"
             command = (*SHARD, "--data", address, "--runner", "dask", "--dask_scheduler_file", file)
             process = start_fsh(*command, log=log, **settings(port, tmp_path / "cache"))
@@ -58,7 +61,7 @@ def test_prism_gives_the_same_bytes(data, local, tmp_path, monkeypatch):
             command += ("--environment_type", "EXTERNAL", "--environment_config", pool)
             process = start_fsh(*command, log=log)
             try:
-                assert process.wait(240) == 0, log.read_text()
+                assert process.wait(PATIENCE) == 0, log.read_text()
             finally:
                 kill_group(process)
         assert contents(DataFolder(tmp_path / "served" / BUCKET / "set")) == local

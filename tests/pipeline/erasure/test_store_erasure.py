@@ -218,7 +218,7 @@ def killed(s3_store, pristine: DataFolder, tmp_path: Path, places: Iterable[int]
 
             child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
             proxy.decide = decide
-            assert child.wait(120) in (0, -signal.SIGKILL)
+            assert child.wait(900) in (0, -signal.SIGKILL)
             proxy.decide = lambda line: "pass"
             if child.returncode == 0:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -38,9 +39,9 @@ def facts(data) -> set:
     return {replace(source, first_seen="", last_tried="", attempts=0) for source in sources(data)}
 
 
-def most_a_second(times: list[float]) -> float:
-    """Requests a second after the bucket's first burst."""
-    return (len(times) - BURST - 1) / (times[-1] - times[0])
+def least_seconds(count: int) -> float:
+    """Seconds that so many requests take, of which a burst comes at once."""
+    return (count - BURST) * 3600 / RATE
 
 
 def test_parts_side_by_side_fetch_everything_once_and_at_one_rate(clips, data, tmp_path):
@@ -51,13 +52,14 @@ def test_parts_side_by_side_fetch_everything_once_and_at_one_rate(clips, data, t
         def run(number: int):
             return ingest([listing], data, replace(chosen, part=Part(number, 3)), Silent())
 
+        began = time.monotonic()
         with ThreadPoolExecutor(3) as threads:
             reports = list(threads.map(run, (3, 1, 2)))
         assert sum(report.fetched for report in reports) == 17
         assert [report.to_json()["part"] for report in reports] == ["3/3", "1/3", "2/3"]
         assert Counter(s.state for s in sources(data)) == {"stored": 16, "failed": 1}
         assert all(len(times) == 1 for times in server.hits.values())
-        assert most_a_second(server.times()) <= RATE / 3600
+        assert server.times()[-1] - began >= least_seconds(16)
         before, kept = facts(data), set(videos(data)) - {".incoming"}
         again = [run(number) for number in (1, 2, 3)]  # only what failed here is tried again
         assert sum(report.fetched for report in again) == 1
@@ -77,14 +79,14 @@ def test_a_part_keeps_a_whole_run_out_and_takes_what_a_killed_one_left(clips, da
 
         def wait(handler: loopback.Handler) -> None:
             asked.set()
-            go_on.wait(30)
+            go_on.wait(300)
             handler.reply(200, (clips / "1.mp4").read_bytes(), Content_Type="video/mp4")
 
         for path in ("/0.mp4", "/1.mp4"):
             server.on(path, wait)
         with ThreadPoolExecutor(2) as threads:
             jobs = [threads.submit(ingest, [listing], data, o, Silent()) for o in (first, second)]
-            assert asked.wait(30)
+            assert asked.wait(300)
             with pytest.raises(FshError, match=r"ingest --part [12]/2 is at work here"):
                 ingest([listing], data, options(), Silent())
             go_on.set()
@@ -112,5 +114,6 @@ def test_two_dask_workers_keep_to_one_rate_and_do_a_doubled_job_once(
         assert report.states == {"stored": 16, "failed": 1}
         assert all(len(times) == 1 for times in server.hits.values())
         times = server.times()
-        assert most_a_second(times) <= RATE / 3600
-        assert max(b - a for a, b in pairwise(times)) < 5
+        # A second less for what a busy machine saw late; two buckets would take 0.75 s.
+        assert times[-1] - times[0] >= least_seconds(16) - 1
+        assert max(b - a for a, b in pairwise(times)) < 60

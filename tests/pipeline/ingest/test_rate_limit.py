@@ -166,14 +166,14 @@ def test_waiting_ends_when_the_run_is_stopped(tmp_path):
 def test_threads_share_one_bucket(tmp_path):
     """20 threads, each with a rate limiter of its own, at 50 a second: real time, real locks."""
 
-    def ask(_: int) -> float:
-        limiter = RateLimiter(tmp_path / "limits.json", {"host": 180_000}, 0, sleep=time.sleep)
+    def ask(_: int) -> tuple[float, float]:
+        limiter, asked = RateLimiter(path, {"host": 180_000}, 0, sleep=time.sleep), time.time()
         limiter.acquire("host")
-        return time.time()
+        return asked, time.time()
 
+    path = tmp_path / "limits.json"
     with ThreadPoolExecutor(20) as pool:
-        times = sorted(pool.map(ask, range(40)))
-    assert times[-1] - times[0] >= (40 - BURST - 1) / 50
+        require_rate(list(pool.map(ask, range(40))), 50)
 
 
 def test_processes_share_one_bucket(tmp_path):
@@ -183,14 +183,27 @@ def test_processes_share_one_bucket(tmp_path):
         from fsh.pipeline.ingest.rate_limit import RateLimiter
         limiter = RateLimiter(Path(sys.argv[1]), {"host": 72_000}, 0)
         for _ in range(10):
+            asked = time.time()
             limiter.acquire("host")
-            print(time.time())
+            print(asked, time.time())
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "limits.json")]
     environment = {"PYTHONPATH": ":".join(sys.path)}
     children = [
         subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(3)
     ]
-    times = sorted(float(t) for child in children for t in child.communicate()[0].split())
-    assert len(times) == 30
-    assert times[-1] - times[0] >= (30 - BURST - 1) / 20
+    lines = [line for child in children for line in child.communicate()[0].splitlines()]
+    assert len(lines) == 30
+    require_rate([tuple(map(float, line.split())) for line in lines], 20)
+
+
+def require_rate(turns: list[tuple[float, ...]], rate: float) -> None:
+    """That nothing was granted before its turn; a busy machine may see it later.
+
+    Args:
+        turns: when each was asked for and granted, seconds.
+        rate: that many a second, after the first burst.
+    """
+    began = min(asked for asked, _ in turns)
+    for number, granted in enumerate(sorted(granted for _, granted in turns), 1):
+        assert granted - began >= (number - BURST) / rate - 0.001

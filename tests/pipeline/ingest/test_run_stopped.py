@@ -88,7 +88,7 @@ def test_ctrl_c_ends_waits_and_downloads_and_the_next_run_goes_on(data, clips, t
         for i in range(8):
             server.on(f"/{i}.mp4", slowly(padded(body, 2**10, i)))
         before = {path: len(times) for path, times in server.hits.items()}
-        assert start_ingest(listing, data).wait(timeout=60) == 0
+        assert start_ingest(listing, data).wait(timeout=DRIPS / 2) == 0
         assert Counter(row.state for row in sources(data)) == {"stored": 8}
         again = {path for path, times in server.hits.items() if len(times) > before.get(path, 0)}
         assert again == {f"/{i}.mp4" for i in range(8)} - {url[-6:] for url in done}

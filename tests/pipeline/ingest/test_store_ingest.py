@@ -103,13 +103,13 @@ def test_parts_side_by_side_fetch_everything_once_and_at_one_rate(s3_place, clip
         def part(number: int):
             return run(listing, s3_place.data, part=Part(number, 3), **chosen)
 
+        began = time.monotonic()
         with ThreadPoolExecutor(3) as threads:
             reports = list(threads.map(part, (3, 1, 2)))
         assert sum(report.fetched for report in reports) == 14
         assert Counter(s.state for s in sources(s3_place.data)) == {"stored": 13, "failed": 1}
         assert all(len(times) == 1 for times in server.hits.values())
-        times = server.times()
-        assert (len(times) - BURST - 1) / (times[-1] - times[0]) <= RATE / 3600
+        assert server.times()[-1] - began >= (12 - BURST) * 3600 / RATE
         before = facts(s3_place.data)
         report = run(listing, s3_place.data, **chosen)
         assert report.states == {"stored": 13, "failed": 1} and facts(s3_place.data) == before
@@ -136,7 +136,7 @@ def test_two_at_once_are_told_apart(s3_place, clips, tmp_path):
         with ThreadPoolExecutor(1) as threads:
             first = threads.submit(run, str(listing), s3_place.data)
             try:
-                assert asked.wait(60)
+                assert asked.wait(300)
                 done = fsh_command("ingest", listing, "--data", s3_place.address)
                 assert done.returncode == 1 and "another ingest is at work here" in done.stderr
                 with pytest.raises(FshError, match="ingest is at work here"):

@@ -22,17 +22,16 @@ def test_the_rate_holds_for_all_who_share_a_store(s3_place):
     def acquire(limiter: RateLimiter) -> None:
         for _ in range(5):
             limiter.acquire("h.org")
-            granted.append(time.monotonic())
+            granted.append(time.time())
 
-    began = time.monotonic()
+    began = time.time()
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(acquire, limiters))
-    granted.sort()
-    for index in range(BURST, len(granted)):
-        assert granted[index] - granted[index - BURST] >= 0.045
-    assert granted[-1] - began >= (20 - BURST) / 20
-    limiters[0].penalize("h.org", time.time(), retry_after=1.0)
-    assert limiters[1].acquire("h.org") > 0.5
+    for number, moment in enumerate(sorted(granted), 1):  # or seen later
+        assert moment - began >= (number - BURST) / 20 - 0.001
+    limiters[0].penalize("h.org", refused := time.time(), retry_after=1.0)
+    limiters[1].acquire("h.org")
+    assert time.time() - refused >= 1.0
     limiters[2].succeeded("h.org")
     assert latest_of(path)[0] > 20 and len(list(s3_place.files.records.glob("governor*"))) < 110
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from engines import free_port
 from PIL import Image
 from places import ROOT
 from tiny_run import Told, tiny_config, tiny_folder
@@ -274,9 +274,7 @@ def _without(config: TrainConfig) -> TrainConfig:
 def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(tmp_path):
     tiny_folder(tmp_path / "data", people=4, samples=3, shards=3)  # shards of unequal length
     (tmp_path / "out").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     ranks = [
         subprocess.Popen(
             [sys.executable, str(ROOT / "tests" / "helpers" / "two_ranks.py"), str(tmp_path)],
@@ -286,7 +284,7 @@ def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(tmp_path)
         )
         for rank in range(2)
     ]
-    assert [process.wait(timeout=240) for process in ranks] == [0, 0]
+    assert [process.wait(timeout=900) for process in ranks] == [0, 0]
     both = [torch.load(tmp_path / "out" / f"{r}.pt", weights_only=True) for r in range(2)]
     for name, value in both[0]["averaged"].items():
         assert torch.equal(value, both[1]["averaged"][name])
@@ -300,4 +298,4 @@ def _environment() -> dict[str, str]:
 
 
 def _run(script: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", script], env=_environment(), timeout=240)
+    return subprocess.run([sys.executable, "-c", script], env=_environment(), timeout=900)
