@@ -56,7 +56,9 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
         pictures = given[f"v:{clock.place}"]
         if clock.interlaced:
             pictures = deinterlaced(pictures, clock.turned)
-        pictures = pictures.filter("scale", f"min({_LONGER},iw)", -2)
+        # Sides are even, because this format has a colour for every two rows and columns.
+        half = "max(1,trunc({}*min(1," + f"{_LONGER}/max(iw,ih))/2))*2"
+        pictures = pictures.filter("scale", half.format("iw"), half.format("ih"))
         coding = {"vcodec": "libx264", "preset": "veryfast", "pix_fmt": "yuv420p", "acodec": "aac"}
         output = ffmpeg.output(pictures, given["a:0?"], str(copy), movflags="+faststart", **coding)
         command = output.global_args("-v", "error", "-nostdin").compile(binary())

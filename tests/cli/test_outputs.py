@@ -180,7 +180,7 @@ def test_a_film_of_which_another_process_is_the_maker_is_refused(place):
         from fsh.schemas.places.outputs import owned_output
         with owned_output(Path("out.mp4"), "animate"):
             Path("there").touch()
-            time.sleep(60)
+            time.sleep(600)
     """
     owner = python(script, cwd=place)
     wait_for(place / "there")

@@ -26,7 +26,7 @@ OWN = """
     place, kind = Path(sys.argv[1]), sys.argv[2]
     with owned_run(RunFolder(place)) if kind == "run" else owned_output(place, kind):
         print("there", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 """
 
 

@@ -42,7 +42,7 @@ WRITE = """
         (folder / "half").write_text("half")
         one.write_text("half")
         print("there", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 """
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import string
+import subprocess
 import sys
 import threading
 import types
 
+import av
 import numpy as np
 import pytest
+from fixture_ffmpeg import binary
 from hypothesis import given
 from hypothesis import strategies as st
 from interlaced import combed, record, turned
@@ -191,6 +194,23 @@ def test_a_clip_is_handed_over_or_converted(tmp_path):
     with pytest.raises(FshError) as caught, browser_video(unknown, Silent()):
         pass
     assert caught.value.where == str(unknown)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown_size"),
+    [
+        ("97x65", (96, 64)),
+        ("1600x64", (1280, 50)),
+        ("64x1600", (50, 1280)),
+        ("641x480", (640, 480)),
+    ],
+)
+def test_a_converted_clip_has_even_sides_of_at_most_1280_pixels(tmp_path, size, shown_size):
+    source = ["-f", "lavfi", "-i", f"testsrc=s={size}:r=5:d=0.4", "-c:v", "ffv1"]
+    subprocess.run([binary(), "-v", "error", *source, str(tmp_path / "clip.mkv")], check=True)
+    with browser_video(tmp_path / "clip.mkv", Silent()) as shown, av.open(str(shown)) as file:
+        (coded,) = file.streams.video
+        assert (coded.width, coded.height) == shown_size
 
 
 @pytest.mark.parametrize("degrees", [0, 90])

@@ -168,33 +168,42 @@ def test_it_is_read_on_a_phone(tabs, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_five_thousand_clips_are_quick(tabs, tmp_path):
-    """The best of several: the machine may have other work."""
-    data = write_clips_of(tmp_path / "data", 5000)
-    target = tmp_path / "inspect.html"
-    make_page(data, target, Silent())
-    first = []
+def test_five_thousand_clips_are_nearly_as_quick_as_five_hundred(tabs, tmp_path):
+    """The best of several, in turn: the machine may be slow, or have other work."""
+    first, moved = {}, {}
+    for clips in (500, 5000):
+        make_page(write_clips_of(tmp_path / str(clips), clips), page_of(tmp_path, clips), Silent())
+        first[clips], moved[clips] = [], []
     for _ in range(4):
-        page = tabs.tab()
-        began = time.monotonic()
-        page.open(target.as_uri())
-        page.wait(f"{DRAWN} > 0")
-        first.append(time.monotonic() - began)
-    took = page.run(
-        """(async () => {
-          const times = [], one = known.thresholds.find((one) => one.name === "min_sync");
-          for (let n = 0; n < 20; n++) {
-            const began = performance.now();
-            set(one, n / 2);
-            while (due !== null) await new Promise(requestAnimationFrame);
-            await new Promise(requestAnimationFrame);
-            times.push(performance.now() - began);
-          }
-          return times.sort((a, b) => a - b);
-        })()"""
+        for clips, seconds in first.items():
+            page = tabs.tab()
+            began = time.monotonic()
+            page.open(page_of(tmp_path, clips).as_uri())
+            page.wait(f"{DRAWN} > 0")
+            seconds.append(time.monotonic() - began)
+            moved[clips] += page.run(MOVES)
+    few, many = (
+        f"{clips} clips: first picture {min(first[clips]):.2f} s, slider {min(moved[clips]):.0f} ms"
+        for clips in first
     )
-    size = target.stat().st_size
-    print(
-        f"first picture {min(first):.2f} s, slider {took[0]:.0f} to {took[10]:.0f} ms, {size:,} B"
-    )
-    assert min(first) < 2 and took[0] < 100
+    print(f"{few}; {many}")
+    assert min(first[5000]) < 4 * min(first[500]) + 1, (few, many)
+    assert min(moved[5000]) < 3 * min(moved[500]) + 25, (few, many)
+
+
+def page_of(folder, clips: int):
+    return folder / f"{clips}.html"
+
+
+#: Milliseconds that the page takes for each of several moves of a filter's slider.
+MOVES = """(async () => {
+  const times = [], one = known.thresholds.find((one) => one.name === "min_sync");
+  for (let n = 0; n < 20; n++) {
+    const began = performance.now();
+    set(one, n / 2);
+    while (due !== null) await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    times.push(performance.now() - began);
+  }
+  return times;
+})()"""

@@ -196,7 +196,7 @@ def test_two_ingests_on_one_folder(data):
         from fsh.schemas.places.layout import DataFolder
         with locked(DataFolder(Path(sys.argv[1]))):
             print("held", flush=True)
-            time.sleep(60)
+            time.sleep(600)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(data.root)]
     environment = {"PYTHONPATH": ":".join(sys.path)}

@@ -150,16 +150,16 @@ def test_a_resumed_budget_keeps_its_plan_unless_another_is_asked_for(tmp_path, m
         asked.append(None)
         return len(asked) == 6
 
-    first = call(0.05, measuring(0.0), stop_at_6)
+    first = call(1, measuring(0.0), stop_at_6)
     assert first.steps == 6 and not first.finished and first.planned > 6
     # The clock must not be read again, however slow the machine has become.
     with monkeypatch.context() as patch:
         patch.setattr(Budget, "_due", None)
-        second = call(0.05, measuring(0.0, overrun=0.0))
+        second = call(1, measuring(0.0, overrun=0.0))
     assert (second.steps, second.planned) == (7, first.planned)
     other = call(0.001, measuring(0.0, overrun=1.1), lambda: False)
     assert other.finished and other.planned != first.planned
-    longer = call(0.1, measuring(0.0, overrun=1.1))
+    longer = call(10, measuring(0.0, overrun=1.1))
     assert longer.steps == other.steps + 1
 
 
