@@ -75,12 +75,13 @@ class FineTuning:
     @contextmanager
     def drawing(self) -> Iterator[DrawingNetwork]:
         """The generator as it is now, for :func:`~fsh.trainer.person.drawing.draw_faces`."""
-        training = self.generator.training
+        training = [part for part in self.generator.modules() if part.training]
         self.generator.eval()
         try:
             yield lambda *given: self.generator(given[0], self.coefficients, *given[1:])
         finally:
-            self.generator.train(training)
+            for part in training:  # which may be the mouth alone
+                part.training = True
 
 
 def start_fine_tuning(

@@ -13,7 +13,7 @@ from tiny_run import TINY, Told, tiny_config, tiny_folder
 
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.trainer.data.landmark_images import in_shares
-from fsh.trainer.person.fine_tuning import own_references
+from fsh.trainer.person.fine_tuning import FineTuning, own_references
 from fsh.trainer.person.person import Person
 from fsh.trainer.person.personalize import personalize
 from fsh.trainer.person.photo_references import PhotoReferences, same_scene, various
@@ -147,6 +147,15 @@ def test_a_single_photo_teaches_only_what_paints_mouths(run, tmp_path):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     changed.discard("project.weight")  # it has made ψ, and draws nothing
     assert changed and all(name.startswith("mouth.") for name in changed)
+
+
+def test_what_learns_alone_still_does_after_it_was_looked_at():
+    parts = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)).eval()
+    parts[1].train()
+    tuning = FineTuning(parts, torch.nn.Parameter(torch.zeros(1, 1)), dict)
+    with tuning.drawing():
+        assert not any(part.training for part in parts.modules())
+    assert [part.training for part in parts.modules()] == [False, False, True]
 
 
 def test_several_photos_are_tried_once_and_the_best_trial_is_the_person(run, tmp_path):
