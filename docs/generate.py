@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fsh.schemas.tables.parquet import CLIPS, SOURCES
+from fsh.schemas.tables.columns import CLIPS, SOURCES
 from fsh.schemas.tables.versions import describe_columns
 
 DOCS = Path(__file__).parent

@@ -17,7 +17,8 @@ from fsh.schemas.places.run_layout import RunFolder
 from fsh.schemas.progress import Progress
 from fsh.schemas.run_pictures import record_pictures
 from fsh.schemas.shards.card import DatasetCard
-from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import read_clips, read_table
 from fsh.schemas.text import shown
 from fsh.schemas.trained_on import trained_faces
 from fsh.trainer.evaluation.recognition import SeenPeople, seen_people, why_trained_on

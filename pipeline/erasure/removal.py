@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fsh.pipeline.dataset.accounting import seconds_of
-from fsh.pipeline.dataset.finish import dataset_counts, with_places
+from fsh.pipeline.dataset.finish import dataset_counts, placed, places_in
 from fsh.pipeline.dataset.settling.duplicates import with_duplicates
 from fsh.pipeline.erasure.clip_tars import ClipTars
 from fsh.pipeline.erasure.plan import VIDEO_ID, known_clips, known_sources
@@ -41,8 +41,10 @@ from fsh.schemas.places.stores import (
 from fsh.schemas.places.temporary import TEMPORARY, replacing
 from fsh.schemas.shards.card import DatasetCard, ShardInfo
 from fsh.schemas.shards.dataset_readme import write_dataset_readme
-from fsh.schemas.tables.parquet import write_clips
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import write_tables
 from fsh.schemas.tables.records import Clip
+from fsh.schemas.tables.rows import tables_of
 
 
 def remove_erased(
@@ -127,13 +129,15 @@ def _remove_clips(data: DataFolder, erased: Tombstones, say: Callable[[str], Non
         replace(clip, shard=None, offset=None, bytes=None) if clip.shard in gone else clip
         for clip in left
     ]
-    left = with_places(data, _without_links(left, erased), filter(None, written.values()))
+    left = _without_links(left, erased)
     if file_size(data.clips) is None:
         _write_card(data, left, written, data.clips, say)
         return
     # The card holds the table's hash, and the table says what is left to do: it comes last.
     with replacing(data.clips) as table:
-        write_clips(left, table)
+        places = places_in(data, filter(None, written.values()))
+        made = tables_of(left, CLIPS, Clip.in_table)
+        write_tables((placed(one, places) for one in made), table, CLIPS)
         _write_card(data, left, written, table, say)
 
 

@@ -1,6 +1,6 @@
 """Scores of a face track: pure functions on crops, landmarks and embeddings.
 
-Their names are the columns of :data:`fsh.schemas.tables.parquet.CLIPS`. Nothing is rejected here:
+Their names are the columns of :data:`fsh.schemas.tables.columns.CLIPS`. Nothing is rejected here:
 scores are stored for every track, and the filters of the data set compare them with thresholds
 later.
 """

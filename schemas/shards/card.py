@@ -17,7 +17,7 @@ from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.places.stores import content_of, file_size, size_and_sha256
 from fsh.schemas.places.temporary import replacing
 from fsh.schemas.shards.croissant import CONTEXT, RAI, TYPES
-from fsh.schemas.tables.parquet import CLIPS
+from fsh.schemas.tables.columns import CLIPS
 from fsh.schemas.tables.versions import describe_columns
 
 #: The clips table's path below the data folder.

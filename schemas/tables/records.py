@@ -153,7 +153,7 @@ class _Record:
 class Source(_Record):
     """One requested URL or file: a row of ``sources.parquet``.
 
-    The columns are described in :data:`~fsh.schemas.tables.parquet.SOURCES`.
+    The columns are described in :data:`~fsh.schemas.tables.columns.SOURCES`.
     """
 
     _enums: ClassVar[_Enums] = {"state": SourceState, "error_class": ErrorClass}
@@ -227,7 +227,7 @@ class Clip(_Record):
     """One face track, or a stretch of a video without any: a row of ``clips.parquet``.
 
     Scores are None where the track was not scored and NaN where there was too little to say. The
-    columns are described in :data:`~fsh.schemas.tables.parquet.CLIPS`.
+    columns are described in :data:`~fsh.schemas.tables.columns.CLIPS`.
     """
 
     _enums: ClassVar[_Enums] = {"identity_from": IdentityOrigin, "reason": RejectReason}

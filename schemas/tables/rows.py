@@ -29,21 +29,26 @@ GROUP = _BATCHES * ROWS_AT_ONCE
 _THREADS_FROM = 2**20
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """A table in a file, or in an object store.
+def row_groups(path: Path) -> Iterator[pa.Table]:
+    """A table in a file, or in an object store, group by group; one without rows is one group.
 
     Raises:
         FileNotFoundError, OSError, pa.ArrowException: as they come.
     """
     if is_remote(path):
         content = content_of(path)
-        return _read(pa.BufferReader(content), len(content))
+        yield from _groups(pa.BufferReader(content), len(content))
+        return
     with path.open("rb") as file:  # Arrow takes only paths that are UTF-8
-        return _read(file, os.fstat(file.fileno()).st_size)
+        yield from _groups(file, os.fstat(file.fileno()).st_size)
 
 
-def _read(source: Any, size: int) -> pa.Table:
-    return pq.ParquetFile(source, pre_buffer=False).read(use_threads=size > _THREADS_FROM)
+def _groups(source: Any, size: int) -> Iterator[pa.Table]:
+    file = pq.ParquetFile(source, pre_buffer=False)
+    if not file.num_row_groups:
+        yield file.schema_arrow.empty_table()
+    for number in range(file.num_row_groups):
+        yield file.read_row_group(number, use_threads=size > _THREADS_FROM)
 
 
 _R = TypeVar("_R")

@@ -39,7 +39,7 @@ import numpy as np
 
 from fsh.pipeline.dataset.accounting import seconds_of
 from fsh.pipeline.dataset.config import FilterConfig, ShardConfig
-from fsh.pipeline.dataset.finish import dataset_counts, with_places
+from fsh.pipeline.dataset.finish import COUNTED, dataset_counts, placed
 from fsh.pipeline.dataset.pages.browsing import ClipBrowser
 from fsh.pipeline.dataset.settling.selection import assigned, judged
 from fsh.pipeline.dataset.shards.plans import ShardClip, plan_shards
@@ -48,7 +48,15 @@ from fsh.pipeline.dataset.spans.store import pending_spans, read_finished
 from fsh.pipeline.erasure.plan import plan_erasure
 from fsh.pipeline.tombstones import PinnedAssignments
 from fsh.schemas.places.layout import SPLITS, DataFolder
-from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table, write_clips, write_sources
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import (
+    read_clips,
+    read_table,
+    tables_in,
+    write_clips,
+    write_sources,
+    write_tables,
+)
 from fsh.schemas.tables.records import Clip, Source, SourceState
 from fsh.schemas.trained_on import trained_faces
 
@@ -247,8 +255,9 @@ def measured(rows: int, stored: bool, settled: bool) -> dict:
         clips.clear()
 
         def finish() -> None:
-            rows = with_places(data, read_clips(data.clips_without_shards), [])
-            write_clips(rows, data.clips)
+            rows = read_clips(data.clips_without_shards, COUNTED)
+            made = tables_in(data.clips_without_shards, CLIPS)
+            write_tables((placed(one, {}) for one in made), data.clips, CLIPS)
             dataset_counts(rows, [])
             seconds_of(rows)
 

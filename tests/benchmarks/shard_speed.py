@@ -50,7 +50,8 @@ from fsh.pipeline.media.probe import probe
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.recognizer import model_file
 from fsh.schemas.shards.sample import read_samples
-from fsh.schemas.tables.parquet import CLIPS, read_table
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import read_table
 
 ANALYSIS = AnalysisConfig()
 

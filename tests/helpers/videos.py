@@ -14,7 +14,8 @@ from fixture_ffmpeg import binary
 from fsh.pipeline.media.probe import probe
 from fsh.schemas.ids import content_id, file_sha256
 from fsh.schemas.places.layout import DataFolder
-from fsh.schemas.tables.parquet import SOURCES, to_table, write_table
+from fsh.schemas.tables.columns import SOURCES
+from fsh.schemas.tables.parquet import to_table, write_table
 
 
 @lru_cache(maxsize=4)

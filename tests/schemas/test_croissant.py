@@ -10,7 +10,8 @@ from erasable import make
 
 from fsh.schemas.ids import file_sha256
 from fsh.schemas.shards.card import DatasetCard
-from fsh.schemas.tables.parquet import CLIPS, read_table
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import read_table
 
 
 @pytest.fixture(scope="module")

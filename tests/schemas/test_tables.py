@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from fsh.schemas.errors import FshError, SchemaMismatch
 from fsh.schemas.tables import parquet, rows
+from fsh.schemas.tables.columns import CLIPS, SOURCES
 from fsh.schemas.tables.parquet import (
-    CLIPS,
-    SOURCES,
     read_clips,
     read_sources,
     read_table,

@@ -23,7 +23,8 @@ def _lists(folder: Path) -> tuple[Target, list[bytes]]:
     from fsh.pipeline.ingest.lists import reading
     from fsh.pipeline.ingest.lists.reading import read_list_file
     from fsh.pipeline.ingest.lists.requests import unique
-    from fsh.schemas.tables.parquet import SOURCES, to_table
+    from fsh.schemas.tables.columns import SOURCES
+    from fsh.schemas.tables.parquet import to_table
     from fsh.schemas.tables.records import ErrorClass, SourceState
 
     outcome = FetchOutcome(SourceState.FAILED, ErrorClass.TRANSIENT, last_tried="now")

@@ -6,6 +6,7 @@ for ever, once the training is killed.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import shutil
@@ -88,6 +89,9 @@ def sockets_kept() -> Iterator[None]:
 def begin(_: int) -> None:
     """What such a process does first."""
     threading.Thread(target=_end_with_training, daemon=True).start()
+    # Python that is taken down under threads of native libraries aborts at times, which the
+    # training would take for a process that was killed. What there is to hand over has been.
+    atexit.register(os._exit, 0)
     # The training process decides what Ctrl-C means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

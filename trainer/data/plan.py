@@ -12,7 +12,8 @@ from fsh.schemas.places.stores import is_remote
 from fsh.schemas.shards.card import DatasetCard, require_shards
 from fsh.schemas.shards.sample import StoredSample, samples_in
 from fsh.schemas.shards.tar import open_archive
-from fsh.schemas.tables.parquet import CLIPS, read_table
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import read_table
 from fsh.schemas.trained_on import TrainedFace, trained_faces
 
 

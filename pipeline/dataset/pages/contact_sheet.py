@@ -27,8 +27,9 @@ from fsh.schemas.places.temporary import replacing
 from fsh.schemas.plain import to_plain
 from fsh.schemas.progress import Progress
 from fsh.schemas.shards.card import DatasetCard, shard_faults
+from fsh.schemas.tables.columns import CLIPS
 from fsh.schemas.tables.conditions import Condition, names_found
-from fsh.schemas.tables.parquet import CLIPS, read_table
+from fsh.schemas.tables.parquet import read_table
 from fsh.schemas.tables.records import Clip
 from fsh.schemas.throughput import STAGES, Throughput
 

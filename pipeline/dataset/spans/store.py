@@ -47,7 +47,8 @@ from fsh.schemas.places.stores import (
     write_if_absent,
 )
 from fsh.schemas.places.temporary import remove_abandoned, temporary_folder
-from fsh.schemas.tables.parquet import CLIPS, clips_of, read_clips, read_table, write_clips
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import clips_of, read_clips, read_table, write_clips
 from fsh.schemas.tables.records import FAILURES, Clip, RejectReason
 
 #: Tables that are read at the same time.

@@ -15,8 +15,9 @@ from fsh.pipeline.dataset.pages.browsing import ClipBrowser
 from fsh.pipeline.dataset.pages.contact_sheet import DamageReport, open_browser, page_data
 from fsh.pipeline.dataset.settling.filters import reject_reason
 from fsh.schemas.errors import FshError
+from fsh.schemas.tables.columns import CLIPS
 from fsh.schemas.tables.conditions import Condition
-from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table, write_clips, write_sources
+from fsh.schemas.tables.parquet import read_clips, read_table, write_clips, write_sources
 from fsh.schemas.tables.records import RejectReason, Source, SourceState
 
 

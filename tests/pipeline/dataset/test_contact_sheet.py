@@ -22,7 +22,8 @@ from fsh.schemas.progress import Silent
 from fsh.schemas.shards.sample import sample_members
 from fsh.schemas.shards.sample_info import SampleInfo
 from fsh.schemas.shards.tar import write_members
-from fsh.schemas.tables.parquet import CLIPS, to_table, write_clips
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import to_table, write_clips
 from fsh.schemas.tables.records import Clip, RejectReason
 
 

@@ -19,7 +19,8 @@ from fsh.schemas.errors import FshError
 from fsh.schemas.places.layout import DataFolder
 from fsh.schemas.progress import Silent
 from fsh.schemas.shards.card import DatasetCard
-from fsh.schemas.tables.parquet import CLIPS, read_clips, read_table
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import read_clips, read_table
 from fsh.schemas.tables.records import RejectReason
 from fsh.schemas.throughput import Throughput
 

@@ -25,7 +25,7 @@ from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.faces.landmarks import mouth_opening
 from fsh.schemas.faces.mesh import eye_openings, gaze
 from fsh.schemas.faces.spec import FaceSpec
-from fsh.schemas.tables.parquet import CLIPS
+from fsh.schemas.tables.columns import CLIPS
 
 SIZE = 256
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -9,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
 from tiny_run import tiny_folder
+from torch.utils.data import DataLoader, IterableDataset
 
-from fsh.trainer.data.loader_processes import _interrupts_held
+from fsh.trainer.data.loader_processes import _interrupts_held, begin
 
 _SCRIPT = """
 from pathlib import Path
@@ -38,6 +41,30 @@ def test_ctrl_c_cannot_end_a_process_that_has_only_begun():
     assert here.poll(300) and here.recv()
     process.join()
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+class _Aborting(IterableDataset):
+    """Its process would abort while its Python is taken down."""
+
+    def __init__(self) -> None:
+        self.batches = torch.ones(3)
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ |= state
+        atexit.register(os.abort)
+
+    def __iter__(self):
+        yield from self.batches
+
+
+def test_a_process_that_would_abort_at_its_end_does_not():
+    options = {"batch_size": None, "worker_init_fn": begin, "multiprocessing_context": "spawn"}
+    batches = iter(DataLoader(_Aborting(), num_workers=1, **options))
+    assert len(list(batches)) == 3
+    (process,) = batches._workers
+    del batches
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_a_script_without_a_guard_is_not_run_again_by_what_decodes(tmp_path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fsh.schemas.errors import FshError
-from fsh.schemas.tables.parquet import CLIPS, to_table
+from fsh.schemas.tables.columns import CLIPS
+from fsh.schemas.tables.parquet import to_table
 from fsh.schemas.tables.records import Clip, IdentityOrigin
 from fsh.schemas.trained_on import TrainedFace, TrainedOn, trained_faces
 from fsh.trainer.evaluation.recognition import (
