@@ -7,7 +7,6 @@ and a transfer that stalls or is too slow is given up on.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import http.client
 import re
@@ -191,8 +190,15 @@ def download(
     *,
     clock: Callable[[], float] = time.monotonic,
     stopped: Callable[[], bool] = lambda: False,
+    before_next: Callable[[], object] = lambda: None,
 ) -> Received:
     """Stream a media file into ``target``, hashing on the way.
+
+    Args:
+        clock: seconds since any moment.
+        stopped: asked between blocks; True ends it.
+        before_next: called before the host is asked to go on where a connection broke off; may wait
+            for its turn, or raise a Failure.
 
     Raises:
         NotDirect: the first bytes are those of a page or a manifest.
@@ -205,7 +211,12 @@ def download(
             raise _too_large(url, length, limits)
         digest, size = hashlib.sha256(), 0
         speed = _SpeedCheck(url, limits, clock)
-        blocks = whole_body(response, url, functools.partial(open_url, url, rule, limits.timeout))
+
+        def ask_again(headers: Mapping[str, str]) -> Any:
+            before_next()
+            return open_url(url, rule, limits.timeout, headers)
+
+        blocks = whole_body(response, url, ask_again)
         try:
             with target.open("wb") as file, contextlib.closing(blocks):
                 for block in blocks:

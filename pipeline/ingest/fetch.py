@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import shutil
@@ -83,7 +84,8 @@ class Fetcher:
         Failure: why this try brought nothing.
         """
         url = job.requests[0].url
-        retriever = Retriever(self.options, self.prober, self.stopped, self.note)
+        turn = functools.partial(self.limiter.acquire, urls.host_group(url))
+        retriever = Retriever(self.options, self.prober, self.stopped, self.note, turn)
         incoming = self.data.incoming
         incoming.mkdir(parents=True, exist_ok=True)
         if not urls.is_url(url):

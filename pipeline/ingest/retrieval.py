@@ -66,12 +66,14 @@ class Retriever:
         prober: probes them.
         stopped: asked while downloading; True ends it.
         warn: called with the code of a cause that has a remedy.
+        before_next: called before a host is asked once more for the same file.
     """
 
     options: IngestOptions
     prober: Prober
     stopped: Callable[[], bool] = lambda: False
     warn: Callable[[str], None] = lambda code: None
+    before_next: Callable[[], object] = lambda: None
 
     def local_file(self, path: Path) -> RetrievedFile:
         """A file on this machine.
@@ -111,7 +113,14 @@ class Retriever:
             return self._site_video(url, folder, rule)
         target = folder / "video"
         try:
-            received = download(url, target, rule, self.options.limits, stopped=self.stopped)
+            received = download(
+                url,
+                target,
+                rule,
+                self.options.limits,
+                stopped=self.stopped,
+                before_next=self.before_next,
+            )
         except NotDirect:
             target.unlink(missing_ok=True)
             return self._site_video(url, folder, rule)

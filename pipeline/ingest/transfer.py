@@ -47,8 +47,7 @@ def whole_body(response: Any, url: str, ask: Ask) -> Generator[bytes, None, None
         Failure: if they do not come, or fewer than the host promised.
     """
     length, size = stated_length(response), 0
-    packed = response.headers.get("Content-Encoding", "").strip().lower() in _PACKED
-    unpacker = _Unpacker(url) if packed else None
+    unpacker = _Unpacker(url) if _encoding_of(response) in _PACKED else None
     part = response
     try:
         for tries in range(1, _BREAKS + 1):
@@ -109,10 +108,15 @@ def _following(first: Any, size: int, ask: Ask) -> Any:
     length = stated_length(first)
     sizes = ("*", str(length)) if length is not None else None
     is_next = response.status == 206 and span is not None and int(span[1]) == size
-    if is_next and span and (sizes is None or span[2] in sizes):
+    alike = _encoding_of(response) == _encoding_of(first)
+    if is_next and alike and span and (sizes is None or span[2] in sizes):
         return response
     response.close()
     return None
+
+
+def _encoding_of(response: Any) -> str:
+    return response.headers.get("Content-Encoding", "").strip().lower()
 
 
 class _Unpacker:

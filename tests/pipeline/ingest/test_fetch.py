@@ -116,6 +116,14 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_was(fetcher, server, media_
     assert outcome.sha256 == file_sha256(whole) and len(server.hits["/a.mp4"]) >= 5
 
 
+def test_going_on_is_a_request_like_any_other(fetcher, server, media_files, monkeypatch):
+    whole, turns = media_files / "a.mp4", []
+    monkeypatch.setattr(fetcher.limiter, "acquire", turns.append)
+    url = server.on("/a.mp4", loopback.breaking(whole, whole.stat().st_size // 5, ETag='"1"'))
+    assert fetch(fetcher, url).state == "stored"
+    assert len(turns) == len(server.hits["/a.mp4"]) >= 5 and len(set(turns)) == 1
+
+
 def test_a_transfer_goes_on_only_with_the_same_file(fetcher, server, media_files):
     half = (media_files / "a.mp4").stat().st_size // 2
     nameless = loopback.breaking(media_files / "a.mp4", half)
