@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 def open_missing_streams() -> None:
-    """Put nothing where a standard stream is closed.
+    """Put nothing where a standard stream is closed, for the processes started later too.
 
     Otherwise the next file that is opened gets its number, and what is printed goes into that.
     """
@@ -17,7 +17,8 @@ def open_missing_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(opened, True)
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

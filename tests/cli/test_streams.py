@@ -33,6 +33,17 @@ def test_closed_streams(tmp_path, redirection):
     assert ('"rows": 1' in done.stdout) == (">&-" not in redirection.replace("2>&-", ""))
 
 
+@pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_closed_for_no_child_either(redirection):
+    child = "import os; [os.fstat(number) for number in range(3)]"
+    script = (
+        "import subprocess, sys; from fsh.cli.streams import open_missing_streams; "
+        f"open_missing_streams(); sys.exit(subprocess.call([sys.executable, '-c', {child!r}]))"
+    )
+    command = f"{shlex.join([sys.executable, '-c', script])} {redirection}"
+    assert subprocess.run(["sh", "-c", command], timeout=600).returncode == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 def test_a_full_output_is_named_as_such(tmp_path):
     done = run(tmp_path, "> /dev/full")
