@@ -19,6 +19,8 @@ MESH_EYE_CORNERS = (33, 263)
 #: Corners of either eye, left to right, and three points of its upper and of its lower lid.
 MESH_EYES = ((33, 133), (362, 263))
 MESH_LIDS = (((160, 159, 158), (144, 145, 153)), ((385, 386, 387), (380, 374, 373)))
+#: The tip of the chin, the foot of the nose, and the outermost points of the cheeks.
+MESH_CHIN, MESH_NOSE_FOOT, MESH_CHEEKS = 152, 2, (234, 454)
 #: The rims of mouth and eyes, upper and lower, point over point.
 UPPER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from solid_head import placed
 
-from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
+from fsh.schemas.faces.mesh import LOWER_LIP, MESH_CHIN, UPPER_LIP
 from fsh.trainer.models.head_motion import place_heads
 from fsh.trainer.models.inner_mouth import MouthPatch, mouth_patch
-from fsh.trainer.models.teeth import CHIN
 
 #: Side of a patch, pixels.
 SIDE = 32
@@ -50,5 +49,5 @@ def smiling(lower_lip: float = 0.86, jaw: float | None = None) -> torch.Tensor:
         local = torch.stack([0.26 * across, height, torch.full_like(across, -0.2)], 1)
         mesh[list(lip)] = size * (local @ turn.mT) + shift
     if jaw is not None:
-        mesh[CHIN] = size * (turn @ torch.tensor([0.0, _BITING + jaw, -0.07])) + shift
+        mesh[MESH_CHIN] = size * (turn @ torch.tensor([0.0, _BITING + jaw, -0.07])) + shift
     return mesh

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fsh.schemas.faces.mesh import MESH_CHEEKS
 from fsh.schemas.faces.mesh_triangles import TRIANGLES
 from fsh.trainer.models.head_motion import (
     MIDDLE,
@@ -67,7 +68,6 @@ _EDGE_POINTS = 5
 _NEAR_EDGE = 0.12
 #: Natural logarithm of how much larger a place is than in the photo that counts as 1.
 _STRETCH = 3.0
-_CHEEKS = (234, 454)
 #: Depth where there is nothing.
 FAR = 1e3
 
@@ -233,7 +233,7 @@ def _in_front(source: Tensor, inside: Tensor, front: Tensor) -> Tensor:
     """
     grid = inside[:, :2].movedim(1, -1) * 2 - 1
     shown = F.grid_sample(front, grid, mode="nearest", align_corners=False)
-    left, right = _CHEEKS
+    left, right = MESH_CHEEKS
     width = (source[:, right] - source[:, left]).norm(dim=1).view(-1, 1, 1, 1)
     behind = (inside[:, 2:] - shown) / width.clamp_min(1e-6)
     return ((_HIDDEN - behind) / (_HIDDEN - _BEHIND)).clamp(0, 1)

@@ -18,11 +18,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsh.schemas.faces.mesh import LOWER_LIP, MESH_POINTS, UPPER_LIP
+from fsh.schemas.faces.mesh import (
+    LOWER_LIP,
+    MESH_CHEEKS,
+    MESH_CHIN,
+    MESH_NOSE_FOOT,
+    MESH_POINTS,
+    UPPER_LIP,
+)
 from fsh.trainer.models.mouth_warp import curve
-from fsh.trainer.models.teeth import CHIN, Row, tooth_rows
+from fsh.trainer.models.teeth import Row, tooth_rows
 
-_UNDER_NOSE, _CHEEKS = 2, (234, 454)
 #: Points whose colors are known from photos: corners of the mouth, upper lip, lower lip, skin.
 _COLORED = ((61, 291, 40, 270), (0, 37, 267), (17, 84, 314), (164, 393, 167))
 #: A patch is so many times as wide as the mouth, or as it is open if that is more.
@@ -171,14 +177,14 @@ def _moved(frame: Tensor, side: int, window: tuple[slice, slice] | None = None) 
 def _shape(mesh: Tensor, points: Tensor, openness: Tensor) -> Tensor:
     """(B, SHAPE): how far mouths are open, their width, how heads are turned, lips' places."""
     width = points[:, UPPER_LIP[-1], 0] - points[:, UPPER_LIP[0], 0]
-    left, right = mesh[:, _CHEEKS[0]], mesh[:, _CHEEKS[1]]
-    face = (points[:, _CHEEKS[0]] - points[:, _CHEEKS[1]]).norm(dim=1).clamp_min(1e-3)
+    left, right = mesh[:, MESH_CHEEKS[0]], mesh[:, MESH_CHEEKS[1]]
+    face = (points[:, MESH_CHEEKS[0]] - points[:, MESH_CHEEKS[1]]).norm(dim=1).clamp_min(1e-3)
     flat = (right - left)[:, :2].norm(dim=1).clamp_min(1e-3)
-    down = mesh[:, CHIN] - mesh[:, 10]
+    down = mesh[:, MESH_CHIN] - mesh[:, 10]
     turned = (right - left)[:, 2] / flat
     bowed = down[:, 2] / down[:, :2].norm(dim=1).clamp_min(1e-3)
-    upper = (points[:, 13, 1] - points[:, _UNDER_NOSE, 1]) / face
-    lower = (points[:, CHIN, 1] - points[:, 14, 1]) / face
+    upper = (points[:, 13, 1] - points[:, MESH_NOSE_FOOT, 1]) / face
+    lower = (points[:, MESH_CHIN, 1] - points[:, 14, 1]) / face
     return torch.stack([3 * openness, 2 * width / face, turned, bowed, 3 * upper, 2 * lower], 1)
 
 

@@ -17,10 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsh.schemas.faces.mesh import LOWER_LIP, UPPER_LIP
+from fsh.schemas.faces.mesh import LOWER_LIP, MESH_CHIN, MESH_NOSE_FOOT, UPPER_LIP
 from fsh.trainer.models.head_motion import Placed
 from fsh.trainer.models.teeth import (
-    CHIN,
     LOWER_BEND,
     LOWER_EDGE,
     UPPER_BEND,
@@ -30,7 +29,6 @@ from fsh.trainer.models.teeth import (
     seen_on_arches,
 )
 
-_UNDER_NOSE = 2
 #: Length over which an edge is soft.
 _SOFT = 0.004
 #: A mouth whose area between the lips has grown by the smaller factor is bent as lips are, one that
@@ -105,8 +103,8 @@ def _as_teeth(places: Tensor, target: Mouth, photo: Mouth) -> tuple[Tensor, Tens
     and the lower row, each where it is in the photo."""
     at = on_arches(target.placed, places)
     y = at[:, 1:]
-    chin, own_chin = target.in_head(CHIN), photo.in_head(CHIN)
-    skull = photo.in_head(_UNDER_NOSE) - target.in_head(_UNDER_NOSE)
+    chin, own_chin = target.in_head(MESH_CHIN), photo.in_head(MESH_CHIN)
+    skull = photo.in_head(MESH_NOSE_FOOT) - target.in_head(MESH_NOSE_FOOT)
     upper, lower = _edges(at[:, :1], chin)
     with_skull, with_chin = at + skull, at + (own_chin - chin)
     # Above the upper edge 0, below the lower one 1; the upper row is before the lower one.

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fsh.schemas.faces.mesh import MESH_CHIN
 from fsh.trainer.models.head_motion import Placed, place_heads
 
 _MILLIMETRES = 90.0
@@ -31,7 +32,6 @@ _REACH = 0.3
 _STEPS = 3
 #: Heads turned further away than this (cosine squared) are taken as turned so far.
 _LEAST_SEEN = 0.02
-CHIN = 152
 #: Of the upper row, how far its edge is below the eyes; of the lower one, over the chin; and how
 #: both bend with the square of the distance from the middle.
 UPPER_EDGE, LOWER_EDGE, UPPER_BEND, LOWER_BEND = 0.79, 0.43, -0.35, -0.4
@@ -64,7 +64,7 @@ def tooth_rows(mesh: Tensor, places: Tensor) -> tuple[Row, Row, Tensor]:
     """
     placed = place_heads(mesh)
     x, y = on_arches(placed, places).unbind(1)
-    chin_x, chin_y = (in_head(placed, mesh[:, CHIN])[:, i, None, None] for i in (0, 1))
+    chin_x, chin_y = (in_head(placed, mesh[:, MESH_CHIN])[:, i, None, None] for i in (0, 1))
     return (
         _row(x, y - UPPER_HEIGHT, _UPPER),
         _row(x - chin_x, chin_y - y - LOWER_HEIGHT, _LOWER),

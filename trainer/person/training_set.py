@@ -96,10 +96,10 @@ def split_photos(
         again: what is held out is trained on in the end; else the trial is all that is.
     """
     if not by_loss or len(clip) < FEW_PHOTOS:
-        final = with_copies(photos, clip, network, device)
-        if not by_loss:
-            return PhotoSplit(final, None, final)
-        held_out, _ = photo_tensors(moved_copies(clip, HELD_OUT_COPIES, seed=2), network, device)
+        final, held_out = with_copies(photos, clip, network, device), None
+        if by_loss:
+            copies = moved_copies(clip, HELD_OUT_COPIES, seed=2)
+            held_out, _ = photo_tensors(copies, network, device)
         return PhotoSplit(final, held_out, final)
     count = max(1, len(clip) // 4)
     spared = np.linspace(0, len(clip) - 1, count + 2).round().astype(int)[1:-1].tolist()
