@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from engines import wait_until
 from live_people import consent, copying_person, photo_of, save_people, talking
 from live_server import PATIENCE, Served, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -40,6 +41,12 @@ def served(people, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "recordings"
     with serving(people, out, why_no_maker="no training run here") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(served) -> None:
+    """The pages of the test before have gone: only so many are served at once."""
+    wait_until(lambda: not served.studio.connections, "the end of the test before")
 
 
 def threads() -> list[str]:
@@ -222,10 +229,7 @@ def test_pages_are_limited_and_free_what_they_held(served, film):
     pages[0].socket.socket.close()  # as a browser that was killed
     for page in pages[1:]:
         page.socket.close()
-    end = time.monotonic() + PATIENCE
-    while len(threads()) > before or served.studio.connections:
-        assert time.monotonic() < end, threads()
-        time.sleep(0.05)
+    wait_until(lambda: len(threads()) <= before and not served.studio.connections, "their end")
     with served.open() as page:
         assert page.drawn(film[0])[2] is not None
 
@@ -275,10 +279,7 @@ def test_a_page_that_goes_away_loses_no_recording(served, film):
         for frame in film[:10]:
             page.drawn(frame)
         page.socket.socket.close()
-    end = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(path.exists, "the film")
     assert fsh.verify(path).ok
 
 
