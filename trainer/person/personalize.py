@@ -55,7 +55,8 @@ class PersonReport:
         photos: how many were used.
         steps: fine-tuning steps made; 0: feed-forward.
         seconds: it took.
-        measured: what was measured after some of the steps tried; empty if ``steps`` was given.
+        measured: what was measured after some of the steps tried; empty if no number was tried:
+            ``steps`` was given, or there is a single photo and it is copied from.
         folder: the person's.
     """
 
@@ -120,7 +121,8 @@ def personalize(
         photos: one frame per photo, or a short video.
         out: the person's folder; replaced if it exists.
         steps: fine-tuning steps; 0 is exactly the feed-forward model; None: as many as are best
-            for identity and motion together, none at all included.
+            for identity and motion together, none at all included; of a single photo that is
+            copied from, all that ``step_choice`` allows, for what paints mouths.
         device: where the networks are loaded to.
         about: further entries of the model card (consent, photos' names …), JSON values.
         analyzer: finds landmarks and identities in drawings, to measure identity and motion by;
