@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from types import SimpleNamespace
 
 import pytest
 from command import fsh
@@ -53,7 +54,7 @@ def test_a_progress_bar_takes_no_name_for_markup(printed):
 def test_progress_never_passes_its_end(printed, monkeypatch):
     """A total may be an estimate: frames of a file that states too few."""
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     bar = console.ProgressBar()
     for total, done in ((3, 0), (10, 12), (0, 0)):
         bar.start("frames", total, "frame", done=done)
@@ -67,7 +68,7 @@ def test_progress_never_passes_its_end(printed, monkeypatch):
 
 def test_no_time_left_is_told_before_it_can_be_known(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now[0]))
     bar = console.ProgressBar()
     bar.start("videos", 100, "s of video")
     for seconds, done in ((6, 0.01), (12, 30), (18, 30)):
