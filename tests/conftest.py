@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import sys
 import tempfile
 from pathlib import Path
 
@@ -32,6 +34,14 @@ if _HOME:
     tempfile.tempdir = tempfile.gettempdir()  # this one keeps its own, and pytest's folders
     os.environ["TMPDIR"] = f"{_HOME.name}/tmp"
     Path(os.environ["TMPDIR"]).mkdir()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Every test begins with the same random numbers, whichever came before it in this process."""
+    random.seed(0)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(0)
 
 
 def pytest_unconfigure():
