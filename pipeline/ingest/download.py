@@ -213,7 +213,9 @@ def download(
         speed = _SpeedCheck(url, limits, clock)
 
         def ask_again(headers: Mapping[str, str]) -> Any:
+            asked = clock()
             before_next()
+            speed.paused(clock() - asked)
             return open_url(url, rule, limits.timeout, headers)
 
         blocks = whole_body(response, url, ask_again)
@@ -248,6 +250,10 @@ class _SpeedCheck:
     def __init__(self, url: str, limits: DownloadLimits, clock: Callable[[], float]) -> None:
         self._url, self._limits, self._clock = url, limits, clock
         self._start, self._bytes = clock(), 0
+
+    def paused(self, seconds: float) -> None:
+        """For so long the host was not asked for anything."""
+        self._start += seconds
 
     def received(self, count: int) -> None:
         """Raises:

@@ -124,6 +124,20 @@ def test_going_on_is_a_request_like_any_other(fetcher, server, media_files, monk
     assert len(turns) == len(server.hits["/a.mp4"]) >= 5 and len(set(turns)) == 1
 
 
+def test_waiting_for_a_turn_is_no_slowness_of_the_hosts(server, media_files, tmp_path):
+    now = [0.0]
+    url = server.on("/a.mp4", loopback.breaking(media_files / "a.mp4", 2000, ETag='"1"'))
+    received = download(
+        url,
+        tmp_path / "video",
+        AddressRule(loopback=True),
+        replace(STRICT, window_bytes=2**30),
+        clock=lambda: now[0],
+        before_next=lambda: now.__setitem__(0, now[0] + 60),
+    )
+    assert received.sha256 == file_sha256(media_files / "a.mp4") and now[0] > 60
+
+
 def test_a_transfer_goes_on_only_with_the_same_file(fetcher, server, media_files):
     half = (media_files / "a.mp4").stat().st_size // 2
     nameless = loopback.breaking(media_files / "a.mp4", half)
