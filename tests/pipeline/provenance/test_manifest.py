@@ -126,7 +126,8 @@ def test_a_missing_file_is_an_error(tmp_path):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(place=st.floats(0, 1), value=st.integers(1, 255), cut=st.booleans())
 @example(place=0.046875, value=128, cut=False)  # the active manifest's name no longer fits
