@@ -155,6 +155,6 @@ class WriteShards(beam.DoFn):
     def process(self, batch: Sequence[StoredPlan]) -> Iterator[str]:
         for stored in batch:
             self._ticket.go_on()
-            plan = stored.read(self._data)
+            plan = stored.read(self._data, self._ticket.patience)
             with suppress(DamagedClip):  # the command finds out which one it is
                 yield write_shard(self._data, plan, self._ticket.go_on).path

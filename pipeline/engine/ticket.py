@@ -83,6 +83,11 @@ class Ticket:
             _check_folder(self.data, self.stop)
             _check_ffmpeg(ffmpeg)
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which a worker must see what the command has just written."""
+        return _SEEN_AFTER if self.elsewhere else 0.0
+
     @staticmethod
     def here() -> str:
         """What this process is called in messages."""

@@ -8,9 +8,11 @@ changes rarely, and when it doubles, shards divide in two.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from fsh.schemas.errors import FshError
@@ -72,23 +74,34 @@ class StoredPlan(NamedTuple):
     number: int
     digest: str
 
-    def read(self, data: DataFolder) -> ShardPlan:
-        """Raises:
-        FshError: if it is not there, or there is another one.
+    def read(self, data: DataFolder, patience: float = 0.0) -> ShardPlan:
+        """The plan.
+
+        Args:
+            patience: seconds after which it must be seen here.
+
+        Raises:
+            FshError: if it is not there then, or there is another one.
         """
         path = data.shard_plan(self.split, self.number)
+        until = time.monotonic() + patience
+        while (plan := self._found(path)) is None:
+            if time.monotonic() >= until:
+                raise FshError(
+                    "this is not the plan that the command stored",
+                    where=path,
+                    remedy="every worker must see the data folder as the command does; run again",
+                )
+            time.sleep(0.2)
+        return plan
+
+    def _found(self, path: Path) -> ShardPlan | None:
         try:
             clips = json.loads(content_of(path))
             plan = ShardPlan(self.split, self.number, tuple(ShardClip(*clip) for clip in clips))
         except (OSError, ValueError, TypeError):
-            plan = None
-        if plan is None or plan.digest != self.digest:
-            raise FshError(
-                "this is not the plan that the command stored",
-                where=path,
-                remedy="every worker must see the data folder as the command does; run again",
-            )
-        return plan
+            return None
+        return plan if plan.digest == self.digest else None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -127,6 +128,16 @@ def test_a_stored_plan_is_read_back_by_workers_and_gone_afterwards(tmp_path):
     assert not data.shard_plans.exists()
     with pytest.raises(FshError, match="not the plan"):
         handles[0].read(data)
+
+
+def test_a_network_folder_may_show_a_plan_late(tmp_path):
+    data = DataFolder(tmp_path)
+    with stored(data, plan_shards("train", clips(data, 3), 2**30)) as (handle,):
+        path = data.shard_plan("train", 0)
+        hidden = path.rename(tmp_path / "hidden")
+        path.write_text("[]")  # that of an earlier round
+        threading.Timer(0.5, hidden.replace, [path]).start()
+        assert len(handle.read(data, patience=600).clips) == 3
 
 
 def test_another_identity_rewrites_the_shard(tmp_path):
