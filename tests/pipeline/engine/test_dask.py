@@ -80,7 +80,7 @@ def test_a_scheduler_that_dies_is_told_in_one_line(data, tmp_path):
     with ExitStack() as stack:
         file = stack.enter_context(scheduler)
         stack.enter_context(dask_worker(file))
-        flags = ("--dask_scheduler_file", file, "--dask_connection_timeout", 3)
+        flags = ("--dask_scheduler_file", file, "--dask_connection_timeout", 15)
         process = start_fsh(*SHARD, "--data", data.root, *flags, log=log)
         stack.callback(kill_group, process)
         wait_until(lambda: span_tables(data), "a span", process)
