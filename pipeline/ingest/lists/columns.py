@@ -124,7 +124,9 @@ def row_of(names: Sequence[str], cells: Iterable[Any]) -> dict[str, Any]:
         if name not in row or is_blank(row[name]):
             row[name] = cell
         elif name and not is_blank(cell) and cell != row[name]:
-            row.setdefault(name + AGAIN, cell)
+            while (name := name + AGAIN) in row:
+                pass
+            row[name] = cell
     return row
 
 

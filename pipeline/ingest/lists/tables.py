@@ -157,13 +157,17 @@ def _records_of_rows(
             yield number, row_of(names, cells)
 
 
-def record_without_header(cells: Sequence[str]) -> Mapping[str, Any]:
+def record_without_header(cells: Sequence[str]) -> Mapping[str, Any] | str:
     """url[, start, end][, identity] by the shape of the cells, or AVSpeech's five.
+
+    What else there is becomes the label ``more``; a second URL makes the row none, which is told.
 
     AVSpeech's rows are ``id, start, end, x, y`` with the middle of the speaker's face in shares of
     the frame: a box around it that is so small tells which of several faces is meant.
     """
     url, *rest = [cell.strip() for cell in cells]
+    if more := next((cell for cell in rest if "://" in cell), ""):
+        return f"more than a URL: {url[:120]!r} and {more[:120]!r}"
     record: dict[str, Any] = {"youtube_id" if is_id(url) else "url": url}
     if are_times(rest[:2]):
         record |= {"start": rest[0], "end": rest[1]}
@@ -172,7 +176,7 @@ def record_without_header(cells: Sequence[str]) -> Mapping[str, Any]:
         x, y = map(float, rest)
         record["bbox"] = [x - _MIDDLE, y - _MIDDLE, x + _MIDDLE, y + _MIDDLE]
     elif rest:
-        record["identity"] = rest[0]
+        record |= {"identity": rest[0], "more": ", ".join(filter(None, rest[1:]))}
     return record
 
 

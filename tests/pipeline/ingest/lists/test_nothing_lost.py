@@ -82,6 +82,7 @@ def test_an_id_that_is_a_key_twice_is_one_id():
         (f"{A}, {B}, {D}\n{C}\n", [C], ["more than a URL"]),
         (f'id,url\n1,"{A};{B}"\n2,{C}\n', [C], ["more than a URL"]),
         (f"start,end,url\n1,2\n1,2,{A}\n", [A], ["no URL"]),
+        (f"{C},1,2\n{A},1,{B}\n", [C], ["more than a URL"]),
     ],
 )
 def test_an_entry_that_is_none_is_told(whole, asked, why):
@@ -101,6 +102,8 @@ def test_an_entry_that_is_none_is_told(whole, asked, why):
         ([{"url": A, "video": B}], "1 row has another URL in 'video'"),
         (f'{{"url": "{A}", "url": "{B}"}}', "another URL in 'url_again'"),
         (f"url,url\n{A},{B}\n", "another URL in 'url_again'"),
+        (f"url,url,url\n{A},{A},{B}\n", "another URL in 'url_again'"),
+        (f"url,url,url\n{A},1,{B}\n", "another URL in 'url_again_again'"),
         (f"title,url\n#fun,{B}\nnice,{A}\n", "1 of its lines, such as 2, begin with #"),
     ],
 )
@@ -131,6 +134,11 @@ def test_a_list_whose_name_is_like_one_of_hdtf_s_is_a_list(tmp_path):
     assert [one.url for one in read_lists([path]).requests] == [A, B]
 
 
+def test_cells_beyond_what_a_row_without_a_header_can_hold_are_a_label():
+    (found,) = read(f"{A},1,2,Ann,glad,,old\n").requests
+    assert (found.identity, found.label("more")) == ("Ann", "glad, old")
+
+
 def test_lists_beside_a_folder_s_videos_are_named(tmp_path):
     for name in ("a.mp4", "a.info.json", "a.txt", "people.csv"):
         write_file(tmp_path, name, "x")
@@ -144,6 +152,30 @@ def test_several_people_of_one_row_are_told(tmp_path):
     assert [one.identity for one in requests] == ["Bob", "Cid"]
     (note,) = listing.notes
     assert "list.csv:2: rows name several people for the same, the last counts: Ann" in note
+
+
+_CELLS = st.sampled_from(
+    [A, B, C, A, B, "", "1", "2.5", "0:01", "Ann", '"q"', '"a\nb"', '"open', "talk.mp4", "1-2"]
+)
+_NAMES = st.sampled_from(["url", "url", "start", "end", "name", "video", "id", "bbox", "segments"])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(_NAMES, max_size=4),
+    st.lists(st.lists(_CELLS, min_size=1, max_size=5), max_size=5),
+    st.sampled_from([",", "\t", ";", "|", ", ", " "]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["", "\ufeff"]),
+)
+def test_every_url_of_any_table_or_lines_is_asked_for_or_told(header, rows, mark, end, begin):
+    text = begin + end.join(mark.join(row) for row in ([header] if header else []) + rows)
+    listing = read(text)
+    if not listing.requests:
+        return
+    told = [*listing.notes, *(one.url + one.labels + one.identity for one in listing.requests)]
+    lost = [url for url in (A, B, C) if url in text and not any(url in one for one in told)]
+    assert not lost or listing.bad_lines or any("another URL" in one for one in told)
 
 
 _LEAVES = st.sampled_from([A, B, C, A, B, None, 5, "x", "talk.mp4", "dQw4w9WgXcQ"])
