@@ -17,7 +17,7 @@ import types
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,8 +57,8 @@ class Received:
     """A finished download: its bytes' hash and what the host said about them.
 
     Attributes:
-        is_whole: the host said how long it is, or marked its end; else it ends where the connection
-            did.
+        is_whole: the host said how long it is, or marked its end, or says that nothing follows;
+            else it ends where the connection did.
     """
 
     sha256: str
@@ -205,9 +205,10 @@ def download(
             raise _too_large(url, length, limits)
         digest, size = hashlib.sha256(), 0
         speed = _SpeedCheck(url, limits, clock)
-        blocks = whole_body(response, url, functools.partial(open_url, url, rule, limits.timeout))
+        ask = functools.partial(open_url, url, rule, limits.timeout)
+        blocks = _Blocks(whole_body(response, url, ask))
         try:
-            with target.open("wb") as file, contextlib.closing(blocks):
+            with target.open("wb") as file, contextlib.closing(blocks.parts):
                 for block in blocks:
                     if size == 0 and _PAGE.match(block):
                         raise NotDirect(response.headers.get_content_type())
@@ -224,11 +225,21 @@ def download(
         return Received(
             sha256=digest.hexdigest(),
             bytes=size,
-            is_whole=length is not None or response.chunked,
+            is_whole=blocks.are_whole,
             content_type=response.headers.get_content_type(),
             final_url=response.geturl(),
             last_modified=response.headers.get("Last-Modified", ""),
         )
+
+
+class _Blocks:
+    """The blocks of a body; once they have come, whether they are known to be all of it."""
+
+    def __init__(self, parts: Generator[bytes, None, bool]) -> None:
+        self.parts, self.are_whole = parts, False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.are_whole = yield from self.parts
 
 
 class _SpeedCheck:
