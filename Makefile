@@ -28,6 +28,13 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=tests/benchmarks:tests/helpers $(BIN)/mypy $(BENCHMARKS)
+
+# What benchmarks call is there and takes what it is given; of arrays and tensors they are careless.
+CARELESS := arg-type assignment call-overload index list-item misc operator return-value \
+  union-attr unused-ignore var-annotated
+BENCHMARKS = $(CARELESS:%=--disable-error-code=%) \
+  $(patsubst tests/benchmarks/%.py,-m %,$(wildcard tests/benchmarks/*.py))
 
 install: $(STAMP)
 

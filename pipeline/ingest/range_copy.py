@@ -19,7 +19,8 @@ import av
 
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.download import DownloadLimits, open_url
+from fsh.pipeline.ingest.connections import open_url
+from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.transfer import read_block
 from fsh.schemas.tables.records import ErrorClass

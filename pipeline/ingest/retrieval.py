@@ -124,7 +124,7 @@ class Retriever:
         except NotDirect:
             target.unlink(missing_ok=True)
             return self._site_video(url, folder, rule)
-        metadata = {
+        metadata: dict[str, Any] = {
             "content_type": received.content_type,
             "last_modified": received.last_modified,
             "final_url": received.final_url.split("?")[0],
@@ -132,6 +132,11 @@ class Retriever:
         self.prober.start(target)
         cut = not received.is_whole and (received.bytes == 0 or media_kind(target) == VIDEO)
         facts = self._facts(whole=not cut)
+        if cut and facts.truncated:
+            text = "it ends before its end; its host did not say how long it is"
+            raise Failure(ErrorClass.TRANSIENT, "truncated", text)
+        if cut:  # nobody knows whether more should follow
+            metadata["unstated_length"] = True
         return RetrievedFile(target, facts, received.sha256, received.bytes, metadata=metadata)
 
     def site_range(
@@ -236,4 +241,5 @@ class Retriever:
                 raise Failure(ErrorClass.TRANSIENT, "truncated", text) from error
             hang = error.code == "hang"
             kind = ErrorClass.TRANSIENT if hang else ErrorClass.PERMANENT
-            raise Failure(kind, error.code, error.what) from error
+            remedy = f" → {error.remedy}" if error.remedy else ""
+            raise Failure(kind, error.code, error.what + remedy) from error

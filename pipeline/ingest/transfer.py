@@ -27,6 +27,9 @@ _AT_A_TIME = 2**14
 
 _SPAN = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
+#: The code of the answer to a request for what follows the last byte.
+_NOTHING_FOLLOWS = "http_416"
+
 #: Asks for the same file once more, with further headers.
 Ask = Callable[[Mapping[str, str]], Any]
 
@@ -37,8 +40,15 @@ def stated_length(response: Any) -> int | None:
     return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
 
 
-def whole_body(response: Any, url: str, ask: Ask) -> Generator[bytes, None, None]:
-    """The blocks of a file, unpacked.
+def _is_marked(response: Any) -> bool:
+    """Whether a response says where it ends; else it ends where the connection does."""
+    return stated_length(response) is not None or bool(response.chunked)
+
+
+def whole_body(response: Any, url: str, ask: Ask) -> Generator[bytes, None, bool]:
+    """The blocks of a file, unpacked; whether that is known to be all of it.
+
+    A host that marks no end is asked for what follows: many know that, and cut what they pass on.
 
     Args:
         response: to the first request; whoever opened it closes it.
@@ -46,7 +56,7 @@ def whole_body(response: Any, url: str, ask: Ask) -> Generator[bytes, None, None
     Raises:
         Failure: if they do not come, or fewer than the host promised.
     """
-    length, size = stated_length(response), 0
+    length, size, known = stated_length(response), 0, _is_marked(response)
     unpacker = _Unpacker(url) if _encoding_of(response) in _PACKED else None
     part = response
     try:
@@ -61,10 +71,16 @@ def whole_body(response: Any, url: str, ask: Ask) -> Generator[bytes, None, None
             if failure is None and length is not None and size != length:
                 text = f"{url}: {size} bytes of {length}"
                 failure = Failure(ErrorClass.TRANSIENT, "truncated", text)
+            if failure is None and not known and size > begin:
+                known, length = _stated_end(size, ask)
+                if length is not None and length > size:
+                    text = f"{url}: {size} bytes of {length}, as it says when asked for the rest"
+                    failure = Failure(ErrorClass.TRANSIENT, "truncated", text)
             if failure is None:
                 break
             goes_on = size > begin and failure.error_class == ErrorClass.TRANSIENT
-            following = _following(response, size, ask) if goes_on and tries < _BREAKS else None
+            further = goes_on and tries < _BREAKS
+            following = _following(response, size, length, ask) if further else None
             if following is None:
                 raise failure
             if part is not response:
@@ -75,6 +91,7 @@ def whole_body(response: Any, url: str, ask: Ask) -> Generator[bytes, None, None
             part.close()
     if unpacker:
         unpacker.require_end()
+    return known or unpacker is not None
 
 
 def read_block(response: Any, url: str) -> bytes:
@@ -93,7 +110,23 @@ def read_block(response: Any, url: str) -> bytes:
         raise failures.from_os(error, url) from error
 
 
-def _following(first: Any, size: int, ask: Ask) -> Any:
+def _stated_end(size: int, ask: Ask) -> tuple[bool, int | None]:
+    """Whether a host says how long a file is if asked for what follows, and the bytes it then says.
+
+    Bytes are None if they are as many as came, or the host does not say.
+    """
+    try:
+        response = ask({"Range": f"bytes={size}-"})
+    except Failure as failure:
+        return failure.code == _NOTHING_FOLLOWS, None
+    response.close()
+    span = _SPAN.fullmatch(response.headers.get("Content-Range", "").strip())
+    if response.status != 206 or span is None or int(span[1]) != size or span[2] == "*":
+        return False, None
+    return True, int(span[2])
+
+
+def _following(first: Any, size: int, length: int | None, ask: Ask) -> Any:
     """The response with what follows of the same file; None if the host does not give it."""
     same = first.headers.get("ETag", "")
     if not same or same.startswith("W/"):
@@ -105,7 +138,6 @@ def _following(first: Any, size: int, ask: Ask) -> Any:
     except Failure:
         return None
     span = _SPAN.fullmatch(response.headers.get("Content-Range", "").strip())
-    length = stated_length(first)
     sizes = ("*", str(length)) if length is not None else None
     is_next = response.status == 206 and span is not None and int(span[1]) == size
     alike = _encoding_of(response) == _encoding_of(first)

@@ -10,6 +10,7 @@ from fsh.pipeline.ingest.lists.requests import Listing, Request, ranges_alone, u
 from fsh.pipeline.ingest.options import IngestOptions
 from fsh.schemas.errors import FshError
 from fsh.schemas.tables.conditions import all_hold, names_found
+from fsh.schemas.text import shown
 
 
 def wanted_requests(lists: Sequence[str], options: IngestOptions) -> tuple[Listing, list[Request]]:
@@ -23,7 +24,20 @@ def wanted_requests(lists: Sequence[str], options: IngestOptions) -> tuple[Listi
     if options.only:
         listing = _filtered(listing, options)
     requests = unique(listing.requests)
+    listing.notes += _contradictions(listing.requests, requests)
     return listing, ranges_alone(requests) if options.ranges else requests
+
+
+def _contradictions(every: Sequence[Request], kept: Sequence[Request]) -> list[str]:
+    """A note for the user if rows that ask for the same say that it shows different people."""
+    named = {one.request_id: one.identity for one in kept}
+    lost = [one for one in every if one.identity and one.identity != named[one.request_id]]
+    if not lost:
+        return []
+    first = lost[0]
+    what = f"{first.identity} and later {named[first.request_id]} for {first.url}"
+    where = f"{first.list}:{first.line}"
+    return [shown(f"{where}: rows name several people for the same, the last counts: {what}")]
 
 
 def _filtered(listing: Listing, options: IngestOptions) -> Listing:

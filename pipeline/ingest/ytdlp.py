@@ -14,7 +14,8 @@ from yt_dlp.networking.exceptions import HTTPError
 
 from fsh.pipeline.ingest import failures
 from fsh.pipeline.ingest.addresses import AddressRule
-from fsh.pipeline.ingest.download import DownloadLimits, PeerRule, guarded
+from fsh.pipeline.ingest.connections import PeerRule, guarded
+from fsh.pipeline.ingest.download import DownloadLimits
 from fsh.pipeline.ingest.failures import Failure
 from fsh.pipeline.ingest.site_options import (
     SilentLog,

@@ -29,9 +29,10 @@ from fsh.pipeline.faces.search import appearance_of
 from fsh.pipeline.faces.tracking import LinkedDetections, SearchedFrame, fixed_window, sides
 from fsh.pipeline.inputs.driver_faces import FacePath, face_tracks, looks_at, path_of, tell_apart
 from fsh.pipeline.inputs.landmark_track import TRACK_SUFFIXES, read_track
-from fsh.pipeline.media.decode import enclosing_region, proxy_size
+from fsh.pipeline.media.decode import proxy_size
 from fsh.pipeline.media.ffmpeg import tell_choice
 from fsh.pipeline.media.footage import Footage, open_footage
+from fsh.pipeline.media.regions import enclosing_region
 from fsh.pipeline.media.shots import Shot, ShotDetector
 from fsh.schemas.errors import FshError
 from fsh.schemas.faces.face_landmarks import FaceLandmarks

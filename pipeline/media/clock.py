@@ -30,6 +30,9 @@ _JOINED_GAP, _GAP = 10.0, 3600.0  # seconds
 #: FFmpeg's numbers of the orders of half pictures: the upper or the lower rows first.
 _INTERLACED = frozenset({2, 3, 4, 5})
 _UNKNOWN = 0
+#: FFmpeg's flags of containers that have no times, or in which time may run back: those are
+#: searched by bytes.
+_NO_TIMES, _BROKEN_TIMES = 128, 512
 #: Among so many packets there is a picture, or nobody looks further.
 _PACKETS = 64
 
@@ -46,6 +49,9 @@ class Clock:
         interlaced: whether each picture is two of half the rows, of two moments.
         turned: degrees counter-clockwise that a player turns the pictures; looked at only where
             they are interlaced.
+        is_raw: whether it is pictures one after the other without any times: after a seek nobody
+            knows where it is.
+        is_sought_loosely: whether a seek may end behind the place that is asked for.
     """
 
     place: int
@@ -54,6 +60,8 @@ class Clock:
     colors: ColorReading
     interlaced: bool
     turned: int = 0
+    is_raw: bool = False
+    is_sought_loosely: bool = False
 
 
 @dataclass
@@ -121,7 +129,16 @@ def clock_of(container: av.container.InputContainer) -> Clock:
     coded = stream.codec_context if stream is not None else None
     interlaced = getattr(coded, "field_order", 0) in _INTERLACED
     zero = min(starts, default=Fraction(0))
-    return Clock(place, zero, tick, ColorReading.of(stream), interlaced)
+    flags = container.format.flags
+    return Clock(
+        place,
+        zero,
+        tick,
+        ColorReading.of(stream),
+        interlaced,
+        is_raw=bool(flags & _NO_TIMES),
+        is_sought_loosely=bool(flags & _BROKEN_TIMES),
+    )
 
 
 def clock_of_file(path: Path) -> Clock:

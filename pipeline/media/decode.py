@@ -9,8 +9,9 @@ always increase: of frames that share a time the first is taken.
 from __future__ import annotations
 
 import contextlib
+import functools
 import subprocess
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -23,19 +24,21 @@ from fsh.pipeline.media.color_filters import as_standard
 from fsh.pipeline.media.deinterlacing import deinterlaced
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.pipeline.media.frame_log import FrameLog
+from fsh.pipeline.media.regions import Region
 from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError
 
-#: ``-ss`` and ``trim`` round to microseconds; a frame on the edge must fall inside.
-_SLACK = 0.002  # seconds
-
+#: Seconds; ``-ss`` and ``trim`` round to microseconds: a frame on the edge must fall inside.
+_SLACK = 0.002
+#: Seconds from the beginning in which nothing is sought: ffmpeg aims a little before a place, and
+#: aimed before the file it begins behind the first picture.
+_BEGINNING = 0.5
+#: Seconds by which a seek aims before a place that it might miss, or whose past is needed.
+_EARLIER = 1.0
 #: Seconds by which a frame may lie before the one it follows; then it is left out.
 _SLIP = 0.5
 #: With -copyts times are the container's own, whatever was sought.
 _GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-copyts")
-
-#: Part of a frame: left, top, right, bottom edges in pixels.
-Region = tuple[int, int, int, int]
 
 
 class Frame(NamedTuple):
@@ -80,11 +83,10 @@ def read_region(
 
     Args:
         size: the frame's width and height as a player shows them.
-        region: inside the frame; made by :func:`enclosing_region`.
+        region: inside the frame; made by :func:`~fsh.pipeline.media.regions.enclosing_region`.
         start: the time of a frame.
     """
     left, top, right, bottom = region
-
     colors = clock_of_file(path).colors
 
     def cropped(stream: ffmpeg.Stream) -> ffmpeg.Stream:
@@ -94,27 +96,9 @@ def read_region(
     yield from _read(path, cropped, "rgb24", start, end, late=0.001)
 
 
-def enclosing_region(windows: Sequence[tuple[int, int, int]], size: tuple[int, int]) -> Region:
-    """The smallest region of a frame that holds all crop windows (left, top, side).
-
-    Left and top are even, so that subsampled chroma is not shifted. For a window wholly outside
-    the frame the region includes the nearest edge.
-
-    Args:
-        size: the frame's width and height.
-    """
-    width, height = size
-    left = min(max(0, min(w[0] for w in windows)), width - 2) // 2 * 2
-    top = min(max(0, min(w[1] for w in windows)), height - 2) // 2 * 2
-    right = max(left + 2, min(width, max(w[0] + w[2] for w in windows)))
-    bottom = max(top + 2, min(height, max(w[1] + w[2] for w in windows)))
-    return left, top, right, bottom
-
-
 def read_sound(path: Path, start: float, end: float) -> bytes:
-    """The sound of [start, end) as a FLAC file; empty bytes if there is none.
+    """The sound of [start, end), of the default track, as a FLAC file; empty if there is none.
 
-    Of several tracks it is the default one.
     The first sample lies at ``start`` exactly: sound that begins later is padded with silence.
     """
     stream = sound_stream(path, start, end)
@@ -131,12 +115,11 @@ def sound_stream(path: Path, start: float, end: float) -> ffmpeg.Stream | None:
     if number is None:
         return None
     zero = clock_of_file(path).zero
-    begin = max(0.0, start - 1)
+    begin = start - 1 if start - 1 > _BEGINNING else 0.0
     stream = ffmpeg.input(file_url(path), **(_seeking(zero, begin) if begin else {}))
     stream = stream[f"a:{number}"].filter("asetpts", f"PTS-({_text(zero + Fraction(begin))})/TB")
     stream = stream.filter("atrim", start=0)
-    stream = stream.filter("aresample", **{"async": 1, "first_pts": 0})
-    start = max(0.0, start)
+    stream, start = stream.filter("aresample", **{"async": 1, "first_pts": 0}), max(0.0, start)
     return stream.filter("atrim", start=f"{start - begin:.6f}", duration=f"{end - start:.6f}")
 
 
@@ -147,12 +130,8 @@ def silence(seconds: float) -> bytes:
 
 def _flac(stream: ffmpeg.Stream) -> bytes:
     """A sound as a FLAC file, the same bytes each time; empty if ffmpeg fails."""
-    exact: dict[str, str | int] = {
-        "map_metadata": -1,
-        "fflags": "+bitexact",
-        "flags:a": "+bitexact",
-    }
-    return sound_bytes(stream, format="flac", **exact)
+    exact = {"fflags": "+bitexact", "flags:a": "+bitexact"}
+    return sound_bytes(stream, format="flac", map_metadata=-1, **exact)
 
 
 def sound_bytes(stream: ffmpeg.Stream, **output: str | int) -> bytes:
@@ -185,24 +164,36 @@ def _read(
     end: float | None,
     *,
     late: float,
+    whole: bool = False,
 ) -> Iterator[Frame]:
     """Decode [start, end) by seeking to the key frame before it, or from the beginning.
 
-    In some files (MPEG-TS, broken indexes) a seek ends behind the requested place. If the first
-    frame is more than ``late`` seconds after ``start``, the file is read from the beginning.
+    From the first interlaced picture on of a video that does not begin so, pictures are made whole.
+    Where a seek ends behind the requested place, more than ``late`` seconds, the file is read from
+    the beginning; so is one of raw pictures, whose times after a seek are made up.
     """
-    if start:
-        frames = _decode(path, transform, pixel_format, start, end, seek=True)
+    rest = functools.partial(_read, path, transform, pixel_format, late=late, whole=True)
+    if start and not clock_of_file(path).is_raw:
+        frames = _decode(path, transform, pixel_format, start, end, seek=True, whole=whole)
         with contextlib.closing(frames):
             try:
-                first = next(frames, None)
+                first = next(frames)
+            except StopIteration as ended:
+                if ended.value is not None:
+                    yield from rest(start, end)
+                    return
             except FshError:
-                first = None
-            if first is not None and first.time <= start + late:
-                yield first
-                yield from frames
-                return
-    yield from _decode(path, transform, pixel_format, start, end, seek=False)
+                pass
+            else:
+                if first.time <= start + late:
+                    yield first
+                    begin = yield from frames
+                    if begin is not None:
+                        yield from rest(begin, end)
+                    return
+    begin = yield from _decode(path, transform, pixel_format, start, end, seek=False, whole=whole)
+    if begin is not None:
+        yield from rest(begin, end)
 
 
 def _decode(
@@ -213,22 +204,28 @@ def _decode(
     end: float | None,
     *,
     seek: bool,
-) -> Generator[Frame, None, None]:
+    whole: bool,
+) -> Generator[Frame, None, float | None]:
     """Run ffmpeg once and yield the frames of [start, end).
+
+    Where pictures are not made whole it ends before the first of them that is interlaced, whose
+    time it returns.
 
     Args:
         transform: adds the filters that scale or crop.
-        seek: whether to seek before decoding; otherwise everything before ``start`` is decoded
-            and dropped.
+        whole: interlaced pictures are made whole, though the video does not begin with such.
+        seek: whether to seek before decoding; otherwise what is before ``start`` is dropped.
 
     Raises:
         FshError: if ffmpeg fails, with the last lines that it wrote.
     """
     clock = clock_of_file(path)
     first = max(0.0, (start or 0.0) - _SLACK)
-    options = _seeking(clock.zero, first) if seek else {}
+    whole = whole or clock.interlaced
+    place = first - (_EARLIER if clock.is_sought_loosely or whole else 0.0)
+    options = _seeking(clock.zero, place) if seek and place > _BEGINNING else {}
     stream = ffmpeg.input(file_url(path), threads=1, **options)[f"v:{clock.place}"]
-    if clock.interlaced:
+    if whole:
         stream = deinterlaced(stream, clock.turned)
     edges = {}
     if start:
@@ -248,13 +245,16 @@ def _decode(
     )
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout and process.stderr
-    log = FrameLog(process.stderr, clock.zero)
+    log = FrameLog(process.stderr, clock.zero, until_interlaced=not whole)
     try:
         frames = _read_frames(process.stdout, log, pixel_format, start, end)
         yield from _forward(frames, path)
+        if log.interlaced is not None:
+            return max(start or 0.0, log.interlaced)
         process.stdout.close()
         if process.wait() != 0:
             raise FshError(f"cannot be decoded ({log.last_lines()})", where=path)
+        return None
     finally:
         process.kill()
         process.stdout.close()

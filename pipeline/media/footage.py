@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 
 from fsh.pipeline.media.animated_pictures import animated_size, is_animated, read_animated
-from fsh.pipeline.media.decode import Frame, Region, read_proxy, read_region
+from fsh.pipeline.media.decode import Frame, read_proxy, read_region
 from fsh.pipeline.media.media_kind import PICTURE, media_kind
 from fsh.pipeline.media.one_clock import with_one_clock
 from fsh.pipeline.media.pictures import photo_paths, read_photo
+from fsh.pipeline.media.regions import Region
 from fsh.schemas.errors import FshError
 
 

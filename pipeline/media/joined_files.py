@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 #: Bytes that such a container begins with, which are in it only once, by libavformat's names.
-_HEADS = {"flv": 13, "asf": 16, "mxf": 14}
+_HEADS = {"flv": 13, "asf": 16, "mxf": 14, "nut": 25, "ivf": 12, "yuv4mpegpipe": 10}
 _MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 _BLOCK = 2**20
 _MOST_BOXES = 100_000

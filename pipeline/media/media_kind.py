@@ -1,4 +1,7 @@
-"""Whether a file is a picture or a video, by its first bytes."""
+"""Whether a file is a picture or a video, by its first bytes.
+
+A name tells one thing alone: whether a JPEG is the first of many.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,18 @@ from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 
 PICTURE, VIDEO = "picture", "video"
 
+_JPEG, _MOTION_JPEG = b"\xff\xd8\xff", (".mjpeg", ".mjpg")
 _PICTURES = (
-    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0"),
+    *(_JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0"),
     *(b"MM\0+", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
 )
 _VIDEOS = (
     *(b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\x01\xba", b"\0\0\x01\xb3"),
-    *(b"0&\xb2u\x8ef\xcf\x11", b"\x06\x0e+4\x02\x05\x01\x01"),
+    *(b"0&\xb2u\x8ef\xcf\x11", b"\x06\x0e+4\x02\x05\x01\x01", b".RMF\0\0\0", b"nut/multimedia"),
+    *(b"\x1f\x07\0\x3f", b"\x1f\x07\0\xbf", b"YUV4MPEG2 ", b"DKIF\0\0", b"\x12\0\x0a"),
+    # Pictures without a container: MPEG-4, H.264 with or without a delimiter, H.265, H.266.
+    *(b"\0\0\1\xb0", b"\0\0\0\1\x67", b"\0\0\0\1\x27", b"\0\0\0\1\x09"),
+    *(b"\0\0\0\1\x40\1", b"\0\0\0\1\x46\1", b"\0\0\0\1\0\xa1", b"\0\0\0\1\0\x79"),
 )
 #: Where packets of a transport stream begin, and how long they are: as broadcast, as cameras and
 #: discs store it (``.MTS``), and with error correction.
@@ -32,6 +40,8 @@ def media_kind(path: Path) -> str | None:
             head = file.read(512)
     except OSError:
         return None
+    if head.startswith(_JPEG) and path.suffix.lower() in _MOTION_JPEG:
+        return VIDEO
     if head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return PICTURE
     if head[:2] == b"BM" and head[6:10] == bytes(4):
@@ -41,6 +51,11 @@ def media_kind(path: Path) -> str | None:
     if head.startswith(_VIDEOS) or (head[:4] == b"RIFF" and head[8:11] == b"AVI"):
         return VIDEO
     return VIDEO if any(_is_transport(head, *packets) for packets in _TRANSPORT) else None
+
+
+def is_motion_jpeg(path: Path) -> bool:
+    """Whether a file is JPEG pictures one after the other, by its name and its first bytes."""
+    return path.suffix.lower() in _MOTION_JPEG and media_kind(path) == VIDEO
 
 
 def _is_transport(head: bytes, first: int, length: int) -> bool:

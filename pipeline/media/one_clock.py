@@ -103,23 +103,28 @@ def _in_one_time(
     for packet in packets(source, streams):
         index, base = packet.stream_index, Fraction(packet.time_base)
         order = packet.pts if packet.dts is None else packet.dts
-        if order is None or packet.is_corrupt:
+        if order is None:
             continue
-        time = order * base
-        if detector.jumps(packet):
+        shown = order if packet.pts is None else packet.pts
+        time = shown * base
+        if packet.is_corrupt:  # the last of a recording often is said to be, and is whole
+            if abs(time + shift[index] - end) > _REORDERED:
+                continue
+        elif detector.jumps(packet):
             # The first stream that leaps says where; the others leap there too.
             if abs(time + newest - end) > _TOGETHER or newest == shift[index]:
                 newest = end - time
             shift[index] = newest
         by = round(shift[index] / base)
-        # A packet whose place is not known comes after the one before, the first ones early enough.
-        early = order + by - (round(_REORDERED / base) if packet.dts is None else 0)
+        # Times of decoding are not always true: of a second recording in Matroska they are those of
+        # showing. They are written early enough for any order, and the container keeps none.
+        early = order + by - round(_REORDERED / base)
         dts = max(early, written[index] + 1) if index in written else early
         if packet.pts is not None:
             packet.pts = max(packet.pts + by, dts)
         packet.dts = written[index] = dts
         length = (packet.duration or 0) * base
-        end = max(end, dts * base + (length if 0 < length <= 1 else steps[index]))
+        end = max(end, (shown + by) * base + (length if 0 < length <= 1 else steps[index]))
         yield packet
 
 

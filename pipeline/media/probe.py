@@ -8,7 +8,6 @@ from pathlib import Path
 
 import av
 
-from fsh.pipeline.media.animated_pictures import is_animated
 from fsh.pipeline.media.clock import (
     Timeline,
     clock_of,
@@ -18,7 +17,7 @@ from fsh.pipeline.media.clock import (
 )
 from fsh.pipeline.media.ffmpeg import file_url
 from fsh.pipeline.media.joined_files import holds_another
-from fsh.pipeline.media.media_kind import PICTURE, VIDEO, media_kind
+from fsh.pipeline.media.no_video import what_instead
 from fsh.pipeline.media.sound import codec_name
 from fsh.schemas.errors import FshError
 
@@ -38,6 +37,13 @@ _CONTAINERS = {
     "ivf": "ivf",
     "h264": "h264",
     "hevc": "hevc",
+    "vvc": "vvc",
+    "obu": "obu",
+    "m4v": "m4v",
+    "h263": "h263",
+    "dv": "dv",
+    "yuv4mpegpipe": "y4m",
+    "rm": "rm",
     "nut": "nut",
     "gif": "gif",
     "apng": "png",
@@ -127,13 +133,9 @@ def probe(path: Path, timeout: float = 20.0, *, measure: bool = True) -> MediaFa
         with _opened(path, timeout) as container:
             return _examine(container, path, measure)
     except (av.FFmpegError, ValueError, OSError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NotAVideo(
-            f"not a readable video ({_guessed_kind(path) or reason})",
-            where=path,
-            remedy=_remedy(path),
-            code="not_media",
-        ) from error
+        what, remedy = what_instead(path, error)
+        text = f"not a readable video ({what})"
+        raise NotAVideo(text, where=path, remedy=remedy, code="not_media") from error
 
 
 def _examine(container: av.container.InputContainer, path: Path, measure: bool) -> MediaFacts:
@@ -166,7 +168,10 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
     width, height = round(frame.width * aspect), frame.height
     if rotation in (90, 270):
         width, height = height, width
-    fps, frames = float(stream.average_rate or stream.guessed_rate or 0), stream.frames
+    is_raw = clock_of(container).is_raw  # of those the average rate is one that nobody stated
+    rates = [stream.average_rate, stream.guessed_rate]
+    fps = float(next(filter(None, rates[::-1] if is_raw else rates), 0))
+    frames = stream.frames
     promised = _promised(container)
     timeline = Timeline(promised, promised)
     if measure:
@@ -176,25 +181,26 @@ def _examine(container: av.container.InputContainer, path: Path, measure: bool) 
         frames = timeline.pictures
         real = timeline.pictures / timeline.pictures_span if timeline.pictures_span else fps
         fps = fps if abs(real - fps) < _NEAR * fps else real
-    if not timeline.end and fps:  # raw streams have no times, and are played at their rate
-        timeline = replace(timeline, end=timeline.pictures / fps)
+    if is_raw and fps and timeline.pictures:  # played at their rate, and from the first picture on
+        end = timeline.pictures_span or timeline.pictures / fps
+        timeline = replace(timeline, end=end, pictures_end=end)
     if measure and container.format.name in ("gif", "apng") and timeline.pictures < 2:
         raise NotAVideo("an image", where=path, remedy="give a video file", code="not_media")
     end = timeline.end
     cut = end < 0.9 * promised - 0.5 and not timeline.jumps
-    if cut and end < _LEAST_SHARE * promised:
-        raise NotAVideo(
-            f"truncated: it promises {promised:.1f} s and ends after {end:.1f} s",
-            where=path,
-            remedy="fetch or copy it again",
-            code="truncated",
-        )
     if measure and holds_another(path, container.format.name):
         raise NotAVideo(
             "another recording begins behind its end, where no player shows it",
             where=path,
             remedy="join the recordings anew with a video editor, or give each by itself",
             code="joined",
+        )
+    if cut and end < _LEAST_SHARE * promised:
+        raise NotAVideo(
+            f"truncated: it promises {promised:.1f} s and ends after {end:.1f} s",
+            where=path,
+            remedy="fetch or copy it again",
+            code="truncated",
         )
     sound = default_sound(container)
     codec = stream.codec_context.codec.canonical_name  # not the decoder, as libdav1d is
@@ -258,29 +264,3 @@ def _opened(path: Path, timeout: float = 20.0) -> av.container.InputContainer:
         metadata_errors="replace",
         options={"protocol_whitelist": "file", "format_whitelist": ",".join(_CONTAINERS)},
     )
-
-
-def _remedy(path: Path) -> str:
-    """What to do about a file that is no video."""
-    if media_kind(path) == VIDEO and (known := _guessed_kind(path)):
-        return "fetch or copy it again, or let the camera mend it" if "cut off" in known else ""
-    if is_animated(path):
-        return "make a video of it first: ffmpeg -i FILE NEW.mp4"
-    return "give a video file" if media_kind(path) == PICTURE else ""
-
-
-def _guessed_kind(path: Path) -> str:
-    """What a file that is no video seems to be, for the message; empty if unknown."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError:
-        return ""
-    kinds = {
-        "an image": (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*"),
-        "a web page": (b"<!doctype html", b"<html", b"<!DOCTYPE html", b"<HTML"),
-        "a playlist": (b"#EXTM3U", b"<MPD", b"ffconcat"),
-    }
-    if head[4:8] == b"ftyp" and media_kind(path) != PICTURE:
-        return "cut off before its end, where its index is: the recording was not finished"
-    return next((kind for kind, marks in kinds.items() if head.lstrip().startswith(marks)), "")

@@ -32,6 +32,21 @@ VIDEO_SUFFIXES = frozenset(
         ".ogv",
         ".3gp",
         ".mxf",
+        ".dv",
+        ".dif",
+        ".divx",
+        ".rm",
+        ".rmvb",
+        ".mk3d",
+        ".mj2",
+        ".mod",
+        ".tod",
+        # Pictures without a container.
+        *(".m1v", ".mpv", ".h263", ".h264", ".264", ".avc", ".h265", ".265", ".hevc"),
+        *(".h266", ".266", ".vvc", ".ivf", ".obu", ".y4m", ".mjpeg", ".mjpg", ".yuv"),
+        # Not read: who has some in a folder is told what to do.
+        *(".wtv", ".dvr-ms", ".gxf", ".amv", ".drc", ".h261", ".dnxhd", ".dav", ".braw", ".r3d"),
+        *(".swf", ".roq", ".vro", ".insv", ".lrv"),
     ]
 )
 

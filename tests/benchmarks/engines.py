@@ -34,7 +34,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
-from engines import dask_scheduler, kill_group, running
+from clusters import dask_scheduler, kill_group, running
 from erasable import contents, span_tables
 from shard_speed import choose, run_fsh, shorten
 

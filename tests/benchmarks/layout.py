@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import webdataset as wds
+from webdataset.compat import WebDataset
 
 from fsh.schemas.places.layout import DataFolder
 from fsh.trainer.data.episodes import EpisodeStream
@@ -29,7 +29,7 @@ from fsh.trainer.data.plan import plan_data
 from fsh.trainer.data.shard_index import ShardIndex
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from old_layout import to_old_layout  # type: ignore[import-not-found]
+from old_layout import to_old_layout
 
 #: Name: side of the pictures, source frames, episodes per batch.
 CASES = {"paper": (256, 8, 1), "small": (128, 8, 4), "nano": (64, 2, 4)}
@@ -106,7 +106,7 @@ def main() -> None:
         }
         told("first walk, per sample", compared(index, options.rounds), plan.samples)
         whole = {
-            layout: lambda p=paths: [None for _ in wds.WebDataset(p, shardshuffle=False)]
+            layout: lambda p=paths: [None for _ in WebDataset(p, shardshuffle=False)]
             for layout, paths in shards.items()
         }
         told("webdataset, per sample", compared(whole, 3), plan.samples)

@@ -88,7 +88,7 @@ def main() -> None:
     for name, make in noises.items():
         heard = []
         for sound in sounds:
-            made = make(len(sound)).clip(-32000, 32000).astype(np.int16)
+            made = np.asarray(make(len(sound))).clip(-32000, 32000).astype(np.int16)
             heard.append(float((speech_probabilities(made) >= 0.5).mean()))
         told(f"speech, {name}", [-v for v in voiced], [-h for h in heard], (0.1, 0.2))
 

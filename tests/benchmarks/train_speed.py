@@ -79,7 +79,7 @@ def started(data: Path, config: TrainConfig) -> tuple[Session, Episodes]:
     session = Session.new(config, plan, {})
     batches = open_batches(plan, session, Ranks())
     episodes = to_device(next(batches), session.model.columns, config)
-    batches.close()  # the loader's thread has a benchmark of its own
+    batches.close()  # type: ignore[attr-defined]  # the loader's thread has a benchmark of its own
     return session, episodes
 
 

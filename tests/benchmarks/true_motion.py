@@ -35,7 +35,7 @@ class TrueMotion:
         frames = [subject.load().held_out for subject in subjects]
         self.pictures = np.concatenate([clip.frames for clip in frames])
         self.points = np.concatenate([clip.landmarks for clip in frames])
-        self.flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def fit(self, photos: FaceClip) -> Draw:
         bend = MeshBentPhoto().fit(photos)

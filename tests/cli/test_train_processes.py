@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from clusters import free_port
 from command import fsh
-from engines import free_port
 from tiny_run import tiny_folder
 
 from fsh.schemas.errors import FshError

@@ -13,6 +13,11 @@ CODED = {
     "camera.mp4": ["-c:v", "libx264", "-field_order", "tt"],
     "camera.avi": ["-c:v", "mpeg4"],  # only its pictures say it, as those of DV
 }
+#: What is recorded: a bar that moves, 50 pictures a second.
+MOVES = (
+    "color=gray:size=320x240:rate=50:duration=2[b];color=white:size=40x240:rate=50[w];"
+    "[b][w]overlay=x='n*6-40':shortest=1"
+)
 
 
 def turned(path: Path, degrees: int) -> Path:
@@ -25,8 +30,7 @@ def turned(path: Path, degrees: int) -> Path:
 
 def record(path: Path) -> Path:
     """Of 50 half pictures a second, as camcorders write them, 25 whole ones with combs."""
-    moves = "color=gray:size=320x240:rate=50:duration=2[b];color=white:size=40x240:rate=50[w]"
-    graph = f"{moves};[b][w]overlay=x='n*6-40':shortest=1,interlace=scan=tff,format=yuv420p"
+    graph = f"{MOVES},interlace=scan=tff,format=yuv420p"
     coded = [*CODED[path.name], "-flags", "+ilme+ildct", "-b:v", "4M"]
     made = ["-f", "lavfi", "-i", graph, *coded, str(path)]
     subprocess.run([binary(), "-v", "error", *made], check=True)

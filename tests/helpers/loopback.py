@@ -166,6 +166,52 @@ def cut(path: Path, share: float, *, stated: bool = True) -> Answer:
     return answer
 
 
+def unmarked(path: Path, share: float, *, ranges: bool = True, **headers: str) -> Answer:
+    """States no length and hangs up after a share of what it was asked for.
+
+    Args:
+        ranges: it gives parts of the file if asked for them, and says then how long it is.
+        headers: of every answer, by which the file is known.
+    """
+
+    def answer(handler: Handler) -> None:
+        body, wanted = path.read_bytes(), handler.headers.get("Range", "")
+        begin = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted and ranges else 0
+        if begin >= len(body):
+            handler.reply(416, Content_Range=f"bytes */{len(body)}")
+            return
+        handler.send_response(206 if wanted and ranges else 200)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        if wanted and ranges:
+            handler.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
+        handler.end_headers()
+        handler.wfile.write(body[begin : begin + 1 + int((len(body) - begin) * share)])
+        handler.close_connection = True
+
+    return answer
+
+
+def chunked(path: Path, share: float) -> Answer:
+    """Sends a share of a file in chunks; the last chunk, which marks the end, only behind all."""
+
+    def answer(handler: Handler) -> None:
+        body = path.read_bytes()
+        handler.protocol_version = "HTTP/1.1"
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        part = body[: int(len(body) * share)]
+        for begin in range(0, len(part), 5000):
+            block = part[begin : begin + 5000]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+        if share == 1:
+            handler.wfile.write(b"0\r\n\r\n")
+        handler.close_connection = True
+
+    return answer
+
+
 def breaking(path: Path, size: int, *, other_after: int = 0, **headers: str) -> Answer:
     """Hangs up after ``size`` bytes each time, and goes on from where it is asked to.
 

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from engines import free_port, need, running
+from clusters import free_port, need, running
 
 from fsh.data_places import data_folder
 from fsh.schemas.places.layout import DataFolder

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from engines import answers, free_port, running, wait_until
+from clusters import answers, free_port, running, wait_until
 
 BUCKET = "lab"
 #: The account that every Azurite has; its key is public.

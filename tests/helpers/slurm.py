@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from engines import environment, free_port, running, wait_until
+from clusters import environment, free_port, running, wait_until
 
 _CONFIG = """\
 ClusterName=test

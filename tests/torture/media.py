@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    from fsh.pipeline.ingest.lists.reading import media_files
+    from fsh.pipeline.ingest.lists.folders import media_files
     from fsh.schemas.places.layout import DataFolder
     from fsh.schemas.places.temporary import scratch_folder
     from fsh.schemas.tables.parquet import read_clips

@@ -16,8 +16,9 @@ from fsh.pipeline.dataset.config import AnalysisConfig
 from fsh.pipeline.dataset.spans.stages import stage, staged
 from fsh.pipeline.faces.crop import crop_image
 from fsh.pipeline.faces.tracking import Track
-from fsh.pipeline.media.decode import enclosing_region, read_region
+from fsh.pipeline.media.decode import read_region
 from fsh.pipeline.media.probe import MediaFacts
+from fsh.pipeline.media.regions import enclosing_region
 from fsh.schemas.errors import FshError
 
 

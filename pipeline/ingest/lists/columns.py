@@ -79,6 +79,8 @@ _THOUSANDTHS = re.compile(
 )
 #: Names that mean something; all others stay as they are written.
 _KNOWN = {*SPENT, *IDENTITY, *RANGES, *(name for names in CORNER_AND_SIZE for name in names)}
+#: What is behind a name that stands in one row again.
+AGAIN = "_again"
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: What a name ends in whose numbers are thousandths of a second.
 _MS = "_ms"
@@ -113,10 +115,17 @@ def url_column(names: Iterable[str]) -> str:
 
 
 def row_of(names: Sequence[str], cells: Iterable[Any]) -> dict[str, Any]:
-    """A row by its columns' names; of columns with one name the first that holds anything."""
+    """A row by its columns' names; of columns with one name the first that holds anything.
+
+    What a later one of that name holds besides is kept as the column ``name_again``.
+    """
     row: dict[str, Any] = {}
     for name, cell in zip(names, cells, strict=False):
         if name not in row or is_blank(row[name]):
+            row[name] = cell
+        elif name and not is_blank(cell) and cell != row[name]:
+            while (name := name + AGAIN) in row:
+                pass
             row[name] = cell
     return row
 

@@ -22,6 +22,7 @@ from fsh.pipeline.ingest.lists.requests import (
     parse_time,
 )
 from fsh.schemas.text import shown
+from fsh.schemas.urls import is_url
 
 _PARTS = "video_url|annotion_time|annotation_time|crop_wh|crop_ratio|resolution"
 _FILE = re.compile(rf"(?P<set>.*?)_?(?:{_PARTS})\.txt", re.IGNORECASE)
@@ -29,9 +30,14 @@ _LINE = re.compile(r"(?!\S*://)(\S+)\s+(https?://\S+)\s*")
 
 
 def set_name_of(path: Path) -> str | None:
-    """The name of the set that a file belongs to by its name, or None."""
+    """The name of the set that a file belongs to by its name, or None.
+
+    A list of URLs whose name happens to be such is a list.
+    """
     match = _FILE.fullmatch(path.name)
-    return match["set"] if match else None
+    if match is None or (path.is_file() and any(map(is_url, read_lines(path)))):
+        return None
+    return match["set"]
 
 
 def is_name_and_url(line: str) -> bool:
@@ -46,7 +52,7 @@ def read_set(folder: Path, name: str) -> Listing:
         note = f"{shown(folder / name)}: an HDTF set without its video_url.txt, so without URLs"
         return Listing(notes=[note])
     listing = Listing()
-    times = _read_table(listing, folder, name, "annotion_time", "annotation_time")
+    times = _read_table(listing, folder, name, "annotion_time", "annotation_time", several=True)
     boxes = _read_table(listing, folder, name, "crop_wh")
     heights = _read_table(listing, folder, name, "resolution")
     lines = read_lines(urls_file)
@@ -129,7 +135,14 @@ class _Table:
         return self.rows[key][1] if key in self.rows else ()
 
 
-def _read_table(listing: Listing, folder: Path, name: str, *parts: str) -> _Table:
+def _read_table(
+    listing: Listing, folder: Path, name: str, *parts: str, several: bool = False
+) -> _Table:
+    """A file of the set.
+
+    Args:
+        several: lines of one name are parts of one; else the first of them counts.
+    """
     path = _find(folder, name, *parts)
     if path is None:
         return _Table("", {})
@@ -139,7 +152,14 @@ def _read_table(listing: Listing, folder: Path, name: str, *parts: str) -> _Tabl
         if len(words) == 1:
             listing.bad_lines.append(BadLine(str(path), number, f"nothing after {words[0]!r}"))
         elif words:
-            rows[words[0].removesuffix(".mp4")] = number, words[1:]
+            key = words[0].removesuffix(".mp4")
+            if several and key in rows:
+                rows[key] = number, [*rows[key][1], *words[1:]]
+            elif key in rows and rows[key][1] != words[1:]:
+                why = f"{key!r} once more, and not as in line {rows[key][0]}"
+                listing.bad_lines.append(BadLine(str(path), number, why))
+            else:
+                rows[key] = number, words[1:]
     return _Table(str(path), rows)
 
 

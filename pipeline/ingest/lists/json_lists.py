@@ -2,7 +2,7 @@
 
 CelebV-HQ and CelebV-Text name each clip in an object below ``clips``; TalkVid has an array of
 nested objects. What all have in common: somewhere there is a row of objects, each of which names a
-video.
+video. What is left out of a list is told.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fsh.pipeline.ingest.lists.columns import column_names, is_blank, row_of, url_column
+from fsh.pipeline.ingest.lists.columns import AGAIN
+from fsh.pipeline.ingest.lists.json_rows import NoRow, is_link, links_in, rows_of
 from fsh.pipeline.ingest.lists.nesting import flat_record
 from fsh.pipeline.ingest.lists.records import from_records
 from fsh.pipeline.ingest.lists.requests import Listing
+from fsh.pipeline.ingest.lists.tables import record_without_header
 from fsh.schemas.errors import FshError
 from fsh.schemas.text import shown
-from fsh.schemas.urls import is_youtube_id
 
 _Row = Mapping[str, Any] | str
 #: How the key of a table ends that says what the numbers of a vector mean.
 _MAPPING = "_mapping"
-#: Keys below which the rows of a list are kept.
-_CONTAINERS = {"clips", "videos", "data", "items", "entries", "samples", "annotations", "rows"}
-#: The label that says below which key of several a row was.
-_GROUP = "group"
+#: So many of what is left out are named.
+_SHOWN = 3
 
 
 def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
@@ -35,163 +34,116 @@ def read_json(lines: Sequence[str], where: str, base: Path | None) -> Listing:
     Raises:
         FshError: if it is an array that is broken.
     """
+    repeated: list[str] = []
     try:
-        whole = _parsed("\n".join(lines))
+        whole = _parsed("\n".join(lines), repeated)
     except ValueError as error:
-        first = next((line for line in lines if line.strip()), "").lstrip()
-        if first.startswith("[") or first.rstrip() == "{":  # no object per line
+        first = next((line for line in lines if line.strip()), "").strip()
+        if first == "{" or (first.startswith("[") and not _is_whole(first)):  # no row per line
             raise FshError("not whole JSON", where=where, remedy=str(error)) from None
-        return from_records(_records_of_lines(lines), where, base)
-    rows = _table(whole) or (list(whole) if isinstance(whole, list) else _rows_in(whole, 0))
-    if isinstance(whole, dict) and not rows and url_column(flat_record(whole)):
-        rows = [whole]
-    rows = rows or _named_urls(whole, 0)
+        repeated.clear()
+        whole, rows = None, list(_rows_of_lines(lines, repeated))
+    else:
+        rows = list(enumerate(rows_of(whole), 1))
+        if not rows:
+            return Listing(notes=[_nothing_note(whole, where)])
     meanings = _meanings(whole)
-    if not rows:
-        return Listing(notes=[_nothing_note(whole, where)])
-    return from_records(
-        ((i, _as_record(row, meanings)) for i, row in enumerate(rows, 1)), where, base
-    )
+    records = [(number, _as_record(row, meanings)) for number, row in rows]
+    listing = from_records(records, where, base)
+    everything = [row for _, row in rows] if whole is None else whole
+    listing.notes += _left_out(everything, [record for _, record in records], where)
+    if repeated:
+        what = f"keys that stand in one object twice ({len(repeated)}): {_some(repeated)}"
+        listing.notes.append(f"{shown(where)}: {what}; each later one is read as 'KEY{AGAIN}'")
+    return listing
 
 
-def _records_of_lines(lines: Sequence[str]) -> Iterator[tuple[int, _Row]]:
+def _rows_of_lines(lines: Sequence[str], repeated: list[str]) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield number, _as_record(_parsed(line), {})
+                yield number, _parsed(line, repeated)
             except ValueError as error:
-                yield number, f"not JSON ({error})"
+                yield number, NoRow(f"not JSON ({error})")
 
 
-def _parsed(text: str) -> Any:
-    """Raises:
-    ValueError: if it is no JSON, or nested too deeply.
-    """
+def _is_whole(line: str) -> bool:
     try:
-        return json.loads(text)
+        _parsed(line, [])
+    except ValueError:
+        return False
+    return True
+
+
+def _parsed(text: str, repeated: list[str]) -> Any:
+    """A JSON; of keys that stand in one object twice with different values, both are kept.
+
+    Args:
+        repeated: is given the names of these.
+
+    Raises:
+        ValueError: if it is no JSON, or nested too deeply.
+    """
+
+    def whole_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found and found[key] != value:
+                repeated.append(key)
+                while key in found:
+                    key += AGAIN
+            found[key] = value
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=whole_object)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _table(whole: Any) -> list[dict[str, Any]]:
-    """The rows of a table that is written as one: in columns, or as lists with their names.
-
-    pandas writes an object of columns, each an array or an object by row, or ``columns`` and
-    ``data``; others an array of arrays, the first of which has the names.
-    """
-    if isinstance(whole, dict) and isinstance(whole.get("columns"), list):
-        whole = [whole["columns"], *(whole["data"] if isinstance(whole.get("data"), list) else ())]
-    if isinstance(whole, list):
-        if len(whole) < 2 or not all(isinstance(row, list) for row in whole):
-            return []
-        names = column_names([str(name) for name in whole[0]])
-        return [row_of(names, row) for row in whole[1:]] if url_column(names) else []
-    if not isinstance(whole, dict) or not url_column(names := column_names([*map(str, whole)])):
+def _left_out(whole: Any, records: Sequence[_Row], where: str) -> list[str]:
+    """A note for the user if URLs in a JSON are in no row of it, as they are of another kind."""
+    if isinstance(whole, list) and all(map(is_link, whole)):
+        return []  # large lists are often so
+    known = {link for record in records for link in _links_read(record)}
+    left = list(dict.fromkeys(link for link in links_in(whole) if link not in known))
+    if not left:
         return []
-    columns = list(whole.values())
-    if all(isinstance(one, list) for one in columns) and len({*map(len, columns)}) == 1:
-        return [row_of(names, cells) for cells in zip(*columns, strict=True)]
-    if all(isinstance(one, dict) for one in columns) and len({*map(tuple, columns)}) == 1:
-        return [row_of(names, (one[key] for one in columns)) for key in columns[0]]
-    return []
+    what = f"{len(left)} URLs" if len(left) > 1 else "a URL"
+    return [f"{shown(where)}: {what} left out, as in no row of the list: {_some(left)}"]
 
 
-def _rows_in(value: Any, depth: int) -> list[Any]:
-    """The array or object of objects with the most that name videos, somewhere inside a value.
-
-    Several beside each other that are of one kind, as of ``train`` and ``test``, are taken
-    together. An object's keys become the ``id`` of objects that have none, if they look like
-    YouTube's.
-    """
-    if depth > 4 or not isinstance(value, list | dict):
-        return []
-    rows: list[Any]
-    if isinstance(value, list):
-        rows = [one for one in value if isinstance(one, dict | str)]
-    else:
-        rows = [_with_id(key, one) for key, one in value.items() if isinstance(one, dict) and one]
-    found = sum(map(_names_video, rows))
-    best = rows if found and 2 * found >= len(rows) else []
-    inner = _together(value, depth) if isinstance(value, dict) else {}
-    for key, one in inner.items():
-        if len(one) > found or (len(one) == found and key.lower() in _CONTAINERS):
-            best, found = one, len(one)
-    return best
+def _links_read(record: _Row) -> Iterator[str]:
+    """The URLs in a row; one that cannot be understood is told as a whole."""
+    yield from [record] if isinstance(record, str) else links_in(record)
 
 
-def _together(value: Mapping[str, Any], depth: int) -> dict[str, list[Any]]:
-    """The rows below each key of an object; those of one kind are below the first key of them."""
-    kinds: list[tuple[set[str], list[tuple[str, list[Any]]]]] = []
-    for key, one in value.items():
-        if not (rows := _rows_in(one, depth + 1)):
-            continue
-        names = _names_of(rows[0])
-        for known, found in kinds:
-            if 2 * len(names & known) >= len(names | known):
-                found.append((key, rows))
-                break
-        else:
-            kinds.append((names, [(key, rows)]))
-    return {
-        found[0][0]: found[0][1]
-        if len(found) == 1
-        else [_of_group(key, row) for key, rows in found for row in rows]
-        for _, found in kinds
-    }
-
-
-def _names_of(row: Any) -> set[str]:
-    return {""} if isinstance(row, str) else {*flat_record(row)}
-
-
-def _of_group(key: str, row: Any) -> Mapping[str, Any]:
-    """A row that says below which of several keys it was."""
-    return {_GROUP: key, **({"url": row} if isinstance(row, str) else row)}
-
-
-def _named_urls(value: Any, depth: int) -> list[Any]:
-    """A row for each entry of an object that has names for URLs, or of such objects in it.
-
-    What the names mean is not known: they are labels. Most entries that hold anything must be URLs;
-    the others become rows that name no video, so that the user is told of them.
-    """
-    if depth > 4 or not isinstance(value, dict):
-        return []
-    filled = [one for one in value.values() if not is_blank(one)]
-    if 2 * sum(map(_is_url, filled)) > len(filled):
-        return [
-            {"key": key, **({"url": one} if _is_url(one) else {})} for key, one in value.items()
-        ]
-    inner = {key: rows for key, one in value.items() if (rows := _named_urls(one, depth + 1))}
-    if len(inner) == 1:
-        return next(iter(inner.values()))
-    return [{_GROUP: key, **row} for key, rows in inner.items() for row in rows]
-
-
-def _with_id(key: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"id": key, **row} if is_youtube_id(key) else row
-
-
-def _names_video(row: Any) -> bool:
-    return _is_url(row) if isinstance(row, str) else bool(url_column(flat_record(row)))
-
-
-def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and "://" in value
+def _some(texts: Sequence[str]) -> str:
+    named = ", ".join(shown(text[:120]) for text in texts[:_SHOWN])
+    return f"{named} …" if len(texts) > _SHOWN else named
 
 
 def _as_record(entry: Any, meanings: Mapping[str, Sequence[str]]) -> _Row:
     """A row with vectors of 0 and 1 as the names of their ones, where the list gives names."""
+    if isinstance(entry, NoRow):
+        return entry.why
     if isinstance(entry, str):
         return {"url": entry}
+    if isinstance(entry, list) and entry and isinstance(entry[0], str) and _are_scalars(entry):
+        return record_without_header(["" if one is None else str(one) for one in entry])
     if not isinstance(entry, dict):
-        return f"a JSON object or string is wanted, not {type(entry).__name__}"
+        kind = "null" if entry is None else type(entry).__name__
+        return f"a JSON object or string is wanted, not {kind}"
     record = flat_record(entry)
     for name, words in meanings.items():
         vector = record.get(name)
         if isinstance(vector, list) and len(vector) == len(words) and {*map(str, vector)} <= _BITS:
             record[name] = [w for w, bit in zip(words, vector, strict=True) if str(bit) in _ONES]
     return record
+
+
+def _are_scalars(entry: Sequence[Any]) -> bool:
+    return not any(isinstance(one, list | dict) for one in entry)
 
 
 _ONES = {"1", "1.0", "True"}

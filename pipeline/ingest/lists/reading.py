@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from fsh.pipeline.ingest import download
 from fsh.pipeline.ingest.lists import hdtf, json_lists, tables, texts, vox_tracks
 from fsh.pipeline.ingest.lists.columns import column_names, url_column
+from fsh.pipeline.ingest.lists.folders import media_files, unread_lists
 from fsh.pipeline.ingest.lists.requests import (
     BadLine,
     Listing,
@@ -18,8 +18,7 @@ from fsh.pipeline.ingest.lists.requests import (
     locate,
     parse_time,
 )
-from fsh.pipeline.media.media_kind import VIDEO, media_kind
-from fsh.pipeline.media.suffixes import OTHER_SUFFIXES, VIDEO_SUFFIXES
+from fsh.pipeline.media.suffixes import VIDEO_SUFFIXES
 from fsh.schemas import urls
 from fsh.schemas.errors import FshError
 from fsh.schemas.places.disk import file_error
@@ -125,7 +124,7 @@ def parse_list(text: str, where: str, base: Path | None) -> Listing:
     if stated and len(content) > 1:
         lines[lines.index(content.pop(0))] = ""
     first = content[0].strip()
-    if first[0] in "[{":
+    if first[0] in "[{" and not (base and urls.exists(base / first)):  # a file's name may, too
         return json_lists.read_json(lines, where, base)
     mark = stated or tables.delimiter_of(first)
     names = column_names(first.split(mark) if mark else [first])
@@ -175,7 +174,7 @@ def _plain_requests(
         entry = words[1]
     elif urls.is_url(urls.with_scheme(line)) and not (base and urls.exists(base / line)):
         entry, *times = words
-        if len(times) == 2:
+        if len(times) == 2 and "://" not in line[len(entry) :]:
             start, end = parse_time(times[0]), parse_time(times[1])
             check_range(start, end)
         elif times:
@@ -189,37 +188,13 @@ def _plain_requests(
     return [Request(url, where, number, start, end, identity=name, trusted=base is not None)]
 
 
-def media_files(folder: Path) -> list[Path]:
-    """A folder's videos, sorted; hidden files and folders are left out.
-
-    Names that say nothing are looked into. A dot or blank behind the ending, as other systems leave
-    it, is no part of it.
-    """
-    found = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(root, name)
-            for name in sorted(files)
-            if not name.startswith(".") and _is_video(Path(root, name), _suffix(name))
-        ]
-    return found
-
-
-def _is_video(path: Path, suffix: str) -> bool:
-    return suffix in VIDEO_SUFFIXES or (suffix not in OTHER_SUFFIXES and media_kind(path) == VIDEO)
-
-
-def _suffix(name: str) -> str:
-    return Path(name.rstrip(". ")).suffix.lower()
-
-
 def _read_folder(folder: Path) -> Listing:
     """A folder's videos; if it has none, the lists in it, HDTF's sets and VoxCeleb's tree too."""
-    if videos := media_files(folder):
-        return Listing([Request(str(path), str(folder), i) for i, path in enumerate(videos, 1)])
-    listing = Listing()
     files = sorted(path for path in folder.iterdir() if path.is_file())
+    if videos := media_files(folder):
+        found = [Request(str(path), str(folder), i) for i, path in enumerate(videos, 1)]
+        return Listing(found, notes=unread_lists(folder, files, videos))
+    listing = Listing()
     sets = sorted({name for path in files if (name := hdtf.set_name_of(path)) is not None})
     for name in sets:
         listing.extend(hdtf.read_set(folder, name))

@@ -7,7 +7,7 @@ found by the names that people give such columns; whatever is left over are labe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,58 @@ from fsh.pipeline.ingest.lists.columns import first_of, is_blank
 from fsh.pipeline.ingest.lists.ranges import range_of, rows_of_ranges
 from fsh.pipeline.ingest.lists.requests import BadLine, Listing, Request, check_range, locate
 from fsh.schemas import urls
-from fsh.schemas.text import readable
+from fsh.schemas.text import readable, shown
 
 _LONGEST, _MOST = 200, 40
+_NO_LABELS = columns.SPENT.difference(columns.LICENSE)
 
 
 def from_records(
     records: Iterable[tuple[int, Mapping[str, Any] | str]], where: str, base: Path | None
 ) -> Listing:
     """Requests of numbered rows; a text in a row's place says why it is none."""
-    listing = Listing()
+    listing, others = Listing(), dict[str, int]()
     for number, record in records:
-        for one in [record] if isinstance(record, str) else rows_of_ranges(record):
+        for one in [record] if isinstance(record, str) else _parts(record):
             try:
                 if isinstance(one, str):
                     raise ValueError(one)
                 listing.requests.append(_request(one, where, number, base))
+                for name in _other_urls(one, listing.requests[-1].key):
+                    others[name] = others.get(name, 0) + 1
             except (ValueError, TypeError) as error:
                 listing.bad_lines.append(BadLine(where, number, str(error)))
+    for name, rows in others.items():
+        what = f"{rows} {'row has' if rows == 1 else 'rows have'} another URL in {name!r}"
+        listing.notes.append(f"{shown(where)}: {what}, which is not asked for")
     return listing
+
+
+def _parts(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A row for each range of each video that a row asks for."""
+    column, several = next(
+        ((n, v) for n in columns.URL if isinstance(v := record.get(n), list | tuple) and v),
+        ("", ()),
+    )
+    if columns.first_of(record, columns.URL)[0] != column:
+        several = ()
+    for one in several or [None]:
+        yield from rows_of_ranges({**record, column: one} if several else record)
+
+
+def _other_urls(record: Mapping[str, Any], taken: str) -> list[str]:
+    """The columns of a row with URLs that are neither what it asks for nor a label.
+
+    Args:
+        taken: the key of the video that is asked for.
+    """
+    return [
+        name
+        for name, value in record.items()
+        if name.partition(columns.AGAIN)[0] in _NO_LABELS
+        and "://" in str(value)
+        and urls.source_key(urls.without_user(str(value).strip())) != taken
+    ]
 
 
 def _request(record: Mapping[str, Any], where: str, number: int, base: Path | None) -> Request:

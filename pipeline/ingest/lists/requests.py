@@ -20,6 +20,8 @@ Box = tuple[float, float, float, float]
 LATEST, _LARGEST = 1e7, 1e6
 _SECONDS = r"(\d+(?:\.\d*)?|\.\d+)"
 _CLOCK = re.compile(rf"(?:(?:(\d+):)?(\d{{1,3}}):)?{_SECONDS}\s*(?:s|secs?|seconds)?")
+#: Where in a line or a cell another URL begins.
+_ANOTHER = re.compile(r"[\s,;|](?:https?|ftp)://")
 _UNITS = re.compile(rf"(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:{_SECONDS}s)?")
 
 
@@ -156,6 +158,8 @@ def locate(entry: str, base: Path | None) -> str:
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in entry):
         raise ValueError("holds control characters or is not UTF-8")
     if urls.is_url(entry):
+        if _ANOTHER.search(entry):
+            raise ValueError(f"more than a URL: {entry[:120]!r}")
         if re.search(r"\s", entry):
             raise ValueError(f"blank inside a URL: {entry[:120]!r}")
         return entry

@@ -50,15 +50,25 @@ def read_delimited(lines: Sequence[str], where: str, base: Path | None, mark: st
     names = column_names(header)
     if not url_column(names):
         rows, names = _rows_with_header(lines, mark), []
-    return from_records(_records_of_rows(rows, names), where, base)
+    listing = from_records(_records_of_rows(rows, names), where, base)
+    comments = [n for n, line in enumerate(lines, 1) if _is_comment(line) and "://" in line]
+    if comments:
+        what = f"{len(comments)} of its lines, such as {comments[0]}, begin with # and hold a URL"
+        listing.notes.append(f"{shown(where)}: {what}: taken for comments")
+    return listing
 
 
 def _rows_with_header(lines: Sequence[str], mark: str) -> Iterator[tuple[int, list[str] | str]]:
     """The rows of a table but for empty ones and comments."""
-    for number, cells in _numbered_rows(lines, mark):
+    for number, cells, first in _numbered_rows(lines, mark):
         empty = isinstance(cells, list) and not any(cell.strip() for cell in cells)
-        if not empty and not (isinstance(cells, list) and cells[0].lstrip().startswith("#")):
+        if not empty and not _is_comment(first):
             yield number, cells
+
+
+def _is_comment(line: str) -> bool:
+    """Whether a row is one, by its first line; one that is quoted is none."""
+    return line.lstrip().startswith("#")
 
 
 def read_parquet(path: Path, where: str, base: Path | None) -> Listing:
@@ -72,7 +82,8 @@ def read_parquet(path: Path, where: str, base: Path | None) -> Listing:
         rows = [flat_record(row) for row in table.to_pylist()]
     except (pa.ArrowException, ValueError, OverflowError) as error:  # texts that are no UTF-8
         raise FshError(f"not a readable Parquet file ({error})", where=where) from error
-    names = list(rows[0]) if rows else column_names(table.column_names)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = names or column_names(table.column_names)
     if not url_column(names):
         return Listing(notes=[no_urls_note(where, table.num_rows, names)])
     return from_records(enumerate(rows, 1), where, base)
@@ -85,8 +96,8 @@ def no_urls_note(where: str, rows: int, names: Sequence[str]) -> str:
     return f"{shown(where)}: a table of {rows} rows {what} (columns: {columns})"
 
 
-def _numbered_rows(lines: Sequence[str], mark: str) -> Iterator[tuple[int, list[str] | str]]:
-    """(line, cells) of a table; a row that cannot be read becomes its reason.
+def _numbered_rows(lines: Sequence[str], mark: str) -> Iterator[tuple[int, list[str] | str, str]]:
+    """(line, cells, first line) of a table; a row that cannot be read becomes its reason.
 
     A quote that is never closed costs the line that it is in, and not those after it.
     """
@@ -104,11 +115,11 @@ def _numbered_rows(lines: Sequence[str], mark: str) -> Iterator[tuple[int, list[
             end = first + reader.line_num
             if end - begin > 1 and not _is_whole(lines[begin:end], mark, cells, width):
                 begin += 1
-                yield begin, "a quote that is not closed"
+                yield begin, "a quote that is not closed", lines[begin - 1]
                 break
             if isinstance(cells, list):
                 width = max(width, len(cells))
-            yield end, cells
+            yield end, cells, lines[begin]
             begin = end
 
 
@@ -139,20 +150,24 @@ def _records_of_rows(
         if isinstance(cells, str):
             yield number, cells
         elif not names:
-            yield number, _record_without_header(cells)
+            yield number, record_without_header(cells)
         elif len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
             yield number, f"{len(cells)} columns, the header has {len(names)}"
         else:
             yield number, row_of(names, cells)
 
 
-def _record_without_header(cells: Sequence[str]) -> Mapping[str, Any]:
+def record_without_header(cells: Sequence[str]) -> Mapping[str, Any] | str:
     """url[, start, end][, identity] by the shape of the cells, or AVSpeech's five.
+
+    What else there is becomes the label ``more``; a second URL makes the row none, which is told.
 
     AVSpeech's rows are ``id, start, end, x, y`` with the middle of the speaker's face in shares of
     the frame: a box around it that is so small tells which of several faces is meant.
     """
     url, *rest = [cell.strip() for cell in cells]
+    if more := next((cell for cell in rest if "://" in cell), ""):
+        return f"more than a URL: {url[:120]!r} and {more[:120]!r}"
     record: dict[str, Any] = {"youtube_id" if is_id(url) else "url": url}
     if are_times(rest[:2]):
         record |= {"start": rest[0], "end": rest[1]}
@@ -161,7 +176,7 @@ def _record_without_header(cells: Sequence[str]) -> Mapping[str, Any]:
         x, y = map(float, rest)
         record["bbox"] = [x - _MIDDLE, y - _MIDDLE, x + _MIDDLE, y + _MIDDLE]
     elif rest:
-        record["identity"] = rest[0]
+        record |= {"identity": rest[0], "more": ", ".join(filter(None, rest[1:]))}
     return record
 
 

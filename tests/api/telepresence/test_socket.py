@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from engines import wait_until
+from clusters import wait_until
 from live_people import consent, copying_person, photo_of, save_people, talking
 from live_server import PATIENCE, Served, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus

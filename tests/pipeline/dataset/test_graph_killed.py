@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engines import descendants, wait_until
+from clusters import descendants, wait_until
 from erasable import contents, span_tables
 from videos import ingest, moving, write_video
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from engines import (
+from clusters import (
     PATIENCE,
     dask_scheduler,
     dask_worker,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import apache_beam as beam
 import pytest
 from apache_beam.runners.worker import data_plane
-from engines import need_dask, wait_until
+from clusters import need_dask, wait_until
 from tiny_run import Told
 
 from fsh.cli.ingest import split_flags

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
-from engines import (
+from clusters import (
     command_line,
     descendants,
     kill_group,

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 
 import pytest
-from engines import (
+from clusters import (
     PATIENCE,
     dask_scheduler,
     dask_worker,

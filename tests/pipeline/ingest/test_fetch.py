@@ -9,6 +9,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import ingest_media as media
 import loopback
 import pytest
 from fetching import LIMITS, STRICT, cause, fetch, fetcher_in
@@ -83,6 +84,52 @@ def test_what_ends_early_of_unstated_length_is_tried_again(fetcher, server, medi
     outcome = fetch(fetcher, server.on("/b.mp4", cut))
     assert cause(outcome) == ("failed", "transient", "truncated")
     assert "did not say how long" in outcome.error
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    """A video whose container does not say how long it is."""
+    return media.make(tmp_path_factory.mktemp("streams") / "a.ts", "-g", "5", seconds=4)
+
+
+def test_a_host_that_states_no_length_is_asked_whether_more_follows(fetcher, server, stream):
+    """Half a transport stream is a shorter one: only the host can tell."""
+    cut = loopback.unmarked(stream, 0.5)
+    assert cause(fetch(fetcher, server.on("/a.ts", cut))) == ("failed", "transient", "truncated")
+    same = loopback.unmarked(stream, 0.5, ETag='"1"')
+    outcome = fetch(fetcher, server.on("/b.ts", same))
+    assert (outcome.state, outcome.attempts) == ("stored", 1)
+    assert outcome.sha256 == file_sha256(stream)
+    whole = fetch(fetcher, server.on("/c.ts", loopback.unmarked(stream, 1)))
+    assert whole.state == "stored" and "unstated_length" not in whole.metadata
+    unknown = fetch(fetcher, server.on("/d.ts", loopback.unmarked(stream, 0.5, ranges=False)))
+    assert unknown.state == "stored" and "unstated_length" in unknown.metadata
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mp4"])
+def test_chunks_without_the_last_one_are_not_all(fetcher, server, media_files, stream, name):
+    path = stream if name == "a.ts" else media_files / name
+    cut, whole = loopback.chunked(path, 0.7), loopback.chunked(path, 1)
+    outcome = fetch(fetcher, server.on(f"/{name}", loopback.in_turn(cut, whole)))
+    assert (outcome.state, outcome.attempts) == ("stored", 2)
+    assert "unstated_length" not in outcome.metadata
+    assert cause(fetch(fetcher, server.on(f"/b{name}", cut))) == (
+        "failed", "transient", "truncated",
+    )  # fmt: skip
+
+
+def test_a_length_that_is_not_met_counts_for_any_container(fetcher, server, stream):
+    outcome = fetch(fetcher, server.on("/a.ts", loopback.cut(stream, 0.5)))
+    assert cause(outcome) == ("failed", "transient", "truncated")
+
+
+def test_of_unstated_length_what_says_that_it_is_cut_is_tried_again(fetcher, server, tmp_path):
+    """Above two thirds such a file counts for what is there, unless the rest may yet come."""
+    path = media.make(tmp_path / "a.mkv", "-g", "5", seconds=8)
+    cut = loopback.cut(path, 0.83, stated=False)
+    whole = loopback.cut(path, 1, stated=False)
+    outcome = fetch(fetcher, server.on("/a.mkv", loopback.in_turn(cut, cut, whole, whole)))
+    assert (outcome.state, outcome.attempts) == ("stored", 2)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Transfer_Encoding": "identity"}])

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import loopback
 import pytest
-from engines import dask_scheduler, dask_worker
+from clusters import dask_scheduler, dask_worker
 from ingest_runs import options, padded, slowly, sources, videos
 
 from fsh.pipeline.engine.parts import Part

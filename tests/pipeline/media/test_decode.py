@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from videos import moving, write_video
 
 from fsh.pipeline.media.decode import (
-    enclosing_region,
     proxy_size,
     read_proxy,
     read_region,
     read_sound,
 )
 from fsh.pipeline.media.probe import probe
+from fsh.pipeline.media.regions import enclosing_region
 from fsh.schemas.errors import FshError
 
 _UNEVEN = "settb=1/1000,setpts='(N*40+12*mod(N*N,3))/1000/TB'"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import av
 import numpy as np
 import pytest
-from interlaced import CODED, combed, record, turned
+from fixture_ffmpeg import binary
+from interlaced import CODED, MOVES, combed, record, turned
 
 from fsh.pipeline.media.decode import read_proxy, read_region
+from fsh.pipeline.media.one_clock import with_one_clock
 
 
 @pytest.mark.parametrize("name", CODED)
@@ -24,6 +28,39 @@ def test_interlaced_video_has_whole_pictures(tmp_path, name):
     assert np.median([combed(frame.pixels[:240]) for frame in whole[middle]]) < 1
     (region,) = read_region(path, (320, 240), (0, 0, 320, 240), whole[20].time, 0.81)
     assert region.time == pytest.approx(whole[20].time, abs=1e-6)
+    assert combed(region.pixels[..., 1]) < 1
+
+
+def test_what_becomes_interlaced_later_is_whole_from_there_on(tmp_path):
+    """As programmes on air are: what begins progressive says nothing of what follows."""
+    parts = []
+    for name, filters, flags in (
+        ("a.ts", "framestep=2", ()),
+        ("b.ts", "interlace=scan=tff", ("-flags", "+ilme+ildct", "-x264-params", "tff=1")),
+    ):
+        graph = f"{MOVES},{filters},format=yuv420p"
+        made = ["-f", "lavfi", "-i", graph, "-c:v", "libx264", "-bf", "0", "-g", "10", *flags]
+        subprocess.run([binary(), "-v", "error", *made, str(tmp_path / name)], check=True)
+        parts.append((tmp_path / name).read_bytes())
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    path, facts = with_one_clock(tmp_path / "joined.ts")
+    whole = list(read_proxy(path, (320, 240)))
+    assert len(whole) == facts.frames == 100
+    with av.open(str(path)) as file:
+        raw = [frame.to_ndarray()[:240] for frame in file.decode(video=0)]
+    begins = 50
+    for frame, luma in zip(whole[:begins], raw[:begins], strict=True):
+        np.testing.assert_array_equal(frame.pixels[:240], luma)
+    middle = slice(begins + 5, 95)
+    assert np.median([combed(luma) for luma in raw[middle]]) > 4
+    assert np.median([combed(frame.pixels[:240]) for frame in whole[middle]]) < 1
+    for place in (20, begins - 1, begins, begins + 1, 80):
+        again = list(read_proxy(path, (320, 240), whole[place].time))
+        assert [frame.time for frame in again] == [frame.time for frame in whole[place:]]
+        for one, same in zip(again, whole[place:], strict=True):
+            np.testing.assert_array_equal(one.pixels, same.pixels)
+    start, end = whole[80].time, whole[81].time - 0.01
+    (region,) = read_region(path, (320, 240), (0, 0, 320, 240), start, end)
     assert combed(region.pixels[..., 1]) < 1
 
 

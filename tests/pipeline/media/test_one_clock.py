@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from odd_media import AAC, BOTH, CLOCKS, joined, make, onset_in, times_of
+from odd_media import AAC, BOTH, CLOCKS, PICTURE, joined, make, onset_in, times_of
 
 from fsh.pipeline.media.decode import read_sound
 from fsh.pipeline.media.footage import open_footage
@@ -55,6 +55,9 @@ def test_what_was_joined_has_one_clock(tmp_path, name):
         ("two.flv", f"{BOTH} {AAC}"),
         ("two.wmv", f"{BOTH} -c:v wmv2 -c:a wmav2"),
         ("two.mxf", f"{BOTH} -c:v mpeg2video -c:a pcm_s16le"),
+        ("two.nut", f"{BOTH} -c:v mpeg4 -c:a mp2"),
+        ("two.ivf", f"{PICTURE} -c:v libvpx -deadline realtime"),
+        ("two.y4m", f"{PICTURE} -pix_fmt yuv420p"),
     ],
 )
 def test_a_recording_that_no_player_would_show_is_not_passed_over(tmp_path, name, words):
@@ -63,6 +66,15 @@ def test_a_recording_that_no_player_would_show_is_not_passed_over(tmp_path, name
     with pytest.raises(NotAVideo, match="another recording begins behind its end") as error:
         with_one_clock(joined(tmp_path / name, part, part))
     assert error.value.code == "joined"
+
+
+def test_no_picture_is_lost_where_matroska_does_not_say_when_one_is_decoded(tmp_path):
+    """Behind the first recording the library takes times of showing for those of decoding."""
+    part = make(tmp_path / "part.mkv", f"{PICTURE} -c:v libx264 -bf 3 -b_strategy 0")
+    copy, facts = with_one_clock(joined(tmp_path / "two.mkv", part, part))
+    times = times_of(copy)
+    assert len(times) == facts.frames == 80
+    np.testing.assert_allclose(np.diff(times), 0.04, atol=2e-3)
 
 
 def test_what_only_looks_like_a_second_recording_is_let_be(tmp_path):

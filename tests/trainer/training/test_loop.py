@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from engines import free_port
+from clusters import free_port
 from PIL import Image
 from places import ROOT
 from tiny_run import Told, tiny_config, tiny_folder

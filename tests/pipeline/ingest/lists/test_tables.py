@@ -74,6 +74,17 @@ def test_json_lines_json_array_and_parquet_say_the_same(tmp_path):
     assert wanted(lines)[0] == ("https://h.org/a.mp4", 1.5, 2.0, "Ann", (0.0, 0.0, 9.0, 9.0))
 
 
+def test_a_parquet_whose_first_rows_hold_nothing_is_read(tmp_path):
+    rows = [
+        {"meta": None, "n": 1},
+        {"meta": {"url": ["https://h.org/a.mp4", "https://h.org/b.mp4"]}},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "list.parquet")
+    listing = read_lists([str(tmp_path / "list.parquet")])
+    assert [one.url[-5:] for one in listing.requests] == ["a.mp4", "b.mp4"]
+    assert [bad.line for bad in listing.bad_lines] == [1]
+
+
 def test_json_lines_with_broken_ones(tmp_path):
     text = '{"url": "https://h.org/a.mp4"}\n{"url": \n[1]\n{"start": 3}\n"https://h.org/b.mp4"\n'
     listing = parse_list(text, "list", tmp_path)
