@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import ffmpeg
 
-from fsh.pipeline.media.clock import clock_of_file
+from fsh.pipeline.media.clock import clock_of_file, turned_of_file
 from fsh.pipeline.media.deinterlacing import deinterlaced
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.schemas.errors import FshError
@@ -55,7 +55,7 @@ def browser_video(path: Path, progress: Progress) -> Iterator[Path]:
         given = ffmpeg.input(file_url(path))
         pictures = given[f"v:{clock.place}"]
         if clock.interlaced:
-            pictures = deinterlaced(pictures, clock.turned)
+            pictures = deinterlaced(pictures, turned_of_file(path))
         # Sides are even, because this format has a colour for every two rows and columns.
         half = "max(1,trunc({}*min(1," + f"{_LONGER}/max(iw,ih))/2))*2"
         pictures = pictures.filter("scale", half.format("iw"), half.format("ih"))

@@ -47,8 +47,6 @@ class Clock:
         tick: seconds; what the container counts its pictures' time in.
         colors: how its colours are to be read.
         interlaced: whether each picture is two of half the rows, of two moments.
-        turned: degrees counter-clockwise that a player turns the pictures; looked at only where
-            they are interlaced.
         is_raw: whether it is pictures one after the other without any times: after a seek nobody
             knows where it is.
         is_sought_loosely: whether a seek may end behind the place that is asked for.
@@ -59,7 +57,6 @@ class Clock:
     tick: Fraction
     colors: ColorReading
     interlaced: bool
-    turned: int = 0
     is_raw: bool = False
     is_sought_loosely: bool = False
 
@@ -147,36 +144,67 @@ def clock_of_file(path: Path) -> Clock:
     Raises:
         FshError: if it cannot be opened.
     """
-    try:
-        known = path.stat()
-    except OSError as error:
-        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
-    return _clock_of_file(path, known.st_size, known.st_mtime_ns)
+    return _clock_of_file(path, *_version(path))
 
 
 @functools.lru_cache(maxsize=64)
 def _clock_of_file(path: Path, _size: int, _changed: int) -> Clock:
+    with _opened(path) as container:
+        clock, stream = clock_of(container), shown_stream(container)
+        coded = stream.codec_context if stream is not None else None
+        if coded is None or clock.interlaced or coded.field_order != _UNKNOWN:
+            return clock
+        # AVI, for one, does not say it, but its pictures do.
+        picture = _first_picture(container)
+        return replace(clock, interlaced=picture is not None and bool(picture.interlaced_frame))
+
+
+def turned_of_file(path: Path) -> int:
+    """Degrees counter-clockwise that a player turns a video's pictures.
+
+    Raises:
+        FshError: if it cannot be opened.
+    """
+    return _turned_of_file(path, *_version(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _turned_of_file(path: Path, _size: int, _changed: int) -> int:
+    with _opened(path) as container:
+        picture = _first_picture(container)
+        return round(picture.rotation) % 360 if picture is not None else 0
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """What changes when a file does: its bytes, and when it was written, nanoseconds."""
+    try:
+        known = path.stat()
+    except OSError as error:
+        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+    return known.st_size, known.st_mtime_ns
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[av.container.InputContainer]:
     try:
         options = {"protocol_whitelist": "file"}
         with av.open(file_url(path), metadata_errors="replace", options=options) as container:
-            return _with_fields(clock_of(container), container)
+            yield container
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FshError(f"cannot be decoded ({reason})", where=path) from error
 
 
-def _with_fields(clock: Clock, container: av.container.InputContainer) -> Clock:
-    """The clock, with what only a picture tells: AVI, for one, does not say what is interlaced."""
+def _first_picture(container: av.container.InputContainer) -> av.VideoFrame | None:
+    """A picture from the beginning of a file; None if there is none that can be decoded."""
     stream = shown_stream(container)
-    coded = stream.codec_context if stream is not None else None
-    if stream is None or coded is None or not (clock.interlaced or coded.field_order == _UNKNOWN):
-        return clock
-    with contextlib.suppress(av.FFmpegError, EOFError):
-        for packet in islice(container.demux(stream), _PACKETS):
-            for frame in packet.decode():
-                halves = clock.interlaced or bool(frame.interlaced_frame)
-                return replace(clock, interlaced=halves, turned=round(frame.rotation) % 360)
-    return clock
+    if stream is not None and stream.codec_context is not None:
+        with contextlib.suppress(av.FFmpegError, EOFError):
+            for packet in islice(container.demux(stream), _PACKETS):
+                for frame in packet.decode():
+                    if isinstance(frame, av.VideoFrame):
+                        return frame
+    return None
 
 
 def longest_gap(container: av.container.InputContainer) -> float:

@@ -19,7 +19,7 @@ from typing import IO, NamedTuple
 import ffmpeg
 import numpy as np
 
-from fsh.pipeline.media.clock import clock_of_file
+from fsh.pipeline.media.clock import clock_of_file, turned_of_file
 from fsh.pipeline.media.color_filters import as_standard
 from fsh.pipeline.media.deinterlacing import deinterlaced
 from fsh.pipeline.media.ffmpeg import binary, file_url
@@ -226,7 +226,7 @@ def _decode(
     options = _seeking(clock.zero, place) if seek and place > _BEGINNING else {}
     stream = ffmpeg.input(file_url(path), threads=1, **options)[f"v:{clock.place}"]
     if whole:
-        stream = deinterlaced(stream, clock.turned)
+        stream = deinterlaced(stream, turned_of_file(path))
     edges = {}
     if start:
         edges["start"] = _text(clock.zero + Fraction(first))

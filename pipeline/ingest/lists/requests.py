@@ -233,7 +233,10 @@ def parse_size(text: str) -> int | None:
     Raises:
         ValueError: if it is none of these.
     """
-    number = float(text or 0)
+    try:
+        number = float(text or 0)
+    except ValueError:
+        number = -1.0
     if not 0 <= number <= _LARGEST:
         raise ValueError(f"not a size in pixels: {text[:40]!r}")
     return round(number) or None

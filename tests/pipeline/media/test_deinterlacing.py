@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import av
 import numpy as np
@@ -31,8 +32,11 @@ def test_interlaced_video_has_whole_pictures(tmp_path, name):
     assert combed(region.pixels[..., 1]) < 1
 
 
-def test_what_becomes_interlaced_later_is_whole_from_there_on(tmp_path):
-    """As programmes on air are: what begins progressive says nothing of what follows."""
+def becomes_interlaced(folder: Path) -> Path:
+    """Two seconds without combs and two with, as programmes on air are; of a file that was joined.
+
+    What it begins with says nothing of what follows.
+    """
     parts = []
     for name, filters, flags in (
         ("a.ts", "framestep=2", ()),
@@ -40,12 +44,18 @@ def test_what_becomes_interlaced_later_is_whole_from_there_on(tmp_path):
     ):
         graph = f"{MOVES},{filters},format=yuv420p"
         made = ["-f", "lavfi", "-i", graph, "-c:v", "libx264", "-bf", "0", "-g", "10", *flags]
-        subprocess.run([binary(), "-v", "error", *made, str(tmp_path / name)], check=True)
-        parts.append((tmp_path / name).read_bytes())
-    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
-    path, facts = with_one_clock(tmp_path / "joined.ts")
+        subprocess.run([binary(), "-v", "error", *made, str(folder / name)], check=True)
+        parts.append((folder / name).read_bytes())
+    (folder / "joined.ts").write_bytes(b"".join(parts))
+    path, facts = with_one_clock(folder / "joined.ts")
+    assert facts.frames == 100
+    return path
+
+
+def test_what_becomes_interlaced_later_is_whole_from_there_on(tmp_path):
+    path = becomes_interlaced(tmp_path)
     whole = list(read_proxy(path, (320, 240)))
-    assert len(whole) == facts.frames == 100
+    assert len(whole) == 100
     with av.open(str(path)) as file:
         raw = [frame.to_ndarray()[:240] for frame in file.decode(video=0)]
     begins = 50
@@ -72,3 +82,12 @@ def test_what_is_turned_is_made_whole_along_the_rows_that_were_coded(tmp_path, d
     found = [f.pixels[: size[1]] for f in read_proxy(turned(path, degrees), size)]
     wanted = [np.rot90(luma, degrees // 90) for luma in upright]
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_what_is_turned_and_becomes_interlaced_later_is_made_whole_along_those_rows(tmp_path):
+    path, copy = becomes_interlaced(tmp_path), tmp_path / "turned.mp4"
+    command = [binary(), "-v", "error", "-display_rotation:v", "90", "-i", str(path)]
+    subprocess.run([*command, "-c", "copy", str(copy)], check=True)
+    upright = [frame.pixels[:240] for frame in read_proxy(path, (320, 240))]
+    found = [frame.pixels[:320] for frame in read_proxy(copy, (240, 320))]
+    np.testing.assert_array_equal(found, [np.rot90(luma) for luma in upright])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsh.pipeline.ingest.lists.reading import parse_list
-from fsh.pipeline.ingest.lists.requests import Request, parse_box, parse_time, unique
+from fsh.pipeline.ingest.lists.requests import Request, parse_box, parse_size, parse_time, unique
 
 WATCH = "https://www.youtube.com/watch?v="
 
@@ -62,3 +62,10 @@ def test_boxes_round_trip(numbers):
     box = (left, top, left + width + 1, top + height + 1)
     for text in ("-".join(map(str, box)), str(list(box)), " ".join(map(str, box))):
         assert parse_box(text) == box
+
+
+@pytest.mark.parametrize("text", ["1920px", "wide", "-1", "nan", "1e99"])
+def test_sizes_that_are_none_are_named(text):
+    with pytest.raises(ValueError, match=f"not a size in pixels: '{text}'"):
+        parse_size(text)
+    assert (parse_size("1080.0"), parse_size(""), parse_size("0")) == (1080, None, None)
