@@ -29,8 +29,12 @@ SIDE = 400  # of the clips, pixels
 _RATE = 16_000  # of the voice, hertz
 
 # Where things are in the portrait, in its own pixels (512 × 512).
-_FACE, _MOUTH, _CHIN = (224.0, 128.0), (223.0, 146.0), (224.0, 178.0)
+_FACE = (224.0, 128.0)
 _EYES = ((203.0, 102.0), (247.0, 104.0))
+#: Where lower lip and upper teeth touch: corner of the mouth, middle, other corner.
+_LIPS = np.array([(203.0, 140.5), (223.0, 149.6), (244.0, 141.5)])
+#: The inside of a mouth, RGB; and by how much the jaw drops at most, pixels.
+_INSIDE, _DROP = np.array([58, 20, 22]), 15.0
 _VIEW = (74, 0, 300)  # left, top, side of the part that is shown
 _WORK = (slice(0, 330), slice(40, 410))  # rows and columns that the camera can ever see
 
@@ -77,17 +81,31 @@ def _bump(x: np.ndarray, y: np.ndarray, at: tuple[float, float], rx: float, ry: 
     return np.exp(-(((x - at[0]) / rx) ** 2) - ((y - at[1]) / ry) ** 2).astype(np.float32)
 
 
+def _shape(identity: PseudoIdentity, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By how much the pseudo-identity's face at these places lies beside the portrait's, pixels."""
+    face, jaw = _bump(x, y, _FACE, 62, 72), _bump(x, y, (224, 160), 52, 30)
+    dx = (x - _FACE[0]) * (identity.width * face + identity.jaw * jaw)
+    dy = (y - _FACE[1]) * identity.length * face
+    for eye, side in zip(_EYES, (-1, 1), strict=True):
+        dx += side * 60 * identity.eyes * _bump(x, y, eye, 22, 18)
+    return dx, dy
+
+
+def _lips(identity: PseudoIdentity) -> np.ndarray:
+    """:data:`_LIPS` of the pseudo-identity, float64 (3, 2)."""
+    lips = _LIPS.copy()
+    for _ in range(20):
+        lips = _LIPS + np.stack(_shape(identity, *lips.T), axis=1)
+    return lips
+
+
 def _portrait(identity: PseudoIdentity) -> np.ndarray:
     """The portrait as this pseudo-identity, uint8 (512, 512, 3) RGB."""
     from skimage import data
 
     image = data.astronaut()
     y, x = np.mgrid[0:512, 0:512].astype(np.float32)
-    face, jaw = _bump(x, y, _FACE, 62, 72), _bump(x, y, (224, 160), 52, 30)
-    dx = (x - _FACE[0]) * (identity.width * face + identity.jaw * jaw)
-    dy = (y - _FACE[1]) * identity.length * face
-    for eye, side in zip(_EYES, (-1, 1), strict=True):
-        dx += side * 60 * identity.eyes * _bump(x, y, eye, 22, 18)
+    dx, dy = _shape(identity, x, y)
     fields = (x - dx).astype(np.float32), (y - dy).astype(np.float32)
     image = cv2.remap(image, *fields, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
     coloured = 255 * (image / 255.0) ** identity.gamma * np.array(identity.tint)
@@ -126,35 +144,48 @@ def talking_frames(
     row, column = _WORK[0].start, _WORK[1].start
     head = _bump(x, y, (224, 110), 95, 95)
     depth = _bump(x, y, (224, 135), 42, 48)
-    below = np.clip((y - _MOUTH[1]) / 10, 0, 1) * _bump(x, y, (224, 165), 40, 42)
+    lips = _lips(identity)
     lids = sum(_bump(x, y, (ex, ey - 3), 15, 7) for ex, ey in _EYES)
     rates, phases = rng.uniform(0.15, 0.45, 5), rng.uniform(0, 2 * np.pi, 5)
     blinks = set(rng.choice(len(opening), max(1, len(opening) // 60), replace=False).tolist())
     for number, mouth in enumerate(opening):
         roll, yaw, pitch, sway, zoom = np.sin(2 * np.pi * rates * number / FPS + phases)
-        drop = 15 * float(mouth)
         blink = 6.0 if any(abs(number - b) <= 1 for b in blinks) else 0.0
         map_x = x - 5 * yaw * head - 9 * yaw * depth
-        map_y = y - 3 * pitch * head - 6 * pitch * depth - drop * below - blink * lids
-        fields = (map_x - column).astype(np.float32), (map_y - row).astype(np.float32)
+        map_y = y - 3 * pitch * head - 6 * pitch * depth - blink * lids
+        dropped, inside = _jaw(map_x, map_y, lips, _DROP * float(mouth))
+        fields = (map_x - column).astype(np.float32), (map_y - dropped - row).astype(np.float32)
         picture = cv2.remap(portrait, *fields, cv2.INTER_LINEAR)
-        middle = _MOUTH[0] + 12 * yaw - column, _MOUTH[1] + 2 + 7 * pitch + 0.35 * drop - row
-        picture = _open_mouth(picture, middle, drop)
+        picture = (picture * (1 - inside) + _INSIDE * inside).astype(np.uint8)
         picture = _camera(picture, 7 * roll, 8 * sway, 1.0 + 0.05 * zoom)
         yield np.ascontiguousarray(picture[:, ::-1]) if identity.mirrored else picture
 
 
-def _open_mouth(picture: np.ndarray, centre: tuple[float, float], drop: float) -> np.ndarray:
-    """Darken the gap that the dropped jaw leaves between the lips."""
-    if drop < 1.5:
-        return picture
-    left, top = round(centre[0]) - 24, round(centre[1]) - 16
-    part = picture[top : top + 32, left : left + 48]
-    mask = np.zeros(part.shape[:2], np.float32)
-    cv2.ellipse(mask, (24, 16), (14, max(1, round(drop * 0.45))), 0, 0, 360, 1.0, -1, cv2.LINE_AA)
-    mask = cv2.GaussianBlur(mask, (0, 0), 1.2)[..., None]
-    part[:] = (part * (1 - mask) + np.array([58, 20, 22]) * mask).astype(np.uint8)
-    return picture
+def _jaw(
+    x: np.ndarray, y: np.ndarray, lips: np.ndarray, drop: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A jaw that drops: upper lip and teeth stay, lower lip and chin go down, between is a gap.
+
+    Args:
+        x, y: places in the face as it is without that, pixels.
+        lips: see :data:`_LIPS`.
+        drop: pixels.
+
+    Returns:
+        By how much what is shown at each place has come down, and 0 to 1: how much of the mouth's
+        inside is seen there (H, W, 1).
+    """
+    (left, corner), (_, middle), (right, other) = lips
+    across = (x - (left + right) / 2) / ((right - left) / 2)  # -1 and 1 at the corners
+    arch = np.clip(1 - across**2, 0, 1)
+    line = corner + (other - corner) * (across + 1) / 2
+    line = line + (middle - (corner + other) / 2) * arch
+    gap = drop * np.sqrt(arch)
+    jaw = drop * np.exp(-((across / 1.7) ** 2) - (np.clip(y - 165, 0, None) / 42) ** 2)
+    depth = y - line - gap  # below the lower lip's upper edge
+    dropped = np.where(depth > 0, gap + (jaw - gap) * np.clip(depth / 14, 0, 1), 0)
+    inside = np.clip(y - line + 0.5, 0, 1) * np.clip(0.5 - depth, 0, 1) * (gap > 1)
+    return dropped, inside[..., None]
 
 
 def _camera(picture: np.ndarray, roll: float, sway: float, zoom: float) -> np.ndarray:
@@ -188,14 +219,8 @@ def write_clip(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray | N
             file.setparams((1, 2, _RATE, 0, "NONE", ""))
             file.writeframes((sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
         inputs.append(ffmpeg.input(file_url(wav)))
-    options = {
-        "vcodec": "libx264",
-        "pix_fmt": "yuv420p",
-        "crf": 18,
-        "g": 50,
-        "preset": "veryfast",
-        "acodec": "aac",
-    }
+    options = {"vcodec": "libx264", "pix_fmt": "yuv420p", "crf": 18, "g": 50}
+    options |= {"preset": "veryfast", "acodec": "aac"}
     command = ffmpeg.output(*inputs, file_url(path), **options).overwrite_output()
     command = command.global_args("-hide_banner", "-nostats", "-loglevel", "error")
     process = command.run_async(cmd=binary(), pipe_stdin=True)
