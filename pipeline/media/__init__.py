@@ -9,8 +9,9 @@ Nothing here knows of faces. In reading order:
   another recording is hidden behind its end; ``no_video``: what a file is instead.
 - ``one_clock``: a copy with one time, of files whose time runs back.
 - ``color_tags``: which colours numbers mean; ``color_filters``: any of them as standard RGB.
-- ``decode``: frames with exact times, and sound, through ffmpeg, whose ``frame_log`` it reads;
+- ``decode``: frames with exact times, through ffmpeg, whose ``frame_log`` it reads;
   ``deinterlacing``: of half pictures whole ones; ``regions``: parts of a frame.
+- ``clip_sound``: the sound of a stretch, on the same clock.
 - ``shots``: where a video cuts or fades.
 - ``media_kind``: picture or video, by the first bytes.
 - ``pictures``: picture files as RGB arrays; ``deep_pictures``: those of more than eight bits,

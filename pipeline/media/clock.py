@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import av
 
@@ -33,8 +34,16 @@ _UNKNOWN = 0
 #: FFmpeg's flags of containers that have no times, or in which time may run back: those are
 #: searched by bytes.
 _NO_TIMES, _BROKEN_TIMES = 128, 512
+#: Seconds from the beginning in which nothing is sought: ffmpeg aims a little before a place, and
+#: aimed before the file it begins behind the first picture.
+_BEGINNING = 0.5
+#: Global options of ffmpeg: with -copyts times are the container's own, whatever was sought.
+ON_THE_CLOCK = ("-hide_banner", "-nostdin", "-nostats", "-copyts")
 #: Among so many packets there is a picture, or nobody looks further.
 _PACKETS = 64
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,20 @@ class Clock:
     interlaced: bool
     is_raw: bool = False
     is_sought_loosely: bool = False
+
+    def text(self, seconds: float | Fraction) -> str:
+        """Seconds of the clock as ffmpeg's filters are told them: in the container's time."""
+        return f"{float(self.zero + Fraction(seconds)):.6f}"
+
+    def seeking(self, seconds: float) -> dict[str, str | int | None]:
+        """Input options of ffmpeg that seek to a second of the clock, or before it.
+
+        There are none near the beginning. ffmpeg's own cut at that place would be wrong where the
+        container's time does not begin at 0.
+        """
+        if seconds <= _BEGINNING:
+            return {}
+        return {"seek_timestamp": 1, "ss": self.text(seconds), "noaccurate_seek": None}
 
 
 @dataclass
@@ -138,17 +161,31 @@ def clock_of(container: av.container.InputContainer) -> Clock:
     )
 
 
+def _once(look: Callable[[Path], _T]) -> Callable[[Path], _T]:
+    """Look at a file once, as long as its bytes are those of then."""
+
+    @functools.lru_cache(maxsize=64)
+    def looked(path: Path, _size: int, _changed: int) -> _T:
+        return look(path)
+
+    @functools.wraps(look)
+    def at(path: Path) -> _T:
+        try:
+            known = path.stat()
+        except OSError as error:
+            raise FshError(f"cannot be read ({error.strerror})", where=path) from error
+        return looked(path, known.st_size, known.st_mtime_ns)
+
+    return at
+
+
+@_once
 def clock_of_file(path: Path) -> Clock:
     """The clock of a file.
 
     Raises:
         FshError: if it cannot be opened.
     """
-    return _clock_of_file(path, *_version(path))
-
-
-@functools.lru_cache(maxsize=64)
-def _clock_of_file(path: Path, _size: int, _changed: int) -> Clock:
     with _opened(path) as container:
         clock, stream = clock_of(container), shown_stream(container)
         coded = stream.codec_context if stream is not None else None
@@ -159,29 +196,16 @@ def _clock_of_file(path: Path, _size: int, _changed: int) -> Clock:
         return replace(clock, interlaced=picture is not None and bool(picture.interlaced_frame))
 
 
+@_once
 def turned_of_file(path: Path) -> int:
     """Degrees counter-clockwise that a player turns a video's pictures.
 
     Raises:
         FshError: if it cannot be opened.
     """
-    return _turned_of_file(path, *_version(path))
-
-
-@functools.lru_cache(maxsize=64)
-def _turned_of_file(path: Path, _size: int, _changed: int) -> int:
     with _opened(path) as container:
         picture = _first_picture(container)
         return round(picture.rotation) % 360 if picture is not None else 0
-
-
-def _version(path: Path) -> tuple[int, int]:
-    """What changes when a file does: its bytes, and when it was written, nanoseconds."""
-    try:
-        known = path.stat()
-    except OSError as error:
-        raise FshError(f"cannot be read ({error.strerror})", where=path) from error
-    return known.st_size, known.st_mtime_ns
 
 
 @contextlib.contextmanager

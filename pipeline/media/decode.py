@@ -1,4 +1,4 @@
-"""Decoding through ffmpeg: frames of a stretch or a region of a video with exact times, and sound.
+"""Decoding through ffmpeg: frames of a stretch or a region of a video, with exact times.
 
 Times are seconds on the video's clock (:mod:`fsh.pipeline.media.clock`). They come from the
 presentation time stamps that ffmpeg's ``showinfo`` writes for every frame, so they are exact on
@@ -19,26 +19,20 @@ from typing import IO, NamedTuple
 import ffmpeg
 import numpy as np
 
-from fsh.pipeline.media.clock import clock_of_file, turned_of_file
+from fsh.pipeline.media.clock import ON_THE_CLOCK, clock_of_file, turned_of_file
 from fsh.pipeline.media.color_filters import as_standard
 from fsh.pipeline.media.deinterlacing import deinterlaced
 from fsh.pipeline.media.ffmpeg import binary, file_url
 from fsh.pipeline.media.frame_log import FrameLog
 from fsh.pipeline.media.regions import Region
-from fsh.pipeline.media.sound import default_sound_number
 from fsh.schemas.errors import FshError
 
 #: Seconds; ``-ss`` and ``trim`` round to microseconds: a frame on the edge must fall inside.
 _SLACK = 0.002
-#: Seconds from the beginning in which nothing is sought: ffmpeg aims a little before a place, and
-#: aimed before the file it begins behind the first picture.
-_BEGINNING = 0.5
 #: Seconds by which a seek aims before a place that it might miss, or whose past is needed.
 _EARLIER = 1.0
 #: Seconds by which a frame may lie before the one it follows; then it is left out.
 _SLIP = 0.5
-#: With -copyts times are the container's own, whatever was sought.
-_GLOBAL = ("-hide_banner", "-nostdin", "-nostats", "-copyts")
 
 
 class Frame(NamedTuple):
@@ -94,66 +88,6 @@ def read_region(
         return whole.filter("crop", right - left, bottom - top, left, top, exact=1)
 
     yield from _read(path, cropped, "rgb24", start, end, late=0.001)
-
-
-def read_sound(path: Path, start: float, end: float) -> bytes:
-    """The sound of [start, end), of the default track, as a FLAC file; empty if there is none.
-
-    The first sample lies at ``start`` exactly: sound that begins later is padded with silence.
-    """
-    stream = sound_stream(path, start, end)
-    # FLAC refuses to begin with a few samples, which is what a cut may leave.
-    return _flac(stream.filter("asetnsamples", n=4096, p=0)) if stream else b""
-
-
-def sound_stream(path: Path, start: float, end: float) -> ffmpeg.Stream | None:
-    """The sound of [start, end), to be output; None if there is none.
-
-    Its first sample lies at ``start``, or at 0 if that is less.
-    """
-    number = default_sound_number(path)
-    if number is None:
-        return None
-    zero = clock_of_file(path).zero
-    begin = start - 1 if start - 1 > _BEGINNING else 0.0
-    stream = ffmpeg.input(file_url(path), **(_seeking(zero, begin) if begin else {}))
-    stream = stream[f"a:{number}"].filter("asetpts", f"PTS-({_text(zero + Fraction(begin))})/TB")
-    stream = stream.filter("atrim", start=0)
-    stream, start = stream.filter("aresample", **{"async": 1, "first_pts": 0}), max(0.0, start)
-    return stream.filter("atrim", start=f"{start - begin:.6f}", duration=f"{end - start:.6f}")
-
-
-def silence(seconds: float) -> bytes:
-    """As much silence as a FLAC file, mono, 16 kHz."""
-    return _flac(ffmpeg.input("anullsrc=r=16000:cl=mono", f="lavfi", t=f"{seconds:.6f}"))
-
-
-def _flac(stream: ffmpeg.Stream) -> bytes:
-    """A sound as a FLAC file, the same bytes each time; empty if ffmpeg fails."""
-    exact = {"fflags": "+bitexact", "flags:a": "+bitexact"}
-    return sound_bytes(stream, format="flac", map_metadata=-1, **exact)
-
-
-def sound_bytes(stream: ffmpeg.Stream, **output: str | int) -> bytes:
-    """A sound as ffmpeg's output options have it; empty if ffmpeg fails."""
-    done = subprocess.run(
-        stream.output("pipe:", **output).global_args(*_GLOBAL, "-v", "error").compile(binary()),
-        capture_output=True,
-        check=False,
-    )
-    return done.stdout if done.returncode == 0 else b""
-
-
-def _seeking(zero: Fraction, start: float) -> dict[str, str | int | None]:
-    """Input options that seek to a second of the clock, or before it.
-
-    ffmpeg's own cut at that place would be wrong where the container's time does not begin at 0.
-    """
-    return {"seek_timestamp": 1, "ss": _text(zero + Fraction(start)), "noaccurate_seek": None}
-
-
-def _text(seconds: Fraction) -> str:
-    return f"{float(seconds):.6f}"
 
 
 def _read(
@@ -223,16 +157,16 @@ def _decode(
     first = max(0.0, (start or 0.0) - _SLACK)
     whole = whole or clock.interlaced
     place = first - (_EARLIER if clock.is_sought_loosely or whole else 0.0)
-    options = _seeking(clock.zero, place) if seek and place > _BEGINNING else {}
+    options = clock.seeking(place) if seek else {}
     stream = ffmpeg.input(file_url(path), threads=1, **options)[f"v:{clock.place}"]
     if whole:
         stream = deinterlaced(stream, turned_of_file(path))
     edges = {}
     if start:
-        edges["start"] = _text(clock.zero + Fraction(first))
+        edges["start"] = clock.text(first)
     if end is not None:
         # ffmpeg rounds it to a tick, which in some containers is as long as a frame.
-        edges["end"] = _text(clock.zero + Fraction(end + _SLACK) + clock.tick)
+        edges["end"] = clock.text(Fraction(end + _SLACK) + clock.tick)
     stream = (
         transform(stream.filter("trim", **edges) if edges else stream)
         .filter("format", pixel_format)
@@ -240,7 +174,7 @@ def _decode(
     )
     command = (
         stream.output("pipe:", format="rawvideo", fps_mode="passthrough")
-        .global_args(*_GLOBAL, "-filter_threads", "1", "-v", "info")
+        .global_args(*ON_THE_CLOCK, "-filter_threads", "1", "-v", "info")
         .compile(binary())
     )
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
-from fsh.pipeline.media.decode import sound_bytes, sound_stream
+from fsh.pipeline.media.clip_sound import sound_bytes, sound_stream
 
 #: Samples per second of what is listened to.
 RATE = 16_000

@@ -22,7 +22,7 @@ from fsh.pipeline.faces.crop import CropWindow, box_to_crop, real_window
 from fsh.pipeline.faces.embedding import embed_faces
 from fsh.pipeline.faces.landmarks import LandmarkBackend
 from fsh.pipeline.faces.scores import score_track
-from fsh.pipeline.media.decode import read_sound, silence
+from fsh.pipeline.media.clip_sound import read_sound, silence
 from fsh.pipeline.media.voice import SpanSound
 from fsh.schemas.faces.face_landmarks import FaceLandmarks
 from fsh.schemas.ids import sample_key

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from odd_media import AAC, BOTH, CLOCKS, PICTURE, TONE, make, onset_in, times_of
 
-from fsh.pipeline.media.decode import read_sound
+from fsh.pipeline.media.clip_sound import read_sound
 from fsh.pipeline.media.encode import write_video
 from fsh.pipeline.media.probe import NotAVideo, probe
 

@@ -12,12 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from videos import moving, write_video
 
-from fsh.pipeline.media.decode import (
-    proxy_size,
-    read_proxy,
-    read_region,
-    read_sound,
-)
+from fsh.pipeline.media.clip_sound import read_sound
+from fsh.pipeline.media.decode import proxy_size, read_proxy, read_region
 from fsh.pipeline.media.probe import probe
 from fsh.pipeline.media.regions import enclosing_region
 from fsh.schemas.errors import FshError

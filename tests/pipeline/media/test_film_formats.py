@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from fsh.pipeline.media.clip_sound import read_sound
 from fsh.pipeline.media.containers import FORMATS, film_format
-from fsh.pipeline.media.decode import read_proxy, read_sound
+from fsh.pipeline.media.decode import read_proxy
 from fsh.pipeline.media.encode import gif_times, write_video
 from fsh.pipeline.media.picture_files import TIMES, require_pictures_folder, write_pictures
 from fsh.pipeline.media.probe import probe

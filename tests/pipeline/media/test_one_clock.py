@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from odd_media import AAC, BOTH, CLOCKS, PICTURE, joined, make, onset_in, times_of
 
-from fsh.pipeline.media.decode import read_sound
+from fsh.pipeline.media.clip_sound import read_sound
 from fsh.pipeline.media.footage import open_footage
 from fsh.pipeline.media.one_clock import copy_with_one_clock, with_one_clock
 from fsh.pipeline.media.probe import NotAVideo, probe
